@@ -1,0 +1,110 @@
+/**
+ * Import boundaries: the tree is the architecture (style section 1), and a process can only load the secrets of
+ * its own trust zone (architecture section 2). Every rule says why, because its name is what a developer sees.
+ */
+const tests = '\\.test\\.ts$';
+/** @param {string} name @param {string} comment @param {string} from @param {string[]} allowed */
+const mayImportOnly = (name, comment, from, allowed) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: from, pathNot: tests },
+  to: { pathNot: [from, ...allowed] },
+});
+const npm = (/** @type {string[]} */ ...names) => `node_modules/(${names.join('|')})/`;
+const node = '^(node:)?[a-z_]+(/[a-z]+)?$';
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', comment: 'Imports go downwards only.', from: {}, to: { circular: true } },
+    { name: 'no-unresolved', severity: 'error', comment: 'An import that does not resolve.', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-dev-dependencies-in-the-product',
+      severity: 'error',
+      comment: 'Production installs no development dependency.',
+      from: { path: '^(activities|api|crypto|db|domain|llm|schedules|temporal|workflows)/|^(config|worker)\\.ts$', pathNot: tests },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    mayImportOnly('domain-is-pure', 'domain/ holds pure rules: no I/O, no Node built-ins.', '^domain/', [
+      npm('zod', 'croner', 'temporal-polyfill'),
+    ]),
+    mayImportOnly('crypto-is-bytes', 'crypto/: bytes in, bytes out.', '^crypto/', ['^domain/', npm('uuid'), '^(node:)?crypto$']),
+    mayImportOnly('workflows-are-deterministic', 'workflows/ are replayed: only @temporalio/workflow and domain/.', '^workflows/', [
+      '^domain/',
+      npm('@temporalio/workflow', '@temporalio/common'),
+      '^activities/',
+    ]),
+    {
+      name: 'workflows-take-only-types-from-activities',
+      severity: 'error',
+      comment: 'An activity in the bundle would run inside the sandbox.',
+      from: { path: '^workflows/' },
+      to: { path: '^activities/', dependencyTypesNot: ['type-only'] },
+    },
+    mayImportOnly('db-is-sql', 'db/ holds all SQL and nothing else.', '^db/', ['^domain/', npm('postgres'), node]),
+    mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', ['^domain/', npm('openai', 'zod')]),
+    mayImportOnly('temporal-is-wiring', 'temporal/: connection and converters.', '^temporal/', [
+      '^crypto/',
+      '^domain/',
+      npm('@temporalio/.*'),
+      node,
+    ]),
+    mayImportOnly('schedules-are-schedules', 'schedules/: mission to Temporal Schedule.', '^schedules/', [
+      '^domain/',
+      '^temporal/',
+      '^workflows/messages\\.ts$',
+      npm('@temporalio/(client|common)'),
+      node,
+    ]),
+    {
+      name: 'api-never-imports-activities',
+      severity: 'error',
+      comment: 'The API starts workflows; it never does their work.',
+      from: { path: '^api/' },
+      to: { path: '^(activities|llm|worker\\.ts|workflows/(?!messages\\.ts))' },
+    },
+    {
+      name: 'activities-never-import-api-or-workflow-code',
+      severity: 'error',
+      comment: 'activities/ is the only place where a run touches the world; it does not know who calls it.',
+      from: { path: '^activities/', pathNot: tests },
+      to: { path: '^(api|worker\\.ts|workflows/(?!messages\\.ts))' },
+    },
+    {
+      name: 'only-the-runner-unwraps-grants',
+      severity: 'error',
+      comment: 'The RSA private key lives in the runner (and in the development process): architecture section 2.',
+      from: { path: '^(api|activities/vault|activities/projection)', pathNot: tests },
+      to: { path: '^crypto/unwrap-grant\\.ts$' },
+    },
+    {
+      name: 'only-the-vault-zone-unwraps-master-keys',
+      severity: 'error',
+      comment: 'The vault KEK lives in the API and the vault worker: architecture section 2.',
+      from: { path: '^activities/(runner|projection)', pathNot: tests },
+      to: { path: '^crypto/unwrap-master-key\\.ts$' },
+    },
+    {
+      name: 'no-way-to-the-llm-outside-the-runner',
+      severity: 'error',
+      comment: 'Whoever holds the KEK has no route to the LLM: architecture section 2.',
+      from: { path: '^(api|activities/vault|activities/projection|schedules|db|crypto|temporal)', pathNot: tests },
+      to: { path: '^llm/' },
+    },
+    {
+      name: 'only-entry-points-and-tests-use-development-code',
+      severity: 'error',
+      comment: 'dev/ is the embedded stack; the product does not know it.',
+      from: { pathNot: '^(dev|scripts|test|bench)/|\\.test\\.ts$|^vitest\\.config\\.ts$' },
+      to: { path: '^(dev|scripts|test|bench)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    exclude: { path: '(^|/)(\\.tools|dist)/' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+};

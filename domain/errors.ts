@@ -1,0 +1,145 @@
+/**
+ * The closed set of conditions that this project reports. Each class has a stable `code`; `activities/failures.ts`
+ * maps every code to an ApplicationFailure, `api/errors.ts` every code to an HTTP status, and a test walks both.
+ * Messages name what was found and what is allowed. They never hold user content, key bytes or provider text.
+ */
+export const ERROR_CODES = [
+  'BAD_REQUEST',
+  'UNAUTHORIZED',
+  'NOT_FOUND',
+  'RATE_LIMITED',
+  'VAULT_NOT_INITIALISED',
+  'ZK_ACTIVE',
+  'GRANT_NOT_CONFIGURED',
+  'VAULT_UNREADABLE',
+  'IDENTITY_UNAVAILABLE',
+  'GRANT_UNUSABLE',
+  'GATEWAY_UNAVAILABLE',
+  'GATEWAY_REJECTED',
+  'SLOT_BUSY',
+  'EVENT_ID_CONFLICT',
+] as const;
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export abstract class MissionError extends Error {
+  abstract readonly code: ErrorCode;
+}
+
+export class BadRequestError extends MissionError {
+  readonly code = 'BAD_REQUEST';
+}
+export class UnauthorizedError extends MissionError {
+  readonly code = 'UNAUTHORIZED';
+}
+export class NotFoundError extends MissionError {
+  readonly code = 'NOT_FOUND';
+}
+export class RateLimitedError extends MissionError {
+  readonly code = 'RATE_LIMITED';
+}
+
+/** No vault row, or a user that `auth.users` does not know (contract section 7). */
+export class VaultNotInitialisedError extends MissionError {
+  readonly code = 'VAULT_NOT_INITIALISED';
+  constructor() {
+    super('this account has no encryption vault; set one up in the web app, then ask again');
+  }
+}
+/** Zero-knowledge mode: the server holds no way to the master key (contract section 6). */
+export class ZeroKnowledgeError extends MissionError {
+  readonly code = 'ZK_ACTIVE';
+  constructor() {
+    super('zero-knowledge mode is on: the server can read nothing, so missions cannot be granted access');
+  }
+}
+export class GrantNotConfiguredError extends MissionError {
+  readonly code = 'GRANT_NOT_CONFIGURED';
+  constructor() {
+    super('this server has no key for grants; missions without encrypted records still run');
+  }
+}
+/** The vault row exists but does not open. Why is nobody's business outside. */
+export class VaultUnreadableError extends MissionError {
+  readonly code = 'VAULT_UNREADABLE';
+  constructor() {
+    super('the encryption vault could not be opened');
+  }
+}
+/** The keys that sign user tokens cannot be fetched; the caller's token may be fine. */
+export class IdentityUnavailableError extends MissionError {
+  readonly code = 'IDENTITY_UNAVAILABLE';
+  constructor(options?: ErrorOptions) {
+    super('the identity service cannot be reached; try again', options);
+  }
+}
+
+export const GRANT_PROBLEMS = [
+  'absent',
+  'not-configured',
+  'expired',
+  'malformed',
+  'wrap-rejected',
+  'revoked',
+  'unknown',
+  'zero-knowledge',
+  'vault-missing',
+  'vault-unreadable',
+] as const;
+/** Why a grant opens nothing; the first five after `absent` are the contract's (section 7). */
+export type GrantProblem = (typeof GRANT_PROBLEMS)[number];
+
+/** A grant that was fine when the run began no longer is. */
+export class GrantUnusableError extends MissionError {
+  readonly code = 'GRANT_UNUSABLE';
+  readonly problem: GrantProblem;
+  constructor(problem: GrantProblem) {
+    super(`the mission's grant cannot be used: ${problem}`);
+    this.problem = problem;
+  }
+}
+
+/** What became of a gateway call that gave no reply (contract section 10). No provider text is kept. */
+export interface GatewayProblem {
+  /** `detail.kind` if the gateway named one of its own, else null. */
+  readonly kind: string | null;
+  /** HTTP status, or null when no response arrived. */
+  readonly status: number | null;
+  /** `Retry-After` in milliseconds from now, never negative; null when absent or unreadable. */
+  readonly retryAfterMs: number | null;
+}
+/** Worth another try later. */
+export class GatewayUnavailableError extends MissionError {
+  readonly code = 'GATEWAY_UNAVAILABLE';
+  readonly problem: GatewayProblem;
+  constructor(problem: GatewayProblem, options?: ErrorOptions) {
+    super(`the gateway gave no usable reply: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`, options);
+    this.problem = problem;
+  }
+}
+/** Asking again would give the same answer. */
+export class GatewayRejectedError extends MissionError {
+  readonly code = 'GATEWAY_REJECTED';
+  readonly problem: GatewayProblem;
+  /** A 400 with plain text may be a provider's hiccup: one more try is worth it (contract section 10). */
+  readonly worthOneMoreTry: boolean;
+  constructor(problem: GatewayProblem, worthOneMoreTry = false, options?: ErrorOptions) {
+    super(`the gateway refused: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`, options);
+    this.problem = problem;
+    this.worthOneMoreTry = worthOneMoreTry;
+  }
+}
+
+/** The mission's agent runs as many missions as it may; the run waits. */
+export class SlotBusyError extends MissionError {
+  readonly code = 'SLOT_BUSY';
+  constructor() {
+    super('the agent already runs as many missions as it may; waiting for a free slot');
+  }
+}
+/** Another user's row holds our event id. Only somebody who guessed it can cause this; nothing is overwritten. */
+export class EventIdConflictError extends MissionError {
+  readonly code = 'EVENT_ID_CONFLICT';
+  constructor() {
+    super('the event id of this iteration is taken by a row that is not ours');
+  }
+}

@@ -1,0 +1,45 @@
+/** What a mission may name as an input, and which fields of it are encrypted (contract section 2, second table). */
+export interface InputModule {
+  readonly appId: string;
+  readonly table: string;
+  readonly encryptedFields: readonly string[];
+  /** Plain fields worth telling the model; dotted names reach into objects. */
+  readonly plainFields: readonly string[];
+}
+
+const tasks: InputModule = {
+  appId: 'todo',
+  table: 'tasks',
+  encryptedFields: ['title', 'description', 'subtasks', 'metadata'],
+  plainFields: ['isCompleted', 'dueDate', 'priority'],
+};
+
+export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
+  goals: {
+    appId: 'companion',
+    table: 'companionGoals',
+    encryptedFields: [],
+    plainFields: ['title', 'currentValue', 'target.value', 'target.period'],
+  },
+  notes: { appId: 'notes', table: 'notes', encryptedFields: ['title', 'content'], plainFields: [] },
+  tasks,
+  todo: tasks,
+  calendar: {
+    appId: 'calendar',
+    table: 'events',
+    encryptedFields: ['title', 'description', 'location'],
+    plainFields: ['timeBlockId'],
+  },
+  journal: { appId: 'journal', table: 'journalEntries', encryptedFields: ['title', 'content'], plainFields: [] },
+  kontext: { appId: 'kontext', table: 'kontextDoc', encryptedFields: ['content'], plainFields: [] },
+  profile: {
+    appId: 'profile',
+    table: 'userContext',
+    encryptedFields: ['about', 'interests', 'routine', 'nutrition', 'leisure', 'goals', 'social', 'freeform'],
+    plainFields: [],
+  },
+};
+
+/** The module that owns a table, or null: records of other tables are never read. */
+export const inputModuleOfTable = (table: string): InputModule | null =>
+  Object.values(INPUT_MODULES).find((module) => module.table === table) ?? null;

@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config';
+
+/** Folders with a server: one PostgreSQL and one Temporal for the whole run, see test/support/global-setup.ts. */
+const withServers = (name: string, testTimeout = 60_000) => ({
+  extends: true as const,
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 60_000 },
+});
+
+export default defineConfig({
+  test: {
+    globalSetup: ['test/support/global-setup.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    // A test that is skipped, focused or empty proves nothing.
+    allowOnly: false,
+    passWithNoTests: false,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['{activities,api,crypto,db,domain,llm,schedules,temporal,workflows,scripts,dev}/**/*.test.ts', 'config.test.ts'],
+        },
+      },
+      withServers('integration'),
+      withServers('workflows'),
+      withServers('replay'),
+      withServers('faults', 120_000),
+      withServers('e2e', 120_000),
+    ],
+  },
+});
