@@ -12,7 +12,7 @@ const mayImportOnly = (name, comment, from, allowed) => ({
   to: { pathNot: [from, ...allowed] },
 });
 const npm = (/** @type {string[]} */ ...names) => `node_modules/(${names.join('|')})/`;
-const node = '^(node:)?[a-z_]+(/[a-z]+)?$';
+const node = '^(node:)?[a-z_/]+$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

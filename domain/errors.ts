@@ -132,8 +132,13 @@ export class GatewayRejectedError extends MissionError {
 /** The mission's agent runs as many missions as it may; the run waits. */
 export class SlotBusyError extends MissionError {
   readonly code = 'SLOT_BUSY';
-  constructor() {
+  readonly iterationId: string;
+  /** How long a run of this mission may wait, in milliseconds. */
+  readonly longestWaitMs: number;
+  constructor(iterationId: string, longestWaitMs: number) {
     super('the agent already runs as many missions as it may; waiting for a free slot');
+    this.iterationId = iterationId;
+    this.longestWaitMs = longestWaitMs;
   }
 }
 /** Another user's row holds our event id. Only somebody who guessed it can cause this; nothing is overwritten. */

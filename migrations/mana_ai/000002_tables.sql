@@ -66,6 +66,7 @@ create table mana_ai.run_transcripts (
 create table mana_ai.run_keys (
   user_id text not null check (user_id <> ''),
   iteration_id text not null,
+  mission_id text not null,
   wrapped_key bytea not null,
   created_at timestamptz not null default clock_timestamp(),
   primary key (user_id, iteration_id)

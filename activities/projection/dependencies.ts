@@ -1,0 +1,15 @@
+import type { Database } from '../../db/client.ts';
+import type { MissionSchedules } from '../../schedules/mission-schedules.ts';
+
+/** What the projection works with; it holds no key at all. */
+export interface ProjectionDependencies {
+  readonly database: Database;
+  readonly schedules: MissionSchedules;
+  /** Starts the workflow that puts iterations back, unless it is under way. */
+  readonly startHealing: (userId: string, missionId: string) => Promise<void>;
+  readonly log: ProjectionLog;
+}
+
+export interface ProjectionLog {
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}

@@ -1,0 +1,41 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import type { Database } from '../../db/client.ts';
+import { listSlotsClaimedBefore, releaseSlot } from '../../db/run-slots.ts';
+import { forgetMissionStorage } from '../../db/run-storage.ts';
+import { toUserId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+
+/**
+ * Ends a run's hold on its mission and agent, and deletes its sealed records, transcript and key. A run that holds
+ * nothing any more was taken over: what is there belongs to its successor.
+ */
+export async function forgetRun(
+  database: Database,
+  userId: UserId,
+  run: { readonly missionId: string; readonly runId: string },
+): Promise<void> {
+  await database.asUser(userId, async (tx) => {
+    if (await releaseSlot(tx, userId, run.missionId, run.runId)) {
+      await forgetMissionStorage(tx, userId, run.missionId);
+    }
+  });
+}
+
+/** A run that has just claimed its slot may not be visible in Temporal's answers yet. */
+const SWEEP_AGE_MS = 10 * 60_000;
+
+/**
+ * Forgets runs that were terminated and so could not do it themselves (architecture section 4, point 6).
+ *
+ * @returns how many
+ */
+export async function sweepRuns(deps: RunnerDependencies): Promise<number> {
+  const slots = await listSlotsClaimedBefore(deps.database.system, Date.now() - SWEEP_AGE_MS);
+  let swept = 0;
+  for (const slot of slots) {
+    if (await deps.isRunOpen(slot.workflowId, slot.runId)) continue;
+    await forgetRun(deps.database, toUserId(slot.userId), slot);
+    swept += 1;
+  }
+  return swept;
+}

@@ -1,0 +1,111 @@
+import { claimAgentSlot, claimMission } from './slots.ts';
+import type { RunnerDependencies } from './dependencies.ts';
+import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
+import { isEncryptedValue } from '../../crypto/field-value.ts';
+import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { readAgent, readMission } from '../../db/missions.ts';
+import { releaseSlot, setSlotIteration } from '../../db/run-slots.ts';
+import { changeExists } from '../../db/sync-changes.ts';
+import { cadencePeriodMs } from '../../domain/cadence.ts';
+import { SlotBusyError } from '../../domain/errors.ts';
+import type { GrantProblem } from '../../domain/errors.ts';
+import { toUserId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import { instantMs } from '../../domain/instant.ts';
+import { ENCRYPTED_MISSION_FIELDS } from '../../domain/mission.ts';
+import type { Mission } from '../../domain/mission.ts';
+import { dueKey, isDue, runNowKey } from '../../domain/run.ts';
+import type { LoadedRun, LoadRunInput, LoadRunResult, RefusedRun } from '../../domain/run.ts';
+
+/**
+ * Claims the mission, then reads it and passes the gates (architecture section 4, point 1).
+ *
+ * The claim comes first: a run that finished between our read and our claim would otherwise be repeated, and paid for
+ * again. Whoever gets through the gates holds the mission's slot, and the agent's if there is one.
+ *
+ * @throws SlotBusyError when the agent runs as many missions as it may; the mission's slot stays ours meanwhile
+ */
+export async function loadRun(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
+  const userId = toUserId(input.userId);
+  if (!(await claimMission(deps, userId, input))) return { outcome: 'already-running', iterationId: null };
+
+  const result = await deps.database.asUser(userId, async (tx) => {
+    const gated = await passGates(deps, tx, userId, input);
+    // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written.
+    if (gated.outcome !== 'ready' && gated.iterationId === null) {
+      await releaseSlot(tx, userId, input.missionId, input.runId);
+    }
+    return gated;
+  });
+  if (result.outcome === 'ready' && result.agentId !== null) {
+    const claimed = await claimAgentSlot(deps, userId, { ...input, agentId: result.agentId });
+    if (!claimed) throw new SlotBusyError(result.iterationId, result.longestWaitMs);
+  }
+  return result;
+}
+
+async function passGates(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: LoadRunInput,
+): Promise<LoadRunResult> {
+  const read = await readMission(tx, userId, input.missionId);
+  if (read === null) return refused('deleted');
+  const { mission } = read;
+  if (mission.state !== 'active') return refused('paused');
+  const key = runKey(mission, input);
+  if (key === null) return refused('not-due');
+
+  const iterationId = iterationIdOf(key);
+  await setSlotIteration(tx, userId, { missionId: input.missionId, runId: input.runId, iterationId });
+  if (await changeExists(tx, userId, eventIdOf(iterationId))) return { outcome: 'already-written', iterationId };
+
+  if (mission.agentId !== null) {
+    const agent = await readAgent(tx, userId, mission.agentId);
+    // An agent that is gone limits nothing and names nobody: the mission runs as one without an agent.
+    if (agent !== null && agent.agent.state !== 'active') return { outcome: 'agent-paused', iterationId };
+    if (agent === null) return ready(deps, userId, mission, iterationId, null);
+  }
+  return ready(deps, userId, mission, iterationId, mission.agentId);
+}
+
+const refused = (outcome: RefusedRun['outcome']): RefusedRun => ({ outcome, iterationId: null });
+
+const ready = (
+  deps: RunnerDependencies,
+  userId: UserId,
+  mission: Mission,
+  iterationId: string,
+  agentId: string | null,
+): LoadedRun => ({
+  outcome: 'ready',
+  iterationId,
+  agentId,
+  grant: grantState(deps, userId, mission.grant),
+  ownFieldsEncrypted: ENCRYPTED_MISSION_FIELDS.some((field) => isEncryptedValue(mission[field])),
+  longestWaitMs: Math.min(cadencePeriodMs(mission.cadence ?? { kind: 'manual' }) ?? DAY_MS, DAY_MS),
+});
+
+const DAY_MS = 24 * 3_600_000;
+
+/** The text that names this run's due instant, or null when the mission is not due. */
+function runKey(mission: Mission, input: LoadRunInput): string | null {
+  if (input.trigger === 'run-now') return runNowKey(input.userId, input.missionId, input.workflowId);
+  const dueAtMs = dueAt(mission, input);
+  return dueAtMs !== null && isDue(dueAtMs, input) ? dueKey(input.userId, input.missionId, dueAtMs) : null;
+}
+
+/** Cron missions of today's web app have no `nextRunAt` (contract section 2): there the schedule's instant counts. */
+const dueAt = (mission: Mission, input: LoadRunInput): number | null =>
+  instantMs(mission.nextRunAt) ?? (mission.cadence?.kind === 'cron' ? input.scheduledAtMs : null);
+
+/** Tries the grant and keeps nothing of it. */
+function grantState(deps: RunnerDependencies, userId: UserId, grant: unknown): 'usable' | GrantProblem {
+  if (grant === null) return 'absent';
+  const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId, grant, nowMs: Date.now() });
+  if (!unwrapped.ok) return unwrapped.reason;
+  unwrapped.mdk.fill(0);
+  return 'usable';
+}

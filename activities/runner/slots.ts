@@ -1,0 +1,67 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import { forgetRun } from './forget-run.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { lockAgent } from '../../db/mission-lock.ts';
+import { readAgent } from '../../db/missions.ts';
+import {
+  claimMissionSlot,
+  holdAgent,
+  otherSlotsOfAgent,
+  takeOverMissionSlot,
+} from '../../db/run-slots.ts';
+import type { RunSlot } from '../../db/run-slots.ts';
+import type { UserId } from '../../domain/ids.ts';
+
+type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
+
+/**
+ * Claims the mission for this run.
+ *
+ * @returns false when a run that is still open holds it
+ */
+export async function claimMission(deps: RunnerDependencies, userId: UserId, run: Claimant): Promise<boolean> {
+  const holder = await deps.database.asUser(userId, (tx) => claimMissionSlot(tx, userId, run));
+  if (holder === null) return true;
+  if (await deps.isRunOpen(holder.workflowId, holder.runId)) return false;
+  // What the dead run left stays until this one forgets: its transcript may serve the same due instant.
+  return deps.database.asUser(userId, (tx) => takeOverMissionSlot(tx, userId, holder.runId, run));
+}
+
+/**
+ * Claims one of the agent's places for this run.
+ *
+ * @returns false when `maxConcurrentMissions` other missions hold one and their runs are open
+ */
+export async function claimAgentSlot(
+  deps: RunnerDependencies,
+  userId: UserId,
+  run: Claimant & { readonly agentId: string },
+): Promise<boolean> {
+  if (await tryAgentSlot(deps, userId, run)) return true;
+  const holders = await deps.database.asUser(userId, (tx) =>
+    otherSlotsOfAgent(tx, userId, run.agentId, run.missionId),
+  );
+  const open = await Promise.all(holders.map((holder) => deps.isRunOpen(holder.workflowId, holder.runId)));
+  const dead = holders.filter((_, index) => open[index] === false);
+  if (dead.length === 0) return false;
+  for (const slot of dead) await forgetRun(deps.database, userId, slot);
+  return tryAgentSlot(deps, userId, run);
+}
+
+const tryAgentSlot = (
+  deps: RunnerDependencies,
+  userId: UserId,
+  run: Claimant & { readonly agentId: string },
+): Promise<boolean> =>
+  deps.database.asUser(userId, async (tx) => {
+    await lockAgent(tx, userId, run.agentId);
+    const others = await otherSlotsOfAgent(tx, userId, run.agentId, run.missionId);
+    if (others.length >= (await concurrencyLimit(tx, userId, run.agentId))) return false;
+    await holdAgent(tx, userId, run);
+    return true;
+  });
+
+async function concurrencyLimit(tx: UserTransaction, userId: UserId, agentId: string): Promise<number> {
+  const read = await readAgent(tx, userId, agentId);
+  return read?.agent.maxConcurrentMissions ?? 1;
+}

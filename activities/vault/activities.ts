@@ -1,0 +1,13 @@
+import type { VaultDependencies } from './dependencies.ts';
+import { sealInputs } from './seal-inputs.ts';
+import { runActivity } from '../run-activity.ts';
+import type { RunRef, SealResult } from '../../domain/run.ts';
+
+/** Activities of task queue `missions-vault`. Their names are stored in histories. */
+export interface VaultActivities {
+  sealInputs(run: RunRef): Promise<SealResult>;
+}
+
+export const createVaultActivities = (deps: VaultDependencies): VaultActivities => ({
+  sealInputs: (run) => runActivity(() => sealInputs(deps, run)),
+});

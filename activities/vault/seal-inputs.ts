@@ -1,0 +1,210 @@
+import { checkGrant } from './check-grant.ts';
+import type { VaultDependencies } from './dependencies.ts';
+import { decryptFieldValue, isEncryptedValue } from '../../crypto/field-value.ts';
+import { deriveMissionDataKey } from '../../crypto/mission-data-key.ts';
+import { sealRecord } from '../../crypto/sealed-record.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { lockMission } from '../../db/mission-lock.ts';
+import { readMission } from '../../db/missions.ts';
+import type { ReadMission } from '../../db/missions.ts';
+import { insertRefusal, insertSealedRecord, readSealedBefore } from '../../db/sealed-inputs.ts';
+import { readClockMs, readRowsOfRecords, recordKey } from '../../db/sync-changes.ts';
+import { ZeroKnowledgeError, VaultNotInitialisedError, VaultUnreadableError } from '../../domain/errors.ts';
+import type { GrantProblem } from '../../domain/errors.ts';
+import { mergeRecord } from '../../domain/field-merge.ts';
+import { toMissionId, toUserId, toWorkflowRunId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import type { RunRef, SealResult } from '../../domain/run.ts';
+import { inputsOutOfScope, recordsInScope } from '../../domain/sealable-records.ts';
+import type { SealableRecord } from '../../domain/sealable-records.ts';
+import { openVault } from '../../vault/open-vault.ts';
+
+/** Records decrypted at a time: a grant names up to 1000, and their rows are larger than what is kept of them. */
+const BATCH_SIZE = 50;
+
+/**
+ * Seals exactly the granted records from the user's master key to the mission data key, for one run (architecture
+ * section 2). Grant check, audit rows and sealed rows are one transaction under the mission's lock. Whose records they
+ * are is decided here: another user's record is simply not found.
+ *
+ * @returns counts, and the problem of a grant that opens nothing; a bad grant does not throw
+ */
+export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<SealResult> {
+  const userId = toUserId(run.userId);
+  return deps.syncDatabase.asUser(userId, async (tx) => {
+    await lockMission(tx, userId, toMissionId(run.missionId));
+    const read = await readMission(tx, userId, run.missionId);
+    if (read === null) return nothingSealed('absent');
+    const checked = await checkGrant(tx, userId, read, { acceptV1: deps.acceptV1, nowMs: await readClockMs(tx) });
+    if (!checked.ok) return nothingSealed(checked.problem);
+
+    const vault = await openVaultForRun(deps, userId, run.missionId);
+    if (!vault.ok) return nothingSealed(vault.problem);
+    const { masterKey } = vault;
+    const mdk = deriveMissionDataKey({ ...checked.grant, masterKey, userId });
+    try {
+      const scope = recordsInScope(checked.grant.derivation, run.missionId, checked.pinnedAgentId);
+      return await sealScope({ tx, userId, run, masterKey, mdk }, read, scope);
+    } finally {
+      // JavaScript cannot promise erasure (copies may exist); what we hold is overwritten.
+      mdk.fill(0);
+      masterKey.fill(0);
+    }
+  });
+}
+
+const nothingSealed = (problem: GrantProblem): SealResult => ({
+  problem,
+  sealed: 0,
+  failed: 0,
+  scopeViolations: 0,
+  ownFieldsReadable: false,
+});
+
+type OpenedVault =
+  { readonly ok: true; readonly masterKey: Buffer } | { readonly ok: false; readonly problem: GrantProblem };
+
+/** What is no fault of a moment becomes a problem of the grant; a database that does not answer stays an error. */
+async function openVaultForRun(deps: VaultDependencies, userId: UserId, missionId: string): Promise<OpenedVault> {
+  try {
+    const masterKey = await openVault(deps, userId, {
+      action: 'ai-mission-run',
+      context: `mission ${missionId}`,
+      ipAddress: null,
+      userAgent: null,
+    });
+    return { ok: true, masterKey };
+  } catch (error) {
+    if (error instanceof ZeroKnowledgeError) return { ok: false, problem: 'zero-knowledge' };
+    if (error instanceof VaultNotInitialisedError) return { ok: false, problem: 'vault-missing' };
+    if (error instanceof VaultUnreadableError) return { ok: false, problem: 'vault-unreadable' };
+    throw error;
+  }
+}
+
+interface Sealing {
+  readonly tx: UserTransaction;
+  readonly userId: UserId;
+  readonly run: RunRef;
+  readonly masterKey: Buffer;
+  readonly mdk: Buffer;
+}
+
+async function sealScope(
+  sealing: Sealing,
+  read: ReadMission,
+  scope: readonly SealableRecord[],
+): Promise<SealResult> {
+  const { tx, userId, run } = sealing;
+  const before = await readSealedBefore(tx, userId, run);
+  let sealed = 0;
+  let failed = 0;
+  let ownFieldsReadable = true;
+  for await (const { record, fields } of readRecords(sealing, scope)) {
+    const opened = openFields(sealing.masterKey, record, fields);
+    const key = recordKey(record.table, record.recordId);
+    if (opened.failedFields.length > 0) {
+      failed += 1;
+      if (record.table === 'aiMissions' && record.recordId === read.mission.id) ownFieldsReadable = false;
+      if (!before.refused.has(key)) {
+        const reason = `undecryptable: ${opened.failedFields.join(', ')}`;
+        await insertRefusal(tx, userId, { ...auditOf(run, record), status: 'failed', reason });
+      }
+    }
+    if (opened.openedCount > 0) {
+      sealed += 1;
+      if (!before.sealed.has(key)) await insertSealed(sealing, record, opened.values);
+    }
+  }
+  const scopeViolations = await auditOutOfScope(sealing, read, scope, before.refused);
+  return { problem: null, sealed, failed, scopeViolations, ownFieldsReadable };
+}
+
+const auditOf = (run: RunRef, record: SealableRecord) => ({
+  missionId: run.missionId,
+  iterationId: run.iterationId,
+  table: record.table,
+  recordId: record.recordId,
+});
+
+async function insertSealed(
+  { tx, userId, run, mdk }: Sealing,
+  record: SealableRecord,
+  values: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const context = {
+    userId,
+    missionId: toMissionId(run.missionId),
+    runId: toWorkflowRunId(run.runId),
+    table: record.table,
+    recordId: record.recordId,
+  };
+  const sealed = sealRecord(mdk, context, values);
+  await insertSealedRecord(tx, userId, { ...auditOf(run, record), runId: run.runId, sealed });
+}
+
+/** An encrypted input that the grant does not cover: nothing is opened, and the user can see that it was asked for. */
+async function auditOutOfScope(
+  sealing: Sealing,
+  read: ReadMission,
+  scope: readonly SealableRecord[],
+  alreadyAudited: ReadonlySet<string>,
+): Promise<number> {
+  let violations = 0;
+  const outside = inputsOutOfScope(read.mission.inputs, scope);
+  for await (const { record, fields } of readRecords(sealing, outside)) {
+    if (!record.encryptedFields.some((field) => isEncryptedValue(fields[field]))) continue;
+    violations += 1;
+    if (alreadyAudited.has(recordKey(record.table, record.recordId))) continue;
+    await insertRefusal(sealing.tx, sealing.userId, {
+      ...auditOf(sealing.run, record),
+      status: 'scope-violation',
+      reason: 'not in the scope of the grant',
+    });
+  }
+  return violations;
+}
+
+interface ReadRecord {
+  readonly record: SealableRecord;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** The user's own records among `records`, merged, a batch at a time. Unknown and deleted ones are left out. */
+async function* readRecords(
+  { tx, userId }: Sealing,
+  records: readonly SealableRecord[],
+): AsyncGenerator<ReadRecord, void, undefined> {
+  for (let start = 0; start < records.length; start += BATCH_SIZE) {
+    const batch = records.slice(start, start + BATCH_SIZE);
+    const rows = await readRowsOfRecords(tx, userId, batch);
+    for (const record of batch) {
+      const merged = mergeRecord(record.recordId, rows.get(recordKey(record.table, record.recordId)) ?? []);
+      if (merged !== null) yield { record, fields: merged.record };
+    }
+  }
+}
+
+interface OpenedFields {
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly openedCount: number;
+  readonly failedFields: readonly string[];
+}
+
+/** Opens the fields that are ciphertext; those in clear are read by the runner itself. */
+function openFields(
+  masterKey: Buffer,
+  record: SealableRecord,
+  fields: Readonly<Record<string, unknown>>,
+): OpenedFields {
+  const values: Record<string, unknown> = {};
+  const failedFields: string[] = [];
+  for (const field of record.encryptedFields) {
+    const stored = fields[field];
+    if (!isEncryptedValue(stored)) continue;
+    const decrypted = decryptFieldValue(masterKey, stored);
+    if (decrypted.ok) values[field] = decrypted.value;
+    else failedFields.push(field);
+  }
+  return { values, openedCount: Object.keys(values).length, failedFields };
+}

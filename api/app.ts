@@ -1,0 +1,96 @@
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import { randomUUID } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import Fastify from 'fastify';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { KekRing } from '../crypto/unwrap-master-key.ts';
+import type { Database } from '../db/client.ts';
+import type { GrantVersion } from '../domain/grant.ts';
+import { createDatabaseHealth } from './database-health.ts';
+import { requireUser } from './plugins/authentication.ts';
+import { answerError, answerErrors } from './plugins/errors.ts';
+import { DEFAULT_RATE_LIMITS, limitAddresses, limitUser } from './plugins/rate-limits.ts';
+import type { RateLimits } from './plugins/rate-limits.ts';
+import { createLogController, logRequests } from './plugins/request-log.ts';
+import { decryptAuditRoutes } from './routes/api/v1/me/ai-audit.ts';
+import { missionGrantRoutes } from './routes/api/v1/me/ai-mission-grant.ts';
+import { HEALTH_URL, healthRoute } from './routes/health.ts';
+import { createTokenVerifier } from './token-verifier.ts';
+import type { IdentitySettings } from './token-verifier.ts';
+
+export interface ApiDependencies {
+  /** Opened and closed by the caller, as `authDatabase` is. */
+  readonly syncDatabase: Database;
+  readonly authDatabase: Database;
+  readonly identity: IdentitySettings;
+  readonly keks: KekRing;
+  /** The runner's; null: grants are off. */
+  readonly grantPublicKey: KeyObject | null;
+  readonly grantMintVersion: GrantVersion;
+  readonly corsOrigins: readonly string[];
+  /** Addresses or networks whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly logger: FastifyBaseLogger;
+  readonly rateLimits?: RateLimits;
+  /** Milliseconds since the epoch; the machine's clock by default. */
+  readonly now?: () => number;
+}
+
+/** 1000 record ids of 512 ASCII characters, or of some 300 characters of three bytes, and their tables. */
+const BODY_LIMIT_BYTES = 1024 * 1024;
+const REQUEST_TIMEOUT_MS = 30_000;
+const HEALTH_TIMEOUT_MS = 2_000;
+/** Routes with an id in them: the longest one, percent-encoded. */
+const MAX_PARAM_LENGTH = 4096;
+
+/** Builds the API; `listen` or `inject` it, and `close` it. */
+export async function buildApp(dependencies: ApiDependencies): Promise<FastifyInstance> {
+  const {
+    corsOrigins,
+    trustedProxies,
+    logger,
+    rateLimits = DEFAULT_RATE_LIMITS,
+    now = Date.now,
+  } = dependencies;
+  const app: FastifyInstance = Fastify({
+    loggerInstance: logger,
+    logController: createLogController(),
+    genReqId: () => randomUUID(),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+
+  logRequests(app);
+  answerErrors(app);
+  await app.register(helmet);
+  await app.register(cors, {
+    origin: corsOrigins.length === 0 ? false : [...corsOrigins],
+    methods: ['GET', 'POST'],
+    allowedHeaders: ['authorization', 'content-type'],
+    exposedHeaders: ['retry-after', 'x-request-id'],
+  });
+  await limitAddresses(app, rateLimits.perAddress, [HEALTH_URL]);
+
+  healthRoute(app, createDatabaseHealth(dependencies, HEALTH_TIMEOUT_MS));
+  await app.register(
+    (me, _options, done) => {
+      requireUser(me, createTokenVerifier(dependencies.identity));
+      me.addHook('onRequest', limitUser(me, rateLimits.perUser));
+      me.addHook('onRequest', async (_request, reply) => {
+        reply.header('cache-control', 'no-store');
+      });
+      missionGrantRoutes(me, { ...dependencies, now }, rateLimits.mintsPerUser);
+      decryptAuditRoutes(me, dependencies.syncDatabase);
+      done();
+    },
+    { prefix: '/api/v1/me' },
+  );
+  return app;
+}

@@ -1,0 +1,32 @@
+import type { ErrorCode } from '../domain/errors.ts';
+
+interface HttpError {
+  readonly status: number;
+  readonly code: string;
+  /** False: the caller gets no more than `internal error`. */
+  readonly messageIsPublic: boolean;
+}
+
+const shown = (status: number, code: string): HttpError => ({ status, code, messageIsPublic: true });
+
+/** The answer to whatever must not be explained to a caller. */
+export const INTERNAL_ERROR: HttpError = { status: 500, code: 'INTERNAL', messageIsPublic: false };
+export const INTERNAL_MESSAGE = 'internal error';
+
+/** Every error code as HTTP (contract section 7). Conditions of a run cannot come out of a request. */
+export const HTTP_ERRORS: Readonly<Record<ErrorCode, HttpError>> = {
+  BAD_REQUEST: shown(400, 'BAD_REQUEST'),
+  UNAUTHORIZED: shown(401, 'UNAUTHORIZED'),
+  NOT_FOUND: shown(404, 'NOT_FOUND'),
+  RATE_LIMITED: shown(429, 'RATE_LIMITED'),
+  VAULT_NOT_INITIALISED: shown(404, 'VAULT_NOT_INITIALISED'),
+  ZK_ACTIVE: shown(409, 'ZK_ACTIVE'),
+  GRANT_NOT_CONFIGURED: shown(503, 'GRANT_NOT_CONFIGURED'),
+  IDENTITY_UNAVAILABLE: shown(503, 'IDENTITY_UNAVAILABLE'),
+  VAULT_UNREADABLE: INTERNAL_ERROR,
+  GRANT_UNUSABLE: INTERNAL_ERROR,
+  GATEWAY_UNAVAILABLE: INTERNAL_ERROR,
+  GATEWAY_REJECTED: INTERNAL_ERROR,
+  SLOT_BUSY: INTERNAL_ERROR,
+  EVENT_ID_CONFLICT: INTERNAL_ERROR,
+};

@@ -1,0 +1,90 @@
+import type { KeyObject } from 'node:crypto';
+import { withSecret } from '../crypto/key-bytes.ts';
+import { mintGrant } from '../crypto/wrap-grant.ts';
+import type { MintedGrant } from '../crypto/wrap-grant.ts';
+import type { Database } from '../db/client.ts';
+import { enterMintedGrant } from '../db/mission-grants.ts';
+import { lockMission } from '../db/mission-lock.ts';
+import { saveTimeZone } from '../db/time-zones.ts';
+import { GrantNotConfiguredError } from '../domain/errors.ts';
+import { clampTtlMs } from '../domain/grant.ts';
+import type { Grant, GrantVersion } from '../domain/grant.ts';
+import { toMissionId } from '../domain/ids.ts';
+import type { UserId } from '../domain/ids.ts';
+import type { MissionGrantRequest } from './schemas/mission-grant.ts';
+import { openVault } from './vault-access.ts';
+import type { VaultCaller, VaultDependencies } from './vault-access.ts';
+
+export interface MintDependencies extends VaultDependencies {
+  readonly syncDatabase: Database;
+  /** The runner's; null: grants are off. */
+  readonly grantPublicKey: KeyObject | null;
+  readonly grantMintVersion: GrantVersion;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export type MintCaller = Omit<VaultCaller, 'action' | 'context'>;
+
+/**
+ * Mints a grant (contract section 7). Only shape and vault are checked: the web app asks before it pushes the mission,
+ * so neither mission nor records need to exist yet.
+ *
+ * @throws GrantNotConfiguredError before anything is read; else what `openVault` throws
+ */
+export async function mintMissionGrant(
+  dependencies: MintDependencies,
+  caller: MintCaller,
+  request: MissionGrantRequest,
+): Promise<Grant> {
+  const { keks, grantPublicKey } = dependencies;
+  if (grantPublicKey === null || (keks.default === null && keks.byId.size === 0))
+    throw new GrantNotConfiguredError();
+
+  const context = `mission:${request.missionId}`;
+  const masterKey = await openVault(dependencies, { ...caller, action: 'ai-mission-grant', context });
+  const minted = withSecret(masterKey, () =>
+    mintGrant({
+      version: dependencies.grantMintVersion,
+      masterKey,
+      userId: caller.userId,
+      missionId: toMissionId(request.missionId),
+      tables: request.tables,
+      recordIds: request.recordIds,
+      issuedAtMs: dependencies.now(),
+      ttlMs: clampTtlMs(request.ttlMs),
+      publicKey: grantPublicKey,
+    }),
+  );
+  await enter(dependencies.syncDatabase, caller.userId, minted, request.timeZone ?? null);
+  caller.log.info(
+    { missionId: request.missionId, keyId: minted.keyId, recordIds: request.recordIds.length },
+    'grant minted',
+  );
+  return minted.grant;
+}
+
+/** A grant that is not in the mint log would open nothing, so this comes before the answer. */
+async function enter(
+  syncDatabase: Database,
+  userId: UserId,
+  minted: MintedGrant,
+  timeZone: string | null,
+): Promise<void> {
+  const { derivation, issuedAt, expiresAt } = minted.grant;
+  const missionId = toMissionId(derivation.missionId);
+  await syncDatabase.asUser(userId, async (tx) => {
+    await lockMission(tx, userId, missionId);
+    await enterMintedGrant(tx, userId, {
+      wrappedKeySha256: minted.wrappedKeySha256,
+      missionId,
+      version: derivation.version,
+      tables: derivation.tables,
+      recordIds: derivation.recordIds,
+      keyId: minted.keyId,
+      issuedAtIso: issuedAt,
+      expiresAtIso: expiresAt,
+    });
+    if (timeZone !== null) await saveTimeZone(tx, userId, missionId, timeZone);
+  });
+}

@@ -1,0 +1,71 @@
+import { ConfigurationError, loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
+import { openDatabase } from '../db/client.ts';
+import type { Database } from '../db/client.ts';
+import { createLogger } from '../logging/logger.ts';
+import { buildApp } from './app.ts';
+
+const APPLICATION_NAME = 'mana-missions-api';
+/** Longer than any request may take. */
+const DRAIN_TIMEOUT_MS = 40_000;
+const CLOSE_IDLE_EVERY_MS = 100;
+
+const config = configOrExit();
+const logger = createLogger('api', config.logLevel);
+try {
+  await start();
+} catch (error) {
+  logger.fatal({ err: error }, 'the API cannot start');
+  process.exit(1);
+}
+
+function configOrExit(): Config<'api'> {
+  try {
+    return loadConfig('api');
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
+}
+
+async function start(): Promise<void> {
+  const { api } = config;
+  const open = (database: { url: string; maxConnections: number }): Database =>
+    openDatabase({ ...database, applicationName: APPLICATION_NAME });
+  const syncDatabase = open(api.syncDatabase);
+  const authDatabase = open(api.authDatabase);
+  const app = await buildApp({ ...api, syncDatabase, authDatabase, logger });
+  stopOnSignals(async () => {
+    // `close` ends connections that are idle now; those of requests under way would be kept alive for a minute.
+    const closing = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+    await app.close();
+    clearInterval(closing);
+    await Promise.all([syncDatabase.close(), authDatabase.close()]);
+  });
+  if (api.grantPublicKey === null) logger.warn('MANA_AI_PUBLIC_KEY_PEM is not set: grants are off');
+  if (api.keks.default === null && api.keks.byId.size === 0) {
+    logger.warn('neither MANA_AUTH_KEK nor MANA_AUTH_KEKS is set: grants are off');
+  }
+  await app.listen({ host: config.host, port: api.port });
+}
+
+/** The first signal lets requests under way finish and ends with 0; the second ends at once. */
+function stopOnSignals(close: () => Promise<void>): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    logger.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(1), DRAIN_TIMEOUT_MS).unref();
+    close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}

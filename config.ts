@@ -1,0 +1,144 @@
+import { KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { z } from 'zod';
+import { SECRETS, schemas } from './config/settings.ts';
+import { foreignVariables } from './config/zones.ts';
+import type { ProcessRole } from './config/zones.ts';
+import { loadTemporalConfig } from './temporal/connection.ts';
+
+export { isProcessRole } from './config/zones.ts';
+export type { ProcessRole } from './config/zones.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+type TemporalConfig = ReturnType<typeof loadTemporalConfig>;
+type Settings<Role extends ProcessRole> = z.output<(typeof schemas)[Role]>;
+
+/** The frozen configuration of one process; what each role has besides is in config/settings.ts. */
+export type Config<Role extends ProcessRole = ProcessRole> = Settings<Role> & {
+  readonly role: Role;
+  readonly temporal: TemporalConfig;
+};
+
+/** Everything that is wrong with the environment, one line for each variable. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  readonly problems: readonly string[];
+  constructor(role: ProcessRole, problems: readonly string[]) {
+    super([`the configuration of process "${role}" cannot be used:`, ...problems].join('\n  '));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Reads the configuration of one process from the environment (architecture section 7) and freezes it. Nothing else
+ * reads `process.env`. A variable that is set to nothing counts as not set; unknown ones are ignored.
+ *
+ * @throws ConfigurationError that lists every problem by variable name, and never shows a value or a part of one
+ */
+export function loadConfig<Role extends ProcessRole>(role: Role, env: Env = process.env): Config<Role> {
+  const variables = new Variables(role, env);
+  const temporal = readTemporal(variables);
+  const parsed = schemas[role].safeParse(Object.fromEntries(variables.values));
+  for (const { path, message } of parsed.error?.issues ?? []) variables.refuse(String(path[0]), message);
+  if (!parsed.success || temporal === null || variables.problems.size > 0) {
+    throw new ConfigurationError(
+      role,
+      [...variables.problems].map(([name, problem]) => `${name}: ${problem}`),
+    );
+  }
+  return deepFreeze({ role, temporal, ...(parsed.data as Settings<Role>) });
+}
+
+/** The variables that are set, whence they came, and what is wrong with them. */
+class Variables {
+  readonly values: Map<string, string>;
+  /** By the name under which the operator set the variable; the first problem of each is told. */
+  readonly problems = new Map<string, string>();
+  readonly #cameFrom = new Map<string, string>();
+
+  constructor(role: ProcessRole, env: Env) {
+    this.values = new Map(
+      Object.entries(env).filter((entry): entry is [string, string] => (entry[1] ?? '') !== ''),
+    );
+    const foreign = foreignVariables(role);
+    this.#refuseForeign(foreign);
+    this.#readFiles(SECRETS.filter((name) => !foreign.includes(name)));
+    this.#spreadSyncDatabaseUrl();
+  }
+
+  refuse(name: string, problem: string): void {
+    const setAs = this.#cameFrom.get(name) ?? name;
+    if (!this.problems.has(setAs)) this.problems.set(setAs, problem);
+  }
+
+  #refuseForeign(foreign: readonly string[]): void {
+    for (const name of foreign.flatMap((secret) => [secret, `${secret}_FILE`])) {
+      if (this.values.has(name))
+        this.refuse(name, 'belongs to another trust zone; this process must not be given it');
+    }
+  }
+
+  #readFiles(secrets: readonly string[]): void {
+    for (const name of secrets) {
+      const path = this.values.get(`${name}_FILE`);
+      if (path === undefined) continue;
+      if (this.values.has(name)) this.refuse(name, `is set, and so is ${name}_FILE; set one of them`);
+      this.#cameFrom.set(name, `${name}_FILE`);
+      const text = readSecretFile(path);
+      if (text === '') this.refuse(name, 'names a file that cannot be read or is empty');
+      else this.values.set(name, text);
+    }
+  }
+
+  /** `SYNC_DATABASE_URL` is the one of every part that has none of its own. */
+  #spreadSyncDatabaseUrl(): void {
+    const plain = this.values.get('SYNC_DATABASE_URL');
+    for (const name of SECRETS.filter((secret) => secret.startsWith('SYNC_DATABASE_URL_'))) {
+      if (this.values.has(name)) continue;
+      this.#cameFrom.set(name, this.#cameFrom.get('SYNC_DATABASE_URL') ?? 'SYNC_DATABASE_URL');
+      if (plain !== undefined) this.values.set(name, plain);
+    }
+  }
+}
+
+/** The file's text without white space around it; empty if there is none. */
+function readSecretFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function readTemporal(variables: Variables): TemporalConfig | null {
+  try {
+    return loadTemporalConfig(Object.fromEntries(variables.values));
+  } catch {
+    // The cause may quote a path or the content of a file.
+    variables.refuse(
+      'TEMPORAL_*',
+      'the connection settings cannot be read; check that the files they name exist',
+    );
+    return null;
+  }
+}
+
+const refuseChange = (): never => {
+  throw new TypeError('the configuration is frozen');
+};
+
+// Bytes cannot be frozen, and a KeyObject has nothing to change.
+function deepFreeze<T>(value: T): T {
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    ArrayBuffer.isView(value) ||
+    value instanceof KeyObject
+  ) {
+    return value;
+  }
+  if (value instanceof Map)
+    Object.assign(value, { set: refuseChange, delete: refuseChange, clear: refuseChange });
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}

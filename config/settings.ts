@@ -1,0 +1,190 @@
+import { z } from 'zod';
+import { GRANT_VERSIONS } from '../domain/grant.ts';
+import {
+  base64Key,
+  boolean,
+  databaseUrl,
+  httpUrl,
+  integer,
+  keysById,
+  nonEmpty,
+  oneOf,
+  origins,
+  privateKeys,
+  proxies,
+  publicKey,
+  serviceKey,
+  sha256Hashes,
+  switchedOn,
+} from './variables.ts';
+
+const port = integer(0, 65_535);
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/** Variables of every process. */
+const common = {
+  LOG_LEVEL: oneOf(LOG_LEVELS).default('info'),
+  // The image sets 0.0.0.0; outside a container nothing should be reachable that was not meant to be.
+  HOST: nonEmpty('an address to listen on').default('127.0.0.1'),
+  // Of a process; api and vault worker halve it between their two databases.
+  DATABASE_MAX_CONNECTIONS: integer(2, 100).default(4),
+  TEMPORAL_CODEC_KEYS: keysById,
+};
+const vaultZone = {
+  AUTH_DATABASE_URL: databaseUrl,
+  MANA_AUTH_KEK: base64Key.optional(),
+  MANA_AUTH_KEKS: keysById.optional(),
+};
+const api = {
+  ...vaultZone,
+  SYNC_DATABASE_URL_API: databaseUrl,
+  // 0 takes any free port.
+  PORT: port.default(3066),
+  CORS_ORIGINS: origins.default([]),
+  TRUST_PROXY: proxies.default([]),
+  MANA_AUTH_URL: httpUrl,
+  JWT_ISSUER: nonEmpty('the issuer of user tokens').optional(),
+  JWT_AUDIENCE: nonEmpty('the audience of user tokens').default('mana'),
+  MANA_AI_PUBLIC_KEY_PEM: publicKey.optional(),
+  GRANT_MINT_VERSION: oneOf(GRANT_VERSIONS).default('v2'),
+  MANA_SERVICE_KEY_SHA256: sha256Hashes.default([]),
+};
+const vault = {
+  ...vaultZone,
+  SYNC_DATABASE_URL_VAULT: databaseUrl,
+  GRANT_ACCEPT_V1: boolean.default(true),
+};
+const runner = {
+  SYNC_DATABASE_URL_RUNNER: databaseUrl,
+  MANA_AI_PRIVATE_KEY_PEM: privateKeys.default([]),
+  GRANT_ACCEPT_V1: boolean.default(true),
+  MANA_LLM_URL: httpUrl,
+  MANA_SERVICE_KEY: serviceKey,
+  MANA_LLM_MODEL: nonEmpty('a model alias or provider/model').default('mana/reasoning'),
+};
+const projection = { SYNC_DATABASE_URL_PROJECTION: databaseUrl };
+/** Of the workers that run workflows. */
+const workflows = { WORKFLOW_BUNDLE: nonEmpty('the file that "yarn build:workflows" wrote').optional() };
+// One port for each worker, so that all of them fit on one machine. 0 takes any free port.
+const HEALTH_PORTS = { all: 3067, runner: 3067, vault: 3068, projection: 3069 } as const;
+
+type Values<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>;
+
+function codecKeysOf(keys: ReadonlyMap<string, Buffer>): {
+  primaryKeyId: string;
+  keys: ReadonlyMap<string, Buffer>;
+} {
+  const [primaryKeyId = ''] = keys.keys();
+  return { primaryKeyId, keys };
+}
+const processSettings = (env: Values<typeof common>) => ({
+  logLevel: env.LOG_LEVEL,
+  host: env.HOST,
+  codecKeys: codecKeysOf(env.TEMPORAL_CODEC_KEYS),
+});
+const workerSettings = (
+  env: Values<typeof common> & { HEALTH_PORT: number; WORKFLOW_BUNDLE?: string | undefined },
+) => ({
+  ...processSettings(env),
+  healthPort: env.HEALTH_PORT,
+  /** Null: bundled at start. */
+  workflowBundlePath: env.WORKFLOW_BUNDLE ?? null,
+});
+const half = (count: number): number => Math.floor(count / 2);
+const vaultZoneSettings = (env: Values<typeof common & typeof vaultZone>) => ({
+  authDatabase: { url: env.AUTH_DATABASE_URL, maxConnections: half(env.DATABASE_MAX_CONNECTIONS) },
+  keks: { default: env.MANA_AUTH_KEK ?? null, byId: env.MANA_AUTH_KEKS ?? new Map<string, Buffer>() },
+});
+const syncDatabase = (url: string, maxConnections: number) => ({ syncDatabase: { url, maxConnections } });
+
+const apiSettings = (env: Values<typeof common & typeof api>) => ({
+  ...vaultZoneSettings(env),
+  ...syncDatabase(
+    env.SYNC_DATABASE_URL_API,
+    env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS),
+  ),
+  port: env.PORT,
+  corsOrigins: env.CORS_ORIGINS,
+  trustedProxies: env.TRUST_PROXY,
+  identity: {
+    jwksUrl: `${env.MANA_AUTH_URL.replace(/\/+$/, '')}/api/v1/auth/jwks`,
+    issuer: env.JWT_ISSUER ?? env.MANA_AUTH_URL,
+    audience: env.JWT_AUDIENCE,
+  },
+  /** Null: grants are off. */
+  grantPublicKey: env.MANA_AI_PUBLIC_KEY_PEM ?? null,
+  grantMintVersion: env.GRANT_MINT_VERSION,
+  serviceKeySha256: env.MANA_SERVICE_KEY_SHA256,
+});
+const vaultSettings = (env: Values<typeof common & typeof vault>) => ({
+  ...vaultZoneSettings(env),
+  ...syncDatabase(
+    env.SYNC_DATABASE_URL_VAULT,
+    env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS),
+  ),
+  acceptV1Grants: env.GRANT_ACCEPT_V1,
+});
+const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
+  ...syncDatabase(env.SYNC_DATABASE_URL_RUNNER, env.DATABASE_MAX_CONNECTIONS),
+  /** Empty: grants are off. */
+  grantPrivateKeys: env.MANA_AI_PRIVATE_KEY_PEM,
+  acceptV1Grants: env.GRANT_ACCEPT_V1,
+  gateway: { url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY, model: env.MANA_LLM_MODEL },
+});
+const projectionSettings = (env: Values<typeof common & typeof projection>) =>
+  syncDatabase(env.SYNC_DATABASE_URL_PROJECTION, env.DATABASE_MAX_CONNECTIONS);
+
+const healthPort = (role: keyof typeof HEALTH_PORTS) => ({ HEALTH_PORT: port.default(HEALTH_PORTS[role]) });
+/** The variables of each process. */
+export const shapes = {
+  api: { ...common, ...api },
+  vault: { ...common, ...healthPort('vault'), ...vault },
+  runner: { ...common, ...healthPort('runner'), ...workflows, ...runner },
+  projection: { ...common, ...healthPort('projection'), ...workflows, ...projection },
+  // The three workers in one process; each part keeps its own bounded pools.
+  all: {
+    ...common,
+    ...healthPort('all'),
+    ...workflows,
+    ...vault,
+    ...runner,
+    ...projection,
+    ALLOW_ALL_IN_ONE: switchedOn('true, to let one process hold the secrets of all zones (development only)'),
+  },
+};
+
+/** One schema per process role: the environment in, the settings out. */
+export const schemas = {
+  api: z.object(shapes.api).transform((env) => ({ ...processSettings(env), api: apiSettings(env) })),
+  vault: z.object(shapes.vault).transform((env) => ({ ...workerSettings(env), vault: vaultSettings(env) })),
+  runner: z
+    .object(shapes.runner)
+    .transform((env) => ({ ...workerSettings(env), runner: runnerSettings(env) })),
+  projection: z
+    .object(shapes.projection)
+    .transform((env) => ({ ...workerSettings(env), projection: projectionSettings(env) })),
+  all: z.object(shapes.all).transform((env) => ({
+    ...workerSettings(env),
+    vault: vaultSettings(env),
+    runner: runnerSettings(env),
+    projection: projectionSettings(env),
+  })),
+};
+
+/** May also come from the file that `<name>_FILE` names, as container platforms hand out secrets. */
+export const SECRETS = [
+  'SYNC_DATABASE_URL',
+  'SYNC_DATABASE_URL_API',
+  'SYNC_DATABASE_URL_VAULT',
+  'SYNC_DATABASE_URL_RUNNER',
+  'SYNC_DATABASE_URL_PROJECTION',
+  'AUTH_DATABASE_URL',
+  'TEMPORAL_CODEC_KEYS',
+  'TEMPORAL_API_KEY',
+  'MANA_AUTH_KEK',
+  'MANA_AUTH_KEKS',
+  'MANA_AI_PUBLIC_KEY_PEM',
+  'MANA_AI_PRIVATE_KEY_PEM',
+  'MANA_SERVICE_KEY',
+  'MANA_SERVICE_KEY_SHA256',
+];

@@ -1,0 +1,26 @@
+/** Master keys, key encryption keys, mission data keys and run keys are all AES-256 keys. */
+export const KEY_BYTES = 32;
+
+/** @throws TypeError with the length found, never the bytes */
+export function assertKeyLength(key: Uint8Array, name: string): void {
+  if (key.length !== KEY_BYTES) {
+    throw new TypeError(`${name}: found ${key.length} bytes, expected ${KEY_BYTES}`);
+  }
+}
+
+/**
+ * Runs `use` with secret bytes that were made for it alone, a key or a plaintext, and overwrites them afterwards.
+ *
+ * This shortens the time a secret lies in memory; it does not promise erasure: the garbage collector, OpenSSL and the
+ * operating system may have made copies that JavaScript cannot reach, and strings cannot be overwritten at all.
+ */
+export function withSecret<Secret extends Uint8Array, Result>(
+  secret: Secret,
+  use: (secret: Secret) => Result,
+): Result {
+  try {
+    return use(secret);
+  } finally {
+    secret.fill(0);
+  }
+}

@@ -1,0 +1,16 @@
+import type { UserTransaction } from './client.ts';
+import type { MissionId, UserId } from '../domain/ids.ts';
+
+/**
+ * Takes the mission's advisory lock until the transaction ends. Sealing, revoking and writing back hold it, so that none
+ * of them sees the others half-done (architecture section 2). User and mission are hashed together because anyone may
+ * use any record id under their own user.
+ */
+export async function lockMission(tx: UserTransaction, userId: UserId, missionId: MissionId): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['mission', userId, missionId])}, 0))`;
+}
+
+/** Likewise for the missions of one agent: counting slots and adding one must not interleave. */
+export async function lockAgent(tx: UserTransaction, userId: UserId, agentId: string): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['agent', userId, agentId])}, 0))`;
+}

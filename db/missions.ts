@@ -1,0 +1,46 @@
+import { AGENTS, MISSIONS, readRecordRows } from './sync-changes.ts';
+import type { UserTransaction } from './client.ts';
+import { parseAgent } from '../domain/agent.ts';
+import type { Agent } from '../domain/agent.ts';
+import { mergeRecord } from '../domain/field-merge.ts';
+import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
+import type { UserId } from '../domain/ids.ts';
+import { parseMission } from '../domain/mission.ts';
+import type { Mission } from '../domain/mission.ts';
+
+/** A mission as its rows make it, and the rows themselves for what the merge does not keep. */
+export interface ReadMission {
+  readonly mission: Mission;
+  readonly merged: MergedRecord;
+  readonly rows: readonly ChangeRow[];
+  /** The shared space that the newest row with one names; ours have to stand in it as well. */
+  readonly spaceId: string | null;
+}
+
+/** Every row of a mission of one user. */
+export const readMissionRows = (tx: UserTransaction, userId: UserId, missionId: string) =>
+  readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
+
+/** Replays a mission from the change log; null when it is unknown or deleted. */
+export async function readMission(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: string,
+): Promise<ReadMission | null> {
+  const rows = await readMissionRows(tx, userId, missionId);
+  const merged = mergeRecord(missionId, rows);
+  if (merged === null) return null;
+  const spaceId = rows.findLast((row) => row.spaceId !== null)?.spaceId ?? null;
+  return { mission: parseMission(missionId, merged.record), merged, rows, spaceId };
+}
+
+export interface ReadAgent {
+  readonly agent: Agent;
+  readonly record: Readonly<Record<string, unknown>>;
+}
+
+/** Replays an agent; null when it is unknown or deleted. */
+export async function readAgent(tx: UserTransaction, userId: UserId, agentId: string): Promise<ReadAgent | null> {
+  const merged = mergeRecord(agentId, await readRecordRows(tx, userId, { ...AGENTS, recordId: agentId }));
+  return merged === null ? null : { agent: parseAgent(agentId, merged.record), record: merged.record };
+}

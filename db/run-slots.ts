@@ -1,0 +1,116 @@
+import type { SystemSql, UserTransaction } from './client.ts';
+import type { UserId } from '../domain/ids.ts';
+
+/** A run that holds its mission, and its agent if `agentId` is set. */
+export interface RunSlot {
+  readonly missionId: string;
+  readonly agentId: string | null;
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly iterationId: string;
+}
+
+const slotColumns = (sql: SystemSql) => sql`
+  mission_id as "missionId", agent_id as "agentId", workflow_id as "workflowId", run_id as "runId",
+  iteration_id as "iterationId"`;
+
+/**
+ * Claims the mission for a run, or finds who holds it. Claiming again is harmless.
+ *
+ * @returns null when the run holds the slot now, else the holder
+ */
+export async function claimMissionSlot(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>,
+): Promise<RunSlot | null> {
+  await tx`
+    insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
+    values (${userId}, ${run.missionId}, ${run.workflowId}, ${run.runId}, '')
+    on conflict (user_id, mission_id) do nothing`;
+  const [holder] = await tx<RunSlot[]>`
+    select ${slotColumns(tx)} from mana_ai.run_slots
+    where user_id = ${userId} and mission_id = ${run.missionId} for update`;
+  // No row: its holder let go between the two statements; whoever asks again will get it.
+  if (holder === undefined) return claimMissionSlot(tx, userId, run);
+  return holder.runId === run.runId ? null : holder;
+}
+
+/**
+ * Takes the mission over from a run that is closed: compare-and-set on the run id, so that of two runs that both found
+ * the dead one only one wins.
+ */
+export async function takeOverMissionSlot(
+  tx: UserTransaction,
+  userId: UserId,
+  deadRunId: string,
+  run: Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>,
+): Promise<boolean> {
+  const rows = await tx`
+    update mana_ai.run_slots
+    set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, claimed_at = clock_timestamp()
+    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${deadRunId}
+    returning run_id`;
+  return rows.length > 0;
+}
+
+/** Records the iteration that the run works on. */
+export async function setSlotIteration(
+  tx: UserTransaction,
+  userId: UserId,
+  slot: Pick<RunSlot, 'missionId' | 'runId' | 'iterationId'>,
+): Promise<void> {
+  await tx`
+    update mana_ai.run_slots set iteration_id = ${slot.iterationId}
+    where user_id = ${userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
+}
+
+/** Counts the run among its agent's missions. */
+export async function holdAgent(
+  tx: UserTransaction,
+  userId: UserId,
+  slot: { readonly missionId: string; readonly runId: string; readonly agentId: string },
+): Promise<void> {
+  await tx`
+    update mana_ai.run_slots set agent_id = ${slot.agentId}
+    where user_id = ${userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
+}
+
+/** Slots that other missions hold of one agent. */
+export async function otherSlotsOfAgent(
+  tx: UserTransaction,
+  userId: UserId,
+  agentId: string,
+  missionId: string,
+): Promise<RunSlot[]> {
+  return await tx<RunSlot[]>`
+    select ${slotColumns(tx)} from mana_ai.run_slots
+    where user_id = ${userId} and agent_id = ${agentId} and mission_id <> ${missionId}`;
+}
+
+/**
+ * Lets go of what this very run holds.
+ *
+ * @returns false when it holds nothing (any more)
+ */
+export async function releaseSlot(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: string,
+  runId: string,
+): Promise<boolean> {
+  const rows = await tx`
+    delete from mana_ai.run_slots where user_id = ${userId} and mission_id = ${missionId} and run_id = ${runId}
+    returning run_id`;
+  return rows.length > 0;
+}
+
+/** Slots of all users claimed before an instant, for the sweep; ids only. */
+export async function listSlotsClaimedBefore(
+  sql: SystemSql,
+  claimedBeforeMs: number,
+): Promise<(RunSlot & { readonly userId: string })[]> {
+  return await sql<(RunSlot & { readonly userId: string })[]>`
+    select user_id as "userId", ${slotColumns(sql)} from mana_ai.run_slots
+    where claimed_at < to_timestamp(${claimedBeforeMs}::float8 / 1000) order by claimed_at limit 1000`;
+}

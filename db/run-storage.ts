@@ -1,0 +1,90 @@
+import type { UserTransaction } from './client.ts';
+import type { UserId } from '../domain/ids.ts';
+
+/** What a run keeps in Postgres between its activities. All of it is ciphertext or ids, and `forget…` deletes it. */
+
+export interface SealedRow {
+  readonly table: string;
+  readonly recordId: string;
+  readonly sealed: Buffer;
+}
+
+export async function readSealedRows(tx: UserTransaction, userId: UserId, runId: string): Promise<SealedRow[]> {
+  return await tx<SealedRow[]>`
+    select table_name as table, record_id as "recordId", sealed from mana_ai.sealed_inputs
+    where user_id = ${userId} and run_id = ${runId}`;
+}
+
+export interface TranscriptRow {
+  readonly round: number;
+  readonly entry: Buffer;
+}
+
+export async function readTranscript(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+): Promise<TranscriptRow[]> {
+  return await tx<TranscriptRow[]>`
+    select round, entry from mana_ai.run_transcripts
+    where user_id = ${userId} and iteration_id = ${iterationId} order by round`;
+}
+
+/** @returns false when this round is stored already: the earlier reply counts, because it was paid for */
+export async function storeTranscriptEntry(
+  tx: UserTransaction,
+  userId: UserId,
+  row: TranscriptRow & { readonly iterationId: string; readonly missionId: string },
+): Promise<boolean> {
+  const rows = await tx`
+    insert into mana_ai.run_transcripts (user_id, iteration_id, round, mission_id, entry)
+    values (${userId}, ${row.iterationId}, ${row.round}, ${row.missionId}, ${row.entry})
+    on conflict (user_id, iteration_id, round) do nothing
+    returning round`;
+  return rows.length > 0;
+}
+
+/** Rounds from `fromRound` on: they can no longer be opened, or continue a conversation that can't. */
+export async function deleteTranscriptFrom(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+  fromRound: number,
+): Promise<void> {
+  await tx`
+    delete from mana_ai.run_transcripts
+    where user_id = ${userId} and iteration_id = ${iterationId} and round >= ${fromRound}`;
+}
+
+export async function readRunKey(tx: UserTransaction, userId: UserId, iterationId: string): Promise<Buffer | null> {
+  const [row] = await tx<{ wrappedKey: Buffer }[]>`
+    select wrapped_key as "wrappedKey" from mana_ai.run_keys
+    where user_id = ${userId} and iteration_id = ${iterationId}`;
+  return row?.wrappedKey ?? null;
+}
+
+/** Stores a run's wrapped key unless there is one already. */
+export async function storeRunKey(
+  tx: UserTransaction,
+  userId: UserId,
+  key: { readonly iterationId: string; readonly missionId: string; readonly wrappedKey: Buffer },
+): Promise<void> {
+  await tx`
+    insert into mana_ai.run_keys (user_id, iteration_id, mission_id, wrapped_key)
+    values (${userId}, ${key.iterationId}, ${key.missionId}, ${key.wrappedKey})
+    on conflict (user_id, iteration_id) do nothing`;
+}
+
+export async function deleteRunKey(tx: UserTransaction, userId: UserId, iterationId: string): Promise<void> {
+  await tx`delete from mana_ai.run_keys where user_id = ${userId} and iteration_id = ${iterationId}`;
+}
+
+/**
+ * Deletes everything that runs of a mission left behind: sealed records, transcripts, run keys. Whoever holds the
+ * mission's slot may call it, for then every other run of the mission is over.
+ */
+export async function forgetMissionStorage(tx: UserTransaction, userId: UserId, missionId: string): Promise<void> {
+  await tx`delete from mana_ai.sealed_inputs where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_transcripts where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_keys where user_id = ${userId} and mission_id = ${missionId}`;
+}

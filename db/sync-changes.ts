@@ -1,0 +1,123 @@
+import type { SystemSql, UserTransaction } from './client.ts';
+import type { ChangeRow } from '../domain/field-merge.ts';
+import type { UserId } from '../domain/ids.ts';
+import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
+
+/** Names a record of one user in the change log. */
+export interface RecordRef {
+  readonly appId: string;
+  readonly table: string;
+  readonly recordId: string;
+}
+
+export const MISSIONS = { appId: 'ai', table: 'aiMissions' } as const;
+export const AGENTS = { appId: 'ai', table: 'agents' } as const;
+
+interface StoredRow extends ChangeRow {
+  readonly spaceId: string | null;
+}
+
+/** Microseconds decide merges, and the driver's Date would cut them: times travel as text. */
+const createdAtIso = (sql: SystemSql) =>
+  sql`to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/**
+ * Reads every row of one record. The user id stands in the query as well as in the row-level security: both have to
+ * fail before another user's row gets in.
+ */
+export async function readRecordRows(tx: UserTransaction, userId: UserId, ref: RecordRef): Promise<StoredRow[]> {
+  return await tx<StoredRow[]>`
+    select id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
+      ${createdAtIso(tx)} as "createdAt"
+    from public.sync_changes
+    where user_id = ${userId} and app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}
+    order by created_at, id`;
+}
+
+interface StoredRowOfRecord extends StoredRow {
+  readonly table: string;
+  readonly recordId: string;
+}
+
+/** Reads the rows of many records at once; the key of the result is `recordKey`. */
+export async function readRowsOfRecords(
+  tx: UserTransaction,
+  userId: UserId,
+  refs: readonly RecordRef[],
+): Promise<ReadonlyMap<string, ChangeRow[]>> {
+  const byRecord = new Map<string, ChangeRow[]>();
+  if (refs.length === 0) return byRecord;
+  const rows = await tx<StoredRowOfRecord[]>`
+    select changes.id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
+      changes.table_name as table, changes.record_id as "recordId", ${createdAtIso(tx)} as "createdAt"
+    from unnest(
+      ${refs.map((ref) => ref.appId)}::text[],
+      ${refs.map((ref) => ref.table)}::text[],
+      ${refs.map((ref) => ref.recordId)}::text[]
+    ) as wanted (app_id, table_name, record_id)
+    join public.sync_changes changes using (app_id, table_name, record_id)
+    where changes.user_id = ${userId}
+    order by changes.created_at, changes.id`;
+  for (const row of rows) {
+    const key = recordKey(row.table, row.recordId);
+    const known = byRecord.get(key);
+    if (known === undefined) byRecord.set(key, [row]);
+    else known.push(row);
+  }
+  return byRecord;
+}
+
+export const recordKey = (table: string, recordId: string): string => `${table}:${recordId}`;
+
+/** The database's clock in milliseconds: it also stamps `created_at`, so field times and row times agree. */
+export async function readClockMs(tx: UserTransaction): Promise<number> {
+  const [row] = await tx<{ nowMs: number }[]>`
+    select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs"`;
+  if (row === undefined) throw new Error('the database returned no clock');
+  return row.nowMs;
+}
+
+export async function changeExists(tx: UserTransaction, userId: UserId, changeId: string): Promise<boolean> {
+  const rows = await tx`select 1 from public.sync_changes where id = ${changeId} and user_id = ${userId}`;
+  return rows.length > 0;
+}
+
+/** JSON as it goes to the wire; times inside are text already. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export interface MissionUpdate {
+  readonly changeId: string;
+  readonly missionId: string;
+  readonly spaceId: string | null;
+  readonly data: JsonObject;
+  /** A time for each field of `data`: a device drops a field without one (contract section 1). */
+  readonly fieldMeta: Readonly<Record<string, string>>;
+  readonly actor: JsonObject;
+  readonly origin: 'agent' | 'system';
+}
+
+/**
+ * Writes one update row of a mission, once: the id is deterministic, so a second attempt changes nothing.
+ *
+ * `created_at` is the clock at the insert, not the transaction's begin: a device pulls by `created_at > last pull`, and a
+ * row that becomes visible with an older time would never reach it.
+ *
+ * @returns false when a row with this id is there already (of whichever user)
+ */
+export async function insertMissionUpdate(
+  tx: UserTransaction,
+  userId: UserId,
+  update: MissionUpdate,
+): Promise<boolean> {
+  const rows = await tx`
+    insert into public.sync_changes
+      (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, client_id, created_at,
+       schema_version, actor, origin)
+    values
+      (${update.changeId}, ${MISSIONS.appId}, ${MISSIONS.table}, ${update.missionId}, ${userId}, ${update.spaceId},
+       'update', ${JSON.stringify(update.data)}::text::jsonb, ${JSON.stringify(update.fieldMeta)}::text::jsonb,
+       ${RUNNER_CLIENT_ID}, clock_timestamp(), 1, ${JSON.stringify(update.actor)}::text::jsonb, ${update.origin})
+    on conflict (id) do nothing
+    returning id`;
+  return rows.length > 0;
+}

@@ -1,0 +1,31 @@
+import type { UserTransaction } from './client.ts';
+import type { MissionId, UserId } from '../domain/ids.ts';
+
+/** Keeps the time zone (IANA) in which the mission's cadence is meant; the last one named counts. */
+export async function saveTimeZone(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: MissionId,
+  timeZone: string,
+): Promise<void> {
+  await tx`
+    insert into mana_ai.mission_time_zones (user_id, mission_id, time_zone)
+    values (${userId}, ${missionId}, ${timeZone})
+    on conflict (user_id, mission_id)
+      do update set time_zone = excluded.time_zone, updated_at = clock_timestamp()`;
+}
+
+/**
+ * The zone in which a mission's cadence is meant: its own, else the one that the user named last for another mission.
+ * Null if the user never named one.
+ */
+export async function timeZoneOfMission(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<string | null> {
+  const [row] = await tx<{ timeZone: string }[]>`
+    select time_zone as "timeZone" from mana_ai.mission_time_zones
+    where user_id = ${userId} order by mission_id = ${missionId} desc, updated_at desc limit 1`;
+  return row?.timeZone ?? null;
+}

@@ -1,0 +1,15 @@
+/** The scripted gateway as a process of its own, for the demo. Prints `listening <port>` once it takes requests. */
+import { demoPlanner, startScriptedGateway } from './scripted-gateway.ts';
+
+const { SERVICE_KEY: serviceKey, PORT: port = '0', LOG_FILE: logFile } = process.env;
+if (serviceKey === undefined || serviceKey === '') throw new Error('SERVICE_KEY: missing, expected a text');
+if (!/^\d{1,5}$/.test(port)) throw new Error('PORT: expected a port number, or none for a free one');
+
+const gateway = await startScriptedGateway({
+  serviceKey,
+  port: Number(port),
+  script: demoPlanner,
+  ...(logFile === undefined ? {} : { logFile }),
+});
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void gateway.close());
+console.log(`listening ${gateway.port}`);

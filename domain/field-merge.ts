@@ -1,0 +1,246 @@
+import { parseInstantMicros } from './instant.ts';
+
+/** One row of `sync_changes` as far as merging needs it (contract section 1). */
+export interface ChangeRow {
+  /** The row's primary key: two rows with one id are the same row. */
+  readonly id: string;
+  readonly op: string;
+  readonly data: unknown;
+  readonly fieldMeta: unknown;
+  /** ISO 8601 with microseconds. */
+  readonly createdAt: string;
+  readonly clientId: string | null;
+}
+
+export interface MergedRecord {
+  readonly record: Record<string, unknown>;
+  /** The time of the winning write of each field, under the name it was written by: `state`, `cadence.atHour`. */
+  readonly fieldTimesMicros: ReadonlyMap<string, bigint>;
+}
+
+/** Where a write stands: field time, then the row's `created_at`, then the row's id. The last one wins. */
+interface Position {
+  readonly timeMicros: bigint;
+  readonly createdAtMicros: bigint;
+  readonly rowId: string;
+}
+
+interface FieldWrite {
+  readonly position: Position;
+  /** As named in the row, dots included. */
+  readonly field: string;
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+type RowEffect =
+  | { readonly kind: 'removal'; readonly position: Position }
+  | {
+      readonly kind: 'insert' | 'change';
+      readonly position: Position;
+      readonly writes: readonly FieldWrite[];
+    };
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Before every instant that can be read: a row whose `created_at` is unreadable loses against all others. */
+const BEFORE_ALL_MICROS = -(10n ** 18n);
+
+/** No object of the web app is nested like this; without a limit one hostile name could exhaust a reader's stack. */
+const MAX_PATH_LENGTH = 32;
+
+/** Assigning these, or writing below them, could reach `Object.prototype`; no table has such fields. */
+const UNSAFE_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+/**
+ * Merges the change rows of one record, field by field, last writer wins (contract section 1 "Merge rule",
+ * `test/vectors/lww.json`). The order and the repetition of rows play no part.
+ *
+ * Where the contract leaves room:
+ * - Rows with an unknown op, and inserts and updates whose data is no object, are passed over.
+ * - A record that a `delete` without `deletedAt` removed stays away until an _insert_ later than the removal; then all
+ *   writes later than the removal count. A mere update (of a device that did not know) does not bring it back.
+ * - A dotted name into null, nothing or a scalar makes an object of it. One into an array is passed over: arrays
+ *   always come whole, and a stray leaf must not cost the user the array.
+ *
+ * @param rows all rows of this record of one user, not mutated; values are shared with the result, not copied
+ * @returns null if the record is unknown or deleted; never throws on malformed rows
+ */
+export function mergeRecord(recordId: string, rows: readonly ChangeRow[]): MergedRecord | null {
+  const effects = rows.map(effectOfRow).filter((effect) => effect !== null);
+  const removal = latestRemoval(effects);
+  const survives = (position: Position): boolean =>
+    removal === null || comparePositions(position, removal) > 0;
+  if (!effects.some((effect) => bringsIntoBeing(effect, removal !== null, survives))) return null;
+
+  const record: Record<string, unknown> = { id: recordId };
+  const fieldTimesMicros = new Map<string, bigint>();
+  const copies = new Set<object>();
+  for (const write of winningWrites(effects, survives)) {
+    if (writeAt(record, write, copies)) fieldTimesMicros.set(write.field, write.position.timeMicros);
+  }
+  const deletedAt = record['deletedAt'] ?? null;
+  return deletedAt === null ? { record, fieldTimesMicros } : null;
+}
+
+/**
+ * The stored time of a field, in microseconds: the latest write of the field itself, of a leaf below it, or of an
+ * object that holds it. A writer takes max(now, this + 1 ms) (contract section 1). Null if nobody wrote it.
+ */
+export function fieldTimeMicros(merged: MergedRecord, field: string): bigint | null {
+  let latest: bigint | null = null;
+  for (const [written, timeMicros] of merged.fieldTimesMicros) {
+    const concerns = written === field || written.startsWith(`${field}.`) || field.startsWith(`${written}.`);
+    if (concerns && (latest === null || timeMicros > latest)) latest = timeMicros;
+  }
+  return latest;
+}
+
+function effectOfRow(row: ChangeRow): RowEffect | null {
+  const data = asObject(row.data);
+  if (row.op === 'delete') return effectOfDelete(row, data);
+  if (data === null) return null;
+  if (row.op === 'update') return effectOfChange('change', row, data, createdAtMicros(row));
+  if (row.op !== 'insert') return null;
+  const insertMicros =
+    parseInstantMicros(ownValue(data, 'updatedAt')) ??
+    parseInstantMicros(ownValue(data, 'createdAt')) ??
+    createdAtMicros(row);
+  return effectOfChange('insert', row, data, insertMicros);
+}
+
+/** With a readable `deletedAt` a tombstone at that time, else the removal of the record at `created_at`. */
+function effectOfDelete(row: ChangeRow, data: JsonObject | null): RowEffect {
+  const deletedAt = ownValue(data ?? {}, 'deletedAt');
+  const deletedAtMicros = parseInstantMicros(deletedAt);
+  if (deletedAtMicros === null) return { kind: 'removal', position: positionOf(row, createdAtMicros(row)) };
+  const position = positionOf(row, deletedAtMicros);
+  const tombstone = { position, field: 'deletedAt', path: ['deletedAt'], value: deletedAt };
+  return { kind: 'change', position, writes: [tombstone] };
+}
+
+function effectOfChange(
+  kind: 'insert' | 'change',
+  row: ChangeRow,
+  data: JsonObject,
+  defaultMicros: bigint,
+): RowEffect {
+  const fieldMeta = asObject(row.fieldMeta) ?? {};
+  const position = positionOf(row, defaultMicros);
+  const writes: FieldWrite[] = [];
+  for (const [field, value] of Object.entries(data)) {
+    const path = pathOf(field);
+    if (path === null) continue;
+    const timeMicros = parseInstantMicros(ownValue(fieldMeta, field));
+    writes.push({
+      position: timeMicros === null ? position : { ...position, timeMicros },
+      field,
+      path,
+      value,
+    });
+  }
+  return { kind, position, writes };
+}
+
+/** Null for names that are never written: the record's id, unsafe ones, and nesting beyond the limit. */
+function pathOf(field: string): readonly string[] | null {
+  const path = field.split('.', MAX_PATH_LENGTH + 1);
+  const isWritable =
+    path.length <= MAX_PATH_LENGTH && path[0] !== 'id' && !path.some((name) => UNSAFE_NAMES.has(name));
+  return isWritable ? path : null;
+}
+
+function latestRemoval(effects: readonly RowEffect[]): Position | null {
+  let latest: Position | null = null;
+  for (const { kind, position } of effects) {
+    if (kind === 'removal' && (latest === null || comparePositions(position, latest) > 0)) latest = position;
+  }
+  return latest;
+}
+
+function bringsIntoBeing(
+  effect: RowEffect,
+  wasRemoved: boolean,
+  survives: (position: Position) => boolean,
+): boolean {
+  if (effect.kind === 'removal') return false;
+  if (!wasRemoved) return true;
+  return effect.kind === 'insert' && [effect, ...effect.writes].some(({ position }) => survives(position));
+}
+
+/** The writes that decide the record, in the order in which they apply; at most one per field name. */
+function winningWrites(
+  effects: readonly RowEffect[],
+  survives: (position: Position) => boolean,
+): readonly FieldWrite[] {
+  const latest = new Map<string, FieldWrite>();
+  for (const effect of effects) {
+    if (effect.kind === 'removal') continue;
+    for (const write of effect.writes) {
+      if (!survives(write.position)) continue;
+      const stored = latest.get(write.field);
+      if (stored === undefined || comparePositions(write.position, stored.position) > 0)
+        latest.set(write.field, write);
+    }
+  }
+  return [...latest.values()].filter((write) => !isReplacedByParent(write, latest)).sort(compareWrites);
+}
+
+/** A whole object written later replaces the leaves written before it. */
+function isReplacedByParent(write: FieldWrite, latest: ReadonlyMap<string, FieldWrite>): boolean {
+  for (let length = 1; length < write.path.length; length += 1) {
+    const parent = latest.get(write.path.slice(0, length).join('.'));
+    if (parent !== undefined && compareWrites(parent, write) > 0) return true;
+  }
+  return false;
+}
+
+/**
+ * Writes one value into the record; false if an array is in the way.
+ *
+ * @param copies objects made during this merge. All others belong to the rows and are copied before a leaf is
+ *   written into them, one level deep, so that neither rows nor large arrays are ever touched.
+ */
+function writeAt(record: Record<string, unknown>, write: FieldWrite, copies: Set<object>): boolean {
+  let target = record;
+  for (const name of write.path.slice(0, -1)) {
+    const child = ownValue(target, name);
+    if (Array.isArray(child)) return false;
+    const existing = asObject(child);
+    const next: Record<string, unknown> =
+      existing !== null && copies.has(existing) ? existing : { ...existing };
+    copies.add(next);
+    target[name] = next;
+    target = next;
+  }
+  const leaf = write.path.at(-1);
+  if (leaf === undefined) return false;
+  target[leaf] = write.value;
+  return true;
+}
+
+const positionOf = (row: ChangeRow, timeMicros: bigint): Position => ({
+  timeMicros,
+  createdAtMicros: createdAtMicros(row),
+  rowId: row.id,
+});
+
+const createdAtMicros = (row: ChangeRow): bigint => parseInstantMicros(row.createdAt) ?? BEFORE_ALL_MICROS;
+
+const compare = <T extends bigint | string>(left: T, right: T): number =>
+  left < right ? -1 : left > right ? 1 : 0;
+
+const comparePositions = (left: Position, right: Position): number =>
+  compare(left.timeMicros, right.timeMicros) ||
+  compare(left.createdAtMicros, right.createdAtMicros) ||
+  compare(left.rowId, right.rowId);
+
+/** Within one row and time an object comes before its leaves, because its name is their prefix. */
+const compareWrites = (left: FieldWrite, right: FieldWrite): number =>
+  comparePositions(left.position, right.position) || compare(left.field, right.field);
+
+const asObject = (value: unknown): JsonObject | null =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : null;
+
+const ownValue = (object: JsonObject, name: string): unknown =>
+  Object.hasOwn(object, name) ? object[name] : undefined;

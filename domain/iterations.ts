@@ -1,0 +1,133 @@
+import type { FailureCode, RunFailure } from './run.ts';
+import type { ChangeRow } from './field-merge.ts';
+import type { PlanStep } from './plan.ts';
+
+/** `client_id` of every row we write (contract section 2). */
+export const RUNNER_CLIENT_ID = 'mana-ai-runner';
+
+/** The iteration that a run writes (contract section 2). */
+export interface ServerIteration {
+  readonly id: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly summary: string;
+  readonly plan: readonly PlanStep[];
+  readonly overallStatus: 'awaiting-review' | 'approved' | 'failed';
+  readonly source: 'server';
+  readonly errorDetails?: { readonly name: FailureCode; readonly message: string; readonly phase: string };
+}
+
+type StoredObject = Readonly<Record<string, unknown>>;
+
+interface IterationTimes {
+  readonly iterationId: string;
+  readonly startedAtIso: string;
+  readonly finishedAtIso: string;
+}
+
+/** A plan for the user to review; without steps there is nothing to review, so it counts as approved. */
+export function plannedIteration(
+  times: IterationTimes,
+  steps: readonly PlanStep[],
+  summary: string,
+): ServerIteration {
+  return {
+    id: times.iterationId,
+    startedAt: times.startedAtIso,
+    finishedAt: times.finishedAtIso,
+    summary,
+    plan: steps,
+    overallStatus: steps.length === 0 ? 'approved' : 'awaiting-review',
+    source: 'server',
+  };
+}
+
+/** @param message tells the user why, and what to do */
+export function failedIteration(times: IterationTimes, failure: RunFailure, message: string): ServerIteration {
+  return {
+    id: times.iterationId,
+    startedAt: times.startedAtIso,
+    finishedAt: times.finishedAtIso,
+    summary: message,
+    plan: [],
+    overallStatus: 'failed',
+    source: 'server',
+    errorDetails: { name: failure.code, message, phase: failure.phase },
+  };
+}
+
+/**
+ * The array to write back: what stands there now, plus ours. An entry without a `plan` array would stop the pick-up of
+ * all missions on the device (contract section 2), so none leaves here, whoever wrote it; everything else about other
+ * entries stays as it is. Repeating the same failure replaces our last failed iteration instead of adding one.
+ */
+export function withIteration(stored: unknown, added: ServerIteration): StoredObject[] {
+  const current = acceptableIterations(stored).filter((iteration) => iteration['id'] !== added.id);
+  const last = current.at(-1);
+  const kept = last !== undefined && repeatsFailure(last, added) ? current.slice(0, -1) : current;
+  return [...kept, { ...added }];
+}
+
+const repeatsFailure = (last: StoredObject, added: ServerIteration): boolean =>
+  added.errorDetails !== undefined &&
+  last['source'] === 'server' &&
+  last['overallStatus'] === 'failed' &&
+  // What the user said about it must not be lost with it.
+  last['userFeedback'] == null &&
+  isObject(last['errorDetails']) &&
+  last['errorDetails']['name'] === added.errorDetails.name;
+
+/** Reads a stored `iterations` value; never throws. */
+export function acceptableIterations(stored: unknown): StoredObject[] {
+  if (!Array.isArray(stored)) return [];
+  return stored
+    .filter(isObject)
+    .map((iteration) => (Array.isArray(iteration['plan']) ? iteration : { ...iteration, plan: [] }));
+}
+
+/** A device's row that took iterations of ours away. */
+export interface Overwrite {
+  readonly overwritingRowId: string;
+  readonly lost: readonly StoredObject[];
+}
+
+/**
+ * Iterations that we wrote last and that the current array lacks: a device that had not pulled them re-sent its own
+ * array and so overwrote them everywhere (contract section 1). Our newest row counts, because each one holds all that
+ * came before it, except for failures that it replaced on purpose.
+ *
+ * @param rows all rows of the mission, of one user, in any order
+ * @param current the merged `iterations`
+ */
+export function findOverwrite(rows: readonly ChangeRow[], current: unknown): Overwrite | null {
+  const writes = rows.filter((row) => isObject(row.data) && Array.isArray(row.data['iterations']));
+  const ours = newest(writes.filter((row) => row.clientId === RUNNER_CLIENT_ID));
+  const theirs = newest(writes.filter((row) => row.clientId !== RUNNER_CLIENT_ID));
+  if (ours === null || theirs === null || !isObject(ours.data)) return null;
+  const present = new Set(acceptableIterations(current).map((iteration) => iteration['id']));
+  const lost = acceptableIterations(ours.data['iterations']).filter(
+    (iteration) => iteration['source'] === 'server' && !present.has(iteration['id']),
+  );
+  return lost.length === 0 ? null : { overwritingRowId: theirs.id, lost };
+}
+
+/** By arrival: `created_at`, then the row id. */
+const newest = (rows: readonly ChangeRow[]): ChangeRow | null =>
+  rows.reduce<ChangeRow | null>(
+    (latest, row) => (latest === null || compareArrival(row, latest) > 0 ? row : latest),
+    null,
+  );
+
+const compareArrival = (a: ChangeRow, b: ChangeRow): number => compare(a.createdAt, b.createdAt) || compare(a.id, b.id);
+
+/** The union to put back, ours in the order of their start among the others. */
+export function withRestored(current: unknown, lost: readonly StoredObject[]): StoredObject[] {
+  const startOf = (iteration: StoredObject): string =>
+    typeof iteration['startedAt'] === 'string' ? iteration['startedAt'] : '';
+  return [...acceptableIterations(current), ...lost].sort((a, b) => compare(startOf(a), startOf(b)));
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const isObject = (value: unknown): value is StoredObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,125 @@
+import type { InputModule } from './input-modules.ts';
+import type { MissionInput } from './mission.ts';
+import { cutAtWord, looksEncrypted, UNREADABLE_MARK, visibleLine, visibleText } from './prompt-text.ts';
+
+/** A record that the run could read, as plain texts by field name. */
+export interface ResolvedInput extends MissionInput {
+  readonly title: string | null;
+  readonly fields: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** An input that is missing, deleted, outside the grant or undecryptable; it is named, and nothing is invented. */
+export interface UnreadableInput extends MissionInput {
+  readonly reason: string;
+}
+
+/**
+ * Takes what the model should see out of a merged, decrypted record: the module's listed fields and nothing else.
+ *
+ * @param input names the record; its id is that of the log, never `record.id`
+ * @param record plain values by field name; objects and lists become compact JSON
+ */
+export function renderInput(
+  module: InputModule,
+  input: MissionInput,
+  record: Readonly<Record<string, unknown>>,
+): ResolvedInput {
+  const names = [...module.encryptedFields, ...module.plainFields].filter((name) => name !== 'title');
+  const fields = names
+    .map((name) => ({ name, value: textOf(valueAt(record, name)) }))
+    .filter((field) => field.value !== '');
+  const title = textOf(valueAt(record, 'title'));
+  return {
+    module: input.module,
+    table: input.table,
+    id: input.id,
+    title: title === '' ? null : title,
+    fields,
+  };
+}
+
+function valueAt(record: Readonly<Record<string, unknown>>, dottedName: string): unknown {
+  let value: unknown = record;
+  for (const key of dottedName.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return null;
+    value = (value as Readonly<Record<string, unknown>>)[key];
+  }
+  return value;
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return typeof value === 'object' && value !== null ? JSON.stringify(value, withoutCiphertext) : '';
+}
+
+const withoutCiphertext = (_key: string, value: unknown): unknown =>
+  typeof value === 'string' && looksEncrypted(value) ? UNREADABLE_MARK : value;
+
+/** The lines around a piece of data: only the run knows the delimiter, so no record can close its own block. */
+export const dataBlock = (delimiter: string, label: string, body: string): string =>
+  `<<<${delimiter} ${label}\n${body}\n${delimiter}>>>`;
+
+const MAX_LABEL_PART_CHARS = 120;
+/** Less of a record than this is no use; rather some inputs are left out and counted. */
+const MIN_BODY_CHARS = 200;
+/** Room for the delimiter lines and three label parts. */
+const BLOCK_OVERHEAD_CHARS = 3 * MAX_LABEL_PART_CHARS + 160;
+
+const labelOf = (input: MissionInput): string =>
+  [input.module, input.table, input.id].map((part) => visibleLine(part, MAX_LABEL_PART_CHARS)).join('/');
+
+const bodyOf = ({ title, fields }: ResolvedInput): string =>
+  [...(title === null ? [] : [{ name: 'title', value: title }]), ...fields]
+    .map(({ name, value }) => `${name}: ${visibleText(value)}`)
+    .join('\n');
+
+/**
+ * All inputs as marked data within a budget. Short records stay whole; what they leave is shared evenly by the long
+ * ones, which are cut at a word with a visible mark.
+ *
+ * @param strip removes what would break out of a block
+ */
+export function renderInputs(
+  inputs: readonly ResolvedInput[],
+  options: { delimiter: string; maxChars: number; strip: (text: string) => string },
+): string {
+  const { delimiter, maxChars, strip } = options;
+  const most = Math.max(0, Math.floor(maxChars / (MIN_BODY_CHARS + BLOCK_OVERHEAD_CHARS)));
+  const fitting = inputs.slice(0, most);
+  const bodies = fitting.map((input) => strip(bodyOf(input)));
+  const share = evenShare(
+    bodies.map((body) => body.length),
+    maxChars - fitting.length * BLOCK_OVERHEAD_CHARS,
+  );
+  const blocks = fitting.map((input, index) =>
+    dataBlock(delimiter, strip(labelOf(input)), cutAtWord(bodies[index] ?? '', share)),
+  );
+  const leftOut = inputs.length - fitting.length;
+  if (leftOut > 0) blocks.push(`${leftOut} further inputs were left out for lack of room.`);
+  return blocks.join('\n\n');
+}
+
+/** The length at which texts must be cut so that all of them fit into the total. */
+function evenShare(lengths: readonly number[], total: number): number {
+  let left = total;
+  const ascending = [...lengths].sort((a, b) => a - b);
+  for (const [index, length] of ascending.entries()) {
+    const share = Math.floor(left / (ascending.length - index));
+    if (length > share) return share;
+    left -= length;
+  }
+  return total;
+}
+
+const MAX_NAMED_UNREADABLE = 50;
+
+/** One line for each input that could not be read, with the reason; bounded. */
+export function renderUnreadable(unreadable: readonly UnreadableInput[]): string {
+  const named = unreadable.slice(0, MAX_NAMED_UNREADABLE);
+  const lines = named.map(
+    (input) => `- ${labelOf(input)}: ${visibleLine(input.reason, MAX_LABEL_PART_CHARS)}`,
+  );
+  const more = unreadable.length - named.length;
+  return [...lines, ...(more > 0 ? [`- and ${more} more`] : [])].join('\n');
+}

@@ -1,0 +1,39 @@
+/**
+ * Text preparation for the planner: what is read from records is bounded, visible and free of ciphertext before it
+ * reaches a prompt or a plan. Lengths are UTF-16 code units throughout.
+ */
+
+/** Stands where a text was cut, so that neither the model nor the user takes a part for the whole. */
+export const CUT_MARK = ' […cut]';
+/** Stands where ciphertext was found. It must never reach the gateway (architecture section 4). */
+export const UNREADABLE_MARK = '[unreadable: encrypted]';
+
+/** Marks and cuts at the last word that fits; a text of one endless word is cut between two characters. */
+export function cutAtWord(text: string, maxChars: number, mark: string = CUT_MARK): string {
+  if (text.length <= maxChars) return text;
+  const room = maxChars - mark.length;
+  if (room <= 0) return '';
+  const head = text.slice(0, room);
+  const lastSpace = Math.max(head.lastIndexOf(' '), head.lastIndexOf('\n'));
+  const whole = lastSpace > room / 2 ? head.slice(0, lastSpace) : head.replace(/[\uD800-\uDBFF]$/, '');
+  return whole.trimEnd() + mark;
+}
+
+// Default-ignorable code points are where instructions hide from the user's eyes: zero-width and bidirectional
+// controls, tag characters, variation selectors. Lone surrogates would make the request body invalid UTF-8.
+const INVISIBLE = /(?![\n\t])[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cs}\uFFF9-\uFFFB]/gu;
+const LINE_BREAKS = /\r\n?|[\u2028\u2029\u0085]/g;
+const CIPHERTEXT = /enc:1:[A-Za-z0-9+/=]+\.[A-Za-z0-9+/=]+/g;
+
+/** Whether a stored value is ciphertext (contract section 5); such a value is unreadable for a prompt. */
+export const looksEncrypted = (text: string): boolean => text.startsWith('enc:1:');
+
+/** One text as the model may see it: visible characters only, no ciphertext anywhere, plain line breaks. */
+export function visibleText(text: string): string {
+  const visible = text.replace(LINE_BREAKS, '\n').replace(INVISIBLE, '').trim();
+  return looksEncrypted(visible) ? UNREADABLE_MARK : visible.replace(CIPHERTEXT, UNREADABLE_MARK);
+}
+
+/** The same on one line, for headings and lists. */
+export const visibleLine = (text: string, maxChars: number): string =>
+  cutAtWord(visibleText(text).replace(/\s+/g, ' '), maxChars, '…');

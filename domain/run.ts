@@ -1,0 +1,154 @@
+import type { GrantProblem } from './errors.ts';
+
+/**
+ * What the parts of a run tell each other through Temporal: ids, counts, states, times and codes, never content
+ * (architecture section 3).
+ */
+
+/** The contract's phases (section 2), plus the two ends of a run that the web app never sees. */
+export type RunPhase =
+  'loading' | 'resolving-inputs' | 'calling-llm' | 'parsing-response' | 'finalizing' | 'finished';
+
+/** How a run ends; stored as search attribute and as the workflow's result. */
+export type RunOutcome =
+  | 'planned'
+  | 'empty-plan'
+  | 'failed'
+  | 'not-due'
+  | 'already-running'
+  | 'already-written'
+  | 'paused'
+  | 'deleted'
+  | 'agent-paused'
+  | 'agent-busy'
+  | 'cancelled';
+
+/** Why an iteration is written as failed; `errorDetails.name` on the wire. */
+export type FailureCode =
+  | `grant-${GrantProblem}`
+  | 'mission-undecryptable'
+  | 'budget-exhausted'
+  | 'gateway-unavailable'
+  | 'gateway-rejected'
+  | 'run-interrupted';
+
+export interface RunFailure {
+  readonly code: FailureCode;
+  readonly phase: Exclude<RunPhase, 'loading' | 'finished'>;
+}
+
+export interface LoadRunInput {
+  readonly userId: string;
+  readonly missionId: string;
+  readonly trigger: 'schedule' | 'projection' | 'run-now';
+  readonly workflowId: string;
+  readonly runId: string;
+  /** The workflow's start. */
+  readonly startedAtMs: number;
+  /** Nominal time of a scheduled run (`TemporalScheduledStartTime`), else null. */
+  readonly scheduledAtMs: number | null;
+}
+
+export interface LoadedRun {
+  readonly outcome: 'ready';
+  readonly iterationId: string;
+  readonly agentId: string | null;
+  /** `usable`, or why the mission's grant opens nothing. */
+  readonly grant: 'usable' | GrantProblem;
+  /** Title, concept or objective are ciphertext: without a usable grant there is nothing to plan from. */
+  readonly ownFieldsEncrypted: boolean;
+  /** How long the run may wait for a busy agent: until the next one is due, at most a day. */
+  readonly longestWaitMs: number;
+}
+
+/** A gate ended the run. `iterationId` is there when the next instant still has to be written. */
+export interface RefusedRun {
+  readonly outcome: Exclude<RunOutcome, 'planned' | 'empty-plan' | 'failed' | 'cancelled' | 'agent-busy'>;
+  readonly iterationId: string | null;
+}
+export type LoadRunResult = LoadedRun | RefusedRun;
+
+/** Names one run of one mission to an activity. */
+export interface RunRef {
+  readonly userId: string;
+  readonly missionId: string;
+  readonly iterationId: string;
+  readonly runId: string;
+}
+
+export interface SealResult {
+  /** Null when the grant was accepted. */
+  readonly problem: GrantProblem | null;
+  readonly sealed: number;
+  readonly failed: number;
+  readonly scopeViolations: number;
+  /** False when a field of the mission itself is ciphertext that did not open. */
+  readonly ownFieldsReadable: boolean;
+}
+
+export interface PlanRoundInput extends RunRef {
+  readonly round: number;
+  readonly agentId: string | null;
+  readonly grantUsable: boolean;
+}
+
+export interface PlanRoundResult {
+  /**
+   * `continue` = the model called tools and waits for their answers. `transcript-lost` = earlier rounds no longer open,
+   * because the grant was renewed or a codec key removed while the run was under way.
+   */
+  readonly status: 'continue' | 'finished' | 'budget-exhausted' | 'transcript-lost';
+  readonly steps: number;
+  readonly totalTokens: number;
+}
+
+export type IterationResult =
+  | { readonly kind: 'planned' }
+  | { readonly kind: 'failed'; readonly failure: RunFailure }
+  /** No iteration, only the next instant: an agent that is paused or busy, a run that was cancelled. */
+  | { readonly kind: 'advance-only' };
+
+export interface WriteIterationInput extends RunRef {
+  readonly startedAtMs: number;
+  readonly grantUsable: boolean;
+  readonly result: IterationResult;
+}
+
+export interface WriteIterationResult {
+  /** What stands in the log: possibly less than was asked for, when the transcript can no longer be opened. */
+  readonly outcome: 'planned' | 'empty-plan' | 'failed' | 'advanced' | 'mission-gone';
+  readonly steps: number;
+  readonly failureCode: FailureCode | null;
+}
+
+/** Result of the workflow. */
+export interface MissionRunResult {
+  readonly outcome: RunOutcome;
+  readonly rounds: number;
+  readonly steps: number;
+  readonly totalTokens: number;
+  readonly failureCode: FailureCode | null;
+}
+
+/**
+ * Due means: the instant lies not after the run's own nominal time, rounded up to the second because Temporal cuts
+ * milliseconds. No worker's and no database's clock takes part (architecture section 4).
+ */
+export function isDue(nextRunAtMs: number, run: Pick<LoadRunInput, 'startedAtMs' | 'scheduledAtMs'>): boolean {
+  const nominalMs = Math.max(run.startedAtMs, run.scheduledAtMs ?? -Infinity);
+  return nextRunAtMs <= Math.ceil(nominalMs / 1000) * 1000;
+}
+
+/**
+ * One due instant of one mission of one user runs once, whoever starts it. JSON keeps the parts apart, since ids are
+ * free text.
+ */
+export const dueKey = (userId: string, missionId: string, dueAtMs: number): string =>
+  JSON.stringify(['due', userId, missionId, dueAtMs]);
+
+/** A run that the user asked for is its own due instant. */
+export const runNowKey = (userId: string, missionId: string, workflowId: string): string =>
+  JSON.stringify(['run-now', userId, missionId, workflowId]);
+
+/** Unattended rounds a run may take (contract section 12). */
+export const MAX_PLANNER_ROUNDS = 5;

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import type { AgentPolicy } from './agent.ts';
+import { checkArguments, offeredTools, TOOL_CATALOG, toGatewayTool } from './tool-catalog.ts';
+import type { ToolDefinition } from './tool-catalog.ts';
+
+const toolNamed = (name: string): ToolDefinition => {
+  const tool = TOOL_CATALOG.get(name);
+  if (tool === undefined) throw new Error(`${name} is not in the catalog`);
+  return tool;
+};
+const namesFor = (policy: AgentPolicy | null): string[] => offeredTools(policy).map((tool) => tool.name);
+
+test('the catalog holds 110 tools under distinct names, each requiring only what it describes', () => {
+  expect(TOOL_CATALOG.size).toBe(110);
+  for (const { parameters } of TOOL_CATALOG.values())
+    expect(Object.keys(parameters.properties)).toEqual(expect.arrayContaining(parameters.required));
+});
+
+describe('offered tools', () => {
+  test('without an agent are the 62 whose own default is propose', () => {
+    const names = namesFor(null);
+    expect(names).toHaveLength(62);
+    expect(names).toContain('create_task');
+    expect(names).not.toContain('list_tasks');
+  });
+
+  test('follow the policy of the agent: deny hides, auto is not offered, propose is', () => {
+    const names = namesFor({
+      tools: { create_task: 'deny', list_tasks: 'propose', complete_task: 'auto' },
+      defaultsByModule: { notes: 'deny' },
+      defaultForAi: 'propose',
+    });
+    expect(names).toContain('list_tasks');
+    expect(names).toContain('create_event');
+    for (const hidden of ['create_task', 'complete_task', 'create_note', 'list_notes'])
+      expect(names).not.toContain(hidden);
+  });
+
+  test('are none when everything is denied', () =>
+    expect(namesFor({ tools: {}, defaultsByModule: {}, defaultForAi: 'deny' })).toEqual([]));
+});
+
+test('the gateway gets name, description and schema, and nothing of our own', () => {
+  const tool = toolNamed('create_task');
+  expect(toGatewayTool(tool)).toEqual({
+    type: 'function',
+    function: { name: 'create_task', description: tool.description, parameters: tool.parameters },
+  });
+});
+
+describe('arguments', () => {
+  const task = toolNamed('create_task');
+
+  test('of the right shape pass unchanged', () => {
+    const args = { title: 'x', dueDate: '2026-05-04', priority: 'high' };
+    expect(checkArguments(task, args)).toEqual({ ok: true, params: args });
+  });
+
+  test('that the schema does not name are dropped', () =>
+    expect(checkArguments(task, { title: 'x', assignee: 'evil', constructor: 'x' })).toEqual({
+      ok: true,
+      params: { title: 'x' },
+    }));
+
+  test('that are null count as left out, unless they are required', () => {
+    expect(checkArguments(task, { title: 'x', dueDate: null })).toEqual({ ok: true, params: { title: 'x' } });
+    expect(checkArguments(task, { title: null })).toMatchObject({ ok: false });
+  });
+
+  test.each([
+    ['title', {}],
+    ['title', { title: 7 }],
+    ['priority', { title: 'x', priority: 'urgent-SECRET' }],
+  ])('with a wrong %s are refused by its name and without the value', (name, args) => {
+    const checked = checkArguments(task, args);
+    if (checked.ok) throw new Error('passed');
+    expect(checked.problems).toContain(`${name}: `);
+    expect(checked.problems).not.toContain('SECRET');
+  });
+
+  test('as list and as object are told apart', () => {
+    const page = toolNamed('update_website_block');
+    expect(checkArguments(page, { blockId: 'b', patch: { title: 'x' } })).toMatchObject({ ok: true });
+    expect(checkArguments(page, { blockId: 'b', patch: ['x'] })).toMatchObject({ ok: false });
+    const invoice = toolNamed('create_invoice');
+    expect(checkArguments(invoice, { clientName: 'x', lines: [{ title: 'y' }] })).toMatchObject({ ok: true });
+    expect(checkArguments(invoice, { clientName: 'x', lines: {} })).toMatchObject({ ok: false });
+  });
+
+  test('of every tool of the catalog can be checked', () => {
+    const value = { string: 'x', number: 1, boolean: true, array: [], object: {} };
+    for (const tool of TOOL_CATALOG.values()) {
+      const properties = Object.entries(tool.parameters.properties);
+      const args = Object.fromEntries(
+        properties.map(([name, property]) => [name, property.enum?.[0] ?? value[property.type]]),
+      );
+      expect(checkArguments(tool, args), tool.name).toEqual({ ok: true, params: args });
+    }
+  });
+});

@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { decide } from './agent.ts';
+import type { AgentPolicy } from './agent.ts';
+import catalog from './tool-catalog.json' with { type: 'json' };
+
+const propertySchema = z.object({
+  type: z.enum(['string', 'number', 'boolean', 'array', 'object']),
+  description: z.string(),
+  enum: z.array(z.string()).exactOptional(),
+});
+
+const parametersSchema = z.object({
+  type: z.literal('object'),
+  properties: z.record(z.string(), propertySchema),
+  required: z.array(z.string()),
+});
+
+const toolSchema = z.object({
+  name: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/),
+  module: z.string().min(1),
+  /** What holds for missions without an agent. */
+  defaultPolicy: z.enum(['auto', 'propose']),
+  description: z.string(),
+  parameters: parametersSchema,
+});
+
+/** A tool that the web app carries out on the device; `parameters` is a JSON schema of one flat object. */
+export type ToolDefinition = z.infer<typeof toolSchema>;
+
+export const toolsByName = (tools: readonly ToolDefinition[]): ReadonlyMap<string, ToolDefinition> =>
+  new Map(tools.map((tool) => [tool.name, tool]));
+
+/** Every tool that a plan may ever name, by name; checked once, when this module is loaded. */
+export const TOOL_CATALOG = toolsByName(z.object({ tools: z.array(toolSchema) }).parse(catalog).tools);
+
+/**
+ * The tools that a run offers to the model: those whose calls become planned steps (decision `propose`).
+ *
+ * `deny` hides a tool. `auto` would mean that the call takes effect without the user, and here is no device that
+ * could do so: until the server answers the reading ones itself from the run's own records, offering them would
+ * only lead the model to wait for data that never comes, or to invent it.
+ *
+ * @param policy the agent's policy, or null for a mission without an agent: then each tool's own default holds
+ */
+export const offeredTools = (policy: AgentPolicy | null): ToolDefinition[] =>
+  [...TOOL_CATALOG.values()].filter(
+    (tool) => (policy === null ? tool.defaultPolicy : decide(policy, tool)) === 'propose',
+  );
+
+export interface GatewayTool {
+  type: 'function';
+  function: { name: string; description: string; parameters: Record<string, unknown> };
+}
+
+/** The shape in which the gateway takes a tool (contract section 10). */
+export const toGatewayTool = ({ name, description, parameters }: ToolDefinition): GatewayTool => ({
+  type: 'function',
+  function: { name, description, parameters: { ...parameters } },
+});
+
+/** Validated arguments, or what is wrong with them in words that the model can act upon (no values in them). */
+export type CheckedArguments =
+  | { readonly ok: true; readonly params: Record<string, unknown> }
+  | { readonly ok: false; readonly problems: string };
+
+/**
+ * Checks a call's arguments against the tool's JSON schema: required, types, enum.
+ *
+ * Properties that the schema does not name are dropped, because the device would carry out what the user cannot see
+ * described. A null for an optional property is what many models send for "left out", and is taken as that.
+ */
+export function checkArguments(
+  tool: ToolDefinition,
+  args: Readonly<Record<string, unknown>>,
+): CheckedArguments {
+  const { properties, required } = tool.parameters;
+  const known = Object.keys(properties).filter(
+    (name) => Object.hasOwn(args, name) && (args[name] !== null || required.includes(name)),
+  );
+  const parsed = z
+    .fromJSONSchema(tool.parameters)
+    .safeParse(Object.fromEntries(known.map((name) => [name, args[name]])));
+  if (parsed.success) return { ok: true, params: z.record(z.string(), z.unknown()).parse(parsed.data) };
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  return { ok: false, problems: problems.join('; ') };
+}

@@ -1,0 +1,105 @@
+import { APIError } from 'openai';
+import { z } from 'zod';
+import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
+import type { GatewayProblem } from '../domain/errors.ts';
+
+export type GatewayFailure = GatewayUnavailableError | GatewayRejectedError;
+
+const NO_ANSWER: GatewayProblem = { kind: null, status: null, retryAfterMs: null };
+
+/**
+ * What the OpenAI client throws for a status outside 2xx.
+ *
+ * The client's own errors look for `error` in the body, which this gateway calls `detail`, and quote the rest in
+ * their message. This one keeps the verdict alone: bodies echo prompts (architecture section 6).
+ */
+export class GatewayStatusError extends APIError {
+  readonly failure: GatewayFailure;
+  constructor(failure: GatewayFailure, headers: Headers) {
+    super(failure.problem.status ?? 0, undefined, undefined, headers);
+    this.failure = failure;
+  }
+}
+
+/** A 200 that holds no reply. The next try may well bring one, so it counts as unavailable. */
+export const noReply = (): GatewayUnavailableError =>
+  new GatewayUnavailableError({ ...NO_ANSWER, status: 200 });
+
+/**
+ * Maps whatever the client threw. Causes are dropped on purpose: they carry bodies and addresses.
+ *
+ * Errors of the client that are no answer of the server are timeouts and broken connections: worth another try. What
+ * is no error of the client at all (a header it cannot send) would fail the same way for ever.
+ */
+export function toGatewayFailure(error: unknown): GatewayFailure {
+  if (error instanceof GatewayStatusError) return error.failure;
+  return error instanceof APIError
+    ? new GatewayUnavailableError(NO_ANSWER)
+    : new GatewayRejectedError(NO_ANSWER);
+}
+
+/** Kinds that stay what they are whatever the status says (contract section 10). */
+const FINAL_KINDS: ReadonlySet<string> = new Set(['blocked', 'capability', 'auth']);
+
+/** 408 is a timeout that a proxy put into words. */
+const isWorthRetrying = (status: number): boolean => status === 408 || status === 429 || status >= 500;
+
+// The kind is stored and shown, so only something that looks like an identifier is taken for one.
+const detailSchema = z.object({
+  detail: z.union([
+    z.string(),
+    z.object({
+      kind: z
+        .string()
+        .regex(/^[a-z][a-z0-9_]{0,39}$/)
+        .nullable()
+        .catch(null),
+    }),
+  ]),
+});
+
+/**
+ * The verdict on a status outside 2xx (contract section 10, with what the gateway really does).
+ *
+ * @param body parsed JSON, or undefined when the body was none
+ * @param bodyIsText the body was text that is no JSON
+ */
+export function failureOfStatus(input: {
+  status: number;
+  body: unknown;
+  bodyIsText: boolean;
+  retryAfter: string | null;
+  nowMs: number;
+}): GatewayFailure {
+  const { status } = input;
+  const parsed = detailSchema.safeParse(input.body);
+  const detail = parsed.success ? parsed.data.detail : null;
+  const kind = detail === null || typeof detail === 'string' ? null : detail.kind;
+  const problem: GatewayProblem = {
+    kind,
+    status,
+    retryAfterMs: parseRetryAfter(input.retryAfter, input.nowMs),
+  };
+  if (isWorthRetrying(status) && !(kind !== null && FINAL_KINDS.has(kind)))
+    return new GatewayUnavailableError(problem);
+  const isText = typeof detail === 'string' || input.bodyIsText;
+  return new GatewayRejectedError(problem, status === 400 && isText);
+}
+
+/** A gateway that asks for more than a day is not believed; it would look like a hung mission. */
+const MAX_RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * `Retry-After` as milliseconds from now, 0 for a date in the past, null when absent or unreadable.
+ *
+ * @see RFC 9110 section 10.2.3: seconds or an HTTP date
+ */
+export function parseRetryAfter(header: string | null, nowMs: number): number | null {
+  const text = header?.trim() ?? '';
+  const waitMs = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : dateMs(text) - nowMs;
+  return Number.isNaN(waitMs) ? null : Math.ceil(Math.min(Math.max(waitMs, 0), MAX_RETRY_AFTER_MS));
+}
+
+/** HTTP dates begin with a day's name; `Date.parse` alone would take a lone number for a year. */
+const dateMs = (text: string): number =>
+  /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text) ? Date.parse(text) : NaN;

@@ -1,0 +1,265 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { z } from 'zod';
+import {
+  gate,
+  hang,
+  httpError,
+  httpReply,
+  replyWithText,
+  reset,
+  startScriptedGateway,
+} from '../dev/scripted-gateway.ts';
+import type { Script, ScriptedGateway, ScriptedResponse } from '../dev/scripted-gateway.ts';
+import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
+import { offeredTools } from '../domain/tool-catalog.ts';
+import { MAX_BODY_BYTES } from './bounded-fetch.ts';
+import { createGateway } from './gateway.ts';
+import type { CompletionRequest, Gateway } from './gateway.ts';
+
+const SERVICE_KEY = 'key-of-the-gateway-test';
+const PROVIDER_TEXT = 'PROVIDER-ECHOES-THE-PROMPT';
+const request: CompletionRequest = {
+  model: 'mana/reasoning',
+  messages: [{ role: 'user', content: 'Plane die Woche' }],
+  tools: [],
+};
+
+const running: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await Promise.all(running.splice(0).map((server) => server.close()));
+});
+
+async function scripted(
+  script: Script,
+  timeoutMs = 10_000,
+): Promise<{ server: ScriptedGateway; gateway: Gateway }> {
+  const server = await startScriptedGateway({ serviceKey: SERVICE_KEY, script });
+  running.push(server);
+  return { server, gateway: createGateway({ baseUrl: server.url, serviceKey: SERVICE_KEY, timeoutMs }) };
+}
+
+const complete = (gateway: Gateway, signal: AbortSignal = new AbortController().signal) =>
+  gateway.complete(request, { signal, idempotencyKey: 'run-1:round-1' });
+
+const failureOf = async (gateway: Gateway): Promise<GatewayUnavailableError | GatewayRejectedError> => {
+  const error: unknown = await complete(gateway).then(
+    () => new Error('got a reply'),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof GatewayUnavailableError || error instanceof GatewayRejectedError) return error;
+  throw error;
+};
+
+describe('vectors/planner.json', () => {
+  const vectorsSchema = z.object({
+    cases: z.array(
+      z.object({
+        name: z.string(),
+        response: z
+          .object({ status: z.number(), headers: z.record(z.string(), z.string()), body: z.unknown() })
+          .optional(),
+        failure: z.enum(['timeout', 'refused', 'reset']).optional(),
+        expect: z.discriminatedUnion('outcome', [
+          z.object({
+            outcome: z.literal('reply'),
+            content: z.string().nullable(),
+            toolCalls: z.array(z.record(z.string(), z.unknown())),
+            finishReason: z.string().nullable(),
+            totalTokens: z.number(),
+          }),
+          z.object({
+            outcome: z.literal('error'),
+            kind: z.string().nullable(),
+            retry: z.boolean().nullable(),
+            minWaitMs: z.number().optional(),
+          }),
+        ]),
+      }),
+    ),
+  });
+  const { cases } = vectorsSchema.parse(
+    JSON.parse(readFileSync(new URL('../test/vectors/planner.json', import.meta.url), 'utf8')),
+  );
+
+  test('the file holds 39 cases', () => expect(cases).toHaveLength(39));
+
+  test.each(cases)('$name', async ({ response, failure, expect: expected }) => {
+    const answer = (): ScriptedResponse => {
+      if (response === undefined) return failure === 'reset' ? reset() : hang();
+      const body = typeof response.body === 'string' ? response.body : JSON.stringify(response.body);
+      return { kind: 'http', status: response.status, headers: response.headers, body };
+    };
+    const { server, gateway } = await scripted(answer, failure === 'timeout' ? 50 : 10_000);
+    if (failure === 'refused') await server.close();
+
+    if (expected.outcome === 'reply') {
+      const reply = await complete(gateway);
+      expect(reply.content ?? '').toBe(expected.content ?? '');
+      expect(reply.toolCalls).toEqual(
+        expected.toolCalls.map((call) => expect.objectContaining(call) as unknown),
+      );
+      expect(reply.finishReason).toBe(expected.finishReason);
+      expect(reply.totalTokens).toBe(expected.totalTokens);
+      expect(reply.resolvedModel).toBe(response?.headers['x-mana-llm-resolved'] ?? null);
+      return;
+    }
+    const error = await failureOf(gateway);
+    expect(error.problem.kind).toBe(expected.kind);
+    if (expected.retry !== null)
+      expect(error).toBeInstanceOf(expected.retry ? GatewayUnavailableError : GatewayRejectedError);
+    if (expected.minWaitMs !== undefined)
+      expect(error.problem.retryAfterMs).toBeGreaterThanOrEqual(expected.minWaitMs);
+    expect(server.requests).toHaveLength(failure === 'refused' ? 0 : 1);
+  });
+});
+
+describe('the request', () => {
+  test('has the shape of contract section 10, both keys and the idempotency key', async () => {
+    const { server, gateway } = await scripted([replyWithText('ok')]);
+    const [tool] = offeredTools(null);
+    if (tool === undefined) throw new Error('the catalog is empty');
+    const signal = new AbortController().signal;
+    await gateway.complete({ ...request, tools: [tool] }, { signal, idempotencyKey: 'run-1:round-1' });
+    expect(server.requests[0]?.idempotencyKey).toBe('run-1:round-1');
+    expect(server.requests[0]?.headerNames).toEqual(expect.arrayContaining(['authorization', 'x-api-key']));
+    expect(JSON.parse(server.requests[0]?.bodyText ?? '')).toEqual({
+      model: 'mana/reasoning',
+      messages: request.messages,
+      stream: false,
+      temperature: 0.3,
+      tool_choice: 'auto',
+      tools: [
+        {
+          type: 'function',
+          function: { name: tool.name, description: tool.description, parameters: tool.parameters },
+        },
+      ],
+    });
+  });
+
+  test('names no tools and no tool choice when there are none', async () => {
+    const { server, gateway } = await scripted([replyWithText('ok')]);
+    await complete(gateway);
+    expect(server.requests[0]?.bodyText).not.toContain('tool');
+  });
+
+  test('takes nothing from OPENAI_ variables and logs nothing', async () => {
+    vi.stubEnv('OPENAI_LOG', 'debug');
+    vi.stubEnv('OPENAI_BASE_URL', 'http://127.0.0.1:1/elsewhere');
+    vi.stubEnv('OPENAI_ORG_ID', 'org-from-the-environment');
+    const log = vi.spyOn(console, 'debug').mockImplementation(() => undefined);
+    const { server, gateway } = await scripted([replyWithText('ok')]);
+    await complete(gateway);
+    expect(server.requests[0]?.headerNames).not.toContain('openai-organization');
+    expect(log).not.toHaveBeenCalled();
+    log.mockRestore();
+  });
+
+  test('a wrong service key is a final refusal', async () => {
+    const { server } = await scripted([]);
+    const error = await failureOf(createGateway({ baseUrl: server.url, serviceKey: 'another' }));
+    expect(error).toBeInstanceOf(GatewayRejectedError);
+    expect(error.problem.status).toBe(401);
+    expect(server.refusedCount).toBe(1);
+  });
+
+  test('a service key that no header can carry is a final refusal that does not show the key', async () => {
+    const error = await failureOf(
+      createGateway({ baseUrl: 'http://127.0.0.1:1', serviceKey: 'secret\nkey' }),
+    );
+    expect(error).toBeInstanceOf(GatewayRejectedError);
+    expect(JSON.stringify([error.message, error.stack, error.cause])).not.toContain('secret');
+  });
+
+  test('a redirect is not followed, so the key goes nowhere else', async () => {
+    const other = await startScriptedGateway({ serviceKey: SERVICE_KEY, script: [] });
+    running.push(other);
+    const location = `${other.url}/v1/chat/completions`;
+    const { gateway } = await scripted([httpReply(307, {}, { location })]);
+    expect(await failureOf(gateway)).toBeInstanceOf(GatewayRejectedError);
+    expect(other.requests.length + other.refusedCount).toBe(0);
+  });
+});
+
+describe('errors', () => {
+  test('hold no text of the provider, neither in message nor cause nor fields', async () => {
+    const answers = [
+      httpError(500, PROVIDER_TEXT),
+      httpError(422, { kind: 'blocked', message: PROVIDER_TEXT }),
+      httpError(422, { kind: PROVIDER_TEXT, message: 'x' }),
+      httpReply(200, { choices: [], text: PROVIDER_TEXT }),
+      httpReply(200, PROVIDER_TEXT),
+      {
+        kind: 'http',
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: `{"${PROVIDER_TEXT}`,
+      },
+      { kind: 'http', status: 400, headers: {}, body: PROVIDER_TEXT },
+    ] satisfies ScriptedResponse[];
+    const { gateway } = await scripted(answers);
+    for (const answer of answers) {
+      const error = await failureOf(gateway);
+      expect(error.cause, JSON.stringify(answer)).toBeUndefined();
+      expect(JSON.stringify([error.message, error.stack, error])).not.toContain(PROVIDER_TEXT);
+    }
+  });
+
+  test('the client itself never retries', async () => {
+    const { server, gateway } = await scripted(() => httpError(503, 'busy', { 'x-should-retry': 'true' }));
+    await failureOf(gateway);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('a 200 that is larger than any reply is unavailable', async () => {
+    const { gateway } = await scripted([replyWithText('x'.repeat(MAX_BODY_BYTES))]);
+    expect(await failureOf(gateway)).toBeInstanceOf(GatewayUnavailableError);
+  });
+
+  test('the timeout covers a body that never ends', async () => {
+    const server = createServer((_incoming, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write('{"choices":');
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const gateway = createGateway({ baseUrl: `http://127.0.0.1:${port}`, serviceKey: 'k', timeoutMs: 100 });
+    expect(await failureOf(gateway)).toBeInstanceOf(GatewayUnavailableError);
+    server.close();
+    server.closeAllConnections();
+  });
+});
+
+describe('cancellation', () => {
+  test('ends the HTTP request and surfaces as the reason of the signal', async () => {
+    const { server, gateway } = await scripted([hang()]);
+    const controller = new AbortController();
+    const reason = new Error('the activity was cancelled');
+    const completion = complete(gateway, controller.signal).catch((error: unknown) => error);
+    await server.waitForHanging(1);
+    controller.abort(reason);
+    expect(await completion).toBe(reason);
+    await server.waitForHanging(0);
+  });
+
+  test('before the request sends nothing', async () => {
+    const { server, gateway } = await scripted([]);
+    await expect(complete(gateway, AbortSignal.abort())).rejects.toThrow('aborted');
+    expect(server.requests).toHaveLength(0);
+  });
+
+  test('an answer that was held back still arrives', async () => {
+    const { open, hold } = gate();
+    const { server, gateway } = await scripted([hold(replyWithText('spät'))]);
+    const completion = complete(gateway);
+    await server.waitForRequests(1);
+    open();
+    expect((await completion).content).toBe('spät');
+  });
+});

@@ -1,0 +1,115 @@
+import { OpenAI } from 'openai';
+import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
+import type { ChatMessage } from '../domain/conversation.ts';
+import type { PlannerReply } from '../domain/planner-reply.ts';
+import { toGatewayTool } from '../domain/tool-catalog.ts';
+import type { ToolDefinition } from '../domain/tool-catalog.ts';
+import { boundedFetch } from './bounded-fetch.ts';
+import { failureOfStatus, GatewayStatusError, noReply, toGatewayFailure } from './gateway-errors.ts';
+import { readReply } from './reply-schema.ts';
+
+export interface GatewayOptions {
+  /** `MANA_LLM_URL`, without `/v1`. */
+  readonly baseUrl: string;
+  readonly serviceKey: string;
+  /** For one whole exchange, body included. Node's own fetch gives up after 300 s without headers anyway. */
+  readonly timeoutMs?: number;
+  /** For tests; Node's own by default. */
+  readonly fetch?: typeof fetch;
+}
+
+export interface CompletionRequest {
+  /** An alias such as `mana/reasoning`, or `provider/model`. */
+  readonly model: string;
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly ToolDefinition[];
+}
+
+export interface CompletionOptions {
+  /** Ends the HTTP request; its reason is what `complete` then throws. */
+  readonly signal: AbortSignal;
+  /** The same for every try of one round, so that a gateway which honours it charges once. */
+  readonly idempotencyKey: string;
+}
+
+export interface Gateway {
+  /**
+   * Asks the model once; retries are Temporal's.
+   *
+   * @throws GatewayUnavailableError when another try later may help
+   * @throws GatewayRejectedError when the same request would get the same answer
+   * @throws the signal's reason when the signal ended the request
+   * @see shared/platform-contract.md section 10
+   */
+  complete(request: CompletionRequest, options: CompletionOptions): Promise<PlannerReply>;
+}
+
+const DEFAULT_TIMEOUT_MS = 300_000;
+const TEMPERATURE = 0.3;
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const client = createClient(options);
+  return {
+    async complete(request, { signal, idempotencyKey }) {
+      try {
+        const response = await client.chat.completions
+          .create(toParams(request), { signal, headers: { 'Idempotency-Key': idempotencyKey } })
+          .asResponse();
+        const reply = readReply(await response.text(), response.headers.get('x-mana-llm-resolved'));
+        if (reply === null) throw new GatewayStatusError(noReply(), response.headers);
+        return reply;
+      } catch (error) {
+        signal.throwIfAborted();
+        throw toGatewayFailure(error);
+      }
+    },
+  };
+}
+
+/** The maintained client, with everything switched off that it would take from the environment or do by itself. */
+function createClient(options: GatewayOptions): OpenAI {
+  return new GatewayClient({
+    baseURL: `${options.baseUrl.replace(/\/+$/, '')}/v1`,
+    apiKey: options.serviceKey,
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    // A Bearer token alone gets 401; the gateway wants both.
+    defaultHeaders: { 'X-API-Key': options.serviceKey },
+    maxRetries: 0,
+    timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    // At "debug", which OPENAI_LOG could set, the client logs prompts and replies.
+    logLevel: 'off',
+    fetch: boundedFetch(options.fetch ?? globalThis.fetch),
+    // Following a redirect would hand the X-API-Key header and the prompt to wherever it points.
+    fetchOptions: { redirect: 'manual' },
+  });
+}
+
+class GatewayClient extends OpenAI {
+  protected override makeStatusError(
+    status: number,
+    body: object | undefined,
+    text: string | undefined,
+    headers: Headers,
+  ): GatewayStatusError {
+    const failure = failureOfStatus({
+      status,
+      body,
+      bodyIsText: text !== undefined && text !== '',
+      retryAfter: headers.get('retry-after'),
+      nowMs: Date.now(),
+    });
+    return new GatewayStatusError(failure, headers);
+  }
+}
+
+const toParams = ({ model, messages, tools }: CompletionRequest): ChatCompletionCreateParamsNonStreaming => ({
+  model,
+  messages: [...messages],
+  stream: false,
+  temperature: TEMPERATURE,
+  // An empty list of tools is refused by some providers.
+  ...(tools.length === 0 ? {} : { tools: tools.map(toGatewayTool), tool_choice: 'auto' as const }),
+});

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { plannerReplySchema } from '../domain/planner-reply.ts';
+import { readReply } from './reply-schema.ts';
+
+const body = (message: unknown, rest: Record<string, unknown> = {}): string =>
+  JSON.stringify({ choices: [{ message, finish_reason: 'stop' }], ...rest });
+
+const callWith = (args: unknown): string =>
+  body({ content: null, tool_calls: [{ id: 'a', function: { name: 'create_task', arguments: args } }] });
+
+test('a stored reply reads back as it was', () => {
+  const reply = readReply(callWith('{"title":"x"}'), 'groq/m');
+  expect(plannerReplySchema.parse(JSON.parse(JSON.stringify(reply)))).toEqual(reply);
+  const invalid = readReply(callWith('{"title'), null);
+  expect(plannerReplySchema.parse(JSON.parse(JSON.stringify(invalid)))).toEqual(invalid);
+});
+
+test('content in parts is joined', () =>
+  expect(
+    readReply(
+      body({
+        content: [
+          { type: 'text', text: 'a' },
+          { type: 'text', text: 'b' },
+        ],
+      }),
+      null,
+    ),
+  ).toMatchObject({
+    content: 'ab',
+  }));
+
+describe('arguments', () => {
+  test.each([
+    ['', {}],
+    [null, {}],
+    [undefined, {}],
+    [{ title: 'x' }, { title: 'x' }],
+  ])('%j become %j', (sent, read) =>
+    expect(readReply(callWith(sent), null)?.toolCalls).toEqual([
+      { id: 'a', name: 'create_task', arguments: read },
+    ]),
+  );
+
+  test.each(['null', '"x"', '7', '[]', 'rubbish', '{"a":1} trailing'])('%j are invalid', (sent) =>
+    expect(readReply(callWith(sent), null)?.toolCalls).toEqual([
+      { id: 'a', name: 'create_task', invalidArguments: true, rawArguments: sent },
+    ]),
+  );
+});
+
+describe('a body that holds no reply is never an empty plan', () => {
+  test.each([
+    'null',
+    '[]',
+    '{}',
+    '{"choices":[]}',
+    '{"choices":[{}]}',
+    '{"choices":[{"message":null}]}',
+    '{"detail":"x"}',
+    body({ content: 7 }),
+    body({ tool_calls: 'x' }),
+    body({ tool_calls: [{ id: 'a' }] }),
+  ])('%s', (text) => expect(readReply(text, null)).toBeNull());
+});
+
+test('odd usage counts as nothing spent, not as an error', () => {
+  for (const usage of [null, 'x', { total_tokens: -1 }, { total_tokens: 'many' }, { total_tokens: 1.5 }])
+    expect(readReply(body({ content: 'x' }, { usage }), null)?.totalTokens).toBe(0);
+});
+
+test('a total that says less than its parts is not believed', () => {
+  const usage = { prompt_tokens: 30, completion_tokens: 12, total_tokens: 0 };
+  expect(readReply(body({ content: 'x' }, { usage }), null)?.totalTokens).toBe(42);
+});

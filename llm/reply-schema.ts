@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import type { PlannerReply, PlannerToolCall } from '../domain/planner-reply.ts';
+
+/** Content as text; some providers behind the gateway send it in parts. */
+const contentSchema = z.union([
+  z.string(),
+  z.array(z.looseObject({ text: z.string() })).transform((parts) => parts.map((part) => part.text).join('')),
+]);
+
+const toolCallSchema = z.object({
+  id: z.string().nullish(),
+  function: z.object({ name: z.string(), arguments: z.unknown().optional() }),
+});
+
+const tokens = z.number().int().min(0).catch(0);
+const usageSchema = z
+  .object({ prompt_tokens: tokens, completion_tokens: tokens, total_tokens: tokens })
+  .catch({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
+
+/**
+ * The 200 of contract section 10, with its oddities. Strict where a guess would pass for an answer (no choices, no
+ * message, calls of an unknown shape), lenient in everything that only describes it.
+ */
+const completionSchema = z.object({
+  choices: z.tuple(
+    [
+      z.object({
+        message: z.object({
+          content: contentSchema.nullish(),
+          tool_calls: z.array(toolCallSchema).nullish(),
+        }),
+        finish_reason: z.string().nullable().catch(null),
+      }),
+    ],
+    z.unknown(),
+  ),
+  usage: usageSchema,
+});
+
+const argumentsSchema = z.record(z.string(), z.unknown());
+const MAX_MODEL_NAME_CHARS = 200;
+
+/**
+ * Reads the body of a 200.
+ *
+ * @param bodyText as received; the media type is not asked, since the gateway sometimes mislabels
+ * @param resolvedModel header `X-Mana-LLM-Resolved`, or null
+ * @returns the reply, or null when the body holds none: that is an error and never an empty plan
+ */
+export function readReply(bodyText: string, resolvedModel: string | null): PlannerReply | null {
+  const parsed = completionSchema.safeParse(jsonOrUndefined(bodyText));
+  if (!parsed.success) return null;
+  const { usage } = parsed.data;
+  const [{ message, finish_reason: finishReason }] = parsed.data.choices;
+  return {
+    content: message.content ?? null,
+    toolCalls: (message.tool_calls ?? []).map(readToolCall),
+    finishReason,
+    totalTokens: Math.max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens),
+    promptTokens: usage.prompt_tokens,
+    completionTokens: usage.completion_tokens,
+    resolvedModel: resolvedModel?.slice(0, MAX_MODEL_NAME_CHARS) ?? null,
+  };
+}
+
+function readToolCall({ id, function: called }: z.infer<typeof toolCallSchema>): PlannerToolCall {
+  const raw = called.arguments;
+  const call = { id: id ?? '', name: called.name };
+  // A tool without parameters is often called with an empty text or null; the tool's own schema decides from there.
+  const value =
+    raw === '' || raw === null || raw === undefined
+      ? {}
+      : typeof raw === 'string'
+        ? jsonOrUndefined(raw)
+        : raw;
+  const args = argumentsSchema.safeParse(value);
+  if (args.success) return { ...call, arguments: args.data };
+  return {
+    ...call,
+    invalidArguments: true,
+    rawArguments: typeof raw === 'string' ? raw : JSON.stringify(raw),
+  };
+}
+
+export function jsonOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

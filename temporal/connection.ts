@@ -1,0 +1,111 @@
+import { Client, Connection } from '@temporalio/client';
+import type { ConnectionLike, ConnectionOptions } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+
+/** Where Temporal is and how to get in. */
+export interface TemporalConfig {
+  /** `host:port`. */
+  readonly address: string;
+  readonly namespace: string;
+  /** Absent: no TLS, or plain TLS if there is an API key. */
+  readonly tls?: NonNullable<ConnectionOptions['tls']>;
+  readonly apiKey?: string;
+  /** gRPC headers of every call. */
+  readonly metadata?: Record<string, string>;
+}
+
+const DEFAULT_ADDRESS = 'localhost:7233';
+const DEFAULT_NAMESPACE = 'default';
+/** First connect; a process that cannot reach Temporal should say so and end. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+/** Without a deadline a call may wait for ever (SDK documentation of `Connection.withDeadline`). */
+const CALL_DEADLINE_MS = 10_000;
+
+/**
+ * Reads the standard `TEMPORAL_*` variables: address, namespace, API key, TLS by path or data, gRPC headers. A
+ * configuration file is read only if `TEMPORAL_CONFIG_FILE` names one: a service must not depend on what lies in the
+ * home directory of its user.
+ *
+ * @throws Error if a file that a variable names cannot be read
+ * @see @temporalio/envconfig
+ */
+export function loadTemporalConfig(env: Readonly<Record<string, string | undefined>>): TemporalConfig {
+  const set = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== '',
+  );
+  const { connectionOptions, namespace } = loadClientConnectConfig({
+    overrideEnvVars: Object.fromEntries(set),
+    disableFile: !set.some(([name]) => name === 'TEMPORAL_CONFIG_FILE'),
+  });
+  const { address, tls, apiKey, metadata } = connectionOptions;
+  return {
+    address: address ?? DEFAULT_ADDRESS,
+    namespace: namespace ?? DEFAULT_NAMESPACE,
+    ...(tls !== undefined && tls !== null && { tls }),
+    ...(apiKey !== undefined && { apiKey }),
+    ...(metadata !== undefined && { metadata: textMetadata(metadata) }),
+  };
+}
+
+const textMetadata = (metadata: Readonly<Record<string, string | Buffer>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, value.toString()]));
+
+/** The part of a configuration that clients and workers share. */
+export const toConnectionOptions = ({ address, tls, apiKey, metadata }: TemporalConfig) => ({
+  address,
+  ...(tls !== undefined && { tls }),
+  ...(apiKey !== undefined && { apiKey }),
+  ...(metadata !== undefined && { metadata }),
+});
+
+/**
+ * Opens the gRPC connection of a client.
+ *
+ * @throws TemporalUnreachableError with the address if the server does not answer in time
+ */
+export async function connect(config: TemporalConfig, timeoutMs = CONNECT_TIMEOUT_MS): Promise<Connection> {
+  const connection = Connection.lazy({ ...toConnectionOptions(config), connectTimeout: timeoutMs });
+  try {
+    await connection.ensureConnected();
+    return connection;
+  } catch (error) {
+    await connection.close();
+    throw new TemporalUnreachableError(config.address, { cause: error });
+  }
+}
+
+export class TemporalUnreachableError extends Error {
+  override readonly name = 'TemporalUnreachableError';
+  readonly address: string;
+  constructor(address: string, options?: ErrorOptions) {
+    super(`no Temporal server answers at ${address}; check TEMPORAL_ADDRESS, TLS and API key`, options);
+    this.address = address;
+  }
+}
+
+export interface ConnectedClient {
+  readonly client: Client;
+  close(): Promise<void>;
+}
+
+/**
+ * A client with our data converter. Its calls have no deadline of their own: wrap them in `withCallDeadline`.
+ *
+ * @throws TemporalUnreachableError
+ */
+export async function connectClient(
+  config: TemporalConfig,
+  dataConverter: DataConverter,
+): Promise<ConnectedClient> {
+  const connection = await connect(config);
+  const client = new Client({ connection, namespace: config.namespace, dataConverter });
+  return { client, close: () => connection.close() };
+}
+
+/** Runs calls of a client with one deadline for all of them. */
+export const withCallDeadline = <Result>(
+  connection: ConnectionLike,
+  call: () => Promise<Result>,
+  deadlineMs = CALL_DEADLINE_MS,
+): Promise<Result> => connection.withDeadline(Date.now() + deadlineMs, call);

@@ -1,0 +1,136 @@
+import type { Connection } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import proto from '@temporalio/proto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
+import { withCallDeadline } from './connection.ts';
+import { GRPC_STATUS, hasGrpcStatus } from './grpc-status.ts';
+
+const DAY_MS = 86_400_000;
+const DEFAULT_RETENTION_DAYS = 30;
+/** Servers cache namespaces and search attributes: new ones take seconds, up to a minute, to be usable. */
+const USABLE_WITHIN_MS = 120_000;
+const POLL_EVERY_MS = 250;
+const KEYWORD = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD;
+
+export interface TemporalSetup {
+  readonly namespaceCreated: boolean;
+  readonly searchAttributesAdded: readonly string[];
+}
+
+/** What stands in the way of the set-up, and what to do about it. */
+export class TemporalSetupError extends Error {
+  override readonly name = 'TemporalSetupError';
+}
+
+/**
+ * Registers the namespace and our search attributes where they are missing, and waits until both are usable. Running
+ * it again changes nothing.
+ *
+ * @param options.retentionDays how long the server keeps closed runs of a namespace that is created here
+ * @throws TemporalSetupError if an attribute exists with another type, or if something is not usable within 2 minutes
+ */
+export async function setUpTemporal(
+  connection: Connection,
+  namespace: string,
+  options: { readonly retentionDays?: number } = {},
+): Promise<TemporalSetup> {
+  const namespaceCreated = await createNamespace(
+    connection,
+    namespace,
+    options.retentionDays ?? DEFAULT_RETENTION_DAYS,
+  );
+  const searchAttributesAdded = await addSearchAttributes(connection, namespace);
+  await waitUntilUsable(connection, namespace);
+  return { namespaceCreated, searchAttributesAdded };
+}
+
+async function createNamespace(
+  connection: Connection,
+  namespace: string,
+  retentionDays: number,
+): Promise<boolean> {
+  const { workflowService } = connection;
+  try {
+    await withCallDeadline(connection, () => workflowService.describeNamespace({ namespace }));
+    return false;
+  } catch (error) {
+    if (!hasGrpcStatus(error, GRPC_STATUS.NOT_FOUND)) throw error;
+  }
+  try {
+    await withCallDeadline(connection, () =>
+      workflowService.registerNamespace({
+        namespace,
+        workflowExecutionRetentionPeriod: msToTs(retentionDays * DAY_MS),
+      }),
+    );
+    return true;
+  } catch (error) {
+    if (hasGrpcStatus(error, GRPC_STATUS.ALREADY_EXISTS)) return false;
+    throw error;
+  }
+}
+
+async function addSearchAttributes(connection: Connection, namespace: string): Promise<readonly string[]> {
+  const present = await withNamespaceReady(() => listSearchAttributes(connection, namespace));
+  const names = Object.values(SEARCH_ATTRIBUTE_NAMES);
+  const otherTypes = names.filter((name) => present[name] !== undefined && present[name] !== KEYWORD);
+  if (otherTypes.length > 0) {
+    throw new TemporalSetupError(
+      `namespace ${namespace}: ${otherTypes.join(', ')} exist with another type than Keyword; remove or rename them`,
+    );
+  }
+  const missing = names.filter((name) => present[name] === undefined);
+  if (missing.length === 0) return [];
+  const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]));
+  try {
+    await withCallDeadline(connection, () =>
+      connection.operatorService.addSearchAttributes({ namespace, searchAttributes }),
+    );
+    return missing;
+  } catch (error) {
+    // Somebody else is setting up the same namespace; what is still missing then shows while we wait.
+    if (hasGrpcStatus(error, GRPC_STATUS.ALREADY_EXISTS)) return [];
+    throw error;
+  }
+}
+
+async function listSearchAttributes(connection: Connection, namespace: string) {
+  const response = await withCallDeadline(connection, () =>
+    connection.operatorService.listSearchAttributes({ namespace }),
+  );
+  return response.customAttributes;
+}
+
+/** Asks for each attribute in a query, which is how the frontend checks them when a run or a schedule is written. */
+async function waitUntilUsable(connection: Connection, namespace: string): Promise<void> {
+  const query = Object.values(SEARCH_ATTRIBUTE_NAMES)
+    .map((name) => `${name} = 'none'`)
+    .join(' OR ');
+  await withNamespaceReady(() =>
+    withCallDeadline(connection, () =>
+      connection.workflowService.countWorkflowExecutions({ namespace, query }),
+    ),
+  );
+}
+
+/** Retries while the server does not know yet what has just been registered. */
+async function withNamespaceReady<Result>(call: () => Promise<Result>): Promise<Result> {
+  const deadline = Date.now() + USABLE_WITHIN_MS;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const notYet =
+        hasGrpcStatus(error, GRPC_STATUS.NOT_FOUND) || hasGrpcStatus(error, GRPC_STATUS.INVALID_ARGUMENT);
+      if (!notYet) throw error;
+      if (Date.now() > deadline) {
+        throw new TemporalSetupError(
+          `namespace and search attributes were registered, but are not usable after ${USABLE_WITHIN_MS / 1000} s`,
+          { cause: error },
+        );
+      }
+      await delay(POLL_EVERY_MS);
+    }
+  }
+}

@@ -1,0 +1,244 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import type { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { createBarePlatform, createLogin, inDatabase, withClient } from '../../dev/platform-schema.ts';
+import type { BarePlatform } from '../../dev/platform-schema.ts';
+import { startPostgres } from '../../dev/postgres.ts';
+import type { EmbeddedCluster } from '../../dev/postgres.ts';
+import { describePlatform, manifestText } from '../../scripts/manifest.ts';
+import { masked, migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../../scripts/migrations.ts';
+import { createTestDatabases } from '../support/databases.ts';
+
+const root = resolve(import.meta.dirname, '..', '..');
+const run = promisify(execFile);
+
+/** A cluster of its own: roles belong to the whole cluster, and here they must not exist beforehand. */
+let cluster: EmbeddedCluster;
+let platform: BarePlatform;
+const databases = { sync: 'mana_sync', auth: 'mana_platform' };
+
+beforeAll(async () => {
+  cluster = await startPostgres();
+  platform = await createBarePlatform(cluster, databases);
+});
+afterAll(() => cluster.stop());
+
+const asSuperuser = <T>(database: string, work: (client: Client) => Promise<T>): Promise<T> =>
+  withClient(cluster.superuserUrl(database), work);
+
+const manifestNow = () =>
+  asSuperuser(databases.sync, (sync) =>
+    asSuperuser(databases.auth, async (auth) => manifestText(await describePlatform(sync, auth))),
+  );
+
+/** When each migration ran, and which transaction last changed the system catalogs that they change. */
+const traces = () =>
+  asSuperuser(databases.sync, async (client) => {
+    const { rows } = await client.query<{ trace: string }>(
+      `select 'own ' || name || executed_at as trace from mana_ai.migrations
+       union all select 'sync_changes ' || name || executed_at from mana_missions_migrations.migrations
+       union all select 'class ' || oid || xmin from pg_catalog.pg_class where relkind <> 't'
+       union all select 'policy ' || oid || xmin from pg_catalog.pg_policy
+       union all select 'role ' || oid || xmin from pg_catalog.pg_authid
+       order by trace`,
+    );
+    return rows.map((row) => row.trace);
+  });
+
+describe('the migrations, run by the owners of the two databases', () => {
+  test('the owners are no superusers', async () => {
+    for (const url of [platform.syncOwnerUrl, platform.authOwnerUrl]) {
+      const { rows } = await withClient(url, (client) =>
+        client.query('select rolsuper, rolbypassrls from pg_catalog.pg_roles where rolname = current_user'),
+      );
+      expect(rows).toEqual([{ rolsuper: false, rolbypassrls: false }]);
+    }
+  });
+
+  test('twenty migrators at once on one database all succeed, and the result is the committed manifest', async () => {
+    const twenty = Array.from({ length: 20 });
+    await Promise.all(twenty.map(() => migrateSyncDatabase(platform.syncOwnerUrl)));
+    await Promise.all(twenty.map(() => migrateAuthDatabase(platform.authOwnerUrl)));
+    expect(await manifestNow()).toBe(readFileSync(join(root, 'migrations', 'manifest.json'), 'utf8'));
+  });
+
+  test('a second run changes nothing', async () => {
+    const before = await traces();
+    await migrateSyncDatabase(platform.syncOwnerUrl);
+    await migrateAuthDatabase(platform.authOwnerUrl);
+    expect(await traces()).toEqual(before);
+  });
+
+  test('an index that an interrupted migrator left unfinished is built again', async () => {
+    await asSuperuser(databases.sync, async (client) => {
+      await client.query(
+        `update pg_catalog.pg_index set indisvalid = false
+          where indexrelid = 'public.mana_missions_projection_follows'::regclass`,
+      );
+      await client.query(`delete from mana_missions_migrations.migrations where id = 2`);
+    });
+    await migrateSyncDatabase(platform.syncOwnerUrl);
+    expect(await manifestNow()).toBe(readFileSync(join(root, 'migrations', 'manifest.json'), 'utf8'));
+  });
+});
+
+describe('the migrations, run by somebody who does not own the platform’s tables', () => {
+  /** May make schemas and roles, but sync_changes and auth belong to others. */
+  const others = { sync: 'others_sync', auth: 'others_auth' };
+  let urls: { readonly sync: string; readonly auth: string };
+
+  beforeAll(async () => {
+    const { syncOwnerUrl, authOwnerUrl } = await createBarePlatform(cluster, others);
+    // The owners are the same users; they have new passwords now.
+    platform = {
+      syncOwnerUrl: inDatabase(syncOwnerUrl, databases.sync),
+      authOwnerUrl: inDatabase(authOwnerUrl, databases.auth),
+    };
+    urls = await asSuperuser('postgres', async (client) => {
+      const url = await createLogin(client, cluster.superuserUrl(others.sync), 'outsider', 'createrole');
+      await client.query(`grant create on database ${others.sync} to outsider`);
+      return { sync: url, auth: inDatabase(url, others.auth) };
+    });
+  });
+
+  test('they stop and name what is missing and the command that prints the owner’s SQL', async () => {
+    const refused =
+      /not the owner of public\.sync_changes.*policy sync_changes\.mana_missions_.*--print-platform-sql/s;
+    await expect(migrateSyncDatabase(urls.sync)).rejects.toThrow(refused);
+    await expect(migrateAuthDatabase(urls.auth)).rejects.toThrow(/not the owner of auth\.encryption_vaults/);
+  });
+
+  test('they succeed once the owner has run the printed SQL, twice even', async () => {
+    const [syncSql = '', authSql = ''] = platformSql().split('-- ==== database mana_platform');
+    for (let time = 1; time <= 2; time += 1) {
+      await runStatements(cluster.superuserUrl(others.sync), 'mana_sync_owner', syncSql);
+      await runStatements(cluster.superuserUrl(others.auth), 'mana_auth_owner', `-- ${authSql}`);
+    }
+    const told: string[] = [];
+    await migrateSyncDatabase(urls.sync, { log: (message) => told.push(message) });
+    await migrateAuthDatabase(urls.auth, { log: (message) => told.push(message) });
+    expect(told).toContain('sync_changes: up to date (run by the owner of public.sync_changes)');
+    expect(told).toContain('auth: up to date (run by the owner of auth.encryption_vaults)');
+  });
+
+  test('a database without sync_changes is refused', async () => {
+    await asSuperuser('postgres', (client) => client.query('create database empty_database owner outsider'));
+    const url = inDatabase(urls.sync, 'empty_database');
+    await expect(migrateSyncDatabase(url)).rejects.toThrow('there is no table public.sync_changes');
+  });
+});
+
+/** As psql does: one statement after the other, each in a transaction of its own. */
+async function runStatements(url: string, owner: string, sql: string): Promise<void> {
+  await withClient(url, async (client) => {
+    await client.query(`set role ${owner}`);
+    const text = sql.replaceAll(/^--.*$/gm, '');
+    for (const statement of text.split(/;\s*\n(?![^$]*end \$\$)/))
+      if (statement.trim() !== '') await client.query(statement);
+  });
+}
+
+describe('yarn db:migrate', () => {
+  const migrateCommand = async (env: Readonly<Record<string, string>>, args: readonly string[] = []) => {
+    try {
+      const script = join(root, 'scripts', 'db-migrate.ts');
+      return { code: 0, ...(await run(process.execPath, [script, ...args], { env: { ...env } })) };
+    } catch (error) {
+      return error as { code: number; stdout: string; stderr: string };
+    }
+  };
+
+  test('migrates what it was given, says what it skips, and prints no password', async () => {
+    const result = await migrateCommand({ MIGRATE_DATABASE_URL: platform.syncOwnerUrl });
+    expect(result).toMatchObject({ code: 0, stderr: '' });
+    expect(result.stdout).toContain('mana_sync: mana_ai: up to date');
+    expect(result.stdout).toContain('mana_platform: skipped, MIGRATE_AUTH_DATABASE_URL is not set');
+    expect(result.stdout).not.toContain(new URL(platform.syncOwnerUrl).password);
+  });
+
+  test('fails without any database', async () => {
+    const result = await migrateCommand({});
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain('MIGRATE_DATABASE_URL');
+  });
+
+  test('a failure is one message without the connection string and without a stack', async () => {
+    const password = randomBytes(12).toString('hex');
+    const url = new URL(platform.syncOwnerUrl);
+    url.password = password;
+    for (const bad of [
+      url.href,
+      `postgres://owner:${password}@127.0.0.1:1/mana_sync`,
+      `postgres://o:${password}@[/x`,
+    ]) {
+      const result = await migrateCommand({ MIGRATE_DATABASE_URL: bad });
+      expect(result.code).toBe(1);
+      expect(`${result.stdout}${result.stderr}`).not.toContain(password);
+      expect(result.stderr.trim().split('\n')).toHaveLength(1);
+    }
+  });
+
+  test('--print-platform-sql prints both sets and connects to nothing', async () => {
+    const result = await migrateCommand({}, ['--print-platform-sql']);
+    expect(result).toMatchObject({ code: 0, stdout: platformSql() });
+    expect(result.stdout).toMatch(/sync_changes\/000001_.*auth\/000001_/s);
+  });
+
+  test('masks connection strings and passwords in any message', () => {
+    const url = 'postgres://owner:p%40ss@db/mana_sync';
+    expect(masked(`cannot use ${url}: p@ss is wrong`, [url])).toBe(
+      'cannot use postgres://***@db/mana_sync: *** is wrong',
+    );
+  });
+});
+
+describe('the databases of a test file', () => {
+  test('are clones in which the production users see only rows of the user they set', async () => {
+    const clones = await createTestDatabases();
+    await withClient(clones.asWebApp.syncUrl, async (client) => {
+      await client.query('begin');
+      await client.query(`select set_config('app.current_user_id', 'alice', true)`);
+      await client.query(
+        `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
+         values ('ai', 'aiMissions', 'm1', 'alice', 'insert', '{}', 'device')`,
+      );
+      await client.query('commit');
+    });
+    const seenBy = (userId: string) =>
+      withClient(clones.urls.runner.sync, async (client) => {
+        await client.query('begin');
+        await client.query(`select set_config('app.current_user_id', $1, true)`, [userId]);
+        const { rows } = await client.query<{ record_id: string }>(
+          'select record_id from public.sync_changes',
+        );
+        return rows;
+      });
+    expect(await seenBy('alice')).toEqual([{ record_id: 'm1' }]);
+    expect(await seenBy('mallory')).toEqual([]);
+    await clones.drop();
+  });
+
+  test('cannot be dropped silently while a connection is open', async () => {
+    const clones = await createTestDatabases();
+    await withClient(clones.urls.api.sync, async () => {
+      await expect(clones.drop()).rejects.toThrow('left open by: api_user');
+    });
+    const { rows } = await withClient(inject('postgresUrl'), (client) =>
+      client.query('select from pg_database where datname = $1', [
+        new URL(clones.superuser.syncUrl).pathname.slice(1),
+      ]),
+    );
+    expect(rows).toEqual([]);
+  });
+});
+
+test('an embedded cluster leaves no file behind', async () => {
+  const other = await startPostgres();
+  expect(existsSync(other.logFile)).toBe(true);
+  await other.stop();
+  expect(existsSync(dirname(other.logFile))).toBe(false);
+});

@@ -1,0 +1,141 @@
+import { Client, WorkflowFailedError } from '@temporalio/client';
+import type { Payload } from '@temporalio/common';
+import proto from '@temporalio/proto';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { SEARCH_ATTRIBUTE_NAMES } from '../../domain/search-attributes.ts';
+import { missionScheduleSpec } from '../../domain/schedule-spec.ts';
+import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
+import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { connect, connectClient } from '../../temporal/connection.ts';
+import { createDataConverter } from '../../temporal/data-converter.ts';
+import { setUpTemporal } from '../../temporal/setup.ts';
+import { connectWorker } from '../../temporal/worker-connection.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+const config = () => ({ address: inject('temporalAddress'), namespace: 'default' });
+const workflowsPath = fileURLToPath(new URL('./temporal.workflows.ts', import.meta.url));
+const oldKey = ['old', Buffer.alloc(32, 1)] as const;
+const newKey = ['new', Buffer.alloc(32, 2)] as const;
+
+const keyIdOf = (payload: Payload | null | undefined): string =>
+  Buffer.from(payload?.metadata?.['encryption-key-id'] ?? []).toString();
+
+beforeAll(() => {
+  // The failing workflow is what is tested; no need to log it.
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+});
+
+describe('setUpTemporal', () => {
+  it('creates namespace and search attributes at once usable, and changes nothing the second time', async () => {
+    const connection = await connect(config());
+    const namespace = `setup-${randomUUID()}`;
+    try {
+      const both = await Promise.all([
+        setUpTemporal(connection, namespace),
+        setUpTemporal(connection, namespace),
+      ]);
+      expect(both.filter(({ namespaceCreated }) => namespaceCreated)).toHaveLength(1);
+      expect(await setUpTemporal(connection, namespace)).toEqual({
+        namespaceCreated: false,
+        searchAttributesAdded: [],
+      });
+      const client = new Client({ connection, namespace });
+      const schedules = createMissionSchedules({ client, taskQueue: 'nobody' });
+      const spec = missionScheduleSpec({
+        cadence: { kind: 'cron', expression: '0 8 * * *' },
+        nextRunAtMs: null,
+        timeZone: 'UTC',
+      });
+      if (spec === null) throw new Error('no spec');
+      const result = await schedules.ensure({
+        userId: 'u',
+        missionId: 'm',
+        agentId: null,
+        spec,
+        paused: false,
+      });
+      expect(result).toBe('created');
+      expect(Object.keys(SEARCH_ATTRIBUTE_NAMES).length).toBeLessThanOrEqual(8);
+    } finally {
+      await connection.close();
+    }
+  });
+
+  it('an attribute of another type is an error that names it', async () => {
+    const connection = await connect(config());
+    const namespace = `setup-${randomUUID()}`;
+    try {
+      await setUpTemporal(connection, namespace);
+      await connection.operatorService.removeSearchAttributes({
+        namespace,
+        searchAttributes: ['ManaOutcome'],
+      });
+      const int = proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_INT;
+      await connection.operatorService.addSearchAttributes({
+        namespace,
+        searchAttributes: { ManaOutcome: int },
+      });
+      await waitUntil('the attribute is an Int', async () => {
+        const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+        return customAttributes['ManaOutcome'] === int;
+      });
+      await expect(setUpTemporal(connection, namespace)).rejects.toThrow(/ManaOutcome/);
+    } finally {
+      await connection.close();
+    }
+  });
+});
+
+describe('data converter', () => {
+  it('a scheduled run decodes its input after a key rotation, and its history shows neither input nor failure', async () => {
+    const taskQueue = `codec-${randomUUID()}`;
+    const old = await connectClient(
+      config(),
+      createDataConverter({ primaryKeyId: 'old', keys: new Map([oldKey]) }),
+    );
+    const rotated = createDataConverter({ primaryKeyId: 'new', keys: new Map([newKey, oldKey]) });
+    const connection = await connectWorker(config());
+    const fresh = await connectClient(config(), rotated);
+    const mission = { userId: randomUUID(), missionId: randomUUID() };
+    const scheduleId = missionScheduleId(mission.userId, mission.missionId);
+    const schedules = createMissionSchedules({ client: old.client, taskQueue });
+    try {
+      const worker = await Worker.create({ connection, taskQueue, workflowsPath, dataConverter: rotated });
+      await worker.runUntil(async () => {
+        const spec = missionScheduleSpec({
+          cadence: { kind: 'manual' },
+          nextRunAtMs: Date.now() + 500,
+          timeZone: 'UTC',
+        });
+        if (spec === null) throw new Error('no spec');
+        await schedules.ensure({ ...mission, agentId: null, spec, paused: false });
+        const workflowId = await waitUntil('the schedule has fired', async () => {
+          const { info } = await fresh.client.schedule.getHandle(scheduleId).describe();
+          return info.recentActions[0]?.action.workflow.workflowId;
+        });
+        const handle = fresh.client.workflow.getHandle(workflowId);
+        const failure: unknown = await handle.result().catch((error: unknown) => error);
+        expect(failure).toBeInstanceOf(WorkflowFailedError);
+        expect(failure).toMatchObject({ cause: { message: `canary ${mission.missionId} schedule` } });
+
+        const { events } = await handle.fetchHistory();
+        const input = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
+        expect(keyIdOf(input)).toBe('old');
+        const stored = events?.at(-1)?.workflowExecutionFailedEventAttributes?.failure;
+        expect(stored).toMatchObject({ message: 'Encoded failure', stackTrace: '' });
+        expect(keyIdOf(stored?.encodedAttributes)).toBe('new');
+        for (const data of [input?.data, stored?.encodedAttributes?.data]) {
+          expect(Buffer.from(data ?? mission.missionId).includes(mission.missionId)).toBe(false);
+        }
+      });
+    } finally {
+      await schedules.remove(mission.userId, mission.missionId);
+      await connection.close();
+      await old.close();
+      await fresh.close();
+    }
+  });
+});

@@ -1,0 +1,226 @@
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { Client } from '@temporalio/client';
+import type { Connection } from '@temporalio/client';
+import { Runtime } from '@temporalio/worker';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { inject } from 'vitest';
+import { createTestDatabases } from './databases.ts';
+import type { TestDatabases } from './databases.ts';
+import { workflowBundlePath } from './workflow-bundle.ts';
+import { buildApp } from '../../api/app.ts';
+import { startJwksIssuer } from '../../dev/jwks-issuer.ts';
+import type { JwksIssuer } from '../../dev/jwks-issuer.ts';
+import { startScriptedGateway } from '../../dev/scripted-gateway.ts';
+import type { Script, ScriptedGateway } from '../../dev/scripted-gateway.ts';
+import { openDatabase } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
+import { openWebApp } from '../../dev/web-app.ts';
+import type { WebApp } from '../../dev/web-app.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { connect } from '../../temporal/connection.ts';
+import { createDataConverter } from '../../temporal/data-converter.ts';
+import { setUpTemporal } from '../../temporal/setup.ts';
+import { connectWorker } from '../../temporal/worker-connection.ts';
+import { createTemporalLogger } from '../../worker/temporal-logger.ts';
+import { createProjectionPart } from '../../worker/projection.ts';
+import { createRunnerPart } from '../../worker/runner.ts';
+import { createVaultPart } from '../../worker/vault.ts';
+import type { WorkerContext, WorkerPart } from '../../worker/part.ts';
+
+export type PartName = 'runner' | 'vault' | 'projection';
+
+/** The whole system of one test file, in one process but with every part's own database user and secrets. */
+export interface MissionSystem {
+  readonly databases: TestDatabases;
+  readonly gateway: ScriptedGateway;
+  readonly issuer: JwksIssuer;
+  readonly api: FastifyInstance;
+  readonly webApp: WebApp;
+  readonly client: Client;
+  readonly namespace: string;
+  /** JSON lines that any part logged. */
+  readonly logLines: readonly string[];
+  readonly keys: SystemKeys;
+  /** Asks the API for a grant as the web app does; the response's body. */
+  requestGrant(userId: string, body: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
+export interface SystemKeys {
+  readonly kek: Buffer;
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+  readonly codecKeys: { readonly primaryKeyId: string; readonly keys: ReadonlyMap<string, Buffer> };
+}
+
+const SERVICE_KEY = 'test-service-key';
+const POOL = { maxConnections: 4 };
+
+export interface SystemOptions {
+  readonly script: Script;
+  /** All three by default. */
+  readonly parts?: readonly PartName[];
+  /** For tests of retries: with the time-skipping server, which knows neither schedules nor namespaces. */
+  readonly grantsConfigured?: boolean;
+}
+
+/** Starts it in a namespace and in databases of its own; `close` ends everything and fails on what was left open. */
+export async function startMissionSystem(options: SystemOptions): Promise<MissionSystem> {
+  const stops: (() => Promise<unknown>)[] = [];
+  const databases = await createTestDatabases();
+  stops.unshift(() => databases.drop());
+  const temporal = { address: inject('temporalAddress'), namespace: `test-${randomUUID()}` };
+  const connection = await connect(temporal);
+  stops.unshift(() => connection.close());
+  await setUpTemporal(connection, temporal.namespace);
+  const keys = createKeys();
+  const gateway = await startScriptedGateway({ serviceKey: SERVICE_KEY, script: options.script });
+  stops.unshift(() => gateway.close());
+  const issuer = await startJwksIssuer();
+  stops.unshift(() => issuer.close());
+  const log = createLog();
+  const api = await startApi(databases, issuer, keys, log.logger, stops);
+  const webApp = openWebApp({ ...databases.asWebApp, kek: keys.kek });
+  stops.unshift(() => webApp.close());
+  const client = clientOf(connection, temporal.namespace, keys);
+  const workers = await startParts(options, { databases, temporal, keys, gateway, log });
+  stops.unshift(workers);
+  return {
+    databases,
+    gateway,
+    issuer,
+    api,
+    webApp,
+    client,
+    namespace: temporal.namespace,
+    logLines: log.lines,
+    keys,
+    requestGrant: async (userId, body) => {
+      const token = await issuer.issueToken({ sub: userId });
+      const response = await api.inject({
+        method: 'POST',
+        url: '/api/v1/me/ai-mission-grant',
+        headers: { authorization: `Bearer ${token}` },
+        payload: body,
+      });
+      if (response.statusCode !== 200) throw new Error(`grant request: found status ${response.statusCode}`);
+      return response.json();
+    },
+    close: async () => {
+      for (const stop of stops) await stop();
+    },
+  };
+}
+
+function createKeys(): SystemKeys {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const codecKeys = { primaryKeyId: 'test-1', keys: new Map([['test-1', randomBytes(32)]]) };
+  return { kek: randomBytes(32), publicKey, privateKey, codecKeys };
+}
+
+interface Log {
+  readonly lines: readonly string[];
+  readonly logger: Logger;
+}
+
+function createLog(): Log {
+  const lines: string[] = [];
+  return { lines, logger: createLogger('test', 'debug', { write: (line: string) => lines.push(line) }) };
+}
+
+const clientOf = (connection: Connection, namespace: string, keys: SystemKeys): Client =>
+  new Client({ connection, namespace, dataConverter: createDataConverter(keys.codecKeys) });
+
+async function startApi(
+  databases: TestDatabases,
+  issuer: JwksIssuer,
+  keys: SystemKeys,
+  logger: Logger,
+  stops: (() => Promise<unknown>)[],
+): Promise<FastifyInstance> {
+  const open = (url: string): Database => openDatabase({ url, applicationName: 'test-api', ...POOL });
+  const syncDatabase = open(databases.urls.api.sync);
+  const authDatabase = open(databases.urls.api.auth);
+  stops.unshift(() => Promise.all([syncDatabase.close(), authDatabase.close()]));
+  const app = await buildApp({
+    syncDatabase,
+    authDatabase,
+    identity: { jwksUrl: `${issuer.url}/api/v1/auth/jwks`, issuer: issuer.url, audience: 'mana' },
+    keks: { default: keys.kek, byId: new Map() },
+    grantPublicKey: keys.publicKey,
+    grantMintVersion: 'v2',
+    corsOrigins: [],
+    trustedProxies: [],
+    logger,
+  });
+  stops.unshift(() => app.close());
+  return app;
+}
+
+async function startParts(
+  options: SystemOptions,
+  system: {
+    readonly databases: TestDatabases;
+    readonly temporal: { readonly address: string; readonly namespace: string };
+    readonly keys: SystemKeys;
+    readonly gateway: ScriptedGateway;
+    readonly log: Log;
+  },
+): Promise<() => Promise<void>> {
+  const { databases, temporal, keys, gateway, log } = system;
+  installRuntime(log.logger);
+  const connection = await connectWorker(temporal);
+  const context: WorkerContext = {
+    connection,
+    client: new Client({ connection, namespace: temporal.namespace, dataConverter: createDataConverter(keys.codecKeys) }),
+    namespace: temporal.namespace,
+    codecKeys: keys.codecKeys,
+    workflowBundlePath: await workflowBundlePath(),
+    logger: log.logger,
+  };
+  const names = options.parts ?? ['runner', 'vault', 'projection'];
+  const parts: WorkerPart[] = [];
+  if (names.includes('runner')) {
+    parts.push(
+      await createRunnerPart(context, {
+        syncDatabase: { url: databases.urls.runner.sync, ...POOL },
+        grantPrivateKeys: options.grantsConfigured === false ? [] : [keys.privateKey],
+        acceptV1Grants: true,
+        gateway: { url: gateway.url, serviceKey: SERVICE_KEY, model: 'mana/reasoning' },
+      }),
+    );
+  }
+  if (names.includes('vault')) {
+    parts.push(
+      await createVaultPart(context, {
+        syncDatabase: { url: databases.urls.vault.sync, ...POOL },
+        authDatabase: { url: databases.urls.vault.auth, ...POOL },
+        keks: { default: keys.kek, byId: new Map() },
+        acceptV1Grants: true,
+      }),
+    );
+  }
+  if (names.includes('projection')) {
+    const syncDatabase = { url: databases.urls.projection.sync, ...POOL };
+    parts.push(await createProjectionPart(context, { syncDatabase }));
+  }
+  const runs = parts.map((part) => part.worker.run());
+  for (const part of parts) await part.onceRunning();
+  return async () => {
+    for (const part of parts) part.worker.shutdown();
+    await Promise.all(runs);
+    await Promise.all(parts.map((part) => part.close()));
+    await connection.close();
+  };
+}
+
+let installed = false;
+
+/** Once for each process: the SDK has one runtime. Its lines go to the log of the system that was started first. */
+function installRuntime(logger: Logger): void {
+  if (installed) return;
+  installed = true;
+  Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
+}

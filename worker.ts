@@ -1,0 +1,113 @@
+import { Client } from '@temporalio/client';
+import { Runtime } from '@temporalio/worker';
+import { ConfigurationError, loadConfig } from './config.ts';
+import type { Config } from './config.ts';
+import { createLogger } from './logging/logger.ts';
+import { createDataConverter } from './temporal/data-converter.ts';
+import { connectWorker } from './temporal/worker-connection.ts';
+import { startHealthServer } from './worker/health-server.ts';
+import type { WorkerHealth } from './worker/health-server.ts';
+import type { WorkerContext, WorkerPart } from './worker/part.ts';
+import { createTemporalLogger } from './worker/temporal-logger.ts';
+
+const WORKER_ROLES = ['runner', 'vault', 'projection', 'all'] as const;
+type WorkerRole = (typeof WORKER_ROLES)[number];
+
+const config = configOrExit(process.argv[2]);
+const logger = createLogger(config.role, config.logLevel);
+try {
+  await run();
+  process.exit(0);
+} catch (error) {
+  logger.fatal({ err: error }, 'the worker ended');
+  process.exit(1);
+}
+
+function configOrExit(text: string | undefined): Config<WorkerRole> {
+  const role = WORKER_ROLES.find((known) => known === text);
+  if (role === undefined) exit(`worker role: found ${text ?? 'none'}, expected one of ${WORKER_ROLES.join(', ')}`);
+  try {
+    return loadConfig(role);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return exit(error.message);
+  }
+}
+
+function exit(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
+
+async function run(): Promise<void> {
+  // Signals are ours: the SDK's own handling would end the process before the databases are closed.
+  Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
+  const connection = await connectWorker(config.temporal);
+  const { namespace } = config.temporal;
+  const client = new Client({ connection, namespace, dataConverter: createDataConverter(config.codecKeys) });
+  const { codecKeys, workflowBundlePath } = config;
+  const parts = await createParts({ connection, client, namespace, codecKeys, workflowBundlePath, logger });
+  const server = await startHealthServer({
+    host: config.host,
+    port: config.healthPort,
+    health: () => healthOf(parts),
+  });
+  stopOnSignals(parts);
+  try {
+    await Promise.all([...parts.map((part) => part.worker.run()), announce(parts, server.port)]);
+  } finally {
+    await server.close();
+    await Promise.all(parts.map((part) => part.close()));
+    await connection.close();
+  }
+}
+
+/** Each part is loaded only where it runs: a process holds no more than its own zone's code and secrets. */
+async function createParts(context: WorkerContext): Promise<WorkerPart[]> {
+  const parts: WorkerPart[] = [];
+  if ('runner' in config) {
+    const { createRunnerPart } = await import('./worker/runner.ts');
+    parts.push(await createRunnerPart(context, config.runner));
+  }
+  if ('vault' in config) {
+    const { createVaultPart } = await import('./worker/vault.ts');
+    parts.push(await createVaultPart(context, config.vault));
+  }
+  if ('projection' in config) {
+    const { createProjectionPart } = await import('./worker/projection.ts');
+    parts.push(await createProjectionPart(context, config.projection));
+  }
+  return parts;
+}
+
+async function announce(parts: readonly WorkerPart[], healthPort: number): Promise<void> {
+  for (const part of parts) await part.onceRunning();
+  logger.info({ healthPort, parts: parts.map((part) => part.name).join(',') }, 'worker started');
+}
+
+async function healthOf(parts: readonly WorkerPart[]): Promise<WorkerHealth> {
+  const workers = Object.fromEntries(parts.map((part) => [part.name, part.worker.getState()]));
+  const polls = parts.every((part) => part.worker.getState() === 'RUNNING');
+  const answers = await Promise.all(
+    parts.map((part) =>
+      part.ping().then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return { ok: polls && answers.every(Boolean), workers };
+}
+
+/** The first signal drains: no new tasks, those under way get their grace; the second ends at once. */
+function stopOnSignals(parts: readonly WorkerPart[]): void {
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    logger.info({ signal }, 'stopping');
+    for (const part of parts) part.worker.shutdown();
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}

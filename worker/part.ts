@@ -1,0 +1,26 @@
+import type { Client } from '@temporalio/client';
+import type { NativeConnection, Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+
+/** What the parts of a worker process share. */
+export interface WorkerContext {
+  readonly connection: NativeConnection;
+  readonly client: Client;
+  readonly namespace: string;
+  readonly codecKeys: Config['codecKeys'];
+  /** A bundle made ahead, or null to bundle at start. */
+  readonly workflowBundlePath: string | null;
+  readonly logger: Logger;
+}
+
+/** One Temporal worker and what it works with. */
+export interface WorkerPart {
+  readonly name: 'runner' | 'vault' | 'projection';
+  readonly worker: Worker;
+  /** Work to do once all workers of the process poll; repeating it is harmless. */
+  readonly onceRunning: () => Promise<void>;
+  /** Throws when a database does not answer. */
+  readonly ping: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}

@@ -1,0 +1,43 @@
+import { Worker } from '@temporalio/worker';
+import type { WorkerContext, WorkerPart } from './part.ts';
+import { workflowSource } from './workflow-bundle.ts';
+import { createProjectionActivities } from '../activities/projection/activities.ts';
+import type { Config } from '../config.ts';
+import { openDatabase } from '../db/client.ts';
+import { createMissionSchedules } from '../schedules/mission-schedules.ts';
+import { startHealing, startProjection } from '../schedules/system-workflows.ts';
+import { createDataConverter } from '../temporal/data-converter.ts';
+import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
+
+/** Task queue `missions-projection`: follows the change log and keeps the schedules; holds no key of users. */
+export async function createProjectionPart(
+  context: WorkerContext,
+  settings: Config<'projection'>['projection'],
+): Promise<WorkerPart> {
+  const { client, logger } = context;
+  const database = openDatabase({ ...settings.syncDatabase, applicationName: 'mana-missions-projection' });
+  const activities = createProjectionActivities({
+    database,
+    schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
+    startHealing: (userId, missionId) => startHealing(client, userId, missionId),
+    log: { warn: (message, fields) => logger.warn(fields, message) },
+  });
+  const worker = await Worker.create({
+    connection: context.connection,
+    namespace: context.namespace,
+    taskQueue: PROJECTION_TASK_QUEUE,
+    dataConverter: createDataConverter(context.codecKeys),
+    ...workflowSource(context.workflowBundlePath),
+    activities: { ...activities },
+    stickyQueueScheduleToStartTimeout: '2s',
+    // Following the log ends with the worker and goes on elsewhere: nothing is worth waiting for.
+    shutdownGraceTime: 0,
+  });
+  return {
+    name: 'projection',
+    worker,
+    onceRunning: () => startProjection(client),
+    ping: () => database.ping(),
+    close: () => database.close(),
+  };
+}

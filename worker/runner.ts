@@ -1,0 +1,68 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
+import type { WorkerContext, WorkerPart } from './part.ts';
+import { workflowSource } from './workflow-bundle.ts';
+import { createRunnerActivities } from '../activities/runner/activities.ts';
+import type { Config } from '../config.ts';
+import { openDatabase } from '../db/client.ts';
+import { createGateway } from '../llm/gateway.ts';
+import { ensureSweepSchedule } from '../schedules/sweep-schedule.ts';
+import { withCallDeadline } from '../temporal/connection.ts';
+import { createDataConverter } from '../temporal/data-converter.ts';
+import { RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
+
+/** Recovery after a killed worker waits for this (architecture section 6). */
+const STICKY_TIMEOUT = '2s';
+/** A gateway call under way may end; what takes longer is aborted and retried elsewhere. */
+const SHUTDOWN_GRACE = '30s';
+
+/** Task queue `missions`: runs missions, holds the RSA private key and the way to the gateway. */
+export async function createRunnerPart(
+  context: WorkerContext,
+  settings: Config<'runner'>['runner'],
+): Promise<WorkerPart> {
+  const database = openDatabase({ ...settings.syncDatabase, applicationName: 'mana-missions-runner' });
+  if (settings.grantPrivateKeys.length === 0) {
+    context.logger.warn('MANA_AI_PRIVATE_KEY_PEM is not set: grants are off, missions without ciphertext run');
+  }
+  const activities = createRunnerActivities({
+    database,
+    privateKeys: settings.grantPrivateKeys,
+    codecKeys: context.codecKeys,
+    gateway: createGateway({ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey }),
+    llmModel: settings.gateway.model,
+    isRunOpen: (workflowId, runId) => isRunOpen(context.client, workflowId, runId),
+    random: Math.random,
+  });
+  const worker = await Worker.create({
+    connection: context.connection,
+    namespace: context.namespace,
+    taskQueue: RUNNER_TASK_QUEUE,
+    dataConverter: createDataConverter(context.codecKeys),
+    ...workflowSource(context.workflowBundlePath),
+    activities: { ...activities },
+    stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
+    shutdownGraceTime: SHUTDOWN_GRACE,
+  });
+  return {
+    name: 'runner',
+    worker,
+    onceRunning: () => ensureSweepSchedule(context.client),
+    ping: () => database.ping(),
+    close: () => database.close(),
+  };
+}
+
+/** An execution that the server no longer knows is not open either. */
+async function isRunOpen(client: Client, workflowId: string, runId: string): Promise<boolean> {
+  try {
+    const description = await withCallDeadline(client.connection, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
+    return description.status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+import { Worker } from '@temporalio/worker';
+import type { WorkerContext, WorkerPart } from './part.ts';
+import { createVaultActivities } from '../activities/vault/activities.ts';
+import type { Config } from '../config.ts';
+import { openDatabase } from '../db/client.ts';
+import { createDataConverter } from '../temporal/data-converter.ts';
+import { VAULT_TASK_QUEUE } from '../workflows/messages.ts';
+
+/** Longer than sealing a full grant takes. */
+const SHUTDOWN_GRACE = '15s';
+
+/** Task queue `missions-vault`: seals granted records, holds the vault KEK; runs no workflow and reaches no LLM. */
+export async function createVaultPart(
+  context: WorkerContext,
+  settings: Config<'vault'>['vault'],
+): Promise<WorkerPart> {
+  const applicationName = 'mana-missions-vault';
+  const syncDatabase = openDatabase({ ...settings.syncDatabase, applicationName });
+  const authDatabase = openDatabase({ ...settings.authDatabase, applicationName });
+  const { keks, acceptV1Grants: acceptV1 } = settings;
+  if (keks.default === null && keks.byId.size === 0) {
+    context.logger.warn('neither MANA_AUTH_KEK nor MANA_AUTH_KEKS is set: no vault can be opened');
+  }
+  const activities = createVaultActivities({ syncDatabase, authDatabase, keks, acceptV1 });
+  const worker = await Worker.create({
+    connection: context.connection,
+    namespace: context.namespace,
+    taskQueue: VAULT_TASK_QUEUE,
+    dataConverter: createDataConverter(context.codecKeys),
+    activities: { ...activities },
+    shutdownGraceTime: SHUTDOWN_GRACE,
+    // A run at a time for each connection of the pool: waiting in the pool would look like slow sealing.
+    maxConcurrentActivityTaskExecutions: settings.syncDatabase.maxConnections,
+  });
+  return {
+    name: 'vault',
+    worker,
+    onceRunning: () => Promise.resolve(),
+    ping: async () => {
+      await Promise.all([syncDatabase.ping(), authDatabase.ping()]);
+    },
+    close: async () => {
+      await Promise.all([syncDatabase.close(), authDatabase.close()]);
+    },
+  };
+}

@@ -1,0 +1,275 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { cancelRunSignal, runProgressQuery, VAULT_TASK_QUEUE } from './messages.ts';
+import type { MissionRunInput } from './messages.ts';
+import type { RunnerActivities } from '../activities/runner/activities.ts';
+import type { VaultActivities } from '../activities/vault/activities.ts';
+import { GRANT_PROBLEMS } from '../domain/errors.ts';
+import type { GrantProblem } from '../domain/errors.ts';
+import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
+import type {
+  IterationResult,
+  LoadedRun,
+  LoadRunInput,
+  LoadRunResult,
+  MissionRunResult,
+  PlanRoundResult,
+  RunFailure,
+  RunOutcome,
+  RunPhase,
+  RunRef,
+  WriteIterationResult,
+} from '../domain/run.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
+
+const OUTCOME = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.outcome, 'KEYWORD');
+const GRANT_STATE = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.grantState, 'KEYWORD');
+const SCHEDULED_START = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
+
+/** Short database work: a marker in the history instead of three events (architecture section 6). */
+const database = proxyLocalActivities<RunnerActivities>({
+  startToCloseTimeout: '30 seconds',
+  retry: {
+    initialInterval: '500 milliseconds',
+    maximumInterval: '30 seconds',
+    // Waiting takes minutes: it is done by an activity whose attempts the server counts.
+    nonRetryableErrorTypes: ['SLOT_BUSY'],
+  },
+});
+
+const vault = proxyActivities<VaultActivities>({
+  taskQueue: VAULT_TASK_QUEUE,
+  startToCloseTimeout: '2 minutes',
+  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+});
+
+/** An hour's brownout of the gateway must not cost the run; its own delays come with each failure. */
+const planner = proxyActivities<RunnerActivities>({
+  startToCloseTimeout: '10 minutes',
+  scheduleToCloseTimeout: '2 hours',
+  heartbeatTimeout: '10 seconds',
+  retry: { initialInterval: '1 second', maximumInterval: '5 minutes' },
+});
+
+/** What a run learns on its way; everything else is passed on from stage to stage. */
+interface RunState {
+  phase: RunPhase;
+  round: number;
+  totalTokens: number;
+  steps: number;
+  failureCode: MissionRunResult['failureCode'];
+  grantState: 'usable' | GrantProblem | null;
+  /** Set once the mission's slot is held: then something has to be forgotten at the end. */
+  ref: RunRef | null;
+}
+
+/**
+ * One run of one mission (architecture section 4): load, check the grant, seal, plan in rounds, write back, forget.
+ * Only ids, counts, states and codes pass through here.
+ */
+export async function missionRun(input: MissionRunInput): Promise<MissionRunResult> {
+  const run: RunState = {
+    phase: 'loading',
+    round: 0,
+    totalTokens: 0,
+    steps: 0,
+    failureCode: null,
+    grantState: null,
+    ref: null,
+  };
+  const stages = new CancellationScope();
+  setHandler(runProgressQuery, () => ({ phase: run.phase, round: run.round, totalTokens: run.totalTokens }));
+  setHandler(cancelRunSignal, () => stages.cancel());
+  try {
+    return finish(run, await stages.run(() => runStages(run, input)));
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    await CancellationScope.nonCancellable(() => writeBack(run, { kind: 'advance-only' }));
+    // Cancelled by the user's signal, the run did as it was told; cancelled by an operator, Temporal shows that.
+    if (CancellationScope.current().consideredCancelled) throw error;
+    return finish(run, 'cancelled');
+  } finally {
+    await CancellationScope.nonCancellable(() => forget(run));
+  }
+}
+
+async function runStages(run: RunState, input: MissionRunInput): Promise<RunOutcome> {
+  const loaded = await load(run, input);
+  if (loaded.iterationId !== null) run.ref = refOf(input, loaded.iterationId);
+  if (loaded.outcome !== 'ready') {
+    await writeBack(run, { kind: 'advance-only' });
+    return loaded.outcome;
+  }
+  const ref = refOf(input, loaded.iterationId);
+  const failure = (await seal(run, loaded, ref)) ?? (await planRounds(run, loaded, ref));
+  const written = await writeBack(run, failure === null ? { kind: 'planned' } : { kind: 'failed', failure });
+  return written === null || written.outcome === 'mission-gone' || written.outcome === 'advanced'
+    ? 'deleted'
+    : written.outcome;
+}
+
+/** Claims and reads the mission; waits where its agent is busy with others. */
+async function load(
+  run: RunState,
+  input: MissionRunInput,
+): Promise<LoadRunResult | { outcome: 'agent-busy'; iterationId: string }> {
+  const request = loadRequest(input);
+  let busy: SlotBusy;
+  try {
+    return await database.loadRun(request);
+  } catch (error) {
+    const failure = applicationFailureOf(error);
+    if (failure?.type !== 'SLOT_BUSY') throw error;
+    busy = slotBusyOf(failure);
+  }
+  run.ref = refOf(input, busy.iterationId);
+  const waiting = proxyActivities<RunnerActivities>({
+    startToCloseTimeout: '30 seconds',
+    scheduleToCloseTimeout: busy.longestWaitMs,
+    retry: { initialInterval: '5 seconds', maximumInterval: '1 minute' },
+  });
+  try {
+    return await waiting.loadRun(request);
+  } catch (error) {
+    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+    return { outcome: 'agent-busy', iterationId: busy.iterationId };
+  }
+}
+
+interface SlotBusy {
+  readonly iterationId: string;
+  readonly longestWaitMs: number;
+}
+
+const slotBusyOf = (failure: ApplicationFailure): SlotBusy => {
+  const [iterationId, longestWaitMs] = failure.details ?? [];
+  return { iterationId: String(iterationId), longestWaitMs: Number(longestWaitMs) };
+};
+
+function loadRequest(input: MissionRunInput): LoadRunInput {
+  const { workflowId, runId, startTime, typedSearchAttributes } = workflowInfo();
+  return {
+    ...input,
+    workflowId,
+    runId,
+    startedAtMs: startTime.getTime(),
+    scheduledAtMs: typedSearchAttributes.get(SCHEDULED_START)?.getTime() ?? null,
+  };
+}
+
+const refOf = (input: MissionRunInput, iterationId: string): RunRef => ({
+  userId: input.userId,
+  missionId: input.missionId,
+  iterationId,
+  runId: workflowInfo().runId,
+});
+
+/** Has the granted records sealed for this run. Unreadable inputs fail no run, unreadable fields of the mission do. */
+async function seal(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
+  enter(run, 'resolving-inputs');
+  let problem = loaded.grant === 'usable' ? null : loaded.grant;
+  if (problem === null) {
+    const sealed = await vault.sealInputs(ref);
+    problem = sealed.problem;
+    if (problem === null && !sealed.ownFieldsReadable) {
+      return { code: 'mission-undecryptable', phase: 'resolving-inputs' };
+    }
+  }
+  run.grantState = problem ?? 'usable';
+  if (problem === null || !loaded.ownFieldsEncrypted) return null;
+  return { code: `grant-${problem}`, phase: 'resolving-inputs' };
+}
+
+/** Asks the model until it calls no more tools, at most `MAX_PLANNER_ROUNDS` times. */
+async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
+  for (let round = 1; round <= MAX_PLANNER_ROUNDS; round += 1) {
+    run.round = round;
+    enter(run, 'calling-llm');
+    let result: PlanRoundResult;
+    try {
+      result = await planner.planRound({
+        ...ref,
+        round,
+        agentId: loaded.agentId,
+        grantUsable: run.grantState === 'usable',
+      });
+    } catch (error) {
+      if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+      return roundFailure(error);
+    }
+    run.steps = result.steps;
+    run.totalTokens += result.totalTokens;
+    if (result.status === 'transcript-lost') return { code: 'run-interrupted', phase: 'calling-llm' };
+    if (result.status === 'budget-exhausted' && result.steps === 0) {
+      return { code: 'budget-exhausted', phase: 'calling-llm' };
+    }
+    if (result.status !== 'continue') return null;
+  }
+  return null;
+}
+
+/** What the activity gave up with, in the words of the iteration. */
+function roundFailure(error: ActivityFailure): RunFailure {
+  const failure = applicationFailureOf(error);
+  const phase = 'calling-llm';
+  if (failure?.type === 'GRANT_UNUSABLE') return { code: `grant-${grantProblem(failure)}`, phase };
+  if (failure?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };
+  if (failure?.type === 'GATEWAY_UNAVAILABLE') return { code: 'gateway-unavailable', phase };
+  return { code: 'run-interrupted', phase };
+}
+
+const grantProblem = (failure: ApplicationFailure): GrantProblem =>
+  GRANT_PROBLEMS.find((problem) => problem === failure.details?.[0]) ?? 'unknown';
+
+const applicationFailureOf = (error: unknown): ApplicationFailure | null =>
+  error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? error.cause : null;
+
+/** Writes the iteration, or only the next instant; nothing where no gate was passed. */
+async function writeBack(run: RunState, result: IterationResult): Promise<WriteIterationResult | null> {
+  if (run.ref === null) return null;
+  enter(run, 'finalizing');
+  const written = await database.writeIteration({
+    ...run.ref,
+    startedAtMs: workflowInfo().startTime.getTime(),
+    grantUsable: run.grantState === 'usable',
+    result,
+  });
+  run.steps = written.steps;
+  run.failureCode = written.failureCode;
+  return written;
+}
+
+async function forget(run: RunState): Promise<void> {
+  if (run.ref === null) return;
+  const { userId, missionId, runId } = run.ref;
+  run.ref = null;
+  await database.forgetRun({ userId, missionId, runId });
+}
+
+function finish(run: RunState, outcome: RunOutcome): MissionRunResult {
+  enter(run, 'finished');
+  // One event for both; ids and codes only, search attributes are not encrypted.
+  upsertSearchAttributes([
+    { key: OUTCOME, value: outcome },
+    { key: GRANT_STATE, value: run.grantState },
+  ]);
+  const { round: rounds, steps, totalTokens, failureCode } = run;
+  return { outcome, rounds, steps, totalTokens, failureCode };
+}
+
+/** Shown in the Temporal UI; costs no event. */
+function enter(run: RunState, phase: RunPhase): void {
+  run.phase = phase;
+  setCurrentDetails(`phase: ${phase}, round: ${run.round}, tokens: ${run.totalTokens}`);
+}

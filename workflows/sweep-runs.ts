@@ -1,0 +1,12 @@
+import { proxyActivities } from '@temporalio/workflow';
+import type { RunnerActivities } from '../activities/runner/activities.ts';
+
+const database = proxyActivities<RunnerActivities>({
+  startToCloseTimeout: '5 minutes',
+  retry: { initialInterval: '5 seconds', maximumInterval: '1 minute', maximumAttempts: 5 },
+});
+
+/** Forgets what terminated runs left behind; on a Temporal Schedule of its own. */
+export async function sweepRuns(): Promise<{ swept: number }> {
+  return database.sweepRuns();
+}
