@@ -17,24 +17,44 @@ const node = '^(node:)?[a-z_/]+$';
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', comment: 'Imports go downwards only.', from: {}, to: { circular: true } },
-    { name: 'no-unresolved', severity: 'error', comment: 'An import that does not resolve.', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      comment: 'Imports go downwards only.',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-unresolved',
+      severity: 'error',
+      comment: 'An import that does not resolve.',
+      from: {},
+      to: { couldNotResolve: true },
+    },
     {
       name: 'no-dev-dependencies-in-the-product',
       severity: 'error',
       comment: 'Production installs no development dependency.',
-      from: { path: '^(activities|api|crypto|db|domain|llm|schedules|temporal|workflows)/|^(config|worker)\\.ts$', pathNot: tests },
+      from: {
+        path: '^(activities|api|crypto|db|domain|llm|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
+        pathNot: tests,
+      },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
     mayImportOnly('domain-is-pure', 'domain/ holds pure rules: no I/O, no Node built-ins.', '^domain/', [
       npm('zod', 'croner', 'temporal-polyfill'),
     ]),
-    mayImportOnly('crypto-is-bytes', 'crypto/: bytes in, bytes out.', '^crypto/', ['^domain/', npm('uuid'), '^(node:)?crypto$']),
-    mayImportOnly('workflows-are-deterministic', 'workflows/ are replayed: only @temporalio/workflow and domain/.', '^workflows/', [
+    mayImportOnly('crypto-is-bytes', 'crypto/: bytes in, bytes out.', '^crypto/', [
       '^domain/',
-      npm('@temporalio/workflow', '@temporalio/common'),
-      '^activities/',
+      npm('uuid'),
+      '^(node:)?crypto$',
     ]),
+    mayImportOnly(
+      'workflows-are-deterministic',
+      'workflows/ are replayed: only @temporalio/workflow and domain/.',
+      '^workflows/',
+      ['^domain/', npm('@temporalio/workflow', '@temporalio/common'), '^activities/'],
+    ),
     {
       name: 'workflows-take-only-types-from-activities',
       severity: 'error',
@@ -42,8 +62,15 @@ export default {
       from: { path: '^workflows/' },
       to: { path: '^activities/', dependencyTypesNot: ['type-only'] },
     },
-    mayImportOnly('db-is-sql', 'db/ holds all SQL and nothing else.', '^db/', ['^domain/', npm('postgres'), node]),
-    mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', ['^domain/', npm('openai', 'zod')]),
+    mayImportOnly('db-is-sql', 'db/ holds all SQL and nothing else.', '^db/', [
+      '^domain/',
+      npm('postgres'),
+      node,
+    ]),
+    mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', [
+      '^domain/',
+      npm('openai', 'zod'),
+    ]),
     mayImportOnly('temporal-is-wiring', 'temporal/: connection and converters.', '^temporal/', [
       '^crypto/',
       '^domain/',
@@ -74,7 +101,8 @@ export default {
     {
       name: 'only-the-runner-unwraps-grants',
       severity: 'error',
-      comment: 'The RSA private key lives in the runner (and in the development process): architecture section 2.',
+      comment:
+        'The RSA private key lives in the runner (and in the development process): architecture section 2.',
       from: { path: '^(api|activities/vault|activities/projection)', pathNot: tests },
       to: { path: '^crypto/unwrap-grant\\.ts$' },
     },
@@ -89,7 +117,10 @@ export default {
       name: 'no-way-to-the-llm-outside-the-runner',
       severity: 'error',
       comment: 'Whoever holds the KEK has no route to the LLM: architecture section 2.',
-      from: { path: '^(api|activities/vault|activities/projection|schedules|db|crypto|temporal)', pathNot: tests },
+      from: {
+        path: '^(api|activities/vault|activities/projection|schedules|db|crypto|temporal)',
+        pathNot: tests,
+      },
       to: { path: '^llm/' },
     },
     {
@@ -105,6 +136,9 @@ export default {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     exclude: { path: '(^|/)(\\.tools|dist)/' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
   },
 };

@@ -3,7 +3,8 @@ import tseslint from 'typescript-eslint';
 
 const nodeBuiltIns = {
   regex: '^(node:.*|fs|crypto|http|https|net|os|path|child_process|worker_threads|stream|buffer)$',
-  message: 'The workflow sandbox loads this folder: no Node built-ins (architecture section 4, style section 1).',
+  message:
+    'The workflow sandbox loads this folder: no Node built-ins (architecture section 4, style section 1).',
 };
 
 export default tseslint.config(
@@ -18,14 +19,24 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
       '@typescript-eslint/no-import-type-side-effects': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
       'no-console': 'error',
       eqeqeq: 'error',
       'no-restricted-properties': [
         'error',
-        { object: 'process', property: 'env', message: 'Only config.ts reads the environment (style section 7).' },
+        {
+          object: 'process',
+          property: 'env',
+          message: 'Only config.ts reads the environment (style section 7).',
+        },
       ],
     },
   },
@@ -41,7 +52,11 @@ export default tseslint.config(
       'no-restricted-properties': [
         'error',
         { object: 'Date', property: 'now', message: 'Time comes in as an argument (style section 1).' },
-        { object: 'Math', property: 'random', message: 'Randomness comes in as an argument (style section 1).' },
+        {
+          object: 'Math',
+          property: 'random',
+          message: 'Randomness comes in as an argument (style section 1).',
+        },
       ],
     },
   },
@@ -49,5 +64,9 @@ export default tseslint.config(
     files: ['config.ts', 'scripts/**', 'dev/**', 'test/**', 'bench/**', 'vitest.config.ts', '**/*.test.ts'],
     rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
   },
-  { files: ['**/*.mjs'], extends: [tseslint.configs.disableTypeChecked], languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } } },
+  {
+    files: ['**/*.mjs'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly' } },
+  },
 );

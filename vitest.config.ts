@@ -19,7 +19,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{activities,api,crypto,db,domain,llm,schedules,temporal,workflows,scripts,dev}/**/*.test.ts', 'config.test.ts'],
+          include: [
+            '{activities,api,config,crypto,db,dev,domain,llm,logging,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
+            'config.test.ts',
+          ],
         },
       },
       withServers('integration'),

@@ -25,7 +25,8 @@ try {
 
 function configOrExit(text: string | undefined): Config<WorkerRole> {
   const role = WORKER_ROLES.find((known) => known === text);
-  if (role === undefined) exit(`worker role: found ${text ?? 'none'}, expected one of ${WORKER_ROLES.join(', ')}`);
+  if (role === undefined)
+    exit(`worker role: found ${text ?? 'none'}, expected one of ${WORKER_ROLES.join(', ')}`);
   try {
     return loadConfig(role);
   } catch (error) {

@@ -1,5 +1,11 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { GatewayRejectedError, GatewayUnavailableError, GrantUnusableError, MissionError, SlotBusyError } from '../domain/errors.ts';
+import {
+  GatewayRejectedError,
+  GatewayUnavailableError,
+  GrantUnusableError,
+  MissionError,
+  SlotBusyError,
+} from '../domain/errors.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 
 /** What an activity tells Temporal: the code as failure type, ids and states as details, never content. */
@@ -33,7 +39,11 @@ export type RetryDelay = (error: MissionError, attempt: number) => number | unde
  * Turns what an activity threw into what Temporal may know. Errors that are not ours come from libraries, whose texts may
  * quote values: only their class name goes on.
  */
-export function toApplicationFailure(error: unknown, attempt: number, retryDelay: RetryDelay): ApplicationFailure {
+export function toApplicationFailure(
+  error: unknown,
+  attempt: number,
+  retryDelay: RetryDelay,
+): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   if (!(error instanceof MissionError)) {
     return ApplicationFailure.create({ type: 'UNEXPECTED', message: `unexpected ${classNameOf(error)}` });
@@ -55,7 +65,8 @@ function isRetryable(error: MissionError, attempt: number): boolean {
 
 function detailsOf(error: MissionError): unknown[] {
   if (error instanceof GrantUnusableError) return [error.problem];
-  if (error instanceof GatewayUnavailableError || error instanceof GatewayRejectedError) return [error.problem];
+  if (error instanceof GatewayUnavailableError || error instanceof GatewayRejectedError)
+    return [error.problem];
   if (error instanceof SlotBusyError) return [error.iterationId, error.longestWaitMs];
   return [];
 }
@@ -65,4 +76,3 @@ const classNameOf = (error: unknown): string => {
   const sqlState = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
   return `${error.constructor.name}${sqlState}`;
 };
-

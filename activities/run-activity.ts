@@ -17,7 +17,9 @@ export async function runActivity<T>(
   const context = Context.current();
   const { attempt } = context.info;
   const timer =
-    options.heartbeatEveryMs === undefined ? undefined : setInterval(() => context.heartbeat(), options.heartbeatEveryMs);
+    options.heartbeatEveryMs === undefined
+      ? undefined
+      : setInterval(() => context.heartbeat(), options.heartbeatEveryMs);
   try {
     return await work({ signal: context.cancellationSignal, attempt });
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { FastifyBaseLogger } from 'fastify';
 import { withSecret } from '../crypto/key-bytes.ts';
 import { mintGrant } from '../crypto/wrap-grant.ts';
 import type { MintedGrant } from '../crypto/wrap-grant.ts';
@@ -6,16 +7,16 @@ import type { Database } from '../db/client.ts';
 import { enterMintedGrant } from '../db/mission-grants.ts';
 import { lockMission } from '../db/mission-lock.ts';
 import { saveTimeZone } from '../db/time-zones.ts';
-import { GrantNotConfiguredError } from '../domain/errors.ts';
+import { GrantNotConfiguredError, MissionError } from '../domain/errors.ts';
 import { clampTtlMs } from '../domain/grant.ts';
 import type { Grant, GrantVersion } from '../domain/grant.ts';
 import { toMissionId } from '../domain/ids.ts';
 import type { UserId } from '../domain/ids.ts';
+import { openVault } from '../vault/open-vault.ts';
+import type { VaultAccessor } from '../vault/open-vault.ts';
 import type { MissionGrantRequest } from './schemas/mission-grant.ts';
-import { openVault } from './vault-access.ts';
-import type { VaultCaller, VaultDependencies } from './vault-access.ts';
 
-export interface MintDependencies extends VaultDependencies {
+export interface MintDependencies extends VaultAccessor {
   readonly syncDatabase: Database;
   /** The runner's; null: grants are off. */
   readonly grantPublicKey: KeyObject | null;
@@ -24,7 +25,13 @@ export interface MintDependencies extends VaultDependencies {
   readonly now: () => number;
 }
 
-export type MintCaller = Omit<VaultCaller, 'action' | 'context'>;
+/** Who asks, also for the audit row. */
+export interface MintCaller {
+  readonly userId: UserId;
+  readonly ipAddress: string;
+  readonly userAgent: string | null;
+  readonly log: FastifyBaseLogger;
+}
 
 /**
  * Mints a grant (contract section 7). Only shape and vault are checked: the web app asks before it pushes the mission,
@@ -41,8 +48,7 @@ export async function mintMissionGrant(
   if (grantPublicKey === null || (keks.default === null && keks.byId.size === 0))
     throw new GrantNotConfiguredError();
 
-  const context = `mission:${request.missionId}`;
-  const masterKey = await openVault(dependencies, { ...caller, action: 'ai-mission-grant', context });
+  const masterKey = await openVaultFor(dependencies, caller, request.missionId);
   const minted = withSecret(masterKey, () =>
     mintGrant({
       version: dependencies.grantMintVersion,
@@ -62,6 +68,24 @@ export async function mintMissionGrant(
     'grant minted',
   );
   return minted.grant;
+}
+
+const MAX_USER_AGENT_LENGTH = 500;
+
+async function openVaultFor(vault: VaultAccessor, caller: MintCaller, missionId: string): Promise<Buffer> {
+  const { userId, ipAddress, userAgent, log } = caller;
+  try {
+    return await openVault(vault, userId, {
+      action: 'ai-mission-grant',
+      context: `mission ${missionId}`,
+      ipAddress,
+      userAgent: userAgent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    });
+  } catch (error) {
+    // The audit table refers to auth.users: of a user who is missing there, this line is all that stays.
+    if (error instanceof MissionError) log.warn({ userId, code: error.code }, 'vault not opened');
+    throw error;
+  }
 }
 
 /** A grant that is not in the mint log would open nothing, so this comes before the answer. */

@@ -22,9 +22,7 @@ it('a run key does not unwrap without its codec key, or for another user or run'
   expect(unwrapRunKey(new Map([[newKey.id, newKey.key]]), context, wrapped)).toBeNull();
   expect(unwrapRunKey(new Map([[oldKey.id, newKey.key]]), context, wrapped)).toBeNull();
   expect(unwrapRunKey(codecKeys, { ...context, userId: toUserId('user-2') }, wrapped)).toBeNull();
-  expect(
-    unwrapRunKey(codecKeys, { ...context, iterationId: toIterationId('run-2') }, wrapped),
-  ).toBeNull();
+  expect(unwrapRunKey(codecKeys, { ...context, iterationId: toIterationId('run-2') }, wrapped)).toBeNull();
 });
 
 it('a wrapped run key with any byte changed or cut does not unwrap, and nothing throws', () => {

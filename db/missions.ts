@@ -40,7 +40,11 @@ export interface ReadAgent {
 }
 
 /** Replays an agent; null when it is unknown or deleted. */
-export async function readAgent(tx: UserTransaction, userId: UserId, agentId: string): Promise<ReadAgent | null> {
+export async function readAgent(
+  tx: UserTransaction,
+  userId: UserId,
+  agentId: string,
+): Promise<ReadAgent | null> {
   const merged = mergeRecord(agentId, await readRecordRows(tx, userId, { ...AGENTS, recordId: agentId }));
   return merged === null ? null : { agent: parseAgent(agentId, merged.record), record: merged.record };
 }

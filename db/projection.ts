@@ -53,7 +53,10 @@ export async function readNewMissionChanges(
 }
 
 /** Remembers rows as projected, with the time that the log gives them. */
-export async function markProjected(tx: postgres.TransactionSql, changeIds: readonly string[]): Promise<void> {
+export async function markProjected(
+  tx: postgres.TransactionSql,
+  changeIds: readonly string[],
+): Promise<void> {
   await tx`
     insert into mana_ai.projected_changes (change_id, created_at)
     select id, created_at from public.sync_changes

@@ -9,7 +9,11 @@ export interface SealedRow {
   readonly sealed: Buffer;
 }
 
-export async function readSealedRows(tx: UserTransaction, userId: UserId, runId: string): Promise<SealedRow[]> {
+export async function readSealedRows(
+  tx: UserTransaction,
+  userId: UserId,
+  runId: string,
+): Promise<SealedRow[]> {
   return await tx<SealedRow[]>`
     select table_name as table, record_id as "recordId", sealed from mana_ai.sealed_inputs
     where user_id = ${userId} and run_id = ${runId}`;
@@ -56,7 +60,11 @@ export async function deleteTranscriptFrom(
     where user_id = ${userId} and iteration_id = ${iterationId} and round >= ${fromRound}`;
 }
 
-export async function readRunKey(tx: UserTransaction, userId: UserId, iterationId: string): Promise<Buffer | null> {
+export async function readRunKey(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+): Promise<Buffer | null> {
   const [row] = await tx<{ wrappedKey: Buffer }[]>`
     select wrapped_key as "wrappedKey" from mana_ai.run_keys
     where user_id = ${userId} and iteration_id = ${iterationId}`;
@@ -83,7 +91,11 @@ export async function deleteRunKey(tx: UserTransaction, userId: UserId, iteratio
  * Deletes everything that runs of a mission left behind: sealed records, transcripts, run keys. Whoever holds the
  * mission's slot may call it, for then every other run of the mission is over.
  */
-export async function forgetMissionStorage(tx: UserTransaction, userId: UserId, missionId: string): Promise<void> {
+export async function forgetMissionStorage(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: string,
+): Promise<void> {
   await tx`delete from mana_ai.sealed_inputs where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_transcripts where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_keys where user_id = ${userId} and mission_id = ${missionId}`;

@@ -25,7 +25,11 @@ const createdAtIso = (sql: SystemSql) =>
  * Reads every row of one record. The user id stands in the query as well as in the row-level security: both have to
  * fail before another user's row gets in.
  */
-export async function readRecordRows(tx: UserTransaction, userId: UserId, ref: RecordRef): Promise<StoredRow[]> {
+export async function readRecordRows(
+  tx: UserTransaction,
+  userId: UserId,
+  ref: RecordRef,
+): Promise<StoredRow[]> {
   return await tx<StoredRow[]>`
     select id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
       ${createdAtIso(tx)} as "createdAt"

@@ -25,7 +25,11 @@ export async function recordUsage(tx: UserTransaction, userId: UserId, usage: Ro
 }
 
 /** Tokens that an agent used in the last 24 hours, the window of `maxTokensPerDay` (contract section 3). */
-export async function tokensOfAgentToday(tx: UserTransaction, userId: UserId, agentId: string): Promise<number> {
+export async function tokensOfAgentToday(
+  tx: UserTransaction,
+  userId: UserId,
+  agentId: string,
+): Promise<number> {
   const [row] = await tx<{ total: number }[]>`
     select coalesce(sum(total_tokens), 0)::float8 as total from mana_ai.token_usage
     where user_id = ${userId} and agent_id = ${agentId} and recorded_at > clock_timestamp() - interval '24 hours'`;

@@ -40,7 +40,12 @@ export interface WebApp {
   /** An `insert` row with the whole record. */
   insert(user: WebAppUser, at: Location, record: Fields): Promise<string>;
   /** An `update` row with a field time for each field; nested leaves come under dotted names. */
-  update(user: WebAppUser, at: Location, fields: Fields, options?: { readonly atMs?: number }): Promise<string>;
+  update(
+    user: WebAppUser,
+    at: Location,
+    fields: Fields,
+    options?: { readonly atMs?: number },
+  ): Promise<string>;
   /** Any row, also a malformed one. */
   insertRow(userId: string, row: RawRow): Promise<string>;
   rows(user: WebAppUser, at: Location): Promise<PulledRow[]>;
@@ -92,7 +97,11 @@ export function openWebApp(options: {
       return { userId, masterKey, encrypt: (value) => encryptFieldValue(masterKey, value) };
     },
     insert: (user, at, record) =>
-      insertRow(user.userId, { ...at, op: 'insert', data: { id: at.id, createdAt: formatInstant(Date.now()), ...record } }),
+      insertRow(user.userId, {
+        ...at,
+        op: 'insert',
+        data: { id: at.id, createdAt: formatInstant(Date.now()), ...record },
+      }),
     update: (user, at, fields, { atMs = Date.now() } = {}) =>
       insertRow(user.userId, { ...at, op: 'update', data: fields, fieldMeta: timesOf(fields, atMs) }),
     insertRow,

@@ -112,7 +112,10 @@ export class GatewayUnavailableError extends MissionError {
   readonly code = 'GATEWAY_UNAVAILABLE';
   readonly problem: GatewayProblem;
   constructor(problem: GatewayProblem, options?: ErrorOptions) {
-    super(`the gateway gave no usable reply: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`, options);
+    super(
+      `the gateway gave no usable reply: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`,
+      options,
+    );
     this.problem = problem;
   }
 }

@@ -30,7 +30,12 @@ export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
     encryptedFields: ['title', 'description', 'location'],
     plainFields: ['timeBlockId'],
   },
-  journal: { appId: 'journal', table: 'journalEntries', encryptedFields: ['title', 'content'], plainFields: [] },
+  journal: {
+    appId: 'journal',
+    table: 'journalEntries',
+    encryptedFields: ['title', 'content'],
+    plainFields: [],
+  },
   kontext: { appId: 'kontext', table: 'kontextDoc', encryptedFields: ['content'], plainFields: [] },
   profile: {
     appId: 'profile',

@@ -43,7 +43,11 @@ export function plannedIteration(
 }
 
 /** @param message tells the user why, and what to do */
-export function failedIteration(times: IterationTimes, failure: RunFailure, message: string): ServerIteration {
+export function failedIteration(
+  times: IterationTimes,
+  failure: RunFailure,
+  message: string,
+): ServerIteration {
   return {
     id: times.iterationId,
     startedAt: times.startedAtIso,
@@ -118,7 +122,8 @@ const newest = (rows: readonly ChangeRow[]): ChangeRow | null =>
     null,
   );
 
-const compareArrival = (a: ChangeRow, b: ChangeRow): number => compare(a.createdAt, b.createdAt) || compare(a.id, b.id);
+const compareArrival = (a: ChangeRow, b: ChangeRow): number =>
+  compare(a.createdAt, b.createdAt) || compare(a.id, b.id);
 
 /** The union to put back, ours in the order of their start among the others. */
 export function withRestored(current: unknown, lost: readonly StoredObject[]): StoredObject[] {

@@ -7,7 +7,12 @@ import { plannerReplySchema } from './planner-reply.ts';
  * What a planner round leaves behind, encrypted, for the rounds after it and for the write-back. The first one also
  * keeps the prompt: records may change while the run is under way, the conversation may not.
  */
-const unreadableInputSchema = z.object({ module: z.string(), table: z.string(), id: z.string(), reason: z.string() });
+const unreadableInputSchema = z.object({
+  module: z.string(),
+  table: z.string(),
+  id: z.string(),
+  reason: z.string(),
+});
 
 const jsonObject = z.record(z.string(), z.unknown());
 
@@ -37,9 +42,14 @@ export const roundEntrySchema = z.object({
 export type RoundEntry = z.infer<typeof roundEntrySchema>;
 
 /** The prompt's own messages: a first round has only these two roles. */
-export const promptMessages = (messages: readonly ChatMessage[]): { role: 'system' | 'user'; content: string }[] =>
+export const promptMessages = (
+  messages: readonly ChatMessage[],
+): { role: 'system' | 'user'; content: string }[] =>
   messages.flatMap((message) =>
-    message.role === 'system' || message.role === 'user' ? [{ role: message.role, content: message.content }] : [],
+    message.role === 'system' || message.role === 'user'
+      ? [{ role: message.role, content: message.content }]
+      : [],
   );
 
-export const stepsOf = (entries: readonly RoundEntry[]): PlanStep[] => entries.flatMap((entry) => entry.steps);
+export const stepsOf = (entries: readonly RoundEntry[]): PlanStep[] =>
+  entries.flatMap((entry) => entry.steps);

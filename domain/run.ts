@@ -134,7 +134,10 @@ export interface MissionRunResult {
  * Due means: the instant lies not after the run's own nominal time, rounded up to the second because Temporal cuts
  * milliseconds. No worker's and no database's clock takes part (architecture section 4).
  */
-export function isDue(nextRunAtMs: number, run: Pick<LoadRunInput, 'startedAtMs' | 'scheduledAtMs'>): boolean {
+export function isDue(
+  nextRunAtMs: number,
+  run: Pick<LoadRunInput, 'startedAtMs' | 'scheduledAtMs'>,
+): boolean {
   const nominalMs = Math.max(run.startedAtMs, run.scheduledAtMs ?? -Infinity);
   return nextRunAtMs <= Math.ceil(nominalMs / 1000) * 1000;
 }

@@ -40,7 +40,9 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
 export const NOTHING_TO_PLAN = 'Es gab nichts zu planen.';
 
 /** Names inputs that the plan could not take into account; ids only, they stand in clear in the mission as well. */
-export function unreadableInputsText(inputs: readonly { readonly table: string; readonly id: string }[]): string {
+export function unreadableInputsText(
+  inputs: readonly { readonly table: string; readonly id: string }[],
+): string {
   const names = inputs.map((input) => `${input.table}:${input.id}`).join(', ');
   return `Nicht lesbar und daher nicht berücksichtigt: ${names}. Prüfe in der App, ob es diese Einträge noch gibt und ob die Freigabe sie einschließt.`;
 }

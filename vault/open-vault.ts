@@ -29,7 +29,9 @@ export async function openVault(
   const vault = await authDatabase.asUser(userId, (tx) => findVault(tx, userId));
   const opened = unwrap(keks, vault);
   try {
-    await authDatabase.asUser(userId, (tx) => recordVaultAccess(tx, userId, { ...purpose, status: opened.status }));
+    await authDatabase.asUser(userId, (tx) =>
+      recordVaultAccess(tx, userId, { ...purpose, status: opened.status }),
+    );
   } catch (error) {
     // No audit row, no key.
     if (opened.ok) opened.masterKey.fill(0);

@@ -24,7 +24,9 @@ export async function createRunnerPart(
 ): Promise<WorkerPart> {
   const database = openDatabase({ ...settings.syncDatabase, applicationName: 'mana-missions-runner' });
   if (settings.grantPrivateKeys.length === 0) {
-    context.logger.warn('MANA_AI_PRIVATE_KEY_PEM is not set: grants are off, missions without ciphertext run');
+    context.logger.warn(
+      'MANA_AI_PRIVATE_KEY_PEM is not set: grants are off, missions without ciphertext run',
+    );
   }
   const activities = createRunnerActivities({
     database,

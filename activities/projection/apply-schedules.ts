@@ -91,5 +91,11 @@ const firesAt = (applied: AppliedSchedule | null, wanted: AppliedSchedule): bool
 async function startIfPassed(deps: ProjectionDependencies, mission: PendingMission): Promise<void> {
   const { userId, missionId, agentId, nextRunAtMs } = mission;
   if (nextRunAtMs === null || nextRunAtMs > Date.now()) return;
-  await deps.schedules.startDue({ userId, missionId, agentId, instantMs: nextRunAtMs, trigger: 'projection' });
+  await deps.schedules.startDue({
+    userId,
+    missionId,
+    agentId,
+    instantMs: nextRunAtMs,
+    trigger: 'projection',
+  });
 }

@@ -16,7 +16,10 @@ export interface FollowResult {
 }
 
 /** Projects and applies, pass after pass, for five minutes or until the signal. */
-export async function followChangeLog(deps: ProjectionDependencies, signal: AbortSignal): Promise<FollowResult> {
+export async function followChangeLog(
+  deps: ProjectionDependencies,
+  signal: AbortSignal,
+): Promise<FollowResult> {
   const endMs = Date.now() + FOLLOW_MS;
   const overdueStarted = await startOverdue(deps);
   let passes = 0;

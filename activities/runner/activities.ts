@@ -31,8 +31,7 @@ export interface RunnerActivities {
 
 export function createRunnerActivities(deps: RunnerDependencies): RunnerActivities {
   return {
-    loadRun: (input) =>
-      runActivity(() => loadRun(deps, input), { retryDelay: slotRetryDelay(deps.random) }),
+    loadRun: (input) => runActivity(() => loadRun(deps, input), { retryDelay: slotRetryDelay(deps.random) }),
     planRound: (input) =>
       runActivity(({ signal }) => planRound(deps, input, signal), {
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
@@ -41,7 +40,9 @@ export function createRunnerActivities(deps: RunnerDependencies): RunnerActiviti
     writeIteration: (input) => runActivity(() => writeIteration(deps, input)),
     forgetRun: (run) => runActivity(() => forgetRun(deps.database, toUserId(run.userId), run)),
     healIterations: (mission) =>
-      runActivity(async () => ({ restored: await healIterations(deps, toUserId(mission.userId), mission.missionId) })),
+      runActivity(async () => ({
+        restored: await healIterations(deps, toUserId(mission.userId), mission.missionId),
+      })),
     sweepRuns: () => runActivity(async () => ({ swept: await sweepRuns(deps) })),
   };
 }

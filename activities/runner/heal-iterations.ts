@@ -16,7 +16,11 @@ import { writerTime } from '../../domain/writer-time.ts';
  *
  * @returns how many iterations were put back
  */
-export async function healIterations(deps: RunnerDependencies, userId: UserId, missionId: string): Promise<number> {
+export async function healIterations(
+  deps: RunnerDependencies,
+  userId: UserId,
+  missionId: string,
+): Promise<number> {
   return deps.database.asUser(userId, async (tx) => {
     await lockMission(tx, userId, toMissionId(missionId));
     const read = await readMission(tx, userId, missionId);

@@ -60,7 +60,8 @@ async function passGates(
 
   const iterationId = iterationIdOf(key);
   await setSlotIteration(tx, userId, { missionId: input.missionId, runId: input.runId, iterationId });
-  if (await changeExists(tx, userId, eventIdOf(iterationId))) return { outcome: 'already-written', iterationId };
+  if (await changeExists(tx, userId, eventIdOf(iterationId)))
+    return { outcome: 'already-written', iterationId };
 
   if (mission.agentId !== null) {
     const agent = await readAgent(tx, userId, mission.agentId);

@@ -142,7 +142,8 @@ async function keepReply(
       totalTokens: reply.totalTokens,
       resolvedModel: reply.resolvedModel,
     });
-    if (await storeRound(tx, userId, input, key, input.round, entry)) return resultOf(prepared.earlier, entry);
+    if (await storeRound(tx, userId, input, key, input.round, entry))
+      return resultOf(prepared.earlier, entry);
     const stored = (await readRounds(tx, userId, input, key))[input.round - 1];
     return resultOf(prepared.earlier, stored ?? entry);
   });

@@ -62,7 +62,12 @@ export async function resolvePrompt(
   return { prompt, unreadableInputs: inputs.unreadable };
 }
 
-async function openSealed(tx: UserTransaction, userId: UserId, run: RunRef, mdk: Buffer): Promise<OpenedRecords> {
+async function openSealed(
+  tx: UserTransaction,
+  userId: UserId,
+  run: RunRef,
+  mdk: Buffer,
+): Promise<OpenedRecords> {
   const opened = new Map<string, Record<string, unknown>>();
   for (const row of await readSealedRows(tx, userId, run.runId)) {
     const fields = openSealedRecord(
@@ -102,7 +107,8 @@ async function resolveInputs(
     else {
       const record = { ...merged.record, ...opened.get(key) };
       const closed = closedFields(module, record);
-      if (closed.length > 0) unreadable.push({ ...input, reason: 'encrypted, and not covered by a usable grant' });
+      if (closed.length > 0)
+        unreadable.push({ ...input, reason: 'encrypted, and not covered by a usable grant' });
       if (closed.length < presentFields(module, record).length) {
         resolved.push(renderInput(module, input, withoutFields(record, closed)));
       }
@@ -112,7 +118,9 @@ async function resolveInputs(
 }
 
 const presentFields = (module: InputModule, record: Readonly<Record<string, unknown>>): string[] =>
-  [...module.encryptedFields, ...module.plainFields].filter((field) => record[field.split('.')[0] ?? field] != null);
+  [...module.encryptedFields, ...module.plainFields].filter(
+    (field) => record[field.split('.')[0] ?? field] != null,
+  );
 
 const closedFields = (module: InputModule, record: Readonly<Record<string, unknown>>): string[] =>
   module.encryptedFields.filter((field) => isEncryptedValue(record[field]));
@@ -120,7 +128,8 @@ const closedFields = (module: InputModule, record: Readonly<Record<string, unkno
 const withoutFields = (
   record: Readonly<Record<string, unknown>>,
   fields: readonly string[],
-): Record<string, unknown> => Object.fromEntries(Object.entries(record).filter(([field]) => !fields.includes(field)));
+): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(record).filter(([field]) => !fields.includes(field)));
 
 async function resolveAgent(
   tx: UserTransaction,

@@ -3,12 +3,7 @@ import { forgetRun } from './forget-run.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockAgent } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
-import {
-  claimMissionSlot,
-  holdAgent,
-  otherSlotsOfAgent,
-  takeOverMissionSlot,
-} from '../../db/run-slots.ts';
+import { claimMissionSlot, holdAgent, otherSlotsOfAgent, takeOverMissionSlot } from '../../db/run-slots.ts';
 import type { RunSlot } from '../../db/run-slots.ts';
 import type { UserId } from '../../domain/ids.ts';
 
@@ -19,7 +14,11 @@ type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
  *
  * @returns false when a run that is still open holds it
  */
-export async function claimMission(deps: RunnerDependencies, userId: UserId, run: Claimant): Promise<boolean> {
+export async function claimMission(
+  deps: RunnerDependencies,
+  userId: UserId,
+  run: Claimant,
+): Promise<boolean> {
   const holder = await deps.database.asUser(userId, (tx) => claimMissionSlot(tx, userId, run));
   if (holder === null) return true;
   if (await deps.isRunOpen(holder.workflowId, holder.runId)) return false;

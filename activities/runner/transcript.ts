@@ -84,7 +84,9 @@ export async function readRounds(
   const rows = await readTranscript(tx, userId, run.iterationId);
   for (const [index, row] of rows.entries()) {
     const opened =
-      row.round === index + 1 ? decryptTranscriptEntry(key, contextOf(userId, run, row.round), row.entry) : null;
+      row.round === index + 1
+        ? decryptTranscriptEntry(key, contextOf(userId, run, row.round), row.entry)
+        : null;
     const entry = roundEntrySchema.safeParse(opened);
     if (!entry.success) {
       await deleteTranscriptFrom(tx, userId, run.iterationId, index + 1);

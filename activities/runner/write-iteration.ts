@@ -66,7 +66,10 @@ async function outcomeOf(
   read: ReadMission,
 ): Promise<Outcome> {
   if (input.result.kind !== 'planned') return input.result;
-  const failed = (code: RunFailure['code']): Outcome => ({ kind: 'failed', failure: { code, phase: 'finalizing' } });
+  const failed = (code: RunFailure['code']): Outcome => ({
+    kind: 'failed',
+    failure: { code, phase: 'finalizing' },
+  });
   let key: Buffer;
   try {
     key = input.grantUsable
@@ -119,7 +122,9 @@ async function rowOf(
     fieldMeta: Object.fromEntries(
       Object.keys(data).map((field) => [field, writerTime(nowMs, fieldTimeMicros(read.merged, field))]),
     ),
-    actor: { ...(iteration === null ? SYSTEM_ACTOR : aiActor(agent?.agent ?? null, input.missionId, iteration.id)) },
+    actor: {
+      ...(iteration === null ? SYSTEM_ACTOR : aiActor(agent?.agent ?? null, input.missionId, iteration.id)),
+    },
     origin: iteration === null ? 'system' : 'agent',
   };
 }
@@ -145,7 +150,8 @@ function iterationOf(
     startedAtIso: formatInstant(input.startedAtMs),
     finishedAtIso: formatInstant(Math.max(nowMs, input.startedAtMs)),
   };
-  if (outcome.kind === 'failed') return failedIteration(times, outcome.failure, FAILURE_TEXTS[outcome.failure.code]);
+  if (outcome.kind === 'failed')
+    return failedIteration(times, outcome.failure, FAILURE_TEXTS[outcome.failure.code]);
   const steps = stepsOf(outcome.rounds).map((step) => storableJson(step) as PlanStep);
   return plannedIteration(times, steps, String(storableJson(summaryOfRounds(outcome.rounds))));
 }

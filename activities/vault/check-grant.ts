@@ -43,7 +43,8 @@ export async function checkGrant(
   const hash = sha256OfWrappedKey(grant.wrappedKey);
   const logged = await findGrant(tx, userId, hash);
   if (logged === null) {
-    if (grant.derivation.version !== 'v1' || grant.derivation.missionId !== read.mission.id) return refuse('unknown');
+    if (grant.derivation.version !== 'v1' || grant.derivation.missionId !== read.mission.id)
+      return refuse('unknown');
     const foreignExpiryMs = Math.min(expiresAtMs, issuedAtMs + GRANT_TTL_MAX_MS);
     if (foreignExpiryMs <= options.nowMs) return refuse('expired');
     await enterForeignGrant(tx, userId, {

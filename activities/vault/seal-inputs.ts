@@ -35,7 +35,10 @@ export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<
     await lockMission(tx, userId, toMissionId(run.missionId));
     const read = await readMission(tx, userId, run.missionId);
     if (read === null) return nothingSealed('absent');
-    const checked = await checkGrant(tx, userId, read, { acceptV1: deps.acceptV1, nowMs: await readClockMs(tx) });
+    const checked = await checkGrant(tx, userId, read, {
+      acceptV1: deps.acceptV1,
+      nowMs: await readClockMs(tx),
+    });
     if (!checked.ok) return nothingSealed(checked.problem);
 
     const vault = await openVaultForRun(deps, userId, run.missionId);
@@ -65,7 +68,11 @@ type OpenedVault =
   { readonly ok: true; readonly masterKey: Buffer } | { readonly ok: false; readonly problem: GrantProblem };
 
 /** What is no fault of a moment becomes a problem of the grant; a database that does not answer stays an error. */
-async function openVaultForRun(deps: VaultDependencies, userId: UserId, missionId: string): Promise<OpenedVault> {
+async function openVaultForRun(
+  deps: VaultDependencies,
+  userId: UserId,
+  missionId: string,
+): Promise<OpenedVault> {
   try {
     const masterKey = await openVault(deps, userId, {
       action: 'ai-mission-run',

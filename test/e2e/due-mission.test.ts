@@ -28,7 +28,10 @@ describe('a due mission', () => {
     const { webApp } = system;
     const user = await webApp.createUser();
     const [missionId, noteId, taskId] = [randomUUID(), randomUUID(), randomUUID()];
-    await webApp.insert(user, noteAt(noteId), { title: user.encrypt('NOTE-TITLE'), content: user.encrypt('NOTE-CONTENT') });
+    await webApp.insert(user, noteAt(noteId), {
+      title: user.encrypt('NOTE-TITLE'),
+      content: user.encrypt('NOTE-CONTENT'),
+    });
     await webApp.insert(user, taskAt(taskId), { title: 'TASK-TITLE', isCompleted: false });
     const grant = await system.requestGrant(user.userId, {
       missionId,

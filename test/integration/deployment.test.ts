@@ -196,7 +196,9 @@ const filesIn = (path: string): string[] =>
 /** Top folder or root file of each import of ours, and the name of each package. */
 function importedBy(source: string): string[] {
   const imports = [
-    ...read(source).matchAll(/^(?:import|export)\s(?!type)[^;]*?from '([^']+)'|import\('([^']+)'\)/gm),
+    ...read(source).matchAll(
+      /^(?:import|export)\s(?!type\b)[\w\s{},*$]+?\sfrom '([^']+)'|\bimport\('([^']+)'\)/gm,
+    ),
   ];
   return imports
     .map(([, fixed, dynamic]) => fixed ?? dynamic ?? '')

@@ -174,7 +174,11 @@ async function startParts(
   const connection = await connectWorker(temporal);
   const context: WorkerContext = {
     connection,
-    client: new Client({ connection, namespace: temporal.namespace, dataConverter: createDataConverter(keys.codecKeys) }),
+    client: new Client({
+      connection,
+      namespace: temporal.namespace,
+      dataConverter: createDataConverter(keys.codecKeys),
+    }),
     namespace: temporal.namespace,
     codecKeys: keys.codecKeys,
     workflowBundlePath: await workflowBundlePath(),

@@ -1,0 +1,81 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import type { Stack } from '../stack.ts';
+import { iterationsOf } from './figures.ts';
+import type { DemoData, DemoMission } from './missions.ts';
+import { runProgressQuery } from '../../workflows/messages.ts';
+
+const DEADLINE_MS = 60_000;
+const LOOK_EVERY_MS = 150;
+
+/**
+ * Tells what happens, as it happens, until every mission has an iteration and every run is closed.
+ *
+ * @throws Error after a minute
+ */
+export async function watchMissions(
+  stack: Stack,
+  data: DemoData,
+  say: (line: string) => void,
+): Promise<void> {
+  const told = new Set<string>();
+  const tellOnce = (line: string): void => {
+    if (told.has(line)) return;
+    told.add(line);
+    say(line);
+  };
+  const deadline = Date.now() + DEADLINE_MS;
+  for (;;) {
+    await tellSchedules(stack.client, data, tellOnce);
+    const open = await tellRuns(stack.client, data, tellOnce);
+    const written = await Promise.all(
+      data.missions.map((mission) => tellIteration(stack, data, mission, tellOnce)),
+    );
+    if (written.every(Boolean) && open === 0) return;
+    if (Date.now() > deadline) throw new Error('not every mission had its iteration after a minute');
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+const labelOf = (data: DemoData, text: string): string | null =>
+  data.missions.find(({ missionId }) => text.includes(missionId))?.label ?? null;
+
+async function tellSchedules(client: Client, data: DemoData, tell: (line: string) => void): Promise<void> {
+  for await (const { scheduleId } of client.schedule.list()) {
+    const label = labelOf(data, scheduleId);
+    if (label !== null) tell(`schedule appeared: ${label}`);
+  }
+}
+
+/** @returns how many runs are open */
+async function tellRuns(client: Client, data: DemoData, tell: (line: string) => void): Promise<number> {
+  let open = 0;
+  for await (const { workflowId, runId, status } of client.workflow.list({
+    query: `WorkflowType = 'missionRun'`,
+  })) {
+    const label = labelOf(data, workflowId);
+    if (label === null) continue;
+    tell(`run started: ${label}`);
+    if (status.name !== 'RUNNING') continue;
+    open += 1;
+    try {
+      const progress = await client.workflow.getHandle(workflowId, runId).query(runProgressQuery);
+      tell(`  ${label}: ${progress.phase}${progress.round === 0 ? '' : `, round ${progress.round}`}`);
+    } catch {
+      // It ended between the list and the query.
+    }
+  }
+  return open;
+}
+
+async function tellIteration(
+  stack: Stack,
+  data: DemoData,
+  mission: DemoMission,
+  tell: (line: string) => void,
+): Promise<boolean> {
+  const [iteration] = await iterationsOf(stack, data, mission.missionId);
+  if (iteration === undefined) return false;
+  tell(`iteration written: ${mission.label} → ${String(iteration['overallStatus'])}`);
+  return true;
+}

@@ -1,0 +1,295 @@
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { Client } from '@temporalio/client';
+import { provisionPlatform } from './databases.ts';
+import type { PlatformDatabases } from './databases.ts';
+import { freePort, onPort } from './free-port.ts';
+import { createTemporaryDirectory } from './guardian.ts';
+import { startJwksIssuer } from './jwks-issuer.ts';
+import type { JwksIssuer } from './jwks-issuer.ts';
+import { startPostgres } from './postgres.ts';
+import { logTail, spawnProcess, waitForHealth, waitUntilReady } from './processes.ts';
+import type { ManagedProcess } from './processes.ts';
+import { startTemporalServer } from './temporal-server.ts';
+import type { TemporalServer } from './temporal-server.ts';
+import { openWebApp } from './web-app.ts';
+import type { WebApp } from './web-app.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
+import { connect } from '../temporal/connection.ts';
+import { createDataConverter } from '../temporal/data-converter.ts';
+
+const root = resolve(import.meta.dirname, '..');
+
+export interface StackOptions {
+  /** Free ones unless given. */
+  readonly ports: {
+    readonly api?: number;
+    readonly temporal?: number;
+    readonly ui?: number;
+    readonly postgres?: number;
+  };
+  /** Restarts API and workers when a file changes. */
+  readonly watch: boolean;
+  /** Receives one line per stage. */
+  readonly say: (line: string) => void;
+}
+
+/** The whole system on this machine: every process on its own, with its own secrets and database user. */
+export interface Stack {
+  readonly directory: string;
+  readonly databases: PlatformDatabases;
+  readonly temporal: TemporalServer;
+  readonly client: Client;
+  readonly issuer: JwksIssuer;
+  readonly webApp: WebApp;
+  readonly apiUrl: string;
+  readonly gatewayLogFile: string;
+  /** Every log but the gateway's, which holds the prompts. */
+  readonly logFiles: readonly string[];
+  readonly temporalDatabaseFile: string;
+  /** Texts that must stand nowhere but in the environment of their processes. */
+  readonly secrets: readonly string[];
+  stop(): Promise<void>;
+}
+
+type Stop = () => Promise<unknown>;
+
+/** Starts everything; whatever was started is stopped again when something fails. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const stops: Stop[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0)) await end();
+  };
+  try {
+    return { ...(await startAll(options, stops)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stack, 'stop'>> {
+  const { ports, say } = options;
+  const temporary = createTemporaryDirectory('mana-missions-');
+  const directory = temporary.path;
+  stops.unshift(async () => temporary.remove());
+  const logFile = (name: string): string => join(directory, `${name}.log`);
+
+  say('PostgreSQL, Temporal and the workflow bundle');
+  const temporalDatabaseFile = join(directory, 'temporal.db');
+  const bundleFile = join(directory, 'workflow-bundle.js');
+  const started = await settled([
+    startPostgres({ directory, ...given('port', ports.postgres) }).then((cluster) => {
+      stops.unshift(() => cluster.stop());
+      return cluster;
+    }),
+    startTemporalServer({
+      ui: true,
+      ...given('port', ports.temporal),
+      ...given('uiPort', ports.ui),
+      dbFile: temporalDatabaseFile,
+      logFile: logFile('temporal'),
+      searchAttributes: Object.values(SEARCH_ATTRIBUTE_NAMES),
+    }).then((server) => {
+      stops.unshift(() => server.stop());
+      return server;
+    }),
+    buildBundle(bundleFile, logFile('workflow-bundle')),
+  ]);
+  const [postgres, temporal] = started;
+
+  say('databases, migrations, roles');
+  const databases = await provisionPlatform(postgres);
+  const keys = createKeys();
+  const issuer = await startJwksIssuer();
+  stops.unshift(() => issuer.close());
+
+  say('gateway, API and the three workers, each with its own secrets and database user');
+  const gatewayLogFile = join(directory, 'gateway-requests.jsonl');
+  const gatewayUrl = await startGateway(keys.serviceKey, gatewayLogFile, logFile('gateway'), stops);
+  const environments = environmentsOf({ databases, keys, issuer, gatewayUrl, bundleFile, temporal });
+  const program = (name: string) => ({
+    logFile: logFile(name),
+    args: [
+      ...(options.watch ? ['--watch'] : []),
+      ...(name === 'api' ? ['api/server.ts'] : ['worker.ts', name]),
+    ],
+  });
+  const startProgram = (name: keyof typeof environments, port?: number): Promise<string> =>
+    startAndWait({ name, ...program(name), env: environments[name], port }, stops);
+  const [apiUrl] = await settled([
+    startProgram('api', ports.api),
+    startProgram('runner'),
+    startProgram('vault'),
+    startProgram('projection'),
+  ]);
+
+  const connection = await connect({ address: temporal.address, namespace: 'default' });
+  stops.unshift(() => connection.close());
+  const webApp = openWebApp({ ...databases.asWebApp, kek: keys.kek });
+  stops.unshift(() => webApp.close());
+  return {
+    directory,
+    databases,
+    temporal,
+    client: new Client({ connection, dataConverter: createDataConverter(keys.codecKeys) }),
+    issuer,
+    webApp,
+    apiUrl,
+    gatewayLogFile,
+    logFiles: ['api', 'runner', 'vault', 'projection', 'temporal', 'gateway', 'postgres'].map(logFile),
+    temporalDatabaseFile,
+    secrets: keys.secrets,
+  };
+}
+
+/** Waits for all before it fails, so that what was started is known and can be stopped. */
+async function settled<T extends readonly Promise<unknown>[]>(
+  starting: readonly [...T],
+): Promise<{ -readonly [Index in keyof T]: Awaited<T[Index]> }> {
+  await Promise.allSettled(starting);
+  return Promise.all(starting);
+}
+
+const given = <Name extends string>(name: Name, value: number | undefined): Partial<Record<Name, number>> =>
+  value === undefined ? {} : ({ [name]: value } as Record<Name, number>);
+
+interface StackKeys {
+  readonly kek: Buffer;
+  readonly publicKeyPem: string;
+  readonly privateKeyPem: string;
+  readonly serviceKey: string;
+  readonly codecKey: Buffer;
+  readonly codecKeys: { readonly primaryKeyId: string; readonly keys: ReadonlyMap<string, Buffer> };
+  readonly secrets: readonly string[];
+}
+
+function createKeys(): StackKeys {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const [kek, codecKey] = [randomBytes(32), randomBytes(32)];
+  const serviceKey = randomBytes(24).toString('base64url');
+  const privateKeyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  return {
+    kek,
+    publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    privateKeyPem,
+    serviceKey,
+    codecKey,
+    codecKeys: { primaryKeyId: 'local-1', keys: new Map([['local-1', codecKey]]) },
+    secrets: [
+      kek.toString('base64'),
+      codecKey.toString('base64'),
+      serviceKey,
+      // A line from the middle: log formats change the line breaks.
+      privateKeyPem.split('\n')[5] ?? privateKeyPem,
+    ],
+  };
+}
+
+/** What each process is given; complete, as architecture section 7 lists it. */
+function environmentsOf(of: {
+  readonly databases: PlatformDatabases;
+  readonly keys: StackKeys;
+  readonly issuer: JwksIssuer;
+  readonly gatewayUrl: string;
+  readonly bundleFile: string;
+  readonly temporal: TemporalServer;
+}) {
+  const { databases, keys, issuer, gatewayUrl, bundleFile, temporal } = of;
+  const { urls } = databases;
+  const common = {
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: 'default',
+    TEMPORAL_CODEC_KEYS: `${keys.codecKeys.primaryKeyId}:${keys.codecKey.toString('base64')}`,
+  };
+  const vaultZone = { MANA_AUTH_KEK: keys.kek.toString('base64') };
+  return {
+    api: {
+      ...common,
+      ...vaultZone,
+      SYNC_DATABASE_URL: urls.api.sync,
+      AUTH_DATABASE_URL: urls.api.auth,
+      MANA_AUTH_URL: issuer.url,
+      MANA_AI_PUBLIC_KEY_PEM: keys.publicKeyPem,
+      MANA_SERVICE_KEY_SHA256: createHash('sha256').update(keys.serviceKey).digest('hex'),
+    },
+    vault: {
+      ...common,
+      ...vaultZone,
+      SYNC_DATABASE_URL: urls.vault.sync,
+      AUTH_DATABASE_URL: urls.vault.auth,
+    },
+    runner: {
+      ...common,
+      WORKFLOW_BUNDLE: bundleFile,
+      SYNC_DATABASE_URL: urls.runner.sync,
+      MANA_AI_PRIVATE_KEY_PEM: keys.privateKeyPem,
+      MANA_LLM_URL: gatewayUrl,
+      MANA_SERVICE_KEY: keys.serviceKey,
+    },
+    projection: { ...common, WORKFLOW_BUNDLE: bundleFile, SYNC_DATABASE_URL: urls.projection.sync },
+  };
+}
+
+async function buildBundle(file: string, logFile: string): Promise<void> {
+  const build = await spawnProcess({
+    name: 'the workflow bundle',
+    command: process.execPath,
+    args: ['scripts/build-workflows.ts', file],
+    env: {},
+    logFile,
+    cwd: root,
+  });
+  const { code } = await build.exited;
+  if (code !== 0) throw new Error(`the workflows cannot be bundled:\n${logTail(logFile)}`);
+}
+
+/** The scripted LLM, as a process of its own; in production this is mana-llm. */
+async function startGateway(
+  serviceKey: string,
+  requestLogFile: string,
+  logFile: string,
+  stops: Stop[],
+): Promise<string> {
+  return onPort(undefined, async (port) => {
+    const gateway = await spawnProcess({
+      name: 'the scripted gateway',
+      command: process.execPath,
+      args: ['dev/scripted-gateway-process.ts'],
+      env: { SERVICE_KEY: serviceKey, PORT: String(port), LOG_FILE: requestLogFile },
+      logFile,
+      cwd: root,
+    });
+    stops.unshift(() => gateway.stop());
+    await waitUntilReady(gateway, () => Promise.resolve(logTail(logFile).includes('listening')), 20_000);
+    return `http://127.0.0.1:${port}`;
+  });
+}
+
+interface Program {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly logFile: string;
+  readonly port: number | undefined;
+}
+
+/** @returns the URL of the process, once it is healthy */
+async function startAndWait(program: Program, stops: Stop[]): Promise<string> {
+  const port = program.port ?? (await freePort());
+  const started: ManagedProcess = await spawnProcess({
+    name: program.name,
+    command: process.execPath,
+    args: program.args,
+    env: {
+      ...program.env,
+      ...(program.name === 'api' ? { PORT: String(port) } : { HEALTH_PORT: String(port) }),
+    },
+    logFile: program.logFile,
+    cwd: root,
+  });
+  stops.unshift(() => started.stop(45_000));
+  const url = `http://127.0.0.1:${port}`;
+  await waitForHealth(`${url}/health`, 60_000, started);
+  return url;
+}

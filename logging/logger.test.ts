@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { IdentityUnavailableError, ZeroKnowledgeError } from '../domain/errors.ts';
+import { describeError } from './describe-error.ts';
+import { createLogger } from './logger.ts';
+
+describe('an error in the log', () => {
+  it('keeps type, code and place, and no text of a stranger', () => {
+    const error = Object.assign(new Error('Key (title)=(secret)\n    at secret (line 2) already exists'), {
+      code: '23505',
+      detail: 'secret',
+      query: 'secret',
+    });
+    const described = describeError(error);
+    expect(described).toMatchObject({ type: 'Error', code: '23505' });
+    expect(described.at?.[0]).toContain('logger.test.ts');
+    expect(JSON.stringify(described)).not.toContain('secret');
+  });
+
+  it('keeps the text of our own errors, which hold no content', () => {
+    expect(describeError(new ZeroKnowledgeError()).message).toContain('zero-knowledge mode is on');
+  });
+
+  it('keeps the chain of causes, reduced likewise', () => {
+    const described = describeError(new IdentityUnavailableError({ cause: new TypeError('secret') }));
+    expect(described.cause?.type).toBe('TypeError');
+    expect(JSON.stringify(described)).not.toContain('secret');
+  });
+
+  it('a code that is no name is left out, and so is a thrown text', () => {
+    expect(describeError(Object.assign(new Error('x'), { code: 'a secret value' })).code).toBeUndefined();
+    expect(describeError('secret')).toEqual({ type: 'string' });
+  });
+});
+
+it('requests and replies are never written as they are', () => {
+  const lines: string[] = [];
+  const log = createLogger('api', 'info', { write: (line) => void lines.push(line) });
+  log.info({ req: { url: 'secret' }, res: { headers: 'secret' }, err: new Error('secret') }, 'something');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).not.toContain('secret');
+});

@@ -1,0 +1,151 @@
+/**
+ * `bin/demo`: the whole slice on this machine. The last line on stdout is one JSON object whose figures were counted in
+ * the database, in the gateway's log and on the Temporal server.
+ */
+import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+import { auditRows, countFigures, gatewayRequests, iterationsOf } from '../dev/demo/figures.ts';
+import { findLeaks } from '../dev/demo/leaks.ts';
+import { createDemoMissions } from '../dev/demo/missions.ts';
+import type { DemoData } from '../dev/demo/missions.ts';
+import { watchMissions } from '../dev/demo/watch.ts';
+import { startStack } from '../dev/stack.ts';
+import type { Stack } from '../dev/stack.ts';
+
+const USAGE = `usage: bin/demo [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
+  --keep   keep everything running after the demo, until Ctrl-C
+Ports are free ones unless given.`;
+
+const startedMs = Date.now();
+const seconds = (): number => Math.round((Date.now() - startedMs) / 100) / 10;
+const say = (line: string): void => console.log(`${seconds().toFixed(1).padStart(6)} s  ${line}`);
+
+const { keep, ports } = readArguments();
+const interrupted = new AbortController();
+let stack: Stack | null = null;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => void interrupt(signal));
+
+try {
+  say('starting');
+  stack = await startStack({ ports, watch: false, say });
+  say(`ready: API ${stack.apiUrl}, Temporal ${stack.temporal.address}`);
+  const report = await runDemo(stack);
+  if (keep) await keepRunning(stack);
+  await stack.stop();
+  console.log(JSON.stringify(report));
+  process.exit(report.ok ? 0 : 1);
+} catch (error) {
+  await stack?.stop();
+  if (interrupted.signal.aborted) process.exit(130);
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
+
+function readArguments() {
+  const port = { type: 'string' } as const;
+  try {
+    const { values } = parseArgs({
+      options: {
+        keep: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+        'api-port': port,
+        'temporal-port': port,
+        'ui-port': port,
+        'postgres-port': port,
+      },
+    });
+    if (values.help) {
+      console.log(USAGE);
+      process.exit(0);
+    }
+    return {
+      keep: values.keep,
+      ports: {
+        ...portOf('api', values['api-port']),
+        ...portOf('temporal', values['temporal-port']),
+        ...portOf('ui', values['ui-port']),
+        ...portOf('postgres', values['postgres-port']),
+      },
+    };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function portOf<Name extends string>(name: Name, text: string | undefined): Partial<Record<Name, number>> {
+  if (text === undefined) return {};
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new TypeError(`--${name}-port: found ${text}, expected a number from 1 to 65535`);
+  }
+  return { [name]: port } as Partial<Record<Name, number>>;
+}
+
+async function runDemo(running: Stack) {
+  const data = await createDemoMissions(running, say);
+  await watchMissions(running, data, say);
+  const figures = await countFigures(running, data);
+  await printIterations(running, data);
+  await printAudit(running);
+  const leaks = await findLeaks(running, [
+    ...data.plaintexts,
+    ...running.secrets,
+    data.user.masterKey.toString('base64'),
+  ]);
+  for (const leak of leaks) say(`LEAK: ${leak.count} texts in ${leak.where}`);
+  const requests = gatewayRequests(running);
+  const strayed = data.ungranted.filter((text) => requests.some((request) => request.includes(text)));
+  for (const _ of strayed) say('LEAK: a text that nobody granted reached the gateway');
+  const leakCount = leaks.reduce((sum, leak) => sum + leak.count, strayed.length);
+  const { runs, ...counted } = figures;
+  say(`${runs} runs closed; ${counted.llmCalls} gateway calls; ${leakCount} leaks found`);
+  if (running.temporal.uiUrl !== null) {
+    say(`Temporal UI: ${running.temporal.uiUrl}/namespaces/default/workflows${keep ? '' : ' (with --keep)'}`);
+  }
+  const ok =
+    counted.missions === 3 &&
+    counted.iterations === 3 &&
+    counted.failedIterations === 1 &&
+    runs >= 3 &&
+    counted.auditRows > 0 &&
+    counted.llmCalls > 0 &&
+    leakCount === 0;
+  return { ok, ...counted, leaks: leakCount, seconds: seconds() };
+}
+
+async function printIterations(running: Stack, data: DemoData): Promise<void> {
+  for (const { label, missionId } of data.missions) {
+    for (const iteration of await iterationsOf(running, data, missionId)) {
+      console.log(`\nMission "${label}": ${String(iteration['overallStatus'])}`);
+      console.log(`  ${String(iteration['summary'])}`);
+      const plan = Array.isArray(iteration['plan']) ? iteration['plan'] : [];
+      for (const step of plan)
+        console.log(`  - ${step.intent.toolName} ${JSON.stringify(step.intent.params)}`);
+    }
+  }
+}
+
+async function printAudit(running: Stack): Promise<void> {
+  console.log('\nDecrypt audit (mana_ai.decrypt_audit):');
+  for (const row of await auditRows(running))
+    console.log(`  ${row.status}  ${row.table_name}:${row.record_id}`);
+  console.log('');
+}
+
+/** Until Ctrl-C; then everything ends as without `--keep`. */
+async function keepRunning(running: Stack): Promise<void> {
+  say(`kept running; logs in ${running.directory}; Ctrl-C ends everything`);
+  if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort');
+}
+
+/** The first signal ends what was started; while it is being started, or at a second one, the guardian does. */
+async function interrupt(signal: NodeJS.Signals): Promise<void> {
+  if (interrupted.signal.aborted) process.exit(130);
+  interrupted.abort();
+  if (stack !== null && keep) return;
+  say(`${signal}: stopping`);
+  await stack?.stop();
+  process.exit(130);
+}
