@@ -83,6 +83,21 @@ export async function revokeGrantsIssuedBefore(
   return rows.length;
 }
 
+/**
+ * When the user last revoked all grants of a mission through the API, in milliseconds since the epoch; null for never.
+ * Grants of the mint log carry their own revocation: this one is for a grant that is not in there yet.
+ */
+export async function lastMissionRevocationMs(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: string,
+): Promise<number | null> {
+  const [row] = await tx<{ revokedAtMs: number }[]>`
+    select ${epochMs(tx, 'revoked_at')} as "revokedAtMs" from mana_ai.mission_revocations
+    where user_id = ${userId} and mission_id = ${missionId}`;
+  return row?.revokedAtMs ?? null;
+}
+
 /** What a planner round re-reads before it opens anything: a grant can end while its run is under way. */
 export async function grantEnd(
   tx: UserTransaction,

@@ -65,6 +65,21 @@ export async function setSlotIteration(
     where user_id = ${userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
 }
 
+/**
+ * Whether this very run still holds its mission. Its end waits for our transaction: what is stored in it will be
+ * forgotten with the rest.
+ */
+export async function holdsSlot(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+): Promise<boolean> {
+  const rows = await tx`
+    select run_id from mana_ai.run_slots
+    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
+  return rows.length > 0;
+}
+
 /** Counts the run among its agent's missions. */
 export async function holdAgent(
   tx: UserTransaction,

@@ -71,16 +71,18 @@ export async function readRunKey(
   return row?.wrappedKey ?? null;
 }
 
-/** Stores a run's wrapped key unless there is one already. */
+/** @returns false when there is one already: what it encrypts must stay readable */
 export async function storeRunKey(
   tx: UserTransaction,
   userId: UserId,
   key: { readonly iterationId: string; readonly missionId: string; readonly wrappedKey: Buffer },
-): Promise<void> {
-  await tx`
+): Promise<boolean> {
+  const rows = await tx`
     insert into mana_ai.run_keys (user_id, iteration_id, mission_id, wrapped_key)
     values (${userId}, ${key.iterationId}, ${key.missionId}, ${key.wrappedKey})
-    on conflict (user_id, iteration_id) do nothing`;
+    on conflict (user_id, iteration_id) do nothing
+    returning iteration_id`;
+  return rows.length > 0;
 }
 
 export async function deleteRunKey(tx: UserTransaction, userId: UserId, iterationId: string): Promise<void> {

@@ -28,8 +28,6 @@ export interface StackOptions {
     readonly ui?: number;
     readonly postgres?: number;
   };
-  /** Restarts API and workers when a file changes. */
-  readonly watch: boolean;
   /** Receives one line per stage. */
   readonly say: (line: string) => void;
 }
@@ -49,6 +47,8 @@ export interface Stack {
   readonly temporalDatabaseFile: string;
   /** Texts that must stand nowhere but in the environment of their processes. */
   readonly secrets: readonly string[];
+  /** Bundles the workflows anew and restarts API and workers, on the ports they had. */
+  restartPrograms(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -72,7 +72,10 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
   const { ports, say } = options;
   const temporary = createTemporaryDirectory('mana-missions-');
   const directory = temporary.path;
-  stops.unshift(async () => temporary.remove());
+  stops.unshift(() => {
+    temporary.remove();
+    return Promise.resolve();
+  });
   const logFile = (name: string): string => join(directory, `${name}.log`);
 
   say('PostgreSQL, Temporal and the workflow bundle');
@@ -108,21 +111,18 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
   const gatewayLogFile = join(directory, 'gateway-requests.jsonl');
   const gatewayUrl = await startGateway(keys.serviceKey, gatewayLogFile, logFile('gateway'), stops);
   const environments = environmentsOf({ databases, keys, issuer, gatewayUrl, bundleFile, temporal });
-  const program = (name: string) => ({
-    logFile: logFile(name),
-    args: [
-      ...(options.watch ? ['--watch'] : []),
-      ...(name === 'api' ? ['api/server.ts'] : ['worker.ts', name]),
-    ],
-  });
-  const startProgram = (name: keyof typeof environments, port?: number): Promise<string> =>
-    startAndWait({ name, ...program(name), env: environments[name], port }, stops);
-  const [apiUrl] = await settled([
-    startProgram('api', ports.api),
-    startProgram('runner'),
-    startProgram('vault'),
-    startProgram('projection'),
-  ]);
+  const programs = await Promise.all(
+    PROGRAMS.map(async (name): Promise<Program> => ({
+      name,
+      args: name === 'api' ? ['api/server.ts'] : ['worker.ts', name],
+      env: environments[name],
+      logFile: logFile(name),
+      port: (name === 'api' ? ports.api : undefined) ?? (await freePort()),
+    })),
+  );
+  const running = new Map<string, ManagedProcess>();
+  stops.unshift(() => stopAll(running));
+  await startPrograms(programs, running);
 
   const connection = await connect({ address: temporal.address, namespace: 'default' });
   stops.unshift(() => connection.close());
@@ -135,11 +135,16 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
     client: new Client({ connection, dataConverter: createDataConverter(keys.codecKeys) }),
     issuer,
     webApp,
-    apiUrl,
+    apiUrl: urlOf(programs[0]),
     gatewayLogFile,
     logFiles: ['api', 'runner', 'vault', 'projection', 'temporal', 'gateway', 'postgres'].map(logFile),
     temporalDatabaseFile,
     secrets: keys.secrets,
+    restartPrograms: async () => {
+      await buildBundle(bundleFile, logFile('workflow-bundle'));
+      await stopAll(running);
+      await startPrograms(programs, running);
+    },
   };
 }
 
@@ -266,30 +271,41 @@ async function startGateway(
   });
 }
 
+const PROGRAMS = ['api', 'runner', 'vault', 'projection'] as const;
+
 interface Program {
-  readonly name: string;
+  readonly name: (typeof PROGRAMS)[number];
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
-  readonly port: number | undefined;
+  readonly port: number;
 }
 
-/** @returns the URL of the process, once it is healthy */
-async function startAndWait(program: Program, stops: Stop[]): Promise<string> {
-  const port = program.port ?? (await freePort());
-  const started: ManagedProcess = await spawnProcess({
+const urlOf = (program: Program | undefined): string => `http://127.0.0.1:${program?.port ?? 0}`;
+
+/** Starts all of them and waits until each is healthy. */
+async function startPrograms(
+  programs: readonly Program[],
+  running: Map<string, ManagedProcess>,
+): Promise<void> {
+  await settled(programs.map((program) => startProgram(program, running)));
+}
+
+async function startProgram(program: Program, running: Map<string, ManagedProcess>): Promise<void> {
+  const port = String(program.port);
+  const started = await spawnProcess({
     name: program.name,
     command: process.execPath,
     args: program.args,
-    env: {
-      ...program.env,
-      ...(program.name === 'api' ? { PORT: String(port) } : { HEALTH_PORT: String(port) }),
-    },
+    env: { ...program.env, ...(program.name === 'api' ? { PORT: port } : { HEALTH_PORT: port }) },
     logFile: program.logFile,
     cwd: root,
   });
-  stops.unshift(() => started.stop(45_000));
-  const url = `http://127.0.0.1:${port}`;
-  await waitForHealth(`${url}/health`, 60_000, started);
-  return url;
+  running.set(program.name, started);
+  await waitForHealth(`${urlOf(program)}/health`, 60_000, started);
+}
+
+async function stopAll(running: Map<string, ManagedProcess>): Promise<void> {
+  await Promise.all([...running.values()].map((started) => started.stop(45_000)));
+  running.clear();
 }

@@ -77,7 +77,7 @@ const repeatsFailure = (last: StoredObject, added: ServerIteration): boolean =>
   last['source'] === 'server' &&
   last['overallStatus'] === 'failed' &&
   // What the user said about it must not be lost with it.
-  last['userFeedback'] == null &&
+  (last['userFeedback'] ?? null) === null &&
   isObject(last['errorDetails']) &&
   last['errorDetails']['name'] === added.errorDetails.name;
 

@@ -46,3 +46,13 @@ export function unreadableInputsText(
   const names = inputs.map((input) => `${input.table}:${input.id}`).join(', ');
   return `Nicht lesbar und daher nicht berücksichtigt: ${names}. Prüfe in der App, ob es diese Einträge noch gibt und ob die Freigabe sie einschließt.`;
 }
+
+/**
+ * Said after a run whose mission has a grant that will not last until the next one.
+ *
+ * @param timeZone IANA; both instants are shown in it
+ */
+export function grantEndsFirstText(expiresAtMs: number, nextRunAtMs: number, timeZone: string): string {
+  const format = new Intl.DateTimeFormat('de-DE', { dateStyle: 'medium', timeStyle: 'short', timeZone });
+  return `Die Freigabe dieser Mission endet am ${format.format(expiresAtMs)} und damit vor dem nächsten Termin am ${format.format(nextRunAtMs)}. Öffne die Mission in der App und erneuere die Freigabe, damit sie auch dann im Hintergrund läuft.`;
+}

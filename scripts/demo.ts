@@ -11,6 +11,7 @@ import type { DemoData } from '../dev/demo/missions.ts';
 import { watchMissions } from '../dev/demo/watch.ts';
 import { startStack } from '../dev/stack.ts';
 import type { Stack } from '../dev/stack.ts';
+import type { PlanStep } from '../domain/plan.ts';
 
 const USAGE = `usage: bin/demo [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
   --keep   keep everything running after the demo, until Ctrl-C
@@ -28,7 +29,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 
 try {
   say('starting');
-  stack = await startStack({ ports, watch: false, say });
+  stack = await startStack({ ports, say });
   say(`ready: API ${stack.apiUrl}, Temporal ${stack.temporal.address}`);
   const report = await runDemo(stack);
   if (keep) await keepRunning(stack);
@@ -97,7 +98,7 @@ async function runDemo(running: Stack) {
   for (const leak of leaks) say(`LEAK: ${leak.count} texts in ${leak.where}`);
   const requests = gatewayRequests(running);
   const strayed = data.ungranted.filter((text) => requests.some((request) => request.includes(text)));
-  for (const _ of strayed) say('LEAK: a text that nobody granted reached the gateway');
+  if (strayed.length > 0) say(`LEAK: ${strayed.length} texts that nobody granted reached the gateway`);
   const leakCount = leaks.reduce((sum, leak) => sum + leak.count, strayed.length);
   const { runs, ...counted } = figures;
   say(`${runs} runs closed; ${counted.llmCalls} gateway calls; ${leakCount} leaks found`);
@@ -120,7 +121,7 @@ async function printIterations(running: Stack, data: DemoData): Promise<void> {
     for (const iteration of await iterationsOf(running, data, missionId)) {
       console.log(`\nMission "${label}": ${String(iteration['overallStatus'])}`);
       console.log(`  ${String(iteration['summary'])}`);
-      const plan = Array.isArray(iteration['plan']) ? iteration['plan'] : [];
+      const plan = Array.isArray(iteration['plan']) ? (iteration['plan'] as PlanStep[]) : [];
       for (const step of plan)
         console.log(`  - ${step.intent.toolName} ${JSON.stringify(step.intent.params)}`);
     }

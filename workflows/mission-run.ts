@@ -51,6 +51,10 @@ const database = proxyLocalActivities<RunnerActivities>({
 const vault = proxyActivities<VaultActivities>({
   taskQueue: VAULT_TASK_QUEUE,
   startToCloseTimeout: '2 minutes',
+  // A killed vault worker costs this, not two minutes.
+  heartbeatTimeout: '10 seconds',
+  // What is sealed after the run has forgotten would stay: a cancelled run waits until sealing has ended.
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
   retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
 });
 

@@ -17,6 +17,7 @@ import { ENCRYPTED_MISSION_FIELDS } from '../../domain/mission.ts';
 import type { Mission } from '../../domain/mission.ts';
 import { dueKey, isDue, runNowKey } from '../../domain/run.ts';
 import type { LoadedRun, LoadRunInput, LoadRunResult, RefusedRun } from '../../domain/run.ts';
+import { countUnwrapFailure } from '../../metrics/grants.ts';
 
 /**
  * Claims the mission, then reads it and passes the gates (architecture section 4, point 1).
@@ -106,7 +107,10 @@ const dueAt = (mission: Mission, input: LoadRunInput): number | null =>
 function grantState(deps: RunnerDependencies, userId: UserId, grant: unknown): 'usable' | GrantProblem {
   if (grant === null) return 'absent';
   const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId, grant, nowMs: Date.now() });
-  if (!unwrapped.ok) return unwrapped.reason;
+  if (!unwrapped.ok) {
+    countUnwrapFailure(unwrapped.reason);
+    return unwrapped.reason;
+  }
   unwrapped.mdk.fill(0);
   return 'usable';
 }

@@ -4,14 +4,16 @@ import type { ResolvedPrompt } from './resolve-inputs.ts';
 import { missionDataKey, readRounds, runKey, storeRound } from './transcript.ts';
 import { roundIdempotencyKey } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
+import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent, readMission } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
+import { holdsSlot } from '../../db/run-slots.ts';
 import { readClockMs } from '../../db/sync-changes.ts';
 import { recordUsage, tokensOfAgentToday } from '../../db/token-usage.ts';
 import type { Agent } from '../../domain/agent.ts';
 import { conversationOf } from '../../domain/conversation.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
-import { toIterationId, toUserId } from '../../domain/ids.ts';
+import { toIterationId, toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { planRound as planReply } from '../../domain/plan.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
@@ -43,10 +45,16 @@ export async function planRound(
   signal: AbortSignal,
 ): Promise<PlanRoundResult> {
   const userId = toUserId(input.userId);
-  const { prepared, key } = await deps.database.asUser(userId, async (tx) => {
+  const opened = await deps.database.asUser(userId, async (tx) => {
+    // A revocation must not come between the check of the grant and the reading of what it opens.
+    if (input.grantUsable) await lockMission(tx, userId, toMissionId(input.missionId));
+    if (!(await holdsSlot(tx, userId, input))) return null;
     const { read, key } = await openMission(deps, tx, userId, input);
     return { key, prepared: await prepareRound(tx, userId, input, read, key) };
   });
+  // The run has ended meanwhile: nobody waits for this round, and nobody would forget it.
+  if (opened === null) return { status: 'transcript-lost', steps: 0, totalTokens: 0 };
+  const { prepared, key } = opened;
   try {
     if (prepared.kind === 'done') return prepared.result;
     const reply = await deps.gateway.complete(
@@ -118,7 +126,10 @@ async function budgetIsUsedUp(tx: UserTransaction, userId: UserId, agent: Agent 
   return (await tokensOfAgentToday(tx, userId, agent.id)) >= agent.maxTokensPerDay;
 }
 
-/** Stores the reply and its tokens in one transaction. If an earlier attempt was faster, its reply is the round. */
+/**
+ * Stores the reply and its tokens in one transaction. If an earlier attempt was faster, its reply is the round. A run
+ * that was cancelled or terminated while the gateway answered has forgotten already: then only the tokens are kept.
+ */
 async function keepReply(
   deps: RunnerDependencies,
   userId: UserId,
@@ -142,6 +153,7 @@ async function keepReply(
       totalTokens: reply.totalTokens,
       resolvedModel: reply.resolvedModel,
     });
+    if (!(await holdsSlot(tx, userId, input))) return resultOf(prepared.earlier, entry);
     if (await storeRound(tx, userId, input, key, input.round, entry))
       return resultOf(prepared.earlier, entry);
     const stored = (await readRounds(tx, userId, input, key))[input.round - 1];

@@ -41,7 +41,8 @@ export async function resolvePrompt(
   read: ReadMission,
   options: { readonly agentId: string | null; readonly mdk: Buffer | null; readonly nowMs: number },
 ): Promise<ResolvedPrompt> {
-  const opened = options.mdk === null ? new Map() : await openSealed(tx, userId, run, options.mdk);
+  const opened: OpenedRecords =
+    options.mdk === null ? new Map() : await openSealed(tx, userId, run, options.mdk);
   const own = opened.get(recordKey('aiMissions', run.missionId)) ?? {};
   const inputs = await resolveInputs(tx, userId, read.mission.inputs, opened);
   const { mission } = read;
@@ -119,7 +120,7 @@ async function resolveInputs(
 
 const presentFields = (module: InputModule, record: Readonly<Record<string, unknown>>): string[] =>
   [...module.encryptedFields, ...module.plainFields].filter(
-    (field) => record[field.split('.')[0] ?? field] != null,
+    (field) => (record[field.split('.')[0] ?? field] ?? null) !== null,
   );
 
 const closedFields = (module: InputModule, record: Readonly<Record<string, unknown>>): string[] =>

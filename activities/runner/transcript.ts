@@ -14,12 +14,14 @@ import {
   storeTranscriptEntry,
 } from '../../db/run-storage.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
+import type { GrantProblem } from '../../domain/errors.ts';
 import { parseGrant } from '../../domain/grant.ts';
 import { toIterationId, toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { roundEntrySchema } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { RunRef } from '../../domain/run.ts';
+import { countUnwrapFailure } from '../../metrics/grants.ts';
 
 /**
  * Unwraps the mission data key, after reading in this very transaction whether the grant has ended meanwhile.
@@ -33,14 +35,19 @@ export async function missionDataKey(
   userId: UserId,
   storedGrant: unknown,
 ): Promise<Buffer> {
-  if (storedGrant === null) throw new GrantUnusableError('revoked');
+  if (storedGrant === null) throw unusable('revoked');
   const grant = parseGrant(storedGrant);
-  if (grant === null) throw new GrantUnusableError('malformed');
+  if (grant === null) throw unusable('malformed');
   const end = await grantEnd(tx, userId, sha256OfWrappedKey(grant.wrappedKey));
-  if (end !== null) throw new GrantUnusableError(end);
+  if (end !== null) throw unusable(end);
   const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId, grant, nowMs: Date.now() });
-  if (!unwrapped.ok) throw new GrantUnusableError(unwrapped.reason);
+  if (!unwrapped.ok) throw unusable(unwrapped.reason);
   return unwrapped.mdk;
+}
+
+function unusable(problem: GrantProblem): GrantUnusableError {
+  countUnwrapFailure(problem);
+  return new GrantUnusableError(problem);
 }
 
 /**
@@ -66,8 +73,12 @@ export async function runKey(
   await deleteRunKey(tx, userId, run.iterationId);
   const created = createRunKey();
   const wrappedKey = wrapRunKey({ id: primaryKeyId, key: primary }, context, created);
-  await storeRunKey(tx, userId, { iterationId: run.iterationId, missionId: run.missionId, wrappedKey });
-  return created;
+  if (await storeRunKey(tx, userId, { iterationId: run.iterationId, missionId: run.missionId, wrappedKey })) {
+    return created;
+  }
+  // Another attempt of the same round was faster: its key is the run's, or what we encrypt could never be opened again.
+  created.fill(0);
+  return runKey(deps, tx, userId, run);
 }
 
 /**

@@ -11,9 +11,10 @@ import { timeZoneOfMission } from '../../db/time-zones.ts';
 import { aiActor, SYSTEM_ACTOR } from '../../domain/actor.ts';
 import { EventIdConflictError, GrantUnusableError } from '../../domain/errors.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
+import { parseGrant } from '../../domain/grant.ts';
 import { toIterationId, toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
+import { formatInstant, instantMs } from '../../domain/instant.ts';
 import { failedIteration, plannedIteration, withIteration } from '../../domain/iterations.ts';
 import type { ServerIteration } from '../../domain/iterations.ts';
 import { nextRunAtAfter } from '../../domain/next-run.ts';
@@ -23,7 +24,12 @@ import { stepsOf } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
 import { storableJson } from '../../domain/storable-json.ts';
-import { FAILURE_TEXTS, NOTHING_TO_PLAN, unreadableInputsText } from '../../domain/user-texts.ts';
+import {
+  FAILURE_TEXTS,
+  grantEndsFirstText,
+  NOTHING_TO_PLAN,
+  unreadableInputsText,
+} from '../../domain/user-texts.ts';
 import { writerTime } from '../../domain/writer-time.ts';
 
 /**
@@ -106,7 +112,8 @@ async function rowOf(
 ): Promise<MissionUpdate | null> {
   const timeZone = (await timeZoneOfMission(tx, userId, toMissionId(input.missionId))) ?? 'UTC';
   const nextRunAt = nextRunAtAfter(read.mission, nowMs, timeZone);
-  const iteration = outcome.kind === 'advance-only' ? null : iterationOf(input, outcome, nowMs);
+  const grantNote = grantNoteOf(input, read, nextRunAt, timeZone);
+  const iteration = outcome.kind === 'advance-only' ? null : iterationOf(input, outcome, nowMs, grantNote);
   const data = {
     ...(iteration === null ? {} : { iterations: withIteration(read.merged.record['iterations'], iteration) }),
     ...(nextRunAt === undefined ? {} : { nextRunAt }),
@@ -144,16 +151,39 @@ function iterationOf(
   input: WriteIterationInput,
   outcome: Exclude<Outcome, { kind: 'advance-only' }>,
   nowMs: number,
+  grantNote: string | null,
 ): ServerIteration {
   const times = {
     iterationId: input.iterationId,
     startedAtIso: formatInstant(input.startedAtMs),
     finishedAtIso: formatInstant(Math.max(nowMs, input.startedAtMs)),
   };
-  if (outcome.kind === 'failed')
-    return failedIteration(times, outcome.failure, FAILURE_TEXTS[outcome.failure.code]);
+  if (outcome.kind === 'failed') {
+    const { code } = outcome.failure;
+    const failed = failedIteration(times, outcome.failure, FAILURE_TEXTS[code]);
+    // A failure of the grant itself already says what to do about it.
+    return code.startsWith('grant-') ? failed : withNote(failed, grantNote);
+  }
   const steps = stepsOf(outcome.rounds).map((step) => storableJson(step) as PlanStep);
-  return plannedIteration(times, steps, String(storableJson(summaryOfRounds(outcome.rounds))));
+  const planned = plannedIteration(times, steps, String(storableJson(summaryOfRounds(outcome.rounds))));
+  return withNote(planned, grantNote);
+}
+
+const withNote = (iteration: ServerIteration, note: string | null): ServerIteration =>
+  note === null ? iteration : { ...iteration, summary: `${iteration.summary}\n\n${note}` };
+
+/** What the user has to know of a grant that ends before it is needed again; null when there is nothing to say. */
+function grantNoteOf(
+  input: WriteIterationInput,
+  read: ReadMission,
+  newNextRunAt: string | null | undefined,
+  timeZone: string,
+): string | null {
+  if (!input.grantUsable) return null;
+  const nextRunAtMs = instantMs(newNextRunAt === undefined ? read.mission.nextRunAt : newNextRunAt);
+  const expiresAtMs = instantMs(parseGrant(read.mission.grant)?.expiresAt);
+  if (nextRunAtMs === null || expiresAtMs === null || expiresAtMs > nextRunAtMs) return null;
+  return grantEndsFirstText(expiresAtMs, nextRunAtMs, timeZone);
 }
 
 /** The model's last words, and what it could not see. */

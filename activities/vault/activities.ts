@@ -3,11 +3,13 @@ import { sealInputs } from './seal-inputs.ts';
 import { runActivity } from '../run-activity.ts';
 import type { RunRef, SealResult } from '../../domain/run.ts';
 
+const HEARTBEAT_EVERY_MS = 2_000;
+
 /** Activities of task queue `missions-vault`. Their names are stored in histories. */
 export interface VaultActivities {
   sealInputs(run: RunRef): Promise<SealResult>;
 }
 
 export const createVaultActivities = (deps: VaultDependencies): VaultActivities => ({
-  sealInputs: (run) => runActivity(() => sealInputs(deps, run)),
+  sealInputs: (run) => runActivity(() => sealInputs(deps, run), { heartbeatEveryMs: HEARTBEAT_EVERY_MS }),
 });

@@ -1,6 +1,12 @@
 import { sha256OfWrappedKey } from '../../crypto/wrap-grant.ts';
 import type { UserTransaction } from '../../db/client.ts';
-import { enterForeignGrant, findGrant, pinAgent, revokeGrantsIssuedBefore } from '../../db/grant-use.ts';
+import {
+  enterForeignGrant,
+  findGrant,
+  lastMissionRevocationMs,
+  pinAgent,
+  revokeGrantsIssuedBefore,
+} from '../../db/grant-use.ts';
 import type { LoggedGrant } from '../../db/grant-use.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
@@ -45,7 +51,10 @@ export async function checkGrant(
   if (logged === null) {
     if (grant.derivation.version !== 'v1' || grant.derivation.missionId !== read.mission.id)
       return refuse('unknown');
-    const foreignExpiryMs = Math.min(expiresAtMs, issuedAtMs + GRANT_TTL_MAX_MS);
+    const missionRevokedMs = await lastMissionRevocationMs(tx, userId, read.mission.id);
+    if (missionRevokedMs !== null && issuedAtMs <= missionRevokedMs) return refuse('revoked');
+    // Nothing vouches for the times of a v1 grant: an issue in the future must not buy more than 30 days from now.
+    const foreignExpiryMs = Math.min(expiresAtMs, Math.min(issuedAtMs, options.nowMs) + GRANT_TTL_MAX_MS);
     if (foreignExpiryMs <= options.nowMs) return refuse('expired');
     await enterForeignGrant(tx, userId, {
       wrappedKeySha256: hash,

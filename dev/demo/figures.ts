@@ -20,7 +20,7 @@ export interface Figures {
 export const iterationsOf = async (stack: Stack, data: DemoData, missionId: string): Promise<Fields[]> => {
   const read = await stack.webApp.read(data.user, missionAt(missionId));
   const iterations = read?.record['iterations'];
-  return Array.isArray(iterations) ? iterations : [];
+  return Array.isArray(iterations) ? (iterations as Fields[]) : [];
 };
 
 export async function countFigures(stack: Stack, data: DemoData): Promise<Figures> {

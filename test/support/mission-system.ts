@@ -55,12 +55,13 @@ export interface SystemKeys {
   readonly codecKeys: { readonly primaryKeyId: string; readonly keys: ReadonlyMap<string, Buffer> };
 }
 
-const SERVICE_KEY = 'test-service-key';
+/** What the gateway of every system expects. */
+export const SERVICE_KEY = 'test-service-key';
 const POOL = { maxConnections: 4 };
 
 export interface SystemOptions {
   readonly script: Script;
-  /** All three by default. */
+  /** All three by default; none where they run as processes of their own. */
   readonly parts?: readonly PartName[];
   /** For tests of retries: with the time-skipping server, which knows neither schedules nor namespaces. */
   readonly grantsConfigured?: boolean;

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { gatewayRetryDelay, slotRetryDelay } from './retry-delays.ts';
+import { GatewayRejectedError, GatewayUnavailableError, SlotBusyError } from '../domain/errors.ts';
+
+const unavailable = (retryAfterMs: number | null = null) =>
+  new GatewayUnavailableError({ kind: null, status: 503, retryAfterMs });
+const least = (): number => 0;
+const most = (): number => 0.999_999;
+const attempts = Array.from({ length: 40 }, (_, index) => index + 1);
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+describe('gatewayRetryDelay', () => {
+  it('doubles from 5 s to 5 min, with half of it random', () => {
+    const shortest = attempts.map((attempt) => gatewayRetryDelay(least)(unavailable(), attempt));
+    const longest = attempts.map((attempt) => gatewayRetryDelay(most)(unavailable(), attempt));
+    expect(shortest.slice(0, 8)).toEqual([2_500, 5_000, 10_000, 20_000, 40_000, 80_000, 150_000, 150_000]);
+    expect(longest.slice(0, 8)).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]);
+    expect(Math.max(...longest.map(Number))).toBe(300_000);
+  });
+
+  it('outlasts the gateway’s breaker of 60 s within six attempts, even with the shortest delays', () => {
+    const waits = attempts
+      .slice(0, 5)
+      .map((attempt) => Number(gatewayRetryDelay(least)(unavailable(), attempt)));
+    expect(sum(waits)).toBeGreaterThan(60_000);
+  });
+
+  it('Retry-After is a lower bound', () => {
+    expect(gatewayRetryDelay(least)(unavailable(60_000), 1)).toBe(60_000);
+    expect(gatewayRetryDelay(least)(unavailable(0), 1)).toBe(2_500);
+    expect(gatewayRetryDelay(most)(unavailable(7_000), 7)).toBe(300_000);
+  });
+
+  it('has nothing to say about other errors', () => {
+    const refused = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: 60_000 }, true);
+    expect(gatewayRetryDelay(least)(refused, 1)).toBeUndefined();
+    expect(gatewayRetryDelay(least)(new SlotBusyError('i', 1), 1)).toBeUndefined();
+  });
+});
+
+describe('slotRetryDelay', () => {
+  it.each([
+    ['shortest', least],
+    ['longest', most],
+  ])('the %s delay lies between 5 s and 60 s at every attempt', (_, random) => {
+    for (const attempt of attempts) {
+      const delayMs = slotRetryDelay(random)(new SlotBusyError('i', 1), attempt);
+      expect(delayMs).toBeGreaterThanOrEqual(5_000);
+      expect(delayMs).toBeLessThanOrEqual(60_000);
+    }
+  });
+
+  it('has nothing to say about other errors', () => {
+    expect(slotRetryDelay(least)(unavailable(), 1)).toBeUndefined();
+  });
+});

@@ -1,0 +1,326 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forgetRun } from '../../activities/runner/forget-run.ts';
+import { loadRun } from '../../activities/runner/load-run.ts';
+import { planRound } from '../../activities/runner/plan-round.ts';
+import { writeIteration } from '../../activities/runner/write-iteration.ts';
+import { eventIdOf } from '../../crypto/derived-ids.ts';
+import { missionAt } from '../../dev/web-app.ts';
+import type { PulledRow, WebAppUser } from '../../dev/web-app.ts';
+import { EventIdConflictError } from '../../domain/errors.ts';
+import { toIterationId } from '../../domain/ids.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
+import type { PlannerReply } from '../../domain/planner-reply.ts';
+import type { IterationResult, LoadRunInput, RunRef, WriteIterationInput } from '../../domain/run.ts';
+import { createActivityHarness } from '../support/activity-dependencies.ts';
+import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { query } from '../support/inspect.ts';
+
+let harness: ActivityHarness;
+beforeAll(async () => {
+  harness = await createActivityHarness('write-back-test');
+});
+afterAll(() => harness.close());
+
+const MINUTE_MS = 60_000;
+const DEVICE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+const reply = (
+  calls: readonly Readonly<Record<string, unknown>>[],
+  content: string | null = null,
+): PlannerReply => ({
+  content,
+  toolCalls: calls.map((args, index) => ({ id: `c${index}`, name: 'create_task', arguments: { ...args } })),
+  finishReason: calls.length === 0 ? 'stop' : 'tool_calls',
+  totalTokens: 12,
+  promptTokens: 10,
+  completionTokens: 2,
+  resolvedModel: 'scripted/planner',
+});
+
+interface Story {
+  readonly user: WebAppUser;
+  readonly missionId: string;
+  readonly run: RunRef;
+}
+
+/** A plaintext mission that is due, claimed by a run. */
+async function story(mission: Readonly<Record<string, unknown>> = {}): Promise<Story> {
+  const user = await harness.webApp.createUser();
+  const missionId = randomUUID();
+  await harness.webApp.insert(user, missionAt(missionId), {
+    title: 'Mission',
+    objective: 'Objective',
+    state: 'active',
+    cadence: { kind: 'interval', everyMinutes: 30 },
+    nextRunAt: formatInstant(Date.now() - MINUTE_MS),
+    inputs: [],
+    iterations: [],
+    ...mission,
+  });
+  return { user, missionId, run: await claim(user, missionId) };
+}
+
+async function claim(user: WebAppUser, missionId: string): Promise<RunRef> {
+  const input: LoadRunInput = {
+    ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: `w-${missionId}` },
+    ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null },
+  };
+  const loaded = await loadRun(harness.runner, input);
+  if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);
+  return { userId: user.userId, missionId, iterationId: loaded.iterationId, runId: input.runId };
+}
+
+/** One planner round for each reply; the last one ends the plan. */
+async function plan({ run }: Story, replies: readonly PlannerReply[]): Promise<void> {
+  for (const [index, each] of replies.entries()) {
+    harness.runner.replies.push(each);
+    const input = { ...run, round: index + 1, agentId: null, grantUsable: false };
+    await planRound(harness.runner, input, new AbortController().signal);
+  }
+}
+
+const write = ({ run }: Story, result: IterationResult = { kind: 'planned' }) => {
+  const input: WriteIterationInput = { ...run, startedAtMs: Date.now(), grantUsable: false, result };
+  return writeIteration(harness.runner, input);
+};
+
+const ourRows = async ({ user, missionId }: Story): Promise<PulledRow[]> =>
+  (await harness.webApp.rows(user, missionAt(missionId))).filter((row) => row.clientId === RUNNER_CLIENT_ID);
+
+const missionOf = async ({ user, missionId }: Story): Promise<Record<string, unknown>> =>
+  (await harness.webApp.read(user, missionAt(missionId)))?.record ?? {};
+
+const failure = (code: 'grant-absent' | 'gateway-rejected' = 'grant-absent'): IterationResult => ({
+  kind: 'failed',
+  failure: { code, phase: 'resolving-inputs' },
+});
+
+describe('writing back', () => {
+  it('is one update row of iterations and nextRunAt, with a time for each', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }, { title: 'zwei' }]), reply([], 'Zwei Aufgaben.')]);
+    expect(await write(told)).toEqual({ outcome: 'planned', steps: 2, failureCode: null });
+    const [row, ...more] = await ourRows(told);
+    expect(more).toEqual([]);
+    expect(row).toMatchObject({
+      op: 'update',
+      origin: 'agent',
+      id: eventIdOf(toIterationId(told.run.iterationId)),
+    });
+    expect(Object.keys(row?.data as object).sort()).toEqual(['iterations', 'nextRunAt']);
+    for (const field of ['iterations', 'nextRunAt']) {
+      expect(row?.fieldMeta).toHaveProperty(field, expect.stringMatching(DEVICE_TIME));
+    }
+    expect((await missionOf(told))['iterations']).toMatchObject([
+      {
+        id: told.run.iterationId,
+        summary: 'Zwei Aufgaben.',
+        overallStatus: 'awaiting-review',
+        source: 'server',
+      },
+    ]);
+  });
+
+  it('repeated, also at the same time and after forgetting, changes nothing', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }]), reply([])]);
+    await Promise.all([write(told), write(told)]);
+    const before = await ourRows(told);
+    await forgetRun(harness.runner.database, told.user.userId, told.run);
+    await write(told);
+    expect(before).toHaveLength(1);
+    expect(await ourRows(told)).toEqual(before);
+  });
+
+  it('an empty plan is approved and says so', async () => {
+    const told = await story();
+    await plan(told, [reply([], null)]);
+    expect(await write(told)).toEqual({ outcome: 'empty-plan', steps: 0, failureCode: null });
+    expect((await missionOf(told))['iterations']).toMatchObject([
+      { overallStatus: 'approved', plan: [], summary: 'Es gab nichts zu planen.' },
+    ]);
+  });
+
+  it('keeps iterations and feedback that were synced while the run planned', async () => {
+    const old = { id: 'd1', plan: [], source: 'browser', overallStatus: 'approved' };
+    const told = await story({ iterations: [old] });
+    await plan(told, [reply([{ title: 'eins' }]), reply([])]);
+    const synced = [
+      { ...old, userFeedback: 'gut so' },
+      { id: 'd2', plan: [], ofALaterVersion: { kept: [1, null] } },
+    ];
+    await harness.webApp.update(told.user, missionAt(told.missionId), { iterations: synced });
+    await write(told);
+    const iterations = (await missionOf(told))['iterations'];
+    expect(iterations).toEqual([...synced, expect.objectContaining({ id: told.run.iterationId })]);
+  });
+
+  it('its times are later than what stands there, also where a device’s clock is ahead', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }]), reply([])]);
+    const aheadMs = Date.now() + 60 * MINUTE_MS;
+    await harness.webApp.update(told.user, missionAt(told.missionId), { iterations: [] }, { atMs: aheadMs });
+    await write(told);
+    const [row] = await ourRows(told);
+    expect(row?.fieldMeta).toMatchObject({ iterations: formatInstant(aheadMs + 1) });
+    expect(Date.parse(String((row?.fieldMeta as Record<string, string>)['nextRunAt']))).toBeLessThan(aheadMs);
+    expect((await missionOf(told))['iterations']).toHaveLength(1);
+  });
+
+  it('stores what jsonb refuses without it: NUL and lone surrogates in a plan', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'a\u0000b \ud800 c' }]), reply([], 'x\u0000y \udfff')]);
+    expect(await write(told)).toMatchObject({ outcome: 'planned' });
+    const [iteration] = (await missionOf(told))['iterations'] as Record<string, unknown>[];
+    expect(JSON.stringify(iteration)).not.toMatch(/\\u0000|\\ud/);
+    expect(iteration).toMatchObject({ plan: [{ intent: { params: { title: 'ab \ufffd c' } } }] });
+  });
+
+  it('leaves a nextRunAt that the user moved ahead meanwhile', async () => {
+    const told = await story();
+    await plan(told, [reply([])]);
+    const moved = formatInstant(Date.now() + 7 * MINUTE_MS);
+    await harness.webApp.update(told.user, missionAt(told.missionId), { nextRunAt: moved });
+    await write(told);
+    const [row] = await ourRows(told);
+    expect(Object.keys(row?.data as object)).toEqual(['iterations']);
+    expect((await missionOf(told))['nextRunAt']).toBe(moved);
+  });
+
+  it('clears the nextRunAt that was set by hand on a manual mission', async () => {
+    const told = await story({ cadence: { kind: 'manual' } });
+    await plan(told, [reply([])]);
+    await write(told);
+    expect(await missionOf(told)).toMatchObject({ nextRunAt: null });
+  });
+
+  it('advances on the grid of the old nextRunAt', async () => {
+    const oldMs = Date.now() - 100 * MINUTE_MS - 123;
+    const told = await story({ nextRunAt: formatInstant(oldMs) });
+    await plan(told, [reply([])]);
+    await write(told);
+    const nextMs = Date.parse(String((await missionOf(told))['nextRunAt']));
+    expect(nextMs - oldMs).toBe(120 * MINUTE_MS);
+  });
+
+  it('stands in the space of the mission', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = randomUUID();
+    const data = {
+      title: 'x',
+      state: 'active',
+      nextRunAt: formatInstant(Date.now() - 1),
+      cadence: { kind: 'manual' },
+    };
+    await harness.webApp.insertRow(user.userId, {
+      ...missionAt(missionId),
+      op: 'insert',
+      data,
+      spaceId: 'space-1',
+    });
+    const told = { user, missionId, run: await claim(user, missionId) };
+    await write(told, failure());
+    expect(await ourRows(told)).toMatchObject([{ spaceId: 'space-1' }]);
+  });
+
+  it('takes the place of the same failure, not of another one', async () => {
+    const told = await story();
+    await write(told, failure());
+    const again = async (result: IterationResult): Promise<Story> => {
+      await forgetRun(harness.runner.database, told.user.userId, told.run);
+      const nextRunAt = formatInstant(Date.now() - 1);
+      await harness.webApp.update(told.user, missionAt(told.missionId), { nextRunAt });
+      const next = { ...told, run: await claim(told.user, told.missionId) };
+      await write(next, result);
+      await forgetRun(harness.runner.database, told.user.userId, next.run);
+      return next;
+    };
+    const second = await again(failure());
+    expect((await missionOf(told))['iterations']).toMatchObject([{ id: second.run.iterationId }]);
+    await again(failure('gateway-rejected'));
+    expect((await missionOf(told))['iterations']).toHaveLength(2);
+  });
+
+  it('a plan whose rounds are gone becomes a failed iteration', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }])]);
+    await forgetRun(harness.runner.database, told.user.userId, told.run);
+    expect(await write(told)).toEqual({ outcome: 'failed', steps: 0, failureCode: 'run-interrupted' });
+  });
+
+  it('only advancing writes no iteration, as the system', async () => {
+    const told = await story();
+    expect(await write(told, { kind: 'advance-only' })).toMatchObject({ outcome: 'advanced' });
+    await write(told, { kind: 'advance-only' });
+    const rows = await ourRows(told);
+    expect(rows).toMatchObject([
+      { origin: 'system', actor: { kind: 'system', principalId: 'system:mission-runner' } },
+    ]);
+    expect(Object.keys(rows[0]?.data as object)).toEqual(['nextRunAt']);
+  });
+
+  it('a mission that was deleted meanwhile gets nothing', async () => {
+    const told = await story();
+    await harness.webApp.insertRow(told.user.userId, {
+      ...missionAt(told.missionId),
+      op: 'delete',
+      data: {},
+    });
+    expect(await write(told, failure())).toMatchObject({ outcome: 'mission-gone' });
+    expect(await ourRows(told)).toEqual([]);
+  });
+
+  it('another user’s row with the event id is a conflict, and nothing is overwritten', async () => {
+    const told = await story();
+    await query(
+      harness.databases.superuser.syncUrl,
+      `insert into public.sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id)
+       values ($1, 'ai', 'aiMissions', $2, 'squatter', 'update', '{"title": "squatted"}', 'device-x')`,
+      [eventIdOf(toIterationId(told.run.iterationId)), told.missionId],
+    );
+    await expect(write(told, failure())).rejects.toBeInstanceOf(EventIdConflictError);
+    expect(await ourRows(told)).toEqual([]);
+    const [row] = await query(
+      harness.databases.superuser.syncUrl,
+      'select data from public.sync_changes where id = $1',
+      [eventIdOf(toIterationId(told.run.iterationId))],
+    );
+    expect(row).toEqual({ data: { title: 'squatted' } });
+  });
+});
+
+describe('a planner round', () => {
+  it('that is stored is not asked again: its reply was paid for', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }])]);
+    const input = { ...told.run, round: 1, agentId: null, grantUsable: false };
+    // No reply is left: asking the gateway again would fail.
+    const repeated = await planRound(harness.runner, input, new AbortController().signal);
+    expect(repeated).toEqual({ status: 'continue', steps: 1, totalTokens: 12 });
+  });
+
+  it('answered twice at once counts the tokens of the first answer, and keeps its steps', async () => {
+    const told = await story();
+    harness.runner.replies.push(reply([{ title: 'eins' }]), reply([{ title: 'zwei' }, { title: 'drei' }]));
+    const input = { ...told.run, round: 1, agentId: null, grantUsable: false };
+    const signal = new AbortController().signal;
+    const results = await Promise.all([1, 2].map(() => planRound(harness.runner, input, signal)));
+    expect(results[0]).toEqual(results[1]);
+    const usage = await query(
+      harness.databases.superuser.syncUrl,
+      'select total_tokens, resolved_model from mana_ai.token_usage where mission_id = $1',
+      [told.missionId],
+    );
+    expect(usage).toEqual([{ total_tokens: 12, resolved_model: 'scripted/planner' }]);
+  });
+
+  it('whose run key was wrapped under a codec key that is gone starts over', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }])]);
+    const codecKeys = { primaryKeyId: 'k2', keys: new Map([['k2', Buffer.alloc(32, 2)]]) };
+    const input = { ...told.run, round: 2, agentId: null, grantUsable: false };
+    const result = await planRound({ ...harness.runner, codecKeys }, input, new AbortController().signal);
+    expect(result).toEqual({ status: 'transcript-lost', steps: 0, totalTokens: 0 });
+  });
+});

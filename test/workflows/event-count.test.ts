@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { writeGrantedMission } from '../support/granted-mission.ts';
+import { startMissionSystem } from '../support/mission-system.ts';
+import type { MissionSystem } from '../support/mission-system.ts';
+import { waitUntil } from '../support/wait-until.ts';
+
+/** The server is the wall: events decide how many missions it takes a second (architecture section 6). */
+const MOST_EVENTS = 30;
+
+let system: MissionSystem;
+beforeAll(async () => {
+  system = await startMissionSystem({
+    script: [
+      replyWithToolCalls([{ name: 'create_task', arguments: { title: 'Pack the tent', priority: 'high' } }]),
+      replyWithText('One task is planned.'),
+    ],
+  });
+});
+afterAll(() => system.close());
+
+it('an encrypted mission of two rounds, started by its schedule, costs at most 30 history events', async () => {
+  const mission = await writeGrantedMission(system, 'OBJECTIVE-COUNTED', {
+    nextRunAt: formatInstant(Date.now() + 1_500),
+  });
+  const schedule = system.client.schedule.getHandle(
+    missionScheduleId(mission.user.userId, mission.missionId),
+  );
+  const workflowId = await waitUntil('the schedule has fired', async () => {
+    const { info } = await schedule.describe();
+    return info.recentActions[0]?.action.workflow.workflowId;
+  });
+  const run = system.client.workflow.getHandle(workflowId);
+  expect(await run.result()).toMatchObject({ outcome: 'planned', rounds: 2, steps: 1 });
+  const events = (await run.fetchHistory()).events ?? [];
+  // Sealing and two rounds are activities of three events each; less would mean that something did not happen.
+  expect(events.length).toBeGreaterThan(9);
+  expect(events.length, `the run took ${events.length} history events`).toBeLessThanOrEqual(MOST_EVENTS);
+});
