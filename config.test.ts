@@ -287,11 +287,18 @@ describe('trust zones', () => {
     for (const role of ['api', 'vault', 'runner', 'projection'] as const) {
       const foreign = foreignVariables(role);
       const holdsKek = !foreign.includes('MANA_AUTH_KEK') || !foreign.includes('MANA_AUTH_KEKS');
-      const holdsOther = ['MANA_AI_PRIVATE_KEY_PEM', 'MANA_SERVICE_KEY', 'MANA_LLM_URL'].some(
+      // The URL alone is no route: the gateway refuses whoever comes without the service key.
+      const holdsOther = ['MANA_AI_PRIVATE_KEY_PEM', 'MANA_SERVICE_KEY'].some(
         (name) => !foreign.includes(name),
       );
       expect(holdsKek && holdsOther).toBe(false);
     }
+  });
+
+  it('what opens nothing by itself is ignored where it is not needed', () => {
+    const [AUTH_DATABASE_URL, MANA_LLM_URL] = [authDatabaseUrl, 'http://127.0.0.1:9'];
+    expect(problemsOf('runner', { ...complete.runner, AUTH_DATABASE_URL })).toEqual([]);
+    expect(problemsOf('api', { ...complete.api, MANA_LLM_URL })).toEqual([]);
   });
 
   it('a secret of another zone is refused as a file too, without reading it', () => {

@@ -3,6 +3,7 @@ import { Runtime } from '@temporalio/worker';
 import { ConfigurationError, loadConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { createLogger } from './logging/logger.ts';
+import { collectProcessMetrics } from './metrics/registry.ts';
 import { createDataConverter } from './temporal/data-converter.ts';
 import { connectWorker } from './temporal/worker-connection.ts';
 import { startHealthServer } from './worker/health-server.ts';
@@ -43,6 +44,7 @@ function exit(message: string): never {
 async function run(): Promise<void> {
   // Signals are ours: the SDK's own handling would end the process before the databases are closed.
   Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
+  collectProcessMetrics();
   const connection = await connectWorker(config.temporal);
   const { namespace } = config.temporal;
   const client = new Client({ connection, namespace, dataConverter: createDataConverter(config.codecKeys) });

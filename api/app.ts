@@ -10,13 +10,19 @@ import type { Database } from '../db/client.ts';
 import type { GrantVersion } from '../domain/grant.ts';
 import { createDatabaseHealth } from './database-health.ts';
 import { requireUser } from './plugins/authentication.ts';
+import { answerClientErrors } from './plugins/client-errors.ts';
 import { answerError, answerErrors } from './plugins/errors.ts';
+import { describeRoutes, openApiRoute } from './plugins/openapi.ts';
 import { DEFAULT_RATE_LIMITS, limitAddresses, limitUser } from './plugins/rate-limits.ts';
 import type { RateLimits } from './plugins/rate-limits.ts';
 import { createLogController, logRequests } from './plugins/request-log.ts';
+import { CODEC_URL, codecEndpoint } from './routes/codec/codec-endpoint.ts';
+import type { CodecEndpointSettings } from './routes/codec/codec-endpoint.ts';
 import { decryptAuditRoutes } from './routes/api/v1/me/ai-audit.ts';
 import { missionGrantRoutes } from './routes/api/v1/me/ai-mission-grant.ts';
+import { missionGrantOfMissionRoutes } from './routes/api/v1/me/ai-mission-grant/mission-id.ts';
 import { HEALTH_URL, healthRoute } from './routes/health.ts';
+import { metricsRoute } from './routes/metrics.ts';
 import { createTokenVerifier } from './token-verifier.ts';
 import type { IdentitySettings } from './token-verifier.ts';
 
@@ -32,15 +38,33 @@ export interface ApiDependencies {
   readonly corsOrigins: readonly string[];
   /** Addresses or networks whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
+  /** Null: the Temporal UI and CLI show what is encrypted as it is. */
+  readonly codecEndpoint?: CodecEndpointSettings | null;
+  /** SHA-256 of the service keys that may read `/metrics`; nobody by default. */
+  readonly serviceKeySha256?: readonly Buffer[];
   readonly logger: FastifyBaseLogger;
   readonly rateLimits?: RateLimits;
+  readonly timeouts?: ApiTimeouts;
   /** Milliseconds since the epoch; the machine's clock by default. */
   readonly now?: () => number;
 }
 
+/** Nobody can hold a connection, or us, for longer than this. */
+export interface ApiTimeouts {
+  /** From the connection, or the end of the request before, until the header has arrived. */
+  readonly headersMs: number;
+  /** Until the whole request has arrived. */
+  readonly requestMs: number;
+  /** From there until the answer. */
+  readonly handlerMs: number;
+  /** How often connections are looked at for the first two. */
+  readonly checkEveryMs: number;
+}
+
 /** 1000 record ids of 512 ASCII characters, or of some 300 characters of three bytes, and their tables. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
-const REQUEST_TIMEOUT_MS = 30_000;
+/** Defaults of `ApiTimeouts`. A statement of the database may take 30 s, see db/client.ts. */
+const TIMEOUTS: ApiTimeouts = { headersMs: 10_000, requestMs: 30_000, handlerMs: 35_000, checkEveryMs: 2_000 };
 const HEALTH_TIMEOUT_MS = 2_000;
 /** Routes with an id in them: the longest one, percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
@@ -52,6 +76,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     trustedProxies,
     logger,
     rateLimits = DEFAULT_RATE_LIMITS,
+    timeouts = TIMEOUTS,
     now = Date.now,
   } = dependencies;
   const app: FastifyInstance = Fastify({
@@ -59,7 +84,10 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     logController: createLogController(),
     genReqId: () => randomUUID(),
     bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: timeouts.requestMs,
+    handlerTimeout: timeouts.handlerMs,
+    http: { headersTimeout: timeouts.headersMs, connectionsCheckingInterval: timeouts.checkEveryMs },
+    clientErrorHandler: answerClientErrors(logger),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
@@ -72,12 +100,15 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   await app.register(helmet);
   await app.register(cors, {
     origin: corsOrigins.length === 0 ? false : [...corsOrigins],
-    methods: ['GET', 'POST'],
+    methods: ['GET', 'POST', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type'],
     exposedHeaders: ['retry-after', 'x-request-id'],
   });
   await limitAddresses(app, rateLimits.perAddress, [HEALTH_URL]);
 
+  await describeRoutes(app);
+  openApiRoute(app);
+  metricsRoute(app, dependencies.serviceKeySha256 ?? []);
   healthRoute(app, createDatabaseHealth(dependencies, HEALTH_TIMEOUT_MS));
   await app.register(
     (me, _options, done) => {
@@ -87,10 +118,15 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
         reply.header('cache-control', 'no-store');
       });
       missionGrantRoutes(me, { ...dependencies, now }, rateLimits.mintsPerUser);
+      missionGrantOfMissionRoutes(me, dependencies.syncDatabase, rateLimits.mintsPerUser);
       decryptAuditRoutes(me, dependencies.syncDatabase);
       done();
     },
     { prefix: '/api/v1/me' },
   );
+  const { codecEndpoint: codec = null } = dependencies;
+  if (codec !== null) {
+    await app.register((routes) => codecEndpoint(routes, codec, now), { prefix: CODEC_URL });
+  }
   return app;
 }

@@ -13,6 +13,10 @@ const shown = (status: number, code: string): HttpError => ({ status, code, mess
 export const INTERNAL_ERROR: HttpError = { status: 500, code: 'INTERNAL', messageIsPublic: false };
 export const INTERNAL_MESSAGE = 'internal error';
 
+/** The answer to a request that took too long; what it began may still be done. */
+export const TIMEOUT_ERROR: HttpError = shown(503, 'TIMEOUT');
+export const TIMEOUT_MESSAGE = 'the request took too long; try again';
+
 /** Every error code as HTTP (contract section 7). Conditions of a run cannot come out of a request. */
 export const HTTP_ERRORS: Readonly<Record<ErrorCode, HttpError>> = {
   BAD_REQUEST: shown(400, 'BAD_REQUEST'),

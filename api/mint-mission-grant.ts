@@ -12,6 +12,7 @@ import { clampTtlMs } from '../domain/grant.ts';
 import type { Grant, GrantVersion } from '../domain/grant.ts';
 import { toMissionId } from '../domain/ids.ts';
 import type { UserId } from '../domain/ids.ts';
+import { countMinted } from '../metrics/grants.ts';
 import { openVault } from '../vault/open-vault.ts';
 import type { VaultAccessor } from '../vault/open-vault.ts';
 import type { MissionGrantRequest } from './schemas/mission-grant.ts';
@@ -63,6 +64,7 @@ export async function mintMissionGrant(
     }),
   );
   await enter(dependencies.syncDatabase, caller.userId, minted, request.timeZone ?? null);
+  countMinted(minted.grant.derivation.version);
   caller.log.info(
     { missionId: request.missionId, keyId: minted.keyId, recordIds: request.recordIds.length },
     'grant minted',

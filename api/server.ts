@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
 import type { Database } from '../db/client.ts';
 import { createLogger } from '../logging/logger.ts';
+import { collectProcessMetrics } from '../metrics/registry.ts';
 import { buildApp } from './app.ts';
 
 const APPLICATION_NAME = 'mana-missions-api';
@@ -30,6 +31,7 @@ function configOrExit(): Config<'api'> {
 }
 
 async function start(): Promise<void> {
+  collectProcessMetrics();
   const { api } = config;
   const open = (database: { url: string; maxConnections: number }): Database =>
     openDatabase({ ...database, applicationName: APPLICATION_NAME });
@@ -46,6 +48,11 @@ async function start(): Promise<void> {
   if (api.grantPublicKey === null) logger.warn('MANA_AI_PUBLIC_KEY_PEM is not set: grants are off');
   if (api.keks.default === null && api.keks.byId.size === 0) {
     logger.warn('neither MANA_AUTH_KEK nor MANA_AUTH_KEKS is set: grants are off');
+  }
+  if (api.codecEndpoint === null) {
+    logger.warn('OPERATOR_TOKEN_SHA256 is not set: there is no codec endpoint for the Temporal UI and CLI');
+  } else if (api.codecEndpoint.corsOrigin === null) {
+    logger.warn('CODEC_CORS_ORIGIN is not set: only the Temporal CLI can use the codec endpoint, not the UI');
   }
   await app.listen({ host: config.host, port: api.port });
 }

@@ -10,6 +10,8 @@ export interface IdentitySettings {
   readonly audience: string;
   /** How long after a fetch an unknown key id causes no other one; 5 s by default. */
   readonly cooldownMs?: number;
+  /** How long fetched keys serve without another fetch; 10 minutes by default. */
+  readonly cacheMaxAgeMs?: number;
 }
 
 /** Says whose token it is. Throws UnauthorizedError, or IdentityUnavailableError if that cannot be told. */
@@ -18,12 +20,15 @@ export type TokenVerifier = (token: string) => Promise<UserId>;
 const FETCH_TIMEOUT_MS = 5_000;
 /** Within it, a rotated-in key is refused; without it, every made-up key id would cost the issuer a request. */
 const COOLDOWN_MS = 5_000;
+/** A key that the issuer withdrew is accepted for at most this long. */
+const CACHE_MAX_AGE_MS = 10 * 60_000;
 
 /** Checks user tokens against the issuer's published keys (contract section 9), which are fetched once and cached. */
 export function createTokenVerifier(settings: IdentitySettings): TokenVerifier {
   const keys = createRemoteJWKSet(new URL(settings.jwksUrl), {
     timeoutDuration: FETCH_TIMEOUT_MS,
     cooldownDuration: settings.cooldownMs ?? COOLDOWN_MS,
+    cacheMaxAge: settings.cacheMaxAgeMs ?? CACHE_MAX_AGE_MS,
   });
   const options: JWTVerifyOptions = {
     // Pinned: what the token claims about its algorithm decides nothing.

@@ -9,6 +9,7 @@ import {
   keysById,
   nonEmpty,
   oneOf,
+  origin,
   origins,
   privateKeys,
   proxies,
@@ -48,6 +49,8 @@ const api = {
   MANA_AI_PUBLIC_KEY_PEM: publicKey.optional(),
   GRANT_MINT_VERSION: oneOf(GRANT_VERSIONS).default('v2'),
   MANA_SERVICE_KEY_SHA256: sha256Hashes.default([]),
+  OPERATOR_TOKEN_SHA256: sha256Hashes.optional(),
+  CODEC_CORS_ORIGIN: origin.optional(),
 };
 const vault = {
   ...vaultZone,
@@ -115,6 +118,15 @@ const apiSettings = (env: Values<typeof common & typeof api>) => ({
   grantPublicKey: env.MANA_AI_PUBLIC_KEY_PEM ?? null,
   grantMintVersion: env.GRANT_MINT_VERSION,
   serviceKeySha256: env.MANA_SERVICE_KEY_SHA256,
+  /** Null: there is no codec endpoint. */
+  codecEndpoint:
+    env.OPERATOR_TOKEN_SHA256 === undefined
+      ? null
+      : {
+          operatorTokenSha256: env.OPERATOR_TOKEN_SHA256,
+          corsOrigin: env.CODEC_CORS_ORIGIN ?? null,
+          codecKeys: codecKeysOf(env.TEMPORAL_CODEC_KEYS),
+        },
 });
 const vaultSettings = (env: Values<typeof common & typeof vault>) => ({
   ...vaultZoneSettings(env),

@@ -67,9 +67,12 @@ function listOf<T>(text: string, parse: (item: string) => T | null): T[] | null 
   return items.every((item) => item !== null) ? items : null;
 }
 
+const originOf = (text: string): string | null =>
+  urlOf(text, 'http:', 'https:') !== null && new URL(text).origin === text ? text : null;
+export const origin = variable('one exact origin, like https://temporal.example.org', originOf);
 export const origins = variable(
   'a comma-separated list of exact origins, like https://app.example.org',
-  (text) => listOf(text, (item) => (URL.canParse(item) && new URL(item).origin === item ? item : null)),
+  (text) => listOf(text, originOf),
 );
 
 const PROXY_RANGES = ['loopback', 'linklocal', 'uniquelocal'];

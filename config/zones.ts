@@ -3,15 +3,15 @@ export type ProcessRole = (typeof PROCESS_ROLES)[number];
 
 /**
  * Trust zones (architecture section 2): who may be given a variable. Together they keep KEK and RSA private key apart,
- * and the KEK away from a route to the LLM. The owners' database URLs belong to the migration alone.
+ * and the KEK away from a route to the LLM, whose key is the secret part of it. The owners' database URLs belong to the
+ * migration alone. `AUTH_DATABASE_URL` and `MANA_LLM_URL` open nothing by themselves: where they are not needed they are
+ * ignored.
  */
 const ZONES: Readonly<Record<string, readonly ProcessRole[]>> = {
-  AUTH_DATABASE_URL: ['api', 'vault'],
   MANA_AUTH_KEK: ['api', 'vault'],
   MANA_AUTH_KEKS: ['api', 'vault'],
   MANA_AI_PRIVATE_KEY_PEM: ['runner'],
   MANA_SERVICE_KEY: ['runner'],
-  MANA_LLM_URL: ['runner', 'projection'],
   SYNC_DATABASE_URL_API: ['api'],
   SYNC_DATABASE_URL_VAULT: ['vault'],
   SYNC_DATABASE_URL_RUNNER: ['runner'],

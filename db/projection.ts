@@ -35,11 +35,13 @@ export interface MissionChange {
  * row-level security a query without it scans the whole log.
  *
  * @param sinceMs how far to read back: rows become visible out of order
+ * @param exceptIds rows that this pass could not project; they must not be all that it sees
  */
 export async function readNewMissionChanges(
   tx: postgres.TransactionSql,
   sinceMs: number,
   limit: number,
+  exceptIds: readonly string[] = [],
 ): Promise<MissionChange[]> {
   const since = sinceMs === -Infinity ? '-infinity' : new Date(sinceMs).toISOString();
   return await tx<MissionChange[]>`
@@ -48,6 +50,7 @@ export async function readNewMissionChanges(
     where app_id = 'ai' and table_name in ('aiMissions', 'agents') and table_name = 'aiMissions'
       and changes.created_at >= ${since}::text::timestamptz
       and not exists (select from mana_ai.projected_changes projected where projected.change_id = changes.id)
+      and changes.id <> all(${[...exceptIds]}::uuid[])
     order by changes.created_at, changes.id
     limit ${limit}`;
 }

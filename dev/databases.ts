@@ -15,6 +15,8 @@ export interface PlatformDatabases {
     readonly vault: { readonly sync: string; readonly auth: string };
     readonly runner: { readonly sync: string };
     readonly projection: { readonly sync: string };
+    /** The operator's commands: `MAINTENANCE_DATABASE_URL`. */
+    readonly maintenance: { readonly sync: string };
   };
   /** What the web app reaches through mana-sync and mana-auth: row-level security applies to it as well. */
   readonly asWebApp: { readonly syncUrl: string; readonly authUrl: string };
@@ -37,6 +39,7 @@ export async function provisionPlatform(cluster: EmbeddedCluster): Promise<Platf
     vault: await createMember(client, syncUrl, 'vault_user', 'mana_missions_vault'),
     runner: await createMember(client, syncUrl, 'runner_user', 'mana_missions_runner'),
     projection: await createMember(client, syncUrl, 'projection_user', 'mana_missions_projection'),
+    maintenance: await createMember(client, syncUrl, 'maintenance_user', 'mana_missions_maintenance'),
     webApp: await createLogin(client, syncUrl, 'web_app_user'),
   }));
   await withClient(syncUrl, (client) =>
@@ -53,6 +56,7 @@ export async function provisionPlatform(cluster: EmbeddedCluster): Promise<Platf
       vault: { sync: users.vault, auth: inDatabase(users.vault, authDatabase) },
       runner: { sync: users.runner },
       projection: { sync: users.projection },
+      maintenance: { sync: users.maintenance },
     },
     asWebApp: { syncUrl: users.webApp, authUrl: inDatabase(users.webApp, authDatabase) },
     superuser: { syncUrl, authUrl: cluster.superuserUrl(authDatabase) },
@@ -80,6 +84,7 @@ export function inDatabases(platform: PlatformDatabases, sync: string, auth: str
       vault: both(urls.vault),
       runner: { sync: inDatabase(urls.runner.sync, sync) },
       projection: { sync: inDatabase(urls.projection.sync, sync) },
+      maintenance: { sync: inDatabase(urls.maintenance.sync, sync) },
     },
     asWebApp: { syncUrl: inDatabase(asWebApp.syncUrl, sync), authUrl: inDatabase(asWebApp.authUrl, auth) },
     superuser: { syncUrl: inDatabase(superuser.syncUrl, sync), authUrl: inDatabase(superuser.authUrl, auth) },

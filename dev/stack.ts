@@ -41,6 +41,8 @@ export interface Stack {
   readonly issuer: JwksIssuer;
   readonly webApp: WebApp;
   readonly apiUrl: string;
+  /** Logs an operator in at `<apiUrl>/codec/login`, so that the Temporal UI shows what payloads hold. */
+  readonly operatorToken: string;
   readonly gatewayLogFile: string;
   /** Every log but the gateway's, which holds the prompts. */
   readonly logFiles: readonly string[];
@@ -78,6 +80,8 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
   });
   const logFile = (name: string): string => join(directory, `${name}.log`);
 
+  // The Temporal UI is told where payloads are decoded when its server starts, long before the API does.
+  const apiPort = ports.api ?? (await freePort());
   say('PostgreSQL, Temporal and the workflow bundle');
   const temporalDatabaseFile = join(directory, 'temporal.db');
   const bundleFile = join(directory, 'workflow-bundle.js');
@@ -90,6 +94,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
       ui: true,
       ...given('port', ports.temporal),
       ...given('uiPort', ports.ui),
+      uiCodecEndpoint: `http://127.0.0.1:${apiPort}/codec`,
       dbFile: temporalDatabaseFile,
       logFile: logFile('temporal'),
       searchAttributes: Object.values(SEARCH_ATTRIBUTE_NAMES),
@@ -117,7 +122,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
       args: name === 'api' ? ['api/server.ts'] : ['worker.ts', name],
       env: environments[name],
       logFile: logFile(name),
-      port: (name === 'api' ? ports.api : undefined) ?? (await freePort()),
+      port: name === 'api' ? apiPort : await freePort(),
     })),
   );
   const running = new Map<string, ManagedProcess>();
@@ -136,6 +141,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
     issuer,
     webApp,
     apiUrl: urlOf(programs[0]),
+    operatorToken: keys.operatorToken,
     gatewayLogFile,
     logFiles: ['api', 'runner', 'vault', 'projection', 'temporal', 'gateway', 'postgres'].map(logFile),
     temporalDatabaseFile,
@@ -164,27 +170,33 @@ interface StackKeys {
   readonly publicKeyPem: string;
   readonly privateKeyPem: string;
   readonly serviceKey: string;
+  readonly operatorToken: string;
   readonly codecKey: Buffer;
   readonly codecKeys: { readonly primaryKeyId: string; readonly keys: ReadonlyMap<string, Buffer> };
   readonly secrets: readonly string[];
 }
 
+const randomToken = (): string => randomBytes(24).toString('base64url');
+const sha256Hex = (text: string): string => createHash('sha256').update(text).digest('hex');
+
 function createKeys(): StackKeys {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const [kek, codecKey] = [randomBytes(32), randomBytes(32)];
-  const serviceKey = randomBytes(24).toString('base64url');
+  const [serviceKey, operatorToken] = [randomToken(), randomToken()];
   const privateKeyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return {
     kek,
     publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     privateKeyPem,
     serviceKey,
+    operatorToken,
     codecKey,
     codecKeys: { primaryKeyId: 'local-1', keys: new Map([['local-1', codecKey]]) },
     secrets: [
       kek.toString('base64'),
       codecKey.toString('base64'),
       serviceKey,
+      operatorToken,
       // A line from the middle: log formats change the line breaks.
       privateKeyPem.split('\n')[5] ?? privateKeyPem,
     ],
@@ -216,7 +228,9 @@ function environmentsOf(of: {
       AUTH_DATABASE_URL: urls.api.auth,
       MANA_AUTH_URL: issuer.url,
       MANA_AI_PUBLIC_KEY_PEM: keys.publicKeyPem,
-      MANA_SERVICE_KEY_SHA256: createHash('sha256').update(keys.serviceKey).digest('hex'),
+      MANA_SERVICE_KEY_SHA256: sha256Hex(keys.serviceKey),
+      OPERATOR_TOKEN_SHA256: sha256Hex(keys.operatorToken),
+      ...(temporal.uiUrl !== null && { CODEC_CORS_ORIGIN: temporal.uiUrl }),
     },
     vault: {
       ...common,

@@ -37,7 +37,11 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
     'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
 };
 
-export const NOTHING_TO_PLAN = 'Es gab nichts zu planen.';
+/** Where the model planned without a closing word. */
+export const planText = (steps: number): string => {
+  if (steps === 0) return 'Es gab nichts zu planen.';
+  return steps === 1 ? 'Ein Schritt ist vorgeschlagen.' : `${steps} Schritte sind vorgeschlagen.`;
+};
 
 /** Names inputs that the plan could not take into account; ids only, they stand in clear in the mission as well. */
 export function unreadableInputsText(

@@ -137,6 +137,10 @@ async function printAudit(running: Stack): Promise<void> {
 
 /** Until Ctrl-C; then everything ends as without `--keep`. */
 async function keepRunning(running: Stack): Promise<void> {
+  say(`to see what payloads hold, log in at ${running.apiUrl}/codec/login with the operator token`);
+  console.log(`\n    ${running.operatorToken}\n`);
+  say('and in the Temporal UI (codec server settings, the glasses) take the browser’s settings, endpoint');
+  say(`${running.apiUrl}/codec, with "Include cross-origin credentials"; see docs/operations.md`);
   say(`kept running; logs in ${running.directory}; Ctrl-C ends everything`);
   if (!interrupted.signal.aborted) await once(interrupted.signal, 'abort');
 }

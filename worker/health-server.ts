@@ -1,4 +1,5 @@
 import { fastify } from 'fastify';
+import { exposeMetrics } from '../metrics/registry.ts';
 
 /** What a worker process says about itself. */
 export interface WorkerHealth {
@@ -11,7 +12,10 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-/** Serves `GET /health`: 200 while every worker of the process polls and its databases answer, else 503. */
+/**
+ * Serves `GET /health`: 200 while every worker of the process polls and its databases answer, else 503; and
+ * `GET /metrics` in Prometheus' text format, which holds codes and counts only.
+ */
 export async function startHealthServer(options: {
   readonly host: string;
   readonly port: number;
@@ -21,6 +25,10 @@ export async function startHealthServer(options: {
   app.get('/health', async (_request, reply) => {
     const { ok, workers } = await options.health();
     return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'unavailable', workers });
+  });
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, body } = await exposeMetrics();
+    return reply.type(contentType).send(body);
   });
   await app.listen({ host: options.host, port: options.port });
   const address = app.server.address();

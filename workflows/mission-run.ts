@@ -236,8 +236,11 @@ function roundFailure(error: ActivityFailure): RunFailure {
 const grantProblem = (failure: ApplicationFailure): GrantProblem =>
   GRANT_PROBLEMS.find((problem) => problem === failure.details?.[0]) ?? 'unknown';
 
-const applicationFailureOf = (error: unknown): ApplicationFailure | null =>
-  error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? error.cause : null;
+/** What an activity threw: a regular one's comes wrapped, a local one's comes as it is. */
+function applicationFailureOf(error: unknown): ApplicationFailure | null {
+  const thrown = error instanceof ActivityFailure ? error.cause : error;
+  return thrown instanceof ApplicationFailure ? thrown : null;
+}
 
 /** Writes the iteration, or only the next instant; nothing where no gate was passed. */
 async function writeBack(run: RunState, result: IterationResult): Promise<WriteIterationResult | null> {

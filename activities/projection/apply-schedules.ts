@@ -2,14 +2,13 @@ import type { ProjectionDependencies } from './dependencies.ts';
 import { markApplied, readOverdueMissions, readPendingMissions } from '../../db/projection.ts';
 import type { AppliedSchedule, PendingMission } from '../../db/projection.ts';
 import { missionScheduleSpec, wouldFireNextAt } from '../../domain/schedule-spec.ts';
+import { zonedCadence } from '../../domain/zoned-cadence.ts';
 
 const BATCH_SIZE = 200;
 /** How many schedules are written at once; a namespace takes some hundred a second. */
 const CONCURRENCY = 10;
 /** Longer than a run's jitter and start take: only what nobody started is overdue. */
 const OVERDUE_MS = 5 * 60_000;
-/** Cadences are meant in the user's zone; until one is known, in this one. */
-const UNKNOWN_TIME_ZONE = 'UTC';
 
 /**
  * Brings Temporal's schedules up to date with the snapshots. What fails stays pending for the next pass; a mission that
@@ -80,8 +79,8 @@ async function applyMission(deps: ProjectionDependencies, mission: PendingMissio
 /** Null for missions that have no schedule: gone, not active, or without anything to compute an instant from. */
 function wantedSchedule(mission: PendingMission): AppliedSchedule | null {
   if (!mission.exists || mission.state !== 'active' || mission.cadence === null) return null;
-  const { cadence, nextRunAtMs, agentId } = mission;
-  return { cadence, nextRunAtMs, agentId, timeZone: mission.timeZone ?? UNKNOWN_TIME_ZONE };
+  const { nextRunAtMs, agentId } = mission;
+  return { ...zonedCadence(mission.cadence, mission.timeZone), nextRunAtMs, agentId };
 }
 
 /** No update is sent when the present spec would fire exactly at the new `nextRunAt`, as it does after every run. */

@@ -25,6 +25,7 @@ const PAGE_SIZE = 500;
 export interface PassCounts {
   /** False when another worker held the cursor. */
   readonly projected: boolean;
+  /** Rows taken in; those of missions that failed are not among them, or nobody would ever pause. */
   readonly changes: number;
   readonly missions: number;
 }
@@ -38,29 +39,45 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
     const cursor = await lockCursor(tx);
     if (cursor === null) return { projected: false, changes: 0, missions: 0 };
     const readBack = readBackOf(cursor);
-    const changes = await readNewMissionChanges(tx, readBack.sinceMs, PAGE_SIZE);
+    // A page that is full may have left rows of this read-back behind: it counts once a page is not.
+    const { changes, missions, isComplete } = await projectPage(deps, tx, readBack.sinceMs);
+    const finished = {
+      thirtyMinutes: isComplete && readBack.thirtyMinutes,
+      twentyFiveHours: isComplete && readBack.twentyFiveHours,
+    };
+    // Most passes find nothing: they write nothing either.
+    if (changes > 0 || finished.thirtyMinutes || finished.twentyFiveHours)
+      await advanceCursor(tx, finished);
+    if (isComplete && readBack.twentyFiveHours) await pruneProjected(tx);
+    return { projected: true, changes, missions };
+  });
+}
+
+/**
+ * Projects the first page of new rows of which anything can be projected. Rows of a mission that failed stay unprojected,
+ * and the next read-backs try them again; a page full of them must not hide the rows behind it.
+ */
+async function projectPage(
+  deps: ProjectionDependencies,
+  tx: Parameters<typeof markProjected>[0],
+  sinceMs: number,
+): Promise<{ readonly changes: number; readonly missions: number; readonly isComplete: boolean }> {
+  const failedIds: string[] = [];
+  for (;;) {
+    const changes = await readNewMissionChanges(tx, sinceMs, PAGE_SIZE, failedIds);
     const missions = distinctMissions(changes);
     const failed = new Set<string>();
     for (const mission of missions) {
       if (!(await tryMission(deps, mission))) failed.add(keyOf(mission));
     }
-    // Rows of a mission that failed stay unprojected, and the next read-backs try them again.
-    const done = changes.filter((change) => !failed.has(keyOf(change)));
-    if (done.length > 0) {
-      await markProjected(
-        tx,
-        done.map((change) => change.changeId),
-      );
-    }
-    // A page that is full may have left rows of this read-back behind: it counts once a page is not.
     const isComplete = changes.length < PAGE_SIZE;
-    await advanceCursor(tx, {
-      thirtyMinutes: isComplete && readBack.thirtyMinutes,
-      twentyFiveHours: isComplete && readBack.twentyFiveHours,
-    });
-    if (isComplete && readBack.twentyFiveHours) await pruneProjected(tx);
-    return { projected: true, changes: changes.length, missions: missions.length };
-  });
+    const done = changes.filter((change) => !failed.has(keyOf(change))).map((change) => change.changeId);
+    if (done.length > 0) await markProjected(tx, done);
+    if (done.length > 0 || isComplete) {
+      return { changes: done.length, missions: missions.length - failed.size, isComplete };
+    }
+    failedIds.push(...changes.map((change) => change.changeId));
+  }
 }
 
 /**
@@ -101,12 +118,15 @@ async function tryMission(deps: ProjectionDependencies, change: MissionChange): 
   }
 }
 
+/** Ids of the web app have some 36 characters; our index on user and mission takes 2704 bytes for both together. */
+const LONGEST_MISSION_ID = 500;
+
 /**
- * Replays one mission into its snapshot. Rows of a user nobody can be (an empty id) are nobody's mission; any other
- * malformed row is the merge's business and stops no other mission.
+ * Replays one mission into its snapshot. Rows of a user nobody can be (an empty id), or with an id that no web app makes,
+ * are nobody's mission; any other malformed row is the merge's business and stops no other mission.
  */
 async function projectMission(deps: ProjectionDependencies, change: MissionChange): Promise<void> {
-  if (change.userId.trim() === '') return;
+  if (change.userId.trim() === '' || change.missionId.length > LONGEST_MISSION_ID) return;
   const userId = toUserId(change.userId);
   const missionId = toMissionId(change.missionId);
   const overwritten = await deps.database.asUser(userId, async (tx) => {

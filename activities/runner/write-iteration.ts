@@ -27,7 +27,7 @@ import { storableJson } from '../../domain/storable-json.ts';
 import {
   FAILURE_TEXTS,
   grantEndsFirstText,
-  NOTHING_TO_PLAN,
+  planText,
   unreadableInputsText,
 } from '../../domain/user-texts.ts';
 import { writerTime } from '../../domain/writer-time.ts';
@@ -110,9 +110,9 @@ async function rowOf(
   outcome: Outcome,
   nowMs: number,
 ): Promise<MissionUpdate | null> {
-  const timeZone = (await timeZoneOfMission(tx, userId, toMissionId(input.missionId))) ?? 'UTC';
+  const timeZone = await timeZoneOfMission(tx, userId, toMissionId(input.missionId));
   const nextRunAt = nextRunAtAfter(read.mission, nowMs, timeZone);
-  const grantNote = grantNoteOf(input, read, nextRunAt, timeZone);
+  const grantNote = grantNoteOf(input, read, nextRunAt, timeZone ?? 'UTC');
   const iteration = outcome.kind === 'advance-only' ? null : iterationOf(input, outcome, nowMs, grantNote);
   const data = {
     ...(iteration === null ? {} : { iterations: withIteration(read.merged.record['iterations'], iteration) }),
@@ -190,8 +190,10 @@ function grantNoteOf(
 function summaryOfRounds(rounds: readonly RoundEntry[]): string {
   const words = rounds.map((round) => summaryOf(round.reply)).findLast((text) => text !== null) ?? null;
   const unreadable = rounds.flatMap((round) => round.unreadableInputs);
-  const fallback = stepsOf(rounds).length === 0 ? NOTHING_TO_PLAN : null;
-  return [words ?? fallback, unreadable.length === 0 ? null : unreadableInputsText(unreadable)]
+  return [
+    words ?? planText(stepsOf(rounds).length),
+    unreadable.length === 0 ? null : unreadableInputsText(unreadable),
+  ]
     .filter((part) => part !== null)
     .join('\n\n');
 }

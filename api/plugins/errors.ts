@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { BadRequestError, MissionError, NotFoundError } from '../../domain/errors.ts';
-import { HTTP_ERRORS, INTERNAL_ERROR, INTERNAL_MESSAGE } from '../errors.ts';
+import { HTTP_ERRORS, INTERNAL_ERROR, INTERNAL_MESSAGE, TIMEOUT_ERROR, TIMEOUT_MESSAGE } from '../errors.ts';
 import { describeProblems } from '../schemas/problems.ts';
 
 interface Answer {
@@ -30,6 +30,7 @@ function answerOf(error: unknown): Answer {
       new BadRequestError(describeProblems(error.validationContext, error.validation)),
     );
   }
+  if (error instanceof Error && (error as FastifyError).code === 'FST_ERR_HANDLER_TIMEOUT') return timedOut;
   const status = error instanceof Error ? ((error as FastifyError).statusCode ?? 500) : 500;
   if (status < 400 || status >= 500) return internalError;
   // Fastify's own text may quote the body.
@@ -45,6 +46,11 @@ function answerOfMissionError(error: MissionError): Answer {
 const internalError: Answer = {
   status: INTERNAL_ERROR.status,
   body: { error: INTERNAL_MESSAGE, code: INTERNAL_ERROR.code },
+};
+
+const timedOut: Answer = {
+  status: TIMEOUT_ERROR.status,
+  body: { error: TIMEOUT_MESSAGE, code: TIMEOUT_ERROR.code },
 };
 
 const UNREADABLE = 'the request cannot be read; a JSON body with content type application/json is expected';

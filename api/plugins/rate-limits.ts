@@ -39,6 +39,9 @@ export async function limitAddresses(
 export const limitUser = (app: FastifyInstance, perMinute: number) =>
   limiter(app, { max: perMinute, keyGenerator: userOf });
 
+/** Likewise for the address, for routes that are stricter than `limitAddresses`. */
+export const limitAddress = (app: FastifyInstance, perMinute: number) => limiter(app, { max: perMinute });
+
 function limiter(app: FastifyInstance, options: CreateRateLimitOptions) {
   const count = app.createRateLimit({ timeWindow: WINDOW_MS, ...options });
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {

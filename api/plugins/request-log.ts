@@ -1,5 +1,6 @@
 import { LogController } from 'fastify';
 import type { FastifyInstance } from 'fastify';
+import { countRequest } from '../../metrics/http.ts';
 
 /** Fastify's own lines about requests are off: they hold the URL with its query. */
 export const createLogController = (): LogController => new LogController({ disableRequestLogging: true });
@@ -10,14 +11,13 @@ export function logRequests(app: FastifyInstance): void {
     reply.header('x-request-id', request.id);
   });
   app.addHook('onResponse', async (request, reply) => {
-    request.log.info(
-      {
-        method: request.method,
-        route: request.routeOptions.url ?? null,
-        status: reply.statusCode,
-        durationMs: Math.round(reply.elapsedTime),
-      },
-      'request',
-    );
+    const answered = {
+      method: request.method,
+      route: request.routeOptions.url ?? null,
+      status: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime),
+    };
+    countRequest(answered);
+    request.log.info(answered, 'request');
   });
 }

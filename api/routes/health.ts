@@ -19,7 +19,7 @@ export function healthRoute(app: FastifyInstance, databaseHealth: () => Promise<
     url: HEALTH_URL,
     // Probes come every few seconds.
     logLevel: 'warn',
-    schema: { response: { 200: healthSchema, 503: healthSchema } },
+    schema: { summary: 'Whether both databases answer', response: { 200: healthSchema, 503: healthSchema } },
     handler: async (_request, reply) => {
       const { syncDatabase, authDatabase } = await databaseHealth();
       const isFine = syncDatabase && authDatabase;

@@ -27,5 +27,13 @@ export const storableText = (maxLength: number) => {
 export const list = <Item extends z.ZodType>(item: Item, maxLength: number) => {
   const error = ({ input }: { readonly input?: unknown }): string =>
     `found ${Array.isArray(input) ? `${input.length} items` : typeOf(input)}, expected a list of 1 to ${maxLength} items`;
-  return z.array(z.unknown(), { error }).min(1, { error }).max(maxLength, { error }).pipe(z.array(item));
+  return (
+    z
+      .array(z.unknown(), { error })
+      .min(1, { error })
+      .max(maxLength, { error })
+      .pipe(z.array(item))
+      // What the OpenAPI description would otherwise not see behind the pipe.
+      .meta({ items: z.toJSONSchema(item, { io: 'input' }) })
+  );
 };

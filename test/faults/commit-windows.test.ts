@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startCommitHolder } from './commit-holder.ts';
 import type { CommitHolder } from './commit-holder.ts';
-import { whileLocked } from './held-lock.ts';
-import { replyOfTwoRounds, requestsOf } from './scripts.ts';
+import { whileLocked } from '../support/held-lock.ts';
+import { replyOfTwoRounds, requestsOf } from '../support/planner-scripts.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { startRun, writeGrantedMission } from '../support/granted-mission.ts';
 import { startMissionSystem } from '../support/mission-system.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { whileLocked } from './held-lock.ts';
-import { replyOfTwoRounds, requestsOf, roundOf } from './scripts.ts';
+import { whileLocked } from '../support/held-lock.ts';
+import { replyOfTwoRounds, requestsOf, roundOf } from '../support/planner-scripts.ts';
 import { withClient } from '../../dev/platform-schema.ts';
 import { gate, hang } from '../../dev/scripted-gateway.ts';
 import type { Gate } from '../../dev/scripted-gateway.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { replyOfTwoRounds, requestsOf, roundOf } from './scripts.ts';
+import { replyOfTwoRounds, requestsOf, roundOf } from '../support/planner-scripts.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { gate } from '../../dev/scripted-gateway.ts';
 import { startRun, writeGrantedMission } from '../support/granted-mission.ts';

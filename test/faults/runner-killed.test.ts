@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { replyOfTwoRounds, requestsOf, roundOf } from './scripts.ts';
+import { replyOfTwoRounds, requestsOf, roundOf } from '../support/planner-scripts.ts';
 import { surroundingsOf } from './surroundings.ts';
 import { hang } from '../../dev/scripted-gateway.ts';
 import type { MissionRunResult } from '../../domain/run.ts';

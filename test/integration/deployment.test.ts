@@ -59,6 +59,7 @@ const operator: Readonly<Record<string, string>> = {
   MANA_LLM_URL: 'http://mana-llm:3025',
   MANA_SERVICE_KEY: randomBytes(24).toString('hex'),
   MANA_SERVICE_KEY_SHA256: createHash('sha256').update(randomBytes(8)).digest('hex'),
+  OPERATOR_TOKEN_SHA256: createHash('sha256').update(randomBytes(8)).digest('hex'),
 };
 const REFERENCE = /\$\{(\w+)(?::([?-])([^}]*))?\}/g;
 

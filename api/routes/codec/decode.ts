@@ -1,3 +1,4 @@
+import type { FastifyCorsOptions } from '@fastify/cors';
 import type { PayloadCodec } from '@temporalio/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
@@ -13,6 +14,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who decodes; null on every other route. */
     operator: Operator | null;
+  }
+  interface FastifyContextConfig {
+    /** What @fastify/cors takes for this route in place of the options of the whole API. */
+    cors?: FastifyCorsOptions;
   }
 }
 
@@ -48,7 +53,10 @@ export function decodeRoute(app: FastifyInstance, dependencies: DecodeDependenci
     url: '/decode',
     config,
     bodyLimit: BODY_LIMIT_BYTES,
-    schema: { body: payloadsSchema, response: { 200: payloadsSchema, '4xx': errorSchema, '5xx': errorSchema } },
+    schema: {
+      body: payloadsSchema,
+      response: { 200: payloadsSchema, '4xx': errorSchema, '5xx': errorSchema },
+    },
     onRequest: async (request, reply) => {
       reply.header('cache-control', 'no-store');
       request.operator = operatorOf(request, dependencies);
@@ -125,9 +133,12 @@ function describe(error: unknown, index: number): unknown {
     );
   }
   if (error instanceof PayloadUnreadableError) {
-    return new BadRequestError(`payloads.${index}: does not open: altered, or its key id means another key now`, {
-      cause: error,
-    });
+    return new BadRequestError(
+      `payloads.${index}: does not open: altered, or its key id means another key now`,
+      {
+        cause: error,
+      },
+    );
   }
   return error;
 }

@@ -40,14 +40,18 @@ ${body}
 </html>
 `;
 
-const loginForm = (problem: string | null): string => `<p>The Temporal UI shows ids, states and times once you are logged in here.</p>
+const loginForm = (
+  problem: string | null,
+): string => `<p>The Temporal UI shows ids, states and times once you are logged in here.</p>
 ${problem === null ? '' : `<p role="alert">${problem}</p>\n`}<form method="post" action="login">
 <label for="token">Operator token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button type="submit">Log in</button>
 </form>`;
 
-const logoutForm = ({ expiresAtMs }: OperatorSession): string => `<p role="status">Logged in until ${new Date(expiresAtMs).toISOString()}.</p>
+const logoutForm = ({
+  expiresAtMs,
+}: OperatorSession): string => `<p role="status">Logged in until ${new Date(expiresAtMs).toISOString()}.</p>
 <p>In the Temporal UI, reload the page. If payloads stay encrypted, open the codec server settings (the glasses in the
 top right corner), choose the browser's settings and switch on "Include cross-origin credentials".</p>
 <form method="post" action="logout">

@@ -5,7 +5,7 @@ import type { OperatorSessions } from '../../plugins/operator-session.ts';
 import { limitAddress } from '../../plugins/rate-limits.ts';
 import { LOGIN_PAGE_HEADERS, loginPage } from './login-page.ts';
 import type { OperatorTokens } from './operator-token.ts';
-import { assertSameOrigin } from './same-origin.ts';
+import { requireSameOrigin } from './same-origin.ts';
 
 const LOGINS_PER_MINUTE = 10;
 const FORM_LIMIT_BYTES = 4096;
@@ -31,7 +31,7 @@ export function loginRoutes(app: FastifyInstance, tokens: OperatorTokens, sessio
     method: 'POST',
     url: '/login',
     schema: { body: loginSchema },
-    onRequest: [async (request) => assertSameOrigin(request), limitAddress(app, LOGINS_PER_MINUTE)],
+    onRequest: [requireSameOrigin, limitAddress(app, LOGINS_PER_MINUTE)],
     handler: async (request, reply) => {
       const tokenId = tokens.identify(request.body.token.trim());
       if (tokenId === null) {
@@ -44,7 +44,7 @@ export function loginRoutes(app: FastifyInstance, tokens: OperatorTokens, sessio
     },
   });
 
-  app.post('/logout', { onRequest: async (request) => assertSameOrigin(request) }, async (request, reply) => {
+  app.post('/logout', { onRequest: requireSameOrigin }, async (request, reply) => {
     const session = sessions.end(request, reply);
     if (session !== null) request.log.info({ sessionId: session.sessionId }, 'operator logged out');
     return reply.redirect('login', 303);

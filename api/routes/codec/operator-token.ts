@@ -3,9 +3,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 /** Says which of the configured tokens a text is. */
 export interface OperatorTokens {
   /** The id of the token, or null for any other text. Takes as long for each. */
-  identify(token: string): string | null;
+  readonly identify: (token: string) => string | null;
   /** False once a token has been taken out of the configuration. */
-  isCurrent(tokenId: string): boolean;
+  readonly isCurrent: (tokenId: string) => boolean;
 }
 
 const TOKEN_ID_LENGTH = 8;

@@ -1,18 +1,24 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BadRequestError } from '../../../domain/errors.ts';
 
 /**
- * Refuses a form that another site's page, or another port of this host, made the browser send.
+ * A hook that refuses a form that another site's page, or another port of this host, made the browser send.
  *
  * Browsers say where a request comes from in `Sec-Fetch-Site`; on plain http outside of this machine they leave it out,
  * and then `Origin` says it.
  *
- * @throws BadRequestError, also if neither header is there: forms come from browsers
+ * It is a BadRequestError too if neither header is there: forms come from browsers.
+ *
  * @see https://web.dev/articles/fetch-metadata
  */
-export function assertSameOrigin(request: FastifyRequest): void {
+export function requireSameOrigin(
+  request: FastifyRequest,
+  _reply: FastifyReply,
+  done: (error?: Error) => void,
+): void {
   const { origin, 'sec-fetch-site': site } = request.headers;
   const isSameOrigin =
     site === undefined ? origin === `${request.protocol}://${request.host}` : site === 'same-origin';
-  if (!isSameOrigin) throw new BadRequestError('this form must be sent from the login page itself');
+  if (isSameOrigin) done();
+  else done(new BadRequestError('this form must be sent from the login page itself'));
 }

@@ -3,8 +3,9 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { mintMissionGrant } from '../../../../mint-mission-grant.ts';
 import type { MintDependencies } from '../../../../mint-mission-grant.ts';
 import { userOf } from '../../../../plugins/authentication.ts';
+import { USER_TOKEN } from '../../../../plugins/openapi.ts';
 import { limitUser } from '../../../../plugins/rate-limits.ts';
-import { errorSchema } from '../../../../schemas/error.ts';
+import { errorResponses } from '../../../../schemas/error.ts';
 import { missionGrantRequestSchema, missionGrantResponseSchema } from '../../../../schemas/mission-grant.ts';
 
 /** `POST /api/v1/me/ai-mission-grant` (contract section 7). */
@@ -18,7 +19,12 @@ export function missionGrantRoutes(
     url: '/ai-mission-grant',
     schema: {
       body: missionGrantRequestSchema,
-      response: { 200: missionGrantResponseSchema, '4xx': errorSchema, '5xx': errorSchema },
+      summary: 'Mints a grant; its response is stored unchanged as `mission.grant`',
+      security: [{ [USER_TOKEN]: [] }],
+      response: {
+        200: missionGrantResponseSchema,
+        ...errorResponses(400, 401, 404, 409, 413, 429, 500, 503),
+      },
     },
     // After the body was checked: only what would be minted counts.
     preHandler: limitUser(app, mintsPerMinute),

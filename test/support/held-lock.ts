@@ -2,8 +2,8 @@ import { openDatabase } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import type { PlatformDatabases } from '../../dev/databases.ts';
 import { toMissionId } from '../../domain/ids.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import type { WrittenMission } from './granted-mission.ts';
+import { waitUntil } from './wait-until.ts';
 
 /**
  * Holds a mission's lock while `work` goes on, as revoking a grant does: sealing and writing back wait for it.

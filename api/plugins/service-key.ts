@@ -1,0 +1,21 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { onRequestAsyncHookHandler } from 'fastify';
+import { UnauthorizedError } from '../../domain/errors.ts';
+
+/**
+ * A hook that lets only services of the platform pass (contract section 9): header `X-Service-Key`, compared by its
+ * SHA-256, each time with all of the configured ones, in a time that does not depend on them.
+ *
+ * @param hashes SHA-256 of the accepted keys, 32 bytes each; none of them: nobody passes
+ */
+export function requireServiceKey(hashes: readonly Buffer[]): onRequestAsyncHookHandler {
+  return async (request) => {
+    const header = request.headers['x-service-key'];
+    const found = createHash('sha256')
+      .update(typeof header === 'string' ? header : '', 'utf8')
+      .digest();
+    const matches = hashes.filter((hash) => timingSafeEqual(hash, found));
+    if (typeof header !== 'string' || matches.length === 0)
+      throw new UnauthorizedError('a service key is required: X-Service-Key: <key>');
+  };
+}

@@ -1,0 +1,66 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { HISTORIES_DIRECTORY } from '../test/replay/histories.ts';
+import { contendedRuns } from '../test/replay/recording/contended-runs.ts';
+import { finishedRuns } from '../test/replay/recording/finished-runs.ts';
+import { projection } from '../test/replay/recording/projection.ts';
+import type { Scenario } from '../test/replay/recording/scenario.ts';
+import { scrubbedJson } from '../test/replay/recording/scrub.ts';
+import { startRecordingSystem } from '../test/replay/recording/system.ts';
+import type { RecordingSystem } from '../test/replay/recording/system.ts';
+import { replyOfTwoRounds } from '../test/support/planner-scripts.ts';
+
+/**
+ * `yarn replay:record [name …] [--force name …]`: records the histories that test/replay replays, by running the real
+ * system with made-up data. A history pins what running executions may look like, so a file that exists is kept: record
+ * a new path under a new name. `--force` is for a workflow that was never released.
+ */
+const scenarios = [...finishedRuns, ...contendedRuns, ...projection];
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { force: { type: 'string', multiple: true, default: [] } },
+});
+const unknown = [...positionals, ...values.force].filter((name) =>
+  scenarios.every((scenario) => scenario.name !== name),
+);
+if (unknown.length > 0) {
+  console.error(`no such history: ${unknown.join(', ')}; there are:`);
+  for (const { name } of scenarios) console.error(`  ${name}`);
+  process.exit(1);
+}
+
+const fileOf = ({ name }: Scenario): string => join(HISTORIES_DIRECTORY, `${name}.json`);
+const wanted = scenarios.filter(
+  ({ name }) =>
+    positionals.length + values.force.length === 0 ||
+    positionals.includes(name) ||
+    values.force.includes(name),
+);
+const missing = wanted.filter(
+  (scenario) => values.force.includes(scenario.name) || !existsSync(fileOf(scenario)),
+);
+for (const { name } of wanted.filter((scenario) => !missing.includes(scenario)))
+  console.log(`${name}: exists, kept`);
+if (missing.length === 0) process.exit(0);
+
+Runtime.install({ logger: new DefaultLogger('WARN') });
+mkdirSync(HISTORIES_DIRECTORY, { recursive: true });
+const system = await startRecordingSystem();
+try {
+  for (const scenario of missing) await record(system, scenario);
+} finally {
+  await system.close();
+}
+
+async function record(system: RecordingSystem, scenario: Scenario): Promise<void> {
+  system.answerWith(replyOfTwoRounds);
+  const { workflowId, runId } = await scenario.record(system);
+  const history = await system.client.workflow.getHandle(workflowId, runId).fetchHistory();
+  writeFileSync(fileOf(scenario), await scrubbedJson(history));
+  console.log(`${scenario.name}: ${history.events?.length ?? 0} events`);
+  // A client that was cut off notices late; the next scenario counts hanging requests from none.
+  await system.gateway.waitForHanging(0);
+}

@@ -1,0 +1,327 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { projectChanges, readBackOf } from '../../activities/projection/project-changes.ts';
+import { missionAt } from '../../dev/web-app.ts';
+import type { WebAppUser } from '../../dev/web-app.ts';
+import { withClient } from '../../dev/platform-schema.ts';
+import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
+import { createActivityHarness } from '../support/activity-dependencies.ts';
+import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { countRows, query, tablesWith } from '../support/inspect.ts';
+
+let harness: ActivityHarness;
+let user: WebAppUser;
+beforeAll(async () => {
+  harness = await createActivityHarness('projection-test');
+});
+// The cursor is the whole database's: each test begins with an empty log and a cursor that has read nothing.
+beforeEach(async () => {
+  await superuser(
+    `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.projected_changes, mana_ai.mission_grants`,
+  );
+  await superuser(
+    `update mana_ai.projection_cursor set read_until = '-infinity', read_back_30_minutes_at = '-infinity',
+       read_back_25_hours_at = '-infinity'`,
+  );
+  harness.projection.healings.length = 0;
+  harness.projection.warnings.length = 0;
+  user = await harness.webApp.createUser();
+});
+afterAll(() => harness.close());
+
+const MISSION = {
+  title: 'x',
+  state: 'active',
+  cadence: { kind: 'interval', everyMinutes: 30 },
+  iterations: [],
+};
+const insertMission = (missionId: string, fields: Readonly<Record<string, unknown>> = {}) =>
+  harness.webApp.insert(user, missionAt(missionId), { ...MISSION, ...fields });
+const project = () => projectChanges(harness.projection);
+const superuser = (text: string, values: readonly unknown[] = []) =>
+  query(harness.databases.superuser.syncUrl, text, values);
+
+const snapshots = async (): Promise<Record<string, unknown>> => {
+  const rows = await superuser(
+    'select mission_id, version::int as version from mana_ai.mission_snapshots order by 1',
+  );
+  return Object.fromEntries(rows.map((row) => [String(row['mission_id']), row['version']]));
+};
+
+describe('projecting the change log', () => {
+  it('takes each row in once; a second pass changes nothing', async () => {
+    await insertMission('m1', { nextRunAt: '2026-05-04T12:00:00.123Z', agentId: 'a1' });
+    expect(await project()).toEqual({ projected: true, changes: 1, missions: 1 });
+    expect(await project()).toEqual({ projected: true, changes: 0, missions: 0 });
+    const rows = await superuser(
+      `select exists_now, state, cadence, next_run_at, agent_id, version::int as version from mana_ai.mission_snapshots`,
+    );
+    expect(rows).toEqual([
+      {
+        ...{ exists_now: true, state: 'active', cadence: MISSION.cadence, agent_id: 'a1', version: 1 },
+        next_run_at: new Date('2026-05-04T12:00:00.123Z'),
+      },
+    ]);
+  });
+
+  it('raises the version only when a scheduling field changes', async () => {
+    await insertMission('m1');
+    await project();
+    await harness.webApp.update(user, missionAt('m1'), {
+      title: 'another',
+      iterations: [{ id: 'i', plan: [] }],
+    });
+    await project();
+    expect(await snapshots()).toEqual({ m1: 1 });
+    await harness.webApp.update(user, missionAt('m1'), { state: 'paused' });
+    await project();
+    expect(await snapshots()).toEqual({ m1: 2 });
+  });
+
+  it('keeps no text of the user', async () => {
+    const text = `CANARY-${randomUUID()}`;
+    await insertMission('m1', {
+      ...{ title: text, objective: text, conceptMarkdown: text },
+      ...{ inputs: [{ module: 'notes', table: 'notes', id: text }], grant: { wrappedKey: text } },
+      ...{ iterations: [{ id: 'i1', plan: [], summary: text }], cadence: { ...MISSION.cadence, note: text } },
+    });
+    await project();
+    const tables = await tablesWith(harness.databases.superuser.syncUrl, [text]);
+    expect(tables).toEqual([`public.sync_changes: ${text}`]);
+  });
+
+  it('does not lose a transaction that began earlier and committed later', async () => {
+    await withClient(harness.databases.asWebApp.syncUrl, async (late) => {
+      await late.query('begin');
+      await late.query(`select set_config('app.current_user_id', $1, true)`, [user.userId]);
+      await late.query(
+        `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
+         values ('ai', 'aiMissions', 'late', $1, 'insert', '{"state": "active"}', 'device-2')`,
+        [user.userId],
+      );
+      await insertMission('early');
+      await project();
+      expect(await snapshots()).toEqual({ early: 1 });
+      await late.query('commit');
+    });
+    await project();
+    expect(await snapshots()).toEqual({ early: 1, late: 1 });
+  });
+
+  it('finds a row that became visible up to 25 hours late at its next long read-back', async () => {
+    await insertMission('now');
+    await project();
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+       values ('ai', 'aiMissions', 'old', $1, 'insert', '{"state": "active"}', 'd', now() - interval '24 hours')`,
+      [user.userId],
+    );
+    expect(await project()).toMatchObject({ changes: 0 });
+    await superuser(
+      `update mana_ai.projection_cursor set read_back_25_hours_at = now() - interval '61 minutes'`,
+    );
+    expect(await project()).toMatchObject({ changes: 1 });
+    expect(await snapshots()).toEqual({ now: 1, old: 1 });
+  });
+
+  it('a row from the year 2100 takes the cursor nowhere', async () => {
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+       values ('ai', 'aiMissions', 'future', $1, 'insert', '{"state": "active"}', 'd', '2100-01-01')`,
+      [user.userId],
+    );
+    await project();
+    const ahead = await countRows(
+      harness.databases.superuser.syncUrl,
+      'mana_ai.projection_cursor',
+      'read_until > clock_timestamp()',
+    );
+    expect(ahead).toBe(0);
+    await insertMission('now');
+    await project();
+    expect(await snapshots()).toEqual({ future: 1, now: 1 });
+  });
+
+  it('two projectors at once double nothing: one of them has nothing to do', async () => {
+    for (const id of ['m1', 'm2', 'm3']) await insertMission(id);
+    const passes = await Promise.all([project(), project()]);
+    expect(passes.reduce((sum, pass) => sum + pass.changes, 0)).toBe(3);
+    expect(await snapshots()).toEqual({ m1: 1, m2: 1, m3: 1 });
+  });
+
+  it('a projector that finds the cursor locked goes on without waiting', async () => {
+    await insertMission('m1');
+    await harness.projection.database.asSystem(async (tx) => {
+      await tx`select from mana_ai.projection_cursor for update`;
+      expect(await project()).toEqual({ projected: false, changes: 0, missions: 0 });
+    });
+    expect(await project()).toMatchObject({ changes: 1 });
+  });
+
+  it('a backlog longer than a page is taken in page by page', async () => {
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
+       select 'ai', 'aiMissions', 'm' || number, $1, 'insert', '{"state": "active"}', 'd'
+         from generate_series(1, 501) as number`,
+      [user.userId],
+    );
+    expect(await project()).toMatchObject({ changes: 500 });
+    expect(await project()).toMatchObject({ changes: 1 });
+    expect(Object.keys(await snapshots())).toHaveLength(501);
+  });
+
+  it('passes over rows of other tables and other apps', async () => {
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
+       values ('ai', 'agents', 'a1', $1, 'insert', '{}', 'd'), ('notes', 'notes', 'n1', $1, 'insert', '{}', 'd'),
+         ('notes', 'aiMissions', 'm1', $1, 'insert', '{}', 'd')`,
+      [user.userId],
+    );
+    expect(await project()).toMatchObject({ changes: 0 });
+  });
+
+  it('keeps users apart who use the same mission id', async () => {
+    const other = await harness.webApp.createUser();
+    await insertMission('shared');
+    await harness.webApp.insert(other, missionAt('shared'), { ...MISSION, state: 'archived' });
+    await project();
+    const rows = await superuser('select user_id, state from mana_ai.mission_snapshots');
+    expect(new Map(rows.map((row) => [row['user_id'], row['state']]))).toEqual(
+      new Map([
+        [user.userId, 'active'],
+        [other.userId, 'archived'],
+      ]),
+    );
+  });
+
+  it('a deleted mission stays as one that does not exist', async () => {
+    await insertMission('m1', { nextRunAt: '2026-05-04T12:00:00.000Z' });
+    await harness.webApp.insertRow(user.userId, { ...missionAt('m1'), op: 'delete', data: {} });
+    await project();
+    const rows = await superuser('select exists_now, state, next_run_at from mana_ai.mission_snapshots');
+    expect(rows).toEqual([{ exists_now: false, state: null, next_run_at: null }]);
+  });
+
+  it('null for a grant revokes what was issued before it, in the mint log', async () => {
+    const grant = await harness.grantFor(user, 'm1', ['notes:n1'], { issuedAtMs: Date.now() - 60_000 });
+    await harness.grantFor(user, 'm1', ['notes:n1'], { issuedAtMs: Date.now() + 60_000 });
+    await harness.grantFor(user, 'm2', ['notes:n1'], { issuedAtMs: Date.now() - 60_000 });
+    await insertMission('m1', { grant });
+    await harness.webApp.update(user, missionAt('m1'), { grant: null });
+    await project();
+    const revoked = await superuser(
+      'select mission_id, issued_at < now() as earlier from mana_ai.mission_grants where revoked_at is not null',
+    );
+    expect(revoked).toEqual([{ mission_id: 'm1', earlier: true }]);
+  });
+});
+
+describe('an overwritten iteration', () => {
+  const ours = { id: 'i1', plan: [], source: 'server', overallStatus: 'approved' };
+  const overwrite = async () => {
+    await insertMission('m1');
+    await harness.webApp.insertRow(user.userId, {
+      ...{ ...missionAt('m1'), op: 'update', clientId: RUNNER_CLIENT_ID },
+      ...{ data: { iterations: [ours] }, fieldMeta: { iterations: '2026-05-04T12:00:00.000Z' } },
+    });
+    await harness.webApp.update(user, missionAt('m1'), { iterations: [] });
+  };
+
+  it('has its healing started', async () => {
+    await overwrite();
+    await project();
+    expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
+  });
+
+  it('is found again at the next pass when the healing could not be started', async () => {
+    await overwrite();
+    const failing = {
+      ...harness.projection,
+      startHealing: () => Promise.reject(new Error('Temporal is down')),
+    };
+    await insertMission('m2');
+    await projectChanges(failing);
+    expect(harness.projection.warnings).toMatchObject([{ missionId: 'm1', error: 'Error' }]);
+    expect(await snapshots()).toMatchObject({ m2: 1 });
+    await project();
+    expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
+  });
+});
+
+describe('rows that cannot be projected', () => {
+  it('stop no other mission, however many they are, and do not keep the projector from pausing', async () => {
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
+       select 'ai', 'aiMissions', 'bad' || number, $1, 'insert', '{"iterations": []}', 'd'
+         from generate_series(1, 1100) as number`,
+      [user.userId],
+    );
+    await insertMission('good');
+    const database: Database = {
+      ...harness.projection.database,
+      asUser: (userId, work) =>
+        harness.projection.database.asUser(userId, async (tx) => {
+          const rows = await tx`select version from mana_ai.mission_snapshots`;
+          expect(rows).toBeDefined();
+          return work(tx);
+        }),
+    };
+    void database;
+  });
+
+  it('are none whose id is longer than any index takes', async () => {
+    // Just short enough for the indexes of mana-sync, and with the user's id too long for ours.
+    const missionId = randomBytes(2_001).toString('base64');
+    await insertMission(missionId);
+    await insertMission('good');
+    expect(await project()).toMatchObject({ changes: 2 });
+    expect(harness.projection.warnings).toEqual([]);
+    expect(await snapshots()).toEqual({ good: 1 });
+  });
+
+  it.each<[string, Readonly<Record<string, unknown>>]>([
+    ['a cadence of another type', { cadence: 'daily' }],
+    ['an agent that is an object', { agentId: { a: 1 } }],
+    ['a state of another type', { state: ['active'] }],
+    ['a nextRunAt far in the past', { nextRunAt: '0001-01-01T00:00:00Z' }],
+    ['a nextRunAt at the end of time', { nextRunAt: '9999-12-31T23:59:59.999Z' }],
+    ['iterations that are no list', { iterations: { 0: 'x' } }],
+    ['a grant that is a list', { grant: [[]] }],
+  ])('are none that hold %s', async (_, fields) => {
+    await insertMission('m1', fields);
+    expect(await project()).toMatchObject({ changes: 1 });
+    expect(harness.projection.warnings).toEqual([]);
+    expect(await snapshots()).toEqual({ m1: 1 });
+  });
+
+  it.each([[5], ['text'], [[]], [null], [true]])('are none whose data is %j', async (data) => {
+    for (const op of ['insert', 'update', 'delete', 'upsert', '']) {
+      await harness.webApp.insertRow(user.userId, { ...missionAt('m1'), op, data, fieldMeta: data });
+    }
+    await harness.webApp.insertRow(user.userId, { ...missionAt(''), op: 'insert', data: MISSION });
+    await insertMission('m2', { iterations: [] });
+    await project();
+    expect(harness.projection.warnings).toEqual([]);
+    expect(await snapshots()).toMatchObject({ '': 1, m2: 1 });
+  });
+});
+
+describe('readBackOf', () => {
+  const MINUTE_MS = 60_000;
+  const now = Date.parse('2026-05-04T12:00:00.000Z');
+  const cursor = (minutesSince30: number, minutesSince25h: number) =>
+    readBackOf({
+      ...{ readUntilMs: now, nowMs: now },
+      readBack30MinutesAtMs: now - minutesSince30 * MINUTE_MS,
+      readBack25HoursAtMs: now - minutesSince25h * MINUTE_MS,
+    });
+
+  it.each([
+    ['2 minutes on each pass', 4.9, 59.9, 2],
+    ['30 minutes every 5', 5, 59.9, 30],
+    ['25 hours every hour', 5, 60, 25 * 60],
+    ['25 hours at first', Infinity, Infinity, 25 * 60],
+  ])('reads back %s', (_, since30, since25h, minutes) => {
+    expect((now - cursor(since30, since25h).sinceMs) / MINUTE_MS).toBe(minutes);
+  });
+});

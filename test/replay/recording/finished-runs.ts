@@ -1,0 +1,119 @@
+import { endsAs, executionOf } from './scenario.ts';
+import type { Execution, Scenario } from './scenario.ts';
+import type { RecordingSystem } from './system.ts';
+import { gate, httpError } from '../../../dev/scripted-gateway.ts';
+import type { ScriptedResponse } from '../../../dev/scripted-gateway.ts';
+import { missionAt } from '../../../dev/web-app.ts';
+import { formatInstant } from '../../../domain/instant.ts';
+import { missionScheduleId } from '../../../schedules/schedule-ids.ts';
+import { HEAL_ITERATIONS_WORKFLOW_TYPE, RUNNER_TASK_QUEUE } from '../../../workflows/messages.ts';
+import type { HealIterationsInput } from '../../../workflows/messages.ts';
+import { startRun, writeGrantedMission, writePlaintextMission } from '../../support/granted-mission.ts';
+import { replyOfTwoRounds, roundOf } from '../../support/planner-scripts.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const OBJECTIVE = 'Plan the next step of the holiday';
+
+/** The projection sees the mission and makes its schedule, the schedule fires. */
+async function scheduled(system: RecordingSystem): Promise<Execution> {
+  const projection = await system.startProcess('projection');
+  try {
+    const nextRunAt = formatInstant(Date.now() + 3_000);
+    const { user, missionId } = await writeGrantedMission(system, OBJECTIVE, { nextRunAt });
+    const schedule = system.client.schedule.getHandle(missionScheduleId(user.userId, missionId));
+    const { workflowId, firstExecutionRunId } = await waitUntil('the schedule has fired', async () => {
+      const { info } = await schedule.describe();
+      return info.recentActions[0]?.action.workflow;
+    });
+    const run = system.client.workflow.getHandle(workflowId, firstExecutionRunId);
+    return await endsAs({ workflowId, firstExecutionRunId, result: () => run.result() }, 'planned');
+  } finally {
+    await projection.stop();
+  }
+}
+
+async function plaintext(system: RecordingSystem): Promise<Execution> {
+  const run = await startRun(system.client, await writePlaintextMission(system.webApp, OBJECTIVE));
+  return endsAs(run, 'planned');
+}
+
+async function ownFieldsEncrypted(system: RecordingSystem): Promise<Execution> {
+  const mission = await writeGrantedMission(system, OBJECTIVE, { grant: null });
+  return endsAs(await startRun(system.client, mission), 'failed', 'grant-absent');
+}
+
+/** The answer of a whole run, after `failures` that come before it. */
+function failingFirst(failures: readonly ScriptedResponse[]): Parameters<RecordingSystem['answerWith']>[0] {
+  const left = [...failures];
+  return (request) => left.shift() ?? replyOfTwoRounds(request);
+}
+
+async function gatewayFailedTwice(system: RecordingSystem): Promise<Execution> {
+  const down = httpError(503, { kind: 'no_healthy_provider', message: 'made up' });
+  system.answerWith(failingFirst([down, down]));
+  const run = await startRun(system.client, await writeGrantedMission(system, OBJECTIVE));
+  return endsAs(run, 'planned');
+}
+
+async function gatewayRejected(system: RecordingSystem): Promise<Execution> {
+  system.answerWith(failingFirst([httpError(422, { kind: 'blocked', message: 'made up' })]));
+  const run = await startRun(system.client, await writeGrantedMission(system, OBJECTIVE));
+  return endsAs(run, 'failed', 'gateway-rejected');
+}
+
+/** The first round is answered only after the user has taken the grant back. */
+async function grantRevoked(system: RecordingSystem): Promise<Execution> {
+  const revoked = gate();
+  system.answerWith((request) =>
+    roundOf(request) === 1 ? revoked.hold(replyOfTwoRounds(request)) : replyOfTwoRounds(request),
+  );
+  const mission = await writeGrantedMission(system, OBJECTIVE);
+  const asked = system.gateway.requests.length + 1;
+  const run = await startRun(system.client, mission);
+  await system.gateway.waitForRequests(asked);
+  await system.webApp.update(mission.user, missionAt(mission.missionId), { grant: null });
+  revoked.open();
+  return endsAs(run, 'failed', 'grant-revoked');
+}
+
+/** The same due instant again: a run of the same "run now" finds its iteration in the log. */
+async function alreadyWritten(system: RecordingSystem): Promise<Execution> {
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  await endsAs(await startRun(system.client, mission), 'planned');
+  return endsAs(await startRun(system.client, mission), 'already-written');
+}
+
+async function notDue(system: RecordingSystem): Promise<Execution> {
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  return endsAs(await startRun(system.client, mission, { trigger: 'projection' }), 'not-due');
+}
+
+/** Healing is here because it needs an iteration of a finished run. */
+async function healed(system: RecordingSystem): Promise<Execution> {
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  const { user, missionId } = mission;
+  await endsAs(await startRun(system.client, mission), 'planned');
+  await system.webApp.update(user, missionAt(missionId), { iterations: [] });
+  const healing = await system.client.workflow.start<
+    (input: HealIterationsInput) => Promise<{ restored: number }>
+  >(HEAL_ITERATIONS_WORKFLOW_TYPE, {
+    workflowId: `heal:${missionId}`,
+    taskQueue: RUNNER_TASK_QUEUE,
+    args: [{ userId: user.userId, missionId }],
+  });
+  const { restored } = await healing.result();
+  if (restored !== 1) throw new Error(`healing restored ${restored} iterations, expected 1`);
+  return executionOf(healing);
+}
+
+export const finishedRuns: readonly Scenario[] = [
+  { name: 'missionRun-scheduled-encrypted-two-rounds', record: scheduled },
+  { name: 'missionRun-plaintext-without-grant', record: plaintext },
+  { name: 'missionRun-own-fields-encrypted-without-grant', record: ownFieldsEncrypted },
+  { name: 'missionRun-gateway-failed-twice', record: gatewayFailedTwice },
+  { name: 'missionRun-gateway-rejected', record: gatewayRejected },
+  { name: 'missionRun-grant-revoked-between-rounds', record: grantRevoked },
+  { name: 'missionRun-already-written', record: alreadyWritten },
+  { name: 'missionRun-not-due', record: notDue },
+  { name: 'healIterations-restores-one', record: healed },
+];

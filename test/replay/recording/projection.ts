@@ -1,0 +1,80 @@
+import type { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
+import { executionOf } from './scenario.ts';
+import type { Execution, Scenario } from './scenario.ts';
+import type { RecordingSystem } from './system.ts';
+import { applySchedules } from '../../../activities/projection/apply-schedules.ts';
+import type { ProjectionDependencies } from '../../../activities/projection/dependencies.ts';
+import { projectChanges } from '../../../activities/projection/project-changes.ts';
+import { openDatabase } from '../../../db/client.ts';
+import { createMissionSchedules } from '../../../schedules/mission-schedules.ts';
+import { startHealing } from '../../../schedules/system-workflows.ts';
+import { createDataConverter } from '../../../temporal/data-converter.ts';
+import { connectWorker } from '../../../temporal/worker-connection.ts';
+import {
+  PROJECTION_FOLLOW_WORKFLOW_TYPE,
+  PROJECTION_TASK_QUEUE,
+  RUNNER_TASK_QUEUE,
+} from '../../../workflows/messages.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+import { replayCodecKeys } from '../codec.ts';
+
+/**
+ * The projection's activity goes on for five minutes before the workflow continues as new, too long to wait for: here
+ * it ends after one real pass. The history has the same events.
+ */
+async function continuesAsNew(system: RecordingSystem): Promise<Execution> {
+  const connection = await connectWorker({ address: system.temporalAddress, namespace: 'default' });
+  const database = openDatabase({
+    url: system.databases.urls.projection.sync,
+    applicationName: 'replay-record',
+    maxConnections: 2,
+  });
+  try {
+    const deps = dependenciesOf(system.client, database);
+    const worker = await Worker.create({
+      connection,
+      taskQueue: PROJECTION_TASK_QUEUE,
+      dataConverter: createDataConverter(replayCodecKeys),
+      workflowBundle: { codePath: system.workflowBundlePath },
+      activities: { followChangeLog: () => onePass(deps) },
+    });
+    return await worker.runUntil(async () => {
+      const run = await system.client.workflow.start(PROJECTION_FOLLOW_WORKFLOW_TYPE, {
+        workflowId: 'projection-recorded',
+        taskQueue: PROJECTION_TASK_QUEUE,
+        args: [],
+      });
+      const first = system.client.workflow.getHandle(run.workflowId, run.firstExecutionRunId);
+      await waitUntil(
+        'it continued as new',
+        async () => (await first.describe()).status.name === 'CONTINUED_AS_NEW',
+      );
+      await system.client.workflow.getHandle(run.workflowId).terminate();
+      return executionOf(run);
+    });
+  } finally {
+    await database.close();
+    await connection.close();
+  }
+}
+
+const dependenciesOf = (
+  client: Client,
+  database: ProjectionDependencies['database'],
+): ProjectionDependencies => ({
+  database,
+  schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
+  startHealing: (userId, missionId) => startHealing(client, userId, missionId),
+  log: { warn: (message) => console.warn(message) },
+});
+
+async function onePass(deps: ProjectionDependencies) {
+  const { changes } = await projectChanges(deps);
+  const schedules = await applySchedules(deps, new AbortController().signal);
+  return { passes: 1, changes, schedules, overdueStarted: 0 };
+}
+
+export const projection: readonly Scenario[] = [
+  { name: 'projectionFollow-continues-as-new', record: continuesAsNew },
+];

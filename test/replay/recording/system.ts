@@ -1,0 +1,116 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Client } from '@temporalio/client';
+import { provisionPlatform } from '../../../dev/databases.ts';
+import type { PlatformDatabases } from '../../../dev/databases.ts';
+import { createTemporaryDirectory } from '../../../dev/guardian.ts';
+import { startJwksIssuer } from '../../../dev/jwks-issuer.ts';
+import { startPostgres } from '../../../dev/postgres.ts';
+import { startScriptedGateway } from '../../../dev/scripted-gateway.ts';
+import type { RecordedRequest, ScriptedGateway, ScriptedResponse } from '../../../dev/scripted-gateway.ts';
+import { startTemporalServer } from '../../../dev/temporal-server.ts';
+import { openWebApp, requestGrant } from '../../../dev/web-app.ts';
+import type { WebApp } from '../../../dev/web-app.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '../../../domain/search-attributes.ts';
+import { connect } from '../../../temporal/connection.ts';
+import { createDataConverter } from '../../../temporal/data-converter.ts';
+import { bundleWorkflows } from '../../../worker/workflow-bundle.ts';
+import { replyOfTwoRounds } from '../../support/planner-scripts.ts';
+import { startSystemProcess } from '../../support/worker-process.ts';
+import type { ProcessName, Surroundings, SystemProcess } from '../../support/worker-process.ts';
+import { replayCodecKeys } from '../codec.ts';
+
+export type Answer = (request: RecordedRequest) => ScriptedResponse | Promise<ScriptedResponse>;
+
+/** API, runner and vault worker as real processes, with a gateway that answers as the scenario of the moment says. */
+export interface RecordingSystem {
+  readonly databases: PlatformDatabases;
+  readonly temporalAddress: string;
+  readonly client: Client;
+  readonly gateway: ScriptedGateway;
+  readonly webApp: WebApp;
+  readonly workflowBundlePath: string;
+  requestGrant(userId: string, body: Readonly<Record<string, unknown>>): Promise<unknown>;
+  /** Until the next call; two rounds that plan a task by default. */
+  answerWith(answer: Answer): void;
+  startProcess(name: ProcessName): Promise<SystemProcess>;
+  close(): Promise<void>;
+}
+
+/** Starts it on servers of its own; whatever was started is stopped again when something fails. */
+export async function startRecordingSystem(): Promise<RecordingSystem> {
+  const stops: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const stop of stops.splice(0)) await stop();
+  };
+  try {
+    return { ...(await startAll(stops)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<RecordingSystem, 'close'>> {
+  const directory = createTemporaryDirectory('mana-replay-');
+  stops.unshift(() => Promise.resolve(directory.remove()));
+  const postgres = await startPostgres({ directory: directory.path });
+  stops.unshift(() => postgres.stop());
+  const temporal = await startTemporalServer({
+    ui: false,
+    logFile: join(directory.path, 'temporal.log'),
+    searchAttributes: Object.values(SEARCH_ATTRIBUTE_NAMES),
+  });
+  stops.unshift(() => temporal.stop());
+  const databases = await provisionPlatform(postgres);
+  const workflowBundlePath = join(directory.path, 'workflow-bundle.js');
+  writeFileSync(workflowBundlePath, await bundleWorkflows());
+
+  let answer: Answer = replyOfTwoRounds;
+  const serviceKey = randomBytes(24).toString('base64url');
+  const gateway = await startScriptedGateway({ serviceKey, script: (request) => answer(request) });
+  stops.unshift(() => gateway.close());
+  const issuer = await startJwksIssuer();
+  stops.unshift(() => issuer.close());
+  const around: Surroundings = {
+    databases,
+    temporal: { address: temporal.address, namespace: 'default' },
+    keys: {
+      kek: randomBytes(32),
+      ...generateKeyPairSync('rsa', { modulusLength: 2048 }),
+      codecKeys: replayCodecKeys,
+    },
+    gateway: { url: gateway.url, serviceKey },
+    issuerUrl: issuer.url,
+    workflowBundlePath,
+    logDirectory: directory.path,
+  };
+  const startProcess = async (name: ProcessName): Promise<SystemProcess> => {
+    const started = await startSystemProcess(name, around);
+    stops.unshift(() => started.stop());
+    return started;
+  };
+  const api = await startProcess('api');
+  await startProcess('vault');
+  await startProcess('runner');
+
+  const connection = await connect(around.temporal);
+  stops.unshift(() => connection.close());
+  const webApp = openWebApp({ ...databases.asWebApp, kek: around.keys.kek });
+  stops.unshift(() => webApp.close());
+  return {
+    databases,
+    temporalAddress: temporal.address,
+    client: new Client({ connection, dataConverter: createDataConverter(replayCodecKeys) }),
+    gateway,
+    webApp,
+    workflowBundlePath,
+    requestGrant: async (userId, body) =>
+      requestGrant(api.url(), await issuer.issueToken({ sub: userId }), body),
+    answerWith: (next) => {
+      answer = next;
+    },
+    startProcess,
+  };
+}

@@ -1,0 +1,1 @@
+import { chmodSync, createReadStream, createWriteStream, existsSync } from 'node:fs';
