@@ -6,7 +6,12 @@ import { gate, hang } from '../../dev/scripted-gateway.ts';
 import type { Gate } from '../../dev/scripted-gateway.ts';
 import type { MissionRunResult } from '../../domain/run.ts';
 import { cancelRunSignal, RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '../../workflows/messages.ts';
-import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
+import {
+  startRun,
+  untilCancelRequested,
+  writeGrantedMission,
+  writePlaintextMission,
+} from '../support/granted-mission.ts';
 import { startMissionSystem } from '../support/mission-system.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
 import {
@@ -143,11 +148,7 @@ describe('a run cancelled while its records are sealed', () => {
       const run = await startRun(system.client, mission);
       await untilAwaited();
       await run.signal(cancelRunSignal);
-      await waitUntil('sealing was told', async () =>
-        (await run.fetchHistory()).events?.some(
-          (event) => event.activityTaskCancelRequestedEventAttributes != null,
-        ),
-      );
+      await untilCancelRequested(run);
     });
     const run = system.client.workflow.getHandle<() => Promise<MissionRunResult>>(
       `run-now:${mission.missionId}`,

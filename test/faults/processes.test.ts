@@ -84,8 +84,8 @@ describe('a process that is given a secret of another zone', () => {
   const secret = randomBytes(32).toString('base64');
   const privateKey = (): string => environmentOf('runner', around)['MANA_AI_PRIVATE_KEY_PEM'] ?? '';
   const foreign: readonly (readonly [ProcessName, () => Overrides])[] = [
-    ['runner', () => ({ MANA_AUTH_KEK: secret, AUTH_DATABASE_URL: around.databases.urls.vault.auth })],
-    ['vault', () => ({ MANA_AI_PRIVATE_KEY_PEM: privateKey(), MANA_LLM_URL: around.gateway.url })],
+    ['runner', () => ({ MANA_AUTH_KEK: secret, SYNC_DATABASE_URL_VAULT: around.databases.urls.vault.sync })],
+    ['vault', () => ({ MANA_AI_PRIVATE_KEY_PEM: privateKey(), MANA_SERVICE_KEY: secret })],
     ['projection', () => ({ MANA_AUTH_KEK: secret, MANA_SERVICE_KEY: secret })],
     [
       'api',

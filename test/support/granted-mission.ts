@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { waitUntil } from './wait-until.ts';
 import { missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
 import type { WebApp, WebAppUser } from '../../dev/web-app.ts';
 import { formatInstant } from '../../domain/instant.ts';
@@ -113,4 +114,11 @@ export const startRun = (
     workflowId: options.workflowId ?? `run-now:${missionId}`,
     taskQueue: RUNNER_TASK_QUEUE,
     args: [{ userId: user.userId, missionId, trigger: options.trigger ?? 'run-now' }],
+  });
+
+/** Resolves once the server knows that the run wants its activity cancelled. */
+export const untilCancelRequested = (run: RunHandle): Promise<unknown> =>
+  waitUntil('an activity is to be cancelled', async () => {
+    const { events } = await run.fetchHistory();
+    return events?.some((event) => (event.activityTaskCancelRequestedEventAttributes ?? null) !== null);
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
 import { formatInstant } from '../../domain/instant.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { MISSION_RUN_WORKFLOW_TYPE } from '../../workflows/messages.ts';
 import { writeGrantedMission } from '../support/granted-mission.ts';
 import { startMissionSystem } from '../support/mission-system.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
@@ -21,16 +21,14 @@ beforeAll(async () => {
 });
 afterAll(() => system.close());
 
-it('an encrypted mission of two rounds, started by its schedule, costs at most 30 history events', async () => {
+it('an encrypted mission of two rounds costs at most 30 history events', async () => {
   const mission = await writeGrantedMission(system, 'OBJECTIVE-COUNTED', {
-    nextRunAt: formatInstant(Date.now() + 1_500),
+    nextRunAt: formatInstant(Date.now() + 2_000),
   });
-  const schedule = system.client.schedule.getHandle(
-    missionScheduleId(mission.user.userId, mission.missionId),
-  );
-  const workflowId = await waitUntil('the schedule has fired', async () => {
-    const { info } = await schedule.describe();
-    return info.recentActions[0]?.action.workflow.workflowId;
+  const query = `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}' and ManaMissionId = '${mission.missionId}'`;
+  const { workflowId } = await waitUntil('the schedule has fired', async () => {
+    for await (const execution of system.client.workflow.list({ query })) return execution;
+    return null;
   });
   const run = system.client.workflow.getHandle(workflowId);
   expect(await run.result()).toMatchObject({ outcome: 'planned', rounds: 2, steps: 1 });

@@ -11,6 +11,7 @@ import type { WebAppUser } from '../../../dev/web-app.ts';
 import { cancelRunSignal, RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '../../../workflows/messages.ts';
 import {
   startRun,
+  untilCancelRequested,
   writeGrantedMission,
   writePlaintextMission,
   writePlaintextMissionOf,
@@ -63,11 +64,7 @@ async function cancelledWhileSealing(system: RecordingSystem): Promise<Execution
     starting.resolve(run);
     await untilAwaited();
     await run.signal(cancelRunSignal);
-    await waitUntil('sealing was told', async () =>
-      (await run.fetchHistory()).events?.some(
-        (event) => event.activityTaskCancelRequestedEventAttributes != null,
-      ),
-    );
+    await untilCancelRequested(run);
   });
   return endsAs(await starting.promise, 'cancelled');
 }
@@ -75,7 +72,7 @@ async function cancelledWhileSealing(system: RecordingSystem): Promise<Execution
 const writeAgent = async (
   { webApp }: RecordingSystem,
   user: WebAppUser,
-  state: 'active' | 'paused',
+  fields: Readonly<Record<string, unknown>> = {},
 ): Promise<string> => {
   const agentId = randomUUID();
   await webApp.insert(user, agentAt(agentId), {
@@ -83,14 +80,15 @@ const writeAgent = async (
     role: 'planner',
     policy: { tools: {}, defaultForAi: 'propose' },
     maxConcurrentMissions: 1,
-    state,
+    state: 'active',
+    ...fields,
   });
   return agentId;
 };
 
 async function agentPaused(system: RecordingSystem): Promise<Execution> {
   const user = await system.webApp.createUser();
-  const agentId = await writeAgent(system, user, 'paused');
+  const agentId = await writeAgent(system, user, { state: 'paused' });
   const missionId = await writePlaintextMissionOf(system.webApp, user, OBJECTIVE, { agentId });
   return endsAs(await startRun(system.client, { user, missionId }), 'agent-paused');
 }
@@ -100,7 +98,7 @@ async function agentBusy(system: RecordingSystem): Promise<Execution> {
   const free = gate();
   system.answerWith((request) => free.hold(replyOfTwoRounds(request)));
   const user = await system.webApp.createUser();
-  const agentId = await writeAgent(system, user, 'active');
+  const agentId = await writeAgent(system, user);
   const write = async (): Promise<WrittenMission> => ({
     user,
     missionId: await writePlaintextMissionOf(system.webApp, user, OBJECTIVE, { agentId }),
@@ -116,6 +114,29 @@ async function agentBusy(system: RecordingSystem): Promise<Execution> {
   free.open();
   await endsAs(holder, 'planned');
   return endsAs(waiting, 'planned');
+}
+
+/** A mission of every minute waits a minute for its agent, then leaves its place to the next instant. */
+async function agentBusyForGood(system: RecordingSystem): Promise<Execution> {
+  const user = await system.webApp.createUser();
+  const agentId = await writeAgent(system, user);
+  const everyMinute = { agentId, cadence: { kind: 'interval', everyMinutes: 1 } };
+  const write = async (): Promise<WrittenMission> => ({
+    user,
+    missionId: await writePlaintextMissionOf(system.webApp, user, OBJECTIVE, everyMinute),
+  });
+  const holder = await startHanging(system, await write());
+  const execution = await endsAs(await startRun(system.client, await write()), 'agent-busy');
+  await holder.signal(cancelRunSignal);
+  await endsAs(holder, 'cancelled');
+  return execution;
+}
+
+async function budgetExhausted(system: RecordingSystem): Promise<Execution> {
+  const user = await system.webApp.createUser();
+  const agentId = await writeAgent(system, user, { maxTokensPerDay: 0 });
+  const missionId = await writePlaintextMissionOf(system.webApp, user, OBJECTIVE, { agentId });
+  return endsAs(await startRun(system.client, { user, missionId }), 'failed', 'budget-exhausted');
 }
 
 /** Sweeping is here because it needs a run that was terminated. */
@@ -146,5 +167,7 @@ export const contendedRuns: readonly Scenario[] = [
   { name: 'missionRun-cancelled-while-sealing', record: cancelledWhileSealing },
   { name: 'missionRun-agent-paused', record: agentPaused },
   { name: 'missionRun-agent-busy-then-runs', record: agentBusy },
+  { name: 'missionRun-agent-busy-for-good', record: agentBusyForGood },
+  { name: 'missionRun-budget-exhausted', record: budgetExhausted },
   { name: 'sweepRuns-forgets-a-terminated-run', record: swept },
 ];

@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import { defaultPayloadConverter } from '@temporalio/common';
-import type { Payload } from '@temporalio/common';
 import { historyToJSON, JSONToPayload, payloadToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { History, JSONPayload } from '@temporalio/common/lib/proto-utils.js';
 import { createPayloadCodec } from '../../../temporal/payload-codec.ts';
@@ -37,7 +36,7 @@ async function withoutEncodedStackTrace(encoded: JSONPayload): Promise<JSONPaylo
   if (payload === undefined) throw new Error('the encoded attributes of a failure are not a payload');
   const { message } = defaultPayloadConverter.fromPayload<{ message: string }>(payload);
   const [scrubbed] = await codec.encode([
-    defaultPayloadConverter.toPayload({ message, stack_trace: '' }) as Payload,
+    defaultPayloadConverter.toPayload<{ message: string; stack_trace: string }>({ message, stack_trace: '' }),
   ]);
   if (scrubbed === undefined) throw new Error('the codec returned no payload');
   return payloadToJSON(scrubbed);

@@ -54,7 +54,10 @@ export async function startRecordingSystem(): Promise<RecordingSystem> {
 
 async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<RecordingSystem, 'close'>> {
   const directory = createTemporaryDirectory('mana-replay-');
-  stops.unshift(() => Promise.resolve(directory.remove()));
+  stops.unshift(() => {
+    directory.remove();
+    return Promise.resolve();
+  });
   const postgres = await startPostgres({ directory: directory.path });
   stops.unshift(() => postgres.stop());
   const temporal = await startTemporalServer({
