@@ -133,7 +133,9 @@ function deepFreeze<T>(value: T): T {
     typeof value !== 'object' ||
     value === null ||
     ArrayBuffer.isView(value) ||
-    value instanceof KeyObject
+    value instanceof KeyObject ||
+    // Settings may share a value.
+    Object.isFrozen(value)
   ) {
     return value;
   }

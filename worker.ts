@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client';
-import { Runtime } from '@temporalio/worker';
+import { makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import { ConfigurationError, loadConfig } from './config.ts';
 import type { Config } from './config.ts';
 import { createLogger } from './logging/logger.ts';
@@ -43,7 +43,12 @@ function exit(message: string): never {
 
 async function run(): Promise<void> {
   // Signals are ours: the SDK's own handling would end the process before the databases are closed.
-  Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
+  Runtime.install({
+    logger: createTemporalLogger(logger),
+    // The SDK's core would write to stderr itself, with task tokens.
+    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN' }), forward: {} } },
+    shutdownSignals: [],
+  });
   collectProcessMetrics();
   const connection = await connectWorker(config.temporal);
   const { namespace } = config.temporal;
