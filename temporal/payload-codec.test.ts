@@ -1,5 +1,6 @@
 import { defaultPayloadConverter } from '@temporalio/common';
 import type { Payload } from '@temporalio/common';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPayloadCodec, PayloadUnreadableError, UnknownCodecKeyError } from './payload-codec.ts';
 
@@ -53,6 +54,44 @@ describe('payload codec', () => {
       .catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(UnknownCodecKeyError);
     expect(error).toMatchObject({ keyId: 'gone', message: expect.stringContaining('"gone"') as string });
+  });
+
+  it('a changed, cut or lengthened byte, and another key id, are always detected', async () => {
+    const made = codec('a', { a: key(1), b: key(2) });
+    const change = fc.oneof(
+      fc.record({ kind: fc.constant('flip' as const), at: fc.nat(), mask: fc.integer({ min: 1, max: 255 }) }),
+      fc.record({ kind: fc.constant('cut' as const), count: fc.integer({ min: 1, max: 64 }) }),
+      fc.record({
+        kind: fc.constant('lengthen' as const),
+        bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }),
+      }),
+      fc.record({ kind: fc.constant('other-key' as const) }),
+    );
+    const changed = (
+      data: Uint8Array,
+      how: typeof change extends fc.Arbitrary<infer Change> ? Change : never,
+    ): Uint8Array => {
+      if (how.kind === 'flip')
+        return data.map((byte, index) => (index === how.at % data.length ? byte ^ how.mask : byte));
+      if (how.kind === 'cut') return data.subarray(0, Math.max(0, data.length - how.count));
+      return how.kind === 'lengthen' ? Buffer.concat([data, how.bytes]) : data;
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.jsonValue(), change, async (json, how) => {
+        const encoded = await encodeOne(made, payload(json));
+        const metadata =
+          how.kind === 'other-key'
+            ? { ...encoded.metadata, 'encryption-key-id': Buffer.from('b') }
+            : encoded.metadata;
+        const tampered = {
+          ...encoded,
+          ...(metadata && { metadata }),
+          data: changed(encoded.data ?? new Uint8Array(), how),
+        };
+        await expect(made.decode([tampered])).rejects.toBeInstanceOf(PayloadUnreadableError);
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   it('payloads that are not encrypted pass through', async () => {
