@@ -1,4 +1,5 @@
-import type { FailureCode, RunFailure } from './run.ts';
+import type { FailureCode, RunFailure, WriteIterationResult } from './run.ts';
+import { FAILURE_CODES } from './user-texts.ts';
 import type { ChangeRow } from './field-merge.ts';
 import type { PlanStep } from './plan.ts';
 
@@ -87,6 +88,22 @@ export function acceptableIterations(stored: unknown): StoredObject[] {
   return stored
     .filter(isObject)
     .map((iteration) => (Array.isArray(iteration['plan']) ? iteration : { ...iteration, plan: [] }));
+}
+
+/** The iterations that one change row writes; none for a row of something else. */
+export const iterationsOfChange = (row: ChangeRow): StoredObject[] =>
+  isObject(row.data) ? acceptableIterations(row.data['iterations']) : [];
+
+/** What a run came to, read back from the iteration that it wrote. */
+export function resultOfIteration(iteration: StoredObject): WriteIterationResult {
+  const plan = iteration['plan'];
+  const steps = Array.isArray(plan) ? plan.length : 0;
+  if (iteration['overallStatus'] !== 'failed') {
+    return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null };
+  }
+  const details = iteration['errorDetails'];
+  const code = FAILURE_CODES.find((known) => isObject(details) && details['name'] === known) ?? null;
+  return { outcome: 'failed', steps, failureCode: code };
 }
 
 /** A device's row that took iterations of ours away. */

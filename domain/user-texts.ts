@@ -60,3 +60,6 @@ export function grantEndsFirstText(expiresAtMs: number, nextRunAtMs: number, tim
   const format = new Intl.DateTimeFormat('de-DE', { dateStyle: 'medium', timeStyle: 'short', timeZone });
   return `Die Freigabe dieser Mission endet am ${format.format(expiresAtMs)} und damit vor dem nächsten Termin am ${format.format(nextRunAtMs)}. Öffne die Mission in der App und erneuere die Freigabe, damit sie auch dann im Hintergrund läuft.`;
 }
+
+/** Every code a failed iteration may have: the table above is complete by its type. */
+export const FAILURE_CODES = Object.keys(FAILURE_TEXTS) as FailureCode[];

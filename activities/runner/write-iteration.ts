@@ -15,7 +15,14 @@ import { parseGrant } from '../../domain/grant.ts';
 import { toIterationId, toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { formatInstant, instantMs } from '../../domain/instant.ts';
-import { failedIteration, plannedIteration, withIteration } from '../../domain/iterations.ts';
+import {
+  failedIteration,
+  iterationsOfChange,
+  plannedIteration,
+  resultOfIteration,
+  RUNNER_CLIENT_ID,
+  withIteration,
+} from '../../domain/iterations.ts';
 import type { ServerIteration } from '../../domain/iterations.ts';
 import { nextRunAtAfter } from '../../domain/next-run.ts';
 import { summaryOf } from '../../domain/plan.ts';
@@ -48,6 +55,8 @@ export async function writeIteration(
     await lockMission(tx, userId, toMissionId(input.missionId));
     const read = await readMission(tx, userId, input.missionId);
     if (read === null) return { outcome: 'mission-gone', steps: 0, failureCode: null };
+    const written = input.result.kind === 'advance-only' ? null : writtenBefore(read, input.iterationId);
+    if (written !== null) return written;
     const outcome = await outcomeOf(deps, tx, userId, input, read);
     const nowMs = await readClockMs(tx);
     const row = await rowOf(tx, userId, input, read, outcome, nowMs);
@@ -55,6 +64,18 @@ export async function writeIteration(
     if (!isNew && !(await changeExists(tx, userId, row.changeId))) throw new EventIdConflictError();
     return resultOf(outcome);
   });
+}
+
+/**
+ * What an earlier attempt wrote, whose acknowledgement was lost: its row says what became of the run, even if the grant
+ * has ended since.
+ */
+function writtenBefore(read: ReadMission, iterationId: string): WriteIterationResult | null {
+  const changeId = eventIdOf(toIterationId(iterationId));
+  const row = read.rows.find(({ id, clientId }) => id === changeId && clientId === RUNNER_CLIENT_ID);
+  const iterations = row === undefined ? [] : iterationsOfChange(row);
+  const iteration = iterations.find(({ id }) => id === iterationId);
+  return iteration === undefined ? null : resultOfIteration(iteration);
 }
 
 /** What is to be written, once the transcript is open. */
