@@ -11,20 +11,43 @@ export interface DecryptAuditRow {
   readonly recordId: string;
   readonly status: 'ok' | 'failed' | 'scope-violation';
   readonly reason: string | null;
-  readonly ts: Date;
+  /** `YYYY-MM-DDTHH:MM:SS.mmmZ`; made by the database, which knows years that a Date does not. */
+  readonly ts: string;
 }
 
-/** The user's rows, newest first, of one mission or of all. */
+export interface DecryptAuditPage {
+  readonly rows: readonly DecryptAuditRow[];
+  /** Where the next page begins, or null if this is the last one. */
+  readonly nextBeforeSeq: bigint | null;
+}
+
+/**
+ * The user's rows, newest first, of one mission or of all. The order is that of the chain: a row gets its `seq` under the
+ * user's lock and so in the order of commits, while an id that was taken early may become visible late. Between two pages
+ * no row can appear that belongs on the first.
+ *
+ * @param filter.beforeSeq only rows before this one; null for the first page
+ */
 export async function listDecryptAudit(
   tx: UserTransaction,
   userId: UserId,
-  filter: { readonly missionId: string | null; readonly limit: number },
-): Promise<DecryptAuditRow[]> {
-  return tx<DecryptAuditRow[]>`
-    select id::text as id, mission_id as "missionId", iteration_id as "iterationId", table_name as "tableName",
-      record_id as "recordId", status, reason, ts
-    from mana_ai.decrypt_audit
-    where user_id = ${userId} ${filter.missionId === null ? tx`` : tx`and mission_id = ${filter.missionId}`}
-    order by mana_ai.decrypt_audit.id desc
-    limit ${filter.limit}`;
+  filter: { readonly missionId: string | null; readonly limit: number; readonly beforeSeq: bigint | null },
+): Promise<DecryptAuditPage> {
+  const found = await tx<{ seq: string; row: DecryptAuditRow }[]>`
+    select rows.seq::text as seq, json_build_object(
+      'id', id::text, 'missionId', mission_id, 'iterationId', iteration_id, 'tableName', table_name,
+      'recordId', record_id, 'status', status, 'reason', reason,
+      'ts', to_char(ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) as row
+    from mana_ai.decrypt_audit rows
+    where user_id = ${userId}
+      ${filter.missionId === null ? tx`` : tx`and mission_id = ${filter.missionId}`}
+      ${filter.beforeSeq === null ? tx`` : tx`and rows.seq < ${String(filter.beforeSeq)}::bigint`}
+    order by rows.seq desc
+    limit ${filter.limit + 1}`;
+  const page = found.slice(0, filter.limit);
+  const last = found.length > filter.limit ? page.at(-1) : undefined;
+  return {
+    rows: page.map(({ row }) => row),
+    nextBeforeSeq: last === undefined ? null : BigInt(last.seq),
+  };
 }

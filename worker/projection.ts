@@ -20,7 +20,10 @@ export async function createProjectionPart(
     database,
     schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
     startHealing: (userId, missionId) => startHealing(client, userId, missionId),
-    log: { warn: (message, fields) => logger.warn(fields, message) },
+    log: {
+      info: (message, fields) => logger.info(fields, message),
+      warn: (message, fields) => logger.warn(fields, message),
+    },
   });
   const worker = await Worker.create({
     connection: context.connection,

@@ -11,5 +11,6 @@ export interface ProjectionDependencies {
 }
 
 export interface ProjectionLog {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { applySchedules, startOverdue } from './apply-schedules.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
+import { logAuditHeads } from './log-audit-heads.ts';
 import { projectChanges } from './project-changes.ts';
 
 /** An activity of this length, then a new run of the workflow: its history stays short (architecture section 5). */
@@ -22,6 +23,7 @@ export async function followChangeLog(
 ): Promise<FollowResult> {
   const endMs = Date.now() + FOLLOW_MS;
   const overdueStarted = await startOverdue(deps);
+  await tryLogAuditHeads(deps, signal);
   let passes = 0;
   let changes = 0;
   let schedules = 0;
@@ -35,6 +37,16 @@ export async function followChangeLog(
   }
   signal.throwIfAborted();
   return { passes, changes, schedules, overdueStarted };
+}
+
+/** Schedules must not wait for the audit: what could not be logged is logged at the next start. */
+async function tryLogAuditHeads(deps: ProjectionDependencies, signal: AbortSignal): Promise<void> {
+  try {
+    await logAuditHeads(deps, signal);
+  } catch (error) {
+    const name = error instanceof Error ? error.name : typeof error;
+    deps.log.warn('audit heads not logged; it is tried again', { error: name });
+  }
 }
 
 async function pause(signal: AbortSignal): Promise<void> {
