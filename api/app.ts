@@ -12,7 +12,9 @@ import { createDatabaseHealth } from './database-health.ts';
 import { requireUser } from './plugins/authentication.ts';
 import { answerClientErrors } from './plugins/client-errors.ts';
 import { answerError, answerErrors } from './plugins/errors.ts';
+import { readJsonBodies } from './plugins/json-bodies.ts';
 import { describeRoutes, openApiRoute } from './plugins/openapi.ts';
+import { refuseOtherOptions } from './plugins/preflights.ts';
 import { DEFAULT_RATE_LIMITS, limitAddresses, limitUser } from './plugins/rate-limits.ts';
 import type { RateLimits } from './plugins/rate-limits.ts';
 import { createLogController, logRequests } from './plugins/request-log.ts';
@@ -55,7 +57,7 @@ export interface ApiTimeouts {
   readonly headersMs: number;
   /** Until the whole request has arrived. */
   readonly requestMs: number;
-  /** From there until the answer. */
+  /** From the end of the header until the answer. */
   readonly handlerMs: number;
   /** How often connections are looked at for the first two. */
   readonly checkEveryMs: number;
@@ -64,7 +66,12 @@ export interface ApiTimeouts {
 /** 1000 record ids of 512 ASCII characters, or of some 300 characters of three bytes, and their tables. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
 /** Defaults of `ApiTimeouts`. A statement of the database may take 30 s, see db/client.ts. */
-const TIMEOUTS: ApiTimeouts = { headersMs: 10_000, requestMs: 30_000, handlerMs: 35_000, checkEveryMs: 2_000 };
+const TIMEOUTS: ApiTimeouts = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  handlerMs: 35_000,
+  checkEveryMs: 2_000,
+};
 const HEALTH_TIMEOUT_MS = 2_000;
 /** Routes with an id in them: the longest one, percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
@@ -97,12 +104,14 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
 
   logRequests(app);
   answerErrors(app);
+  readJsonBodies(app);
   await app.register(helmet);
+  refuseOtherOptions(app);
   await app.register(cors, {
     origin: corsOrigins.length === 0 ? false : [...corsOrigins],
     methods: ['GET', 'POST', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type'],
-    exposedHeaders: ['retry-after', 'x-request-id'],
+    exposedHeaders: ['link', 'retry-after', 'x-audit-head', 'x-request-id'],
   });
   await limitAddresses(app, rateLimits.perAddress, [HEALTH_URL]);
 

@@ -37,7 +37,8 @@ async function start(): Promise<void> {
     openDatabase({ ...database, applicationName: APPLICATION_NAME });
   const syncDatabase = open(api.syncDatabase);
   const authDatabase = open(api.authDatabase);
-  const app = await buildApp({ ...api, syncDatabase, authDatabase, logger });
+  const codecEndpoint = api.codecEndpoint && { ...api.codecEndpoint, codecKeys: config.codecKeys };
+  const app = await buildApp({ ...api, codecEndpoint, syncDatabase, authDatabase, logger });
   stopOnSignals(async () => {
     // `close` ends connections that are idle now; those of requests under way would be kept alive for a minute.
     const closing = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);

@@ -13,6 +13,8 @@ const ANSWERS: Readonly<Record<string, { readonly status: number; readonly error
 };
 const UNREADABLE = { status: 400, error: 'this is no HTTP/1.1 request' };
 
+const LINGER_MS = 500;
+
 /**
  * Answers what never becomes a request: bytes that are no HTTP, headers without end, requests that trickle in. Same
  * shape as every other error, and the connection ends, since nobody knows where the next request would begin.
@@ -20,12 +22,16 @@ const UNREADABLE = { status: 400, error: 'this is no HTTP/1.1 request' };
 export const answerClientErrors =
   (log: FastifyBaseLogger) =>
   (error: ClientError, socket: Socket): void => {
-    if (error.code === 'ECONNRESET' || socket.destroyed) return;
+    // What follows the answer is not read; it may cause more errors.
+    if (error.code === 'ECONNRESET' || !socket.writable || socket.writableEnded) return;
     const { status, error: text } = ANSWERS[error.code ?? ''] ?? UNREADABLE;
     // The error holds the bytes that were found.
     log.debug({ status, reason: error.code ?? null }, 'request refused before it had a route');
-    if (socket.writable) socket.write(rawAnswer(status, text));
-    socket.destroy();
+    // The answer to the request whose body is late may be out already (a refused token); a second one answers nothing.
+    const isAnswered = status === 408 && socket.bytesWritten > 0;
+    socket.end(isAnswered ? '' : rawAnswer(status, text));
+    // Closed at once, a connection with unread bytes is reset, and the answer may be lost with it.
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
   };
 
 function rawAnswer(status: number, error: string): string {

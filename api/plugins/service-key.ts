@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { onRequestAsyncHookHandler } from 'fastify';
+import type { onRequestHookHandler } from 'fastify';
 import { UnauthorizedError } from '../../domain/errors.ts';
 
 /**
@@ -8,14 +8,14 @@ import { UnauthorizedError } from '../../domain/errors.ts';
  *
  * @param hashes SHA-256 of the accepted keys, 32 bytes each; none of them: nobody passes
  */
-export function requireServiceKey(hashes: readonly Buffer[]): onRequestAsyncHookHandler {
-  return async (request) => {
+export function requireServiceKey(hashes: readonly Buffer[]): onRequestHookHandler {
+  return (request, _reply, done) => {
     const header = request.headers['x-service-key'];
     const found = createHash('sha256')
       .update(typeof header === 'string' ? header : '', 'utf8')
       .digest();
     const matches = hashes.filter((hash) => timingSafeEqual(hash, found));
-    if (typeof header !== 'string' || matches.length === 0)
-      throw new UnauthorizedError('a service key is required: X-Service-Key: <key>');
+    const isAccepted = typeof header === 'string' && matches.length > 0;
+    done(isAccepted ? undefined : new UnauthorizedError('a service key is required: X-Service-Key: <key>'));
   };
 }

@@ -14,7 +14,8 @@ const DESCRIPTIONS = {
   503: 'GRANT_NOT_CONFIGURED, IDENTITY_UNAVAILABLE or TIMEOUT',
 } as const;
 
-const described = (status: keyof typeof DESCRIPTIONS) => errorSchema.meta({ description: DESCRIPTIONS[status] });
+const described = (status: keyof typeof DESCRIPTIONS) =>
+  errorSchema.meta({ description: DESCRIPTIONS[status] });
 const RESPONSES = {
   400: described(400),
   401: described(401),

@@ -17,9 +17,12 @@ const MAX_TABLE_LENGTH = 100;
 const MAX_TABLES = 1000;
 
 const missionId = storableText(MAX_MISSION_ID_LENGTH);
-const recordId = storableText(MAX_RECORD_ID_LENGTH).refine((text) => splitRecordId(text) !== null, {
-  error: 'found a text of another form, expected "<table>:<id>"',
-});
+const recordId = storableText(MAX_RECORD_ID_LENGTH)
+  .refine((text) => splitRecordId(text) !== null, {
+    error: 'found a text of another form, expected "<table>:<id>"',
+  })
+  // For the description: a refinement cannot be seen from outside.
+  .meta({ pattern: '^[^:]+:[\\s\\S]+$' });
 
 /** Contract section 7. Fields that are not named here are ignored: older and newer clients send more. */
 export const missionGrantRequestSchema = z.object(

@@ -52,8 +52,9 @@ ${problem === null ? '' : `<p role="alert">${problem}</p>\n`}<form method="post"
 const logoutForm = ({
   expiresAtMs,
 }: OperatorSession): string => `<p role="status">Logged in until ${new Date(expiresAtMs).toISOString()}.</p>
-<p>In the Temporal UI, reload the page. If payloads stay encrypted, open the codec server settings (the glasses in the
-top right corner), choose the browser's settings and switch on "Include cross-origin credentials".</p>
+<p>Now reload the Temporal UI. If payloads stay encrypted there, open its codec server settings (the glasses at the top),
+choose the browser's setting, give this page's address without <code>/login</code>, and switch on "Include cross-origin
+credentials".</p>
 <form method="post" action="logout">
 <button type="submit">Log out</button>
 </form>`;

@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify';
+
+/**
+ * Fastify's own JSON parser, with two differences. Keys named `__proto__` or `constructor` are dropped like every other
+ * field that a route does not know. An empty body of a request that needs none is no body: HTTP clients name a content
+ * type for every request, also for a DELETE.
+ */
+export function readJsonBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('remove', 'remove');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    const text = body.toString();
+    if (text === '' && request.method === 'DELETE') done(null, undefined);
+    else void parse(request, text, done);
+  });
+}
