@@ -1,0 +1,155 @@
+import { constants, privateDecrypt, randomUUID } from 'node:crypto';
+import { measure, table } from './measure.ts';
+import type { Variant } from './measure.ts';
+import { writeBenchMission } from './system.ts';
+import type { BenchMission, BenchSystem } from './system.ts';
+import { resolvePrompt } from '../activities/runner/resolve-inputs.ts';
+import { sealInputs } from '../activities/vault/seal-inputs.ts';
+import { decryptFieldValue } from '../crypto/field-value.ts';
+import { grantLabel } from '../crypto/grant-label.ts';
+import { deriveMissionDataKey } from '../crypto/mission-data-key.ts';
+import { openSealedRecord, sealRecord } from '../crypto/sealed-record.ts';
+import type { SealContext } from '../crypto/sealed-record.ts';
+import { unwrapGrant } from '../crypto/unwrap-grant.ts';
+import { readMission } from '../db/missions.ts';
+import { toMissionId, toWorkflowRunId } from '../domain/ids.ts';
+import type { RunRef } from '../domain/run.ts';
+
+const RECORDS = 1000;
+const RECORD_BYTES = 2048;
+const SAMPLES = 15;
+const WARM_UPS = 3;
+const UNWRAP = { samples: 1000, warmUps: 100 } as const;
+
+/** Sealing and opening 1000 records of 2 kB by the activities' functions, and unwrapping a grant; next to bare crypto. */
+export async function benchSealAndOpen(system: BenchSystem): Promise<string> {
+  const mission = await writeBenchMission(system, { records: RECORDS, recordBytes: RECORD_BYTES });
+  const mdk = deriveMissionDataKey({
+    ...mission.grant,
+    masterKey: mission.user.masterKey,
+    userId: mission.user.userId,
+  });
+  const options = { samples: SAMPLES, warmUps: WARM_UPS };
+  const sealed = await measure(sealing(system, mission, mdk), options);
+  const opened = await measure(await opening(system, mission, mdk), options);
+  const unwrapped = await measure(unwrapping(system, mission), UNWRAP);
+  const records = `${RECORDS} records of ${RECORD_BYTES} bytes`;
+  return [
+    table(`Seal ${records}`, sealed, [SEAL_CRYPTO]),
+    table(`Open ${records}`, opened, [OPEN_CRYPTO]),
+    table(`Unwrap a grant of ${RECORDS} records`, unwrapped, [UNWRAP_CRYPTO]),
+  ].join('\n');
+}
+
+const SEAL_CRYPTO = 'bare crypto: decrypt and seal each field';
+const OPEN_CRYPTO = 'bare crypto: open each record';
+const UNWRAP_CRYPTO = 'bare crypto: RSA-OAEP';
+
+const newRun = ({ user, missionId }: BenchMission): RunRef => ({
+  userId: user.userId,
+  missionId,
+  iterationId: randomUUID(),
+  runId: randomUUID(),
+});
+
+const contextOf = ({ user, missionId }: BenchMission, runId: string, recordId: string): SealContext => ({
+  userId: user.userId,
+  missionId: toMissionId(missionId),
+  runId: toWorkflowRunId(runId),
+  table: 'notes',
+  recordId,
+});
+
+function sealAll(mission: BenchMission, mdk: Buffer, runId: string): Buffer[] {
+  return mission.noteIds.map((id) => {
+    const decrypted = decryptFieldValue(mission.user.masterKey, mission.encryptedContent);
+    if (!decrypted.ok) throw new Error('a field does not open');
+    return sealRecord(mdk, contextOf(mission, runId, id), { content: decrypted.value });
+  });
+}
+
+/** With the grant's check, the vault, the records' rows, and an audit row and a sealed row for each. */
+function sealing({ databases, kek }: BenchSystem, mission: BenchMission, mdk: Buffer): Variant[] {
+  const deps = {
+    syncDatabase: databases.vaultSync,
+    authDatabase: databases.vaultAuth,
+    keks: { default: kek, byId: new Map() },
+    acceptV1: true,
+  };
+  return [
+    { name: SEAL_CRYPTO, run: () => sealAll(mission, mdk, randomUUID()) },
+    {
+      name: 'sealInputs',
+      run: async () => {
+        const result = await sealInputs(deps, newRun(mission));
+        // The mission's own fields are one record more.
+        if (result.sealed !== RECORDS + 1) throw new Error(`seal: found ${result.sealed} records`);
+      },
+    },
+  ];
+}
+
+/** With the sealed rows, the records' rows, their merge, and the prompt made of it all. */
+async function opening(
+  { databases, kek }: BenchSystem,
+  mission: BenchMission,
+  mdk: Buffer,
+): Promise<Variant[]> {
+  const { userId } = mission.user;
+  const run = newRun(mission);
+  await sealInputs(
+    {
+      syncDatabase: databases.vaultSync,
+      authDatabase: databases.vaultAuth,
+      keks: { default: kek, byId: new Map() },
+      acceptV1: true,
+    },
+    run,
+  );
+  const sealed = sealAll(mission, mdk, run.runId);
+  return [
+    {
+      name: OPEN_CRYPTO,
+      run: () => {
+        for (const [index, id] of mission.noteIds.entries())
+          openSealedRecord(mdk, contextOf(mission, run.runId, id), sealed[index] ?? Buffer.alloc(0));
+      },
+    },
+    {
+      name: 'resolvePrompt',
+      run: () =>
+        databases.runner.asUser(userId, async (tx) => {
+          const read = await readMission(tx, userId, mission.missionId);
+          if (read === null) throw new Error('the mission is gone');
+          const { unreadableInputs } = await resolvePrompt(tx, userId, run, read, {
+            agentId: null,
+            mdk,
+            nowMs: Date.now(),
+          });
+          if (unreadableInputs.length > 0) throw new Error('an input was not opened');
+        }),
+    },
+  ];
+}
+
+function unwrapping({ privateKey }: BenchSystem, { user, grant }: BenchMission): Variant[] {
+  const { userId } = user;
+  const wrapped = Buffer.from(grant.wrappedKey, 'base64');
+  const label = grantLabel({ ...grant, userId });
+  const key = {
+    key: privateKey,
+    padding: constants.RSA_PKCS1_OAEP_PADDING,
+    oaepHash: 'sha256',
+    ...(label === undefined ? {} : { oaepLabel: label }),
+  };
+  return [
+    { name: UNWRAP_CRYPTO, run: () => privateDecrypt(key, wrapped) },
+    {
+      name: 'unwrapGrant',
+      run: () => {
+        const unwrapped = unwrapGrant({ privateKeys: [privateKey], userId, grant, nowMs: Date.now() });
+        if (!unwrapped.ok) throw new Error(`unwrap: ${unwrapped.reason}`);
+      },
+    },
+  ];
+}
