@@ -165,6 +165,22 @@ describe('formats', () => {
     expect(() => load([hash('a'), hash('b'), hash('c')].join(','))).toThrow(ConfigurationError);
   });
 
+  it('the codec endpoint is there with a token; without an origin it is for the CLI alone', () => {
+    const sha256 = createHash('sha256').update('a').digest('hex');
+    const load = (env: Env) => loadConfig('api', { ...complete.api, ...env }).api.codecEndpoint;
+    expect(load({ CODEC_CORS_ORIGIN: 'https://temporal.example.org' })).toBeNull();
+    expect(load({ OPERATOR_TOKEN_SHA256: sha256 })).toMatchObject({ corsOrigin: null });
+    expect(
+      load({
+        OPERATOR_TOKEN_SHA256: `${sha256},${sha256}`,
+        CODEC_CORS_ORIGIN: 'https://temporal.example.org',
+      }),
+    ).toEqual({
+      operatorTokenSha256: [Buffer.from(sha256, 'hex'), Buffer.from(sha256, 'hex')],
+      corsOrigin: 'https://temporal.example.org',
+    });
+  });
+
   const pemOf = (bits: number): string =>
     generateKeyPairSync('rsa', { modulusLength: bits })
       .publicKey.export({ type: 'spki', format: 'pem' })
@@ -187,6 +203,10 @@ describe('formats', () => {
     ['api', 'MANA_AUTH_URL', 'no URL', 'auth.example.org'],
     ['api', 'CORS_ORIGINS', 'a wildcard', '*'],
     ['api', 'CORS_ORIGINS', 'an origin with a path', 'https://app.example.org/'],
+    ['api', 'CODEC_CORS_ORIGIN', 'two origins', 'https://a.example.org,https://b.example.org'],
+    ['api', 'CODEC_CORS_ORIGIN', 'a wildcard', '*'],
+    ['api', 'CODEC_CORS_ORIGIN', 'the origin of nothing', 'null'],
+    ['api', 'OPERATOR_TOKEN_SHA256', 'a token in place of its hash', 'operator-token'],
     ['api', 'TRUST_PROXY', 'no address', 'proxy.example.org'],
     ['api', 'PORT', 'a port out of range', '65536'],
     ['api', 'GRANT_MINT_VERSION', 'an unknown version', 'v3'],
@@ -379,6 +399,11 @@ describe('.env.example', () => {
       .map((match): [string, string] => [match[1] ?? '', match[2] ?? '']),
   );
   const ownMigration = ['MIGRATE_DATABASE_URL', 'MIGRATE_AUTH_DATABASE_URL'];
+  const ofMaintenance = [
+    'MAINTENANCE_DATABASE_URL',
+    'AUDIT_CHECKPOINT_PRIVATE_KEY_PEM',
+    'AUDIT_CHECKPOINT_PUBLIC_KEY_PEM',
+  ];
   const real: Env = {
     ...complete.all,
     ...complete.api,
@@ -393,7 +418,7 @@ describe('.env.example', () => {
   it('names every variable, and none that nothing reads', () => {
     const known = new Set(PROCESS_ROLES.flatMap((role) => Object.keys(shapes[role])));
     const own = Object.keys(example).filter((name) => !name.startsWith('TEMPORAL_') || known.has(name));
-    expect(new Set(own)).toEqual(new Set([...known, ...ownMigration]));
+    expect(new Set(own)).toEqual(new Set([...known, ...ownMigration, ...ofMaintenance]));
   });
 
   it.each(PROCESS_ROLES)('is accepted by %s as soon as its secrets are replaced', (role) => {

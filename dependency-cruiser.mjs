@@ -71,10 +71,12 @@ export default {
       '^domain/',
       npm('openai', 'zod'),
     ]),
-    mayImportOnly('metrics-are-figures', 'metrics/ counts; it knows neither who calls nor why.', '^metrics/', [
-      '^domain/',
-      npm('prom-client'),
-    ]),
+    mayImportOnly(
+      'metrics-are-figures',
+      'metrics/ counts; it knows neither who calls nor why.',
+      '^metrics/',
+      ['^domain/', npm('prom-client')],
+    ),
     mayImportOnly('temporal-is-wiring', 'temporal/: connection and converters.', '^temporal/', [
       '^crypto/',
       '^domain/',

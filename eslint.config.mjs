@@ -61,7 +61,16 @@ export default tseslint.config(
     },
   },
   {
-    files: ['config.ts', 'scripts/**', 'dev/**', 'test/**', 'bench/**', 'vitest.config.ts', '**/*.test.ts'],
+    files: [
+      'config.ts',
+      'vitest.ui.config.ts',
+      'scripts/**',
+      'dev/**',
+      'test/**',
+      'bench/**',
+      'vitest.config.ts',
+      '**/*.test.ts',
+    ],
     rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
   },
   {

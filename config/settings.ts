@@ -125,7 +125,6 @@ const apiSettings = (env: Values<typeof common & typeof api>) => ({
       : {
           operatorTokenSha256: env.OPERATOR_TOKEN_SHA256,
           corsOrigin: env.CODEC_CORS_ORIGIN ?? null,
-          codecKeys: codecKeysOf(env.TEMPORAL_CODEC_KEYS),
         },
 });
 const vaultSettings = (env: Values<typeof common & typeof vault>) => ({

@@ -138,3 +138,21 @@ export const publicKey = variable('one RSA-2048 public key as SPKI PEM', (text) 
 export const privateKeys = variable('one or more RSA-2048 private keys as PKCS#8 PEM', (text) =>
   rsaKeys(text, 'PRIVATE KEY', (pem) => createPrivateKey(pem)),
 );
+
+const isEd25519 = (key: KeyObject): boolean => key.asymmetricKeyType === 'ed25519';
+
+function ed25519Keys(text: string, label: string, read: (pem: string) => KeyObject): KeyObject[] | null {
+  try {
+    const keys = pemBlocks(text, label)?.map(read) ?? [];
+    return keys.length > 0 && keys.every(isEd25519) ? keys : null;
+  } catch {
+    return null;
+  }
+}
+export const signingKey = variable('one Ed25519 private key as PKCS#8 PEM', (text) => {
+  const keys = ed25519Keys(text, 'PRIVATE KEY', (pem) => createPrivateKey(pem));
+  return keys?.length === 1 ? (keys[0] ?? null) : null;
+});
+export const verificationKeys = variable('one or more Ed25519 public keys as SPKI PEM', (text) =>
+  ed25519Keys(text, 'PUBLIC KEY', (pem) => createPublicKey(pem)),
+);

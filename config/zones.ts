@@ -18,6 +18,9 @@ const ZONES: Readonly<Record<string, readonly ProcessRole[]>> = {
   SYNC_DATABASE_URL_PROJECTION: ['projection'],
   MIGRATE_DATABASE_URL: [],
   MIGRATE_AUTH_DATABASE_URL: [],
+  // The operator's audit commands: config/maintenance.ts.
+  MAINTENANCE_DATABASE_URL: [],
+  AUDIT_CHECKPOINT_PRIVATE_KEY_PEM: [],
 };
 
 /** The variables that a process must not be given. The all-in-one process is the exception, see `ALLOW_ALL_IN_ONE`. */

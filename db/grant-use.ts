@@ -5,6 +5,8 @@ import type { UserId } from '../domain/ids.ts';
 export interface LoggedGrant {
   readonly missionId: string;
   readonly version: string;
+  /** `foreign`: another service minted it, and we entered it at its first use. */
+  readonly origin: 'minted' | 'foreign';
   readonly tables: readonly string[];
   readonly recordIds: readonly string[];
   readonly issuedAtMs: number;
@@ -24,7 +26,7 @@ export async function findGrant(
   wrappedKeySha256: Buffer,
 ): Promise<LoggedGrant | null> {
   const [row] = await tx<LoggedGrant[]>`
-    select mission_id as "missionId", version, tables, record_ids as "recordIds",
+    select mission_id as "missionId", version, origin, tables, record_ids as "recordIds",
       ${epochMs(tx, 'issued_at')} as "issuedAtMs", ${epochMs(tx, 'expires_at')} as "expiresAtMs",
       revoked_at is not null as revoked, first_used_at is not null as "firstUsed",
       pinned_agent_id as "pinnedAgentId"

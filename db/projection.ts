@@ -160,9 +160,19 @@ export async function readOverdueMissions(
 ): Promise<PendingMission[]> {
   return await sql<PendingMission[]>`
     select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
-    where exists_now and state = 'active' and version = applied_version
+    where exists_now and state = 'active' and cadence is not null and version = applied_version
       and next_run_at < clock_timestamp() - ${overdueMs}::float8 * interval '1 millisecond'
     order by next_run_at limit ${limit}`;
+}
+
+/** Puts a mission behind the others that are pending: one that always fails must not keep them waiting. */
+export async function postponePending(
+  sql: SystemSql,
+  mission: Pick<PendingMission, 'userId' | 'missionId'>,
+): Promise<void> {
+  await sql`
+    update mana_ai.mission_snapshots set updated_at = clock_timestamp()
+    where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
 }
 
 /** Notes what Temporal knows now. A change that came meanwhile has raised the version, so the mission stays pending. */

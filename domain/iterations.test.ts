@@ -115,13 +115,29 @@ describe('findOverwrite', () => {
   });
 
   it('finds what a device took away, and names its row', () => {
+    const current = [ofDevice('d1')];
     const rows = [
       row('r1', 'device-1', [], 'insert'),
       row('r2', RUNNER_CLIENT_ID, [planned('i1')]),
-      row('r3', 'device-1', [ofDevice('d1')]),
+      row('r3', 'device-1', current),
     ];
-    expect(findOverwrite(rows, [ofDevice('d1')])).toEqual({ overwritingRowId: 'r3', lost: [planned('i1')] });
-    expect(findOverwrite(rows.toReversed(), [ofDevice('d1')])?.overwritingRowId).toBe('r3');
+    expect(findOverwrite(rows, current)).toEqual({ overwritingRowId: 'r3', lost: [planned('i1')] });
+    expect(findOverwrite(rows.toReversed(), current)?.overwritingRowId).toBe('r3');
+  });
+
+  it('names the row that won the merge, also when another one arrived later', () => {
+    const current = [ofDevice('d1')];
+    const rows = [
+      row('r1', 'device-1', current),
+      row('r2', RUNNER_CLIENT_ID, [planned('i1')]),
+      row('r3', 'device-2', [ofDevice('d2')]),
+    ];
+    expect(findOverwrite(rows, current)?.overwritingRowId).toBe('r1');
+  });
+
+  it('finds an array that a device replaced by null', () => {
+    const rows = [row('r1', RUNNER_CLIENT_ID, [planned('i1')]), row('r2', 'device-1', null)];
+    expect(findOverwrite(rows, null)).toEqual({ overwritingRowId: 'r2', lost: [planned('i1')] });
   });
 
   it('finds nothing while ours is there, and nothing when we never wrote', () => {
@@ -157,5 +173,10 @@ it('what is put back stands in the order of the starts, among the others', () =>
   const early = ofDevice('d1', { startedAt: '2026-05-04T11:00:00.000Z' });
   const late = ofDevice('d2', { startedAt: '2026-05-04T13:00:00.000Z' });
   const timeless = ofDevice('d0', { startedAt: 5 });
-  expect(ids(withRestored([timeless, early, late], [{ ...planned('i1') }]))).toEqual(['d0', 'd1', 'i1', 'd2']);
+  expect(ids(withRestored([timeless, early, late], [{ ...planned('i1') }]))).toEqual([
+    'd0',
+    'd1',
+    'i1',
+    'd2',
+  ]);
 });

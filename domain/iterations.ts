@@ -118,18 +118,18 @@ export interface Overwrite {
  * came before it, except for failures that it replaced on purpose.
  *
  * @param rows all rows of the mission, of one user, in any order
- * @param current the merged `iterations`
+ * @param current the merged `iterations`: the very value of the row that won the merge, which is the overwriting one
  */
 export function findOverwrite(rows: readonly ChangeRow[], current: unknown): Overwrite | null {
-  const writes = rows.filter((row) => isObject(row.data) && Array.isArray(row.data['iterations']));
+  const writes = rows.filter((row) => isObject(row.data) && Object.hasOwn(row.data, 'iterations'));
   const ours = newest(writes.filter((row) => row.clientId === RUNNER_CLIENT_ID));
-  const theirs = newest(writes.filter((row) => row.clientId !== RUNNER_CLIENT_ID));
-  if (ours === null || theirs === null || !isObject(ours.data)) return null;
+  const winner = newest(writes.filter((row) => isObject(row.data) && row.data['iterations'] === current));
+  if (ours === null || winner === null || !isObject(ours.data)) return null;
   const present = new Set(acceptableIterations(current).map((iteration) => iteration['id']));
   const lost = acceptableIterations(ours.data['iterations']).filter(
     (iteration) => iteration['source'] === 'server' && !present.has(iteration['id']),
   );
-  return lost.length === 0 ? null : { overwritingRowId: theirs.id, lost };
+  return lost.length === 0 ? null : { overwritingRowId: winner.id, lost };
 }
 
 /** By arrival: `created_at`, then the row id. */

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { auditRows, countFigures, gatewayRequests, iterationsOf } from '../dev/demo/figures.ts';
-import { findLeaks } from '../dev/demo/leaks.ts';
+import { findDemoLeaks } from '../dev/demo/leaks.ts';
 import { createDemoMissions } from '../dev/demo/missions.ts';
 import type { DemoData } from '../dev/demo/missions.ts';
 import { watchMissions } from '../dev/demo/watch.ts';
@@ -90,16 +90,16 @@ async function runDemo(running: Stack) {
   const figures = await countFigures(running, data);
   await printIterations(running, data);
   await printAudit(running);
-  const leaks = await findLeaks(running, [
+  const leaks = await findDemoLeaks(running, [
     ...data.plaintexts,
     ...running.secrets,
     data.user.masterKey.toString('base64'),
   ]);
-  for (const leak of leaks) say(`LEAK: ${leak.count} texts in ${leak.where}`);
+  for (const leak of leaks) say(`LEAK: ${leak.found.length} texts in ${leak.where}`);
   const requests = gatewayRequests(running);
   const strayed = data.ungranted.filter((text) => requests.some((request) => request.includes(text)));
   if (strayed.length > 0) say(`LEAK: ${strayed.length} texts that nobody granted reached the gateway`);
-  const leakCount = leaks.reduce((sum, leak) => sum + leak.count, strayed.length);
+  const leakCount = leaks.reduce((sum, leak) => sum + leak.found.length, strayed.length);
   const { runs, ...counted } = figures;
   say(`${runs} runs closed; ${counted.llmCalls} gateway calls; ${leakCount} leaks found`);
   if (running.temporal.uiUrl !== null) {

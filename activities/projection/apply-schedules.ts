@@ -1,5 +1,10 @@
 import type { ProjectionDependencies } from './dependencies.ts';
-import { markApplied, readOverdueMissions, readPendingMissions } from '../../db/projection.ts';
+import {
+  markApplied,
+  postponePending,
+  readOverdueMissions,
+  readPendingMissions,
+} from '../../db/projection.ts';
 import type { AppliedSchedule, PendingMission } from '../../db/projection.ts';
 import { missionScheduleSpec, wouldFireNextAt } from '../../domain/schedule-spec.ts';
 import { zonedCadence } from '../../domain/zoned-cadence.ts';
@@ -24,6 +29,7 @@ export async function applySchedules(deps: ProjectionDependencies, signal: Abort
     for (const mission of queue) {
       if (signal.aborted) return;
       if (await tryMission(deps, mission, () => applyMission(deps, mission))) applied += 1;
+      else await postponePending(deps.database.system, mission);
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));

@@ -19,8 +19,11 @@ import { snapshotOf } from '../../domain/mission-snapshot.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-/** Rows a pass takes at a time; a longer backlog is taken in as many passes. */
-const PAGE_SIZE = 500;
+/**
+ * Rows a pass takes at a time; a longer backlog is taken in as many passes. The cursor's transaction idles while they
+ * are projected, and the database ends one that idles for a minute.
+ */
+const PAGE_SIZE = 200;
 
 export interface PassCounts {
   /** False when another worker held the cursor. */
@@ -46,8 +49,7 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
       twentyFiveHours: isComplete && readBack.twentyFiveHours,
     };
     // Most passes find nothing: they write nothing either.
-    if (changes > 0 || finished.thirtyMinutes || finished.twentyFiveHours)
-      await advanceCursor(tx, finished);
+    if (changes > 0 || finished.thirtyMinutes || finished.twentyFiveHours) await advanceCursor(tx, finished);
     if (isComplete && readBack.twentyFiveHours) await pruneProjected(tx);
     return { projected: true, changes, missions };
   });

@@ -82,13 +82,17 @@ function confirms(
   times: { readonly issuedAtMs: number; readonly expiresAtMs: number },
 ): boolean {
   const { derivation } = grant;
+  const expiryAgrees =
+    logged.origin === 'foreign'
+      ? logged.expiresAtMs <= times.expiresAtMs
+      : logged.expiresAtMs === times.expiresAtMs;
   return (
     logged.missionId === missionId &&
     derivation.missionId === missionId &&
     scopeKey(derivation) === scopeKey({ ...derivation, ...sameScope(logged) }) &&
     logged.version === derivation.version &&
     logged.issuedAtMs === times.issuedAtMs &&
-    logged.expiresAtMs <= times.expiresAtMs
+    expiryAgrees
   );
 }
 

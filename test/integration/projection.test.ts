@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { projectChanges, readBackOf } from '../../activities/projection/project-changes.ts';
+import type { Database } from '../../db/client.ts';
 import { missionAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import { withClient } from '../../dev/platform-schema.ts';
@@ -250,23 +251,23 @@ describe('an overwritten iteration', () => {
 
 describe('rows that cannot be projected', () => {
   it('stop no other mission, however many they are, and do not keep the projector from pausing', async () => {
+    const unlucky = await harness.webApp.createUser();
     await superuser(
       `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
-       select 'ai', 'aiMissions', 'bad' || number, $1, 'insert', '{"iterations": []}', 'd'
+       select 'ai', 'aiMissions', 'bad' || number, $1, 'insert', '{"state": "active"}', 'd'
          from generate_series(1, 1100) as number`,
-      [user.userId],
+      [unlucky.userId],
     );
     await insertMission('good');
-    const database: Database = {
-      ...harness.projection.database,
-      asUser: (userId, work) =>
-        harness.projection.database.asUser(userId, async (tx) => {
-          const rows = await tx`select version from mana_ai.mission_snapshots`;
-          expect(rows).toBeDefined();
-          return work(tx);
-        }),
-    };
-    void database;
+    const { database } = harness.projection;
+    const asUser: Database['asUser'] = (userId, work) =>
+      userId === unlucky.userId ? Promise.reject(new Error('no')) : database.asUser(userId, work);
+    const failing = { ...harness.projection, database: { ...database, asUser } };
+    expect(await projectChanges(failing)).toEqual({ projected: true, changes: 1, missions: 1 });
+    expect(await projectChanges(failing)).toEqual({ projected: true, changes: 0, missions: 0 });
+    expect(await snapshots()).toEqual({ good: 1 });
+    // Once they can be projected, they are.
+    expect(await project()).toMatchObject({ changes: 500 });
   });
 
   it('are none whose id is longer than any index takes', async () => {

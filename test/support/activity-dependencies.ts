@@ -25,6 +25,7 @@ export interface ActivityHarness {
   readonly vault: VaultDependencies;
   readonly projection: ProjectionDependencies & {
     readonly healings: string[];
+    readonly infos: Readonly<Record<string, unknown>>[];
     readonly warnings: Readonly<Record<string, unknown>>[];
   };
   /** One pool for each role, named as in `PlatformDatabases.urls`. */
@@ -50,9 +51,15 @@ export interface GrantOptions {
 
 const WEEK_MS = 7 * 86_400_000;
 
-/** @param applicationName tells the pools apart when one is left open */
-export async function createActivityHarness(applicationName: string): Promise<ActivityHarness> {
-  const databases = await createTestDatabases();
+/**
+ * @param applicationName tells the pools apart when one is left open
+ * @param given databases that the test made itself; clones of the migrated ones by default
+ */
+export async function createActivityHarness(
+  applicationName: string,
+  given?: TestDatabases,
+): Promise<ActivityHarness> {
+  const databases = given ?? (await createTestDatabases());
   const open = (url: string): Database => openDatabase({ url, applicationName, maxConnections: 4 });
   const { urls } = databases;
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -110,6 +117,7 @@ function runnerOf(database: Database, privateKey: KeyObject): ActivityHarness['r
 
 function projectionOf(database: Database): ActivityHarness['projection'] {
   const healings: string[] = [];
+  const infos: Readonly<Record<string, unknown>>[] = [];
   const warnings: Readonly<Record<string, unknown>>[] = [];
   return {
     database,
@@ -124,8 +132,12 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       healings.push(`${userId}/${missionId}`);
       return Promise.resolve();
     },
-    log: { warn: (message, fields) => warnings.push({ message, ...fields }) },
+    log: {
+      info: (_message, fields) => infos.push(fields),
+      warn: (message, fields) => warnings.push({ message, ...fields }),
+    },
     healings,
+    infos,
     warnings,
   };
 }

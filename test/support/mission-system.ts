@@ -65,6 +65,8 @@ export interface SystemOptions {
   readonly parts?: readonly PartName[];
   /** For tests of retries: with the time-skipping server, which knows neither schedules nor namespaces. */
   readonly grantsConfigured?: boolean;
+  /** A Temporal server of the test's own; the shared one by default. */
+  readonly temporalAddress?: string;
 }
 
 /** Starts it in a namespace and in databases of its own; `close` ends everything and fails on what was left open. */
@@ -72,7 +74,10 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
   const stops: (() => Promise<unknown>)[] = [];
   const databases = await createTestDatabases();
   stops.unshift(() => databases.drop());
-  const temporal = { address: inject('temporalAddress'), namespace: `test-${randomUUID()}` };
+  const temporal = {
+    address: options.temporalAddress ?? inject('temporalAddress'),
+    namespace: `test-${randomUUID()}`,
+  };
   const connection = await connect(temporal);
   stops.unshift(() => connection.close());
   await setUpTemporal(connection, temporal.namespace);

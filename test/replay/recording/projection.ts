@@ -66,7 +66,7 @@ const dependenciesOf = (
   database,
   schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
   startHealing: (userId, missionId) => startHealing(client, userId, missionId),
-  log: { warn: (message) => console.warn(message) },
+  log: { info: () => undefined, warn: (message) => console.warn(message) },
 });
 
 async function onePass(deps: ProjectionDependencies) {

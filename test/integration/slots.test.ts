@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forgetRun, sweepRuns } from '../../activities/runner/forget-run.ts';
+import { loadRun } from '../../activities/runner/load-run.ts';
+import { claimAgentSlot, claimMission } from '../../activities/runner/slots.ts';
+import { agentAt, missionAt } from '../../dev/web-app.ts';
+import type { WebAppUser } from '../../dev/web-app.ts';
+import { SlotBusyError } from '../../domain/errors.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import type { LoadRunInput } from '../../domain/run.ts';
+import { createActivityHarness } from '../support/activity-dependencies.ts';
+import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { query } from '../support/inspect.ts';
+
+let harness: ActivityHarness;
+beforeAll(async () => {
+  harness = await createActivityHarness('slots-test');
+});
+afterAll(() => harness.close());
+
+const MINUTE_MS = 60_000;
+
+/** A run that Temporal knows as open until `end`. */
+function openRun(user: WebAppUser, missionId: string, more: Partial<LoadRunInput> = {}) {
+  const runId = randomUUID();
+  harness.runner.openRuns.add(runId);
+  const input: LoadRunInput = {
+    ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: `w-${runId}`, runId },
+    ...{ startedAtMs: Date.now(), scheduledAtMs: null },
+    ...more,
+  };
+  return {
+    ...input,
+    load: () => loadRun(harness.runner, input),
+    /** As when its worker and its workflow are gone. */
+    die: () => harness.runner.openRuns.delete(runId),
+    forget: () => forgetRun(harness.runner.database, user.userId, { missionId, runId }),
+  };
+}
+
+async function dueMission(user: WebAppUser, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  const missionId = randomUUID();
+  await harness.webApp.insert(user, missionAt(missionId), {
+    ...{ title: 'x', state: 'active', cadence: { kind: 'interval', everyMinutes: 30 }, iterations: [] },
+    ...{ nextRunAt: formatInstant(Date.now() - MINUTE_MS), ...more },
+  });
+  return missionId;
+}
+
+async function agent(user: WebAppUser, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  const agentId = randomUUID();
+  await harness.webApp.insert(user, agentAt(agentId), { name: 'A', state: 'active', ...more });
+  return agentId;
+}
+
+const slotsOf = ({ userId }: WebAppUser) =>
+  query(
+    harness.databases.superuser.syncUrl,
+    `select mission_id as "missionId", run_id as "runId", agent_id as "agentId" from mana_ai.run_slots
+      where user_id = $1 order by mission_id`,
+    [userId],
+  );
+
+const times = (count: number, text: string): string[] => Array.from({ length: count }, () => text);
+
+describe('the slot of a mission', () => {
+  it('goes to one of many runs that start at once; the others end', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const runs = Array.from({ length: 8 }, () => openRun(user, missionId));
+    const results = await Promise.all(runs.map((run) => run.load()));
+    const outcomes = results.map(({ outcome }) => outcome).sort();
+    expect(outcomes).toEqual([...times(7, 'already-running'), 'ready']);
+    const winner = runs[results.findIndex(({ outcome }) => outcome === 'ready')];
+    expect(await slotsOf(user)).toEqual([{ missionId, runId: winner?.runId, agentId: null }]);
+  });
+
+  it('stays with a run that claims it again', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const run = openRun(user, missionId);
+    const first = await run.load();
+    expect(first.outcome).toBe('ready');
+    expect(await run.load()).toEqual(first);
+  });
+
+  it('of a run that is dead is taken over, by exactly one of those that find it', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const dead = openRun(user, missionId);
+    await dead.load();
+    dead.die();
+    const heirs = Array.from({ length: 5 }, () => openRun(user, missionId));
+    const { runner } = harness;
+    const claims = await Promise.all(heirs.map((heir) => claimMission(runner, user.userId, heir)));
+    expect(claims.filter(Boolean)).toHaveLength(1);
+    expect(await slotsOf(user)).toMatchObject([{ runId: heirs[claims.indexOf(true)]?.runId }]);
+  });
+
+  it('is not given up by a dead run that comes back to forget', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const dead = openRun(user, missionId);
+    await dead.load();
+    dead.die();
+    const heir = openRun(user, missionId);
+    expect((await heir.load()).outcome).toBe('ready');
+    await dead.forget();
+    expect(await slotsOf(user)).toMatchObject([{ runId: heir.runId }]);
+  });
+
+  it.each([
+    ['not due yet', 'not-due', { nextRunAt: formatInstant(Date.now() + 10 * MINUTE_MS) }],
+    ['without an instant', 'not-due', { nextRunAt: null }],
+    ['paused', 'paused', { state: 'paused' }],
+    ['of a state that nobody knows', 'paused', { state: 7 }],
+    ['deleted', 'deleted', { deletedAt: formatInstant(Date.now()) }],
+  ])('is let go at once by a run of a mission that is %s', async (_, outcome, fields) => {
+    const user = await harness.webApp.createUser();
+    const run = openRun(user, await dueMission(user, fields));
+    expect(await run.load()).toEqual({ outcome, iterationId: null });
+    expect(await slotsOf(user)).toEqual([]);
+  });
+
+  it('another user’s mission of the same id has one of its own', async () => {
+    const [ada, bob] = [await harness.webApp.createUser(), await harness.webApp.createUser()];
+    const missionId = await dueMission(ada);
+    expect((await openRun(ada, missionId).load()).outcome).toBe('ready');
+    expect((await openRun(bob, missionId).load()).outcome).toBe('deleted');
+    expect(await slotsOf(ada)).toHaveLength(1);
+    expect(await slotsOf(bob)).toEqual([]);
+  });
+});
+
+describe('the gates', () => {
+  it('a run that the user asked for needs no due instant', async () => {
+    const user = await harness.webApp.createUser();
+    const run = openRun(user, await dueMission(user, { nextRunAt: null }), { trigger: 'run-now' });
+    expect((await run.load()).outcome).toBe('ready');
+  });
+
+  it('a cron mission without an instant is due at its schedule’s', async () => {
+    const user = await harness.webApp.createUser();
+    const cron = { nextRunAt: null, cadence: { kind: 'cron', expression: '* * * * *' } };
+    const missionId = await dueMission(user, cron);
+    expect((await openRun(user, missionId).load()).outcome).toBe('not-due');
+    const scheduled = openRun(user, missionId, { trigger: 'schedule', scheduledAtMs: Date.now() });
+    expect((await scheduled.load()).outcome).toBe('ready');
+  });
+
+  it.each(['paused', 'archived', 5])(
+    'a mission of an agent whose state is %j only moves on',
+    async (state) => {
+      const user = await harness.webApp.createUser();
+      const agentId = await agent(user, { state });
+      const loaded = await openRun(user, await dueMission(user, { agentId })).load();
+      expect(loaded).toEqual({ outcome: 'agent-paused', iterationId: expect.any(String) as unknown });
+    },
+  );
+
+  it('a mission of an agent that is gone runs as one without', async () => {
+    const user = await harness.webApp.createUser();
+    const loaded = await openRun(user, await dueMission(user, { agentId: 'gone' })).load();
+    expect(loaded).toMatchObject({ outcome: 'ready', agentId: null });
+  });
+
+  it('an instant is the same iteration for whoever runs it, and only for its user', async () => {
+    const [ada, bob] = [await harness.webApp.createUser(), await harness.webApp.createUser()];
+    const nextRunAt = formatInstant(Date.now() - MINUTE_MS);
+    const missionId = await dueMission(ada, { nextRunAt });
+    const record = { state: 'active', cadence: { kind: 'manual' }, nextRunAt };
+    await harness.webApp.insert(bob, missionAt(missionId), record);
+    const first = openRun(ada, missionId);
+    const { iterationId } = await first.load();
+    await first.forget();
+    expect(await openRun(ada, missionId).load()).toMatchObject({ iterationId });
+    expect((await openRun(bob, missionId).load()).iterationId).not.toBe(iterationId);
+  });
+});
+
+describe('the places of an agent', () => {
+  it('are one by default: a second mission is told to wait, and how long at most', async () => {
+    const user = await harness.webApp.createUser();
+    const agentId = await agent(user);
+    const first = openRun(user, await dueMission(user, { agentId }));
+    const second = openRun(user, await dueMission(user, { agentId }));
+    await first.load();
+    const busy: unknown = await second.load().catch((error: unknown) => error);
+    expect(busy).toBeInstanceOf(SlotBusyError);
+    expect(busy).toMatchObject({ longestWaitMs: 30 * MINUTE_MS, iterationId: expect.any(String) as unknown });
+    await first.forget();
+    expect((await second.load()).outcome).toBe('ready');
+  });
+
+  it('are never more than its limit, however many missions come at once', async () => {
+    const user = await harness.webApp.createUser();
+    const agentId = await agent(user, { maxConcurrentMissions: 3 });
+    const missions = await Promise.all(Array.from({ length: 8 }, () => dueMission(user, { agentId })));
+    const runs = missions.map((missionId) => openRun(user, missionId));
+    const results = await Promise.allSettled(runs.map((run) => run.load()));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+    expect((await slotsOf(user)).filter((slot) => slot['agentId'] === agentId)).toHaveLength(3);
+  });
+
+  it('of dead runs are free again', async () => {
+    const user = await harness.webApp.createUser();
+    const agentId = await agent(user);
+    const dead = openRun(user, await dueMission(user, { agentId }));
+    await dead.load();
+    dead.die();
+    const next = openRun(user, await dueMission(user, { agentId }));
+    expect((await next.load()).outcome).toBe('ready');
+    expect(await slotsOf(user)).toMatchObject([{ runId: next.runId, agentId }]);
+  });
+
+  it('are not taken by missions of another agent or of another user’s agent of the same id', async () => {
+    const [ada, bob] = [await harness.webApp.createUser(), await harness.webApp.createUser()];
+    const agentId = await agent(ada);
+    await harness.webApp.insert(bob, agentAt(agentId), { name: 'B', state: 'active' });
+    await openRun(ada, await dueMission(ada, { agentId })).load();
+    const other = openRun(ada, await dueMission(ada, { agentId: await agent(ada) }));
+    expect((await other.load()).outcome).toBe('ready');
+    const mission = await dueMission(bob, { agentId });
+    const run = openRun(bob, mission);
+    await claimMission(harness.runner, bob.userId, run);
+    expect(await claimAgentSlot(harness.runner, bob.userId, { ...run, agentId })).toBe(true);
+  });
+});
+
+describe('the sweep', () => {
+  it('forgets runs that ended without forgetting, and no open one, nor one that has just begun', async () => {
+    const user = await harness.webApp.createUser();
+    const [dead, open, young] = [1, 2, 3].map(() => dueMission(user));
+    const runs = await Promise.all([dead, open, young].map(async (id) => openRun(user, (await id) ?? '')));
+    for (const run of runs) await run.load();
+    const [deadRun, openedRun, youngRun] = runs;
+    deadRun?.die();
+    youngRun?.die();
+    await query(
+      harness.databases.superuser.syncUrl,
+      `update mana_ai.run_slots set claimed_at = claimed_at - interval '11 minutes' where run_id = any($1)`,
+      [[deadRun?.runId, openedRun?.runId]],
+    );
+    await sweepRuns(harness.runner);
+    const left = (await slotsOf(user)).map((slot) => slot['runId']);
+    expect(left.sort()).toEqual([openedRun?.runId, youngRun?.runId].sort());
+  });
+});
