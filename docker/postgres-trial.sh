@@ -11,7 +11,8 @@ psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
   -v api="$DATABASE_PASSWORD_API" \
   -v vault="$DATABASE_PASSWORD_VAULT" \
   -v runner="$DATABASE_PASSWORD_RUNNER" \
-  -v projection="$DATABASE_PASSWORD_PROJECTION" <<'SQL'
+  -v projection="$DATABASE_PASSWORD_PROJECTION" \
+  -v maintenance="$DATABASE_PASSWORD_MAINTENANCE" <<'SQL'
 create role temporal login password :'temporal';
 create database temporal owner temporal;
 create database temporal_visibility owner temporal;
@@ -20,10 +21,12 @@ create role mana_missions_api nologin;
 create role mana_missions_vault nologin;
 create role mana_missions_runner nologin;
 create role mana_missions_projection nologin;
+create role mana_missions_maintenance nologin;
 create role missions_api login password :'api' in role mana_missions_api;
 create role missions_vault login password :'vault' in role mana_missions_vault;
 create role missions_runner login password :'runner' in role mana_missions_runner;
 create role missions_projection login password :'projection' in role mana_missions_projection;
+create role missions_maintenance login password :'maintenance' in role mana_missions_maintenance;
 
 create role mana_sync_owner login password :'sync_owner';
 create role mana_auth_owner login password :'auth_owner';

@@ -23,7 +23,7 @@ const HOUR_MS = 60 * MINUTE_MS;
  * Rows a pass takes at a time; a longer backlog is taken in as many passes. The cursor's transaction idles while they
  * are projected, and the database ends one that idles for a minute.
  */
-const PAGE_SIZE = 200;
+export const PAGE_SIZE = 200;
 
 export interface PassCounts {
   /** False when another worker held the cursor. */

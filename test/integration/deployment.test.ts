@@ -46,9 +46,17 @@ const key = (): string => randomBytes(32).toString('base64');
 /** What an operator puts into docker/compose.env. */
 const operator: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
-    ['SUPERUSER', 'TEMPORAL', 'SYNC_OWNER', 'AUTH_OWNER', 'API', 'VAULT', 'RUNNER', 'PROJECTION'].map(
-      (name) => [`DATABASE_PASSWORD_${name}`, randomBytes(12).toString('hex')],
-    ),
+    [
+      'SUPERUSER',
+      'TEMPORAL',
+      'SYNC_OWNER',
+      'AUTH_OWNER',
+      'API',
+      'VAULT',
+      'RUNNER',
+      'PROJECTION',
+      'MAINTENANCE',
+    ].map((name) => [`DATABASE_PASSWORD_${name}`, randomBytes(12).toString('hex')]),
   ),
   TEMPORAL_CODEC_KEYS: `k1:${key()}`,
   MANA_AUTH_URL: 'http://mana-auth:3001',
@@ -222,7 +230,10 @@ describe('Dockerfile', () => {
 
   const named = ignored.slice(1, -1).map((line) => line.replace(/^!/, '').replace('/**', ''));
   // Scripts of development stand beside those that the image runs.
-  const scriptsInUse = ['scripts/db-migrate.ts', 'scripts/temporal-setup.ts', 'scripts/build-workflows.ts'];
+  const scriptsInUse = [
+    ...['db-migrate', 'temporal-setup', 'build-workflows'],
+    ...['audit-verify', 'audit-heads', 'audit-prune', 'audit-erase', 'audit-command', 'audit-chain-check'],
+  ].map((name) => `scripts/${name}.ts`);
   const sources = named
     .flatMap(filesIn)
     .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))

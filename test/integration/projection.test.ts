@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { projectChanges, readBackOf } from '../../activities/projection/project-changes.ts';
+import { PAGE_SIZE, projectChanges, readBackOf } from '../../activities/projection/project-changes.ts';
 import type { Database } from '../../db/client.ts';
 import { missionAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
@@ -163,12 +163,12 @@ describe('projecting the change log', () => {
     await superuser(
       `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
        select 'ai', 'aiMissions', 'm' || number, $1, 'insert', '{"state": "active"}', 'd'
-         from generate_series(1, 501) as number`,
-      [user.userId],
+         from generate_series(1, $2::int) as number`,
+      [user.userId, PAGE_SIZE + 1],
     );
-    expect(await project()).toMatchObject({ changes: 500 });
+    expect(await project()).toMatchObject({ changes: PAGE_SIZE });
     expect(await project()).toMatchObject({ changes: 1 });
-    expect(Object.keys(await snapshots())).toHaveLength(501);
+    expect(Object.keys(await snapshots())).toHaveLength(PAGE_SIZE + 1);
   });
 
   it('passes over rows of other tables and other apps', async () => {
@@ -267,7 +267,7 @@ describe('rows that cannot be projected', () => {
     expect(await projectChanges(failing)).toEqual({ projected: true, changes: 0, missions: 0 });
     expect(await snapshots()).toEqual({ good: 1 });
     // Once they can be projected, they are.
-    expect(await project()).toMatchObject({ changes: 500 });
+    expect(await project()).toMatchObject({ changes: PAGE_SIZE });
   });
 
   it('are none whose id is longer than any index takes', async () => {
