@@ -33,21 +33,40 @@ export async function readSealedBefore(
   return { sealed: new Set(sealed.map((row) => row.key)), refused: new Set(refused.map((row) => row.key)) };
 }
 
-/** Writes the audit row and the sealed row that refers to it: neither stands without the other. */
-export async function insertSealedRecord(
+/** A record as it is sealed for one run. */
+export interface SealedRecord {
+  readonly table: string;
+  readonly recordId: string;
+  readonly sealed: Buffer;
+}
+
+/**
+ * Writes the audit rows and the sealed rows that refer to them, in one statement: none stands without the other.
+ *
+ * @param records each record once; as many as fit a statement
+ */
+export async function insertSealedRecords(
   tx: UserTransaction,
   userId: UserId,
-  record: AuditedRecord & { readonly runId: string; readonly sealed: Buffer },
+  run: { readonly missionId: string; readonly iterationId: string; readonly runId: string },
+  records: readonly SealedRecord[],
 ): Promise<void> {
+  if (records.length === 0) return;
   await tx`
-    with audited as (
+    with wanted as (
+      select * from unnest(
+        ${records.map((record) => record.table)}::text[],
+        ${records.map((record) => record.recordId)}::text[],
+        ${records.map((record) => record.sealed.toString('base64'))}::text[]
+      ) with ordinality as wanted (table_name, record_id, sealed_base64, position)
+    ), audited as (
       insert into mana_ai.decrypt_audit (user_id, mission_id, iteration_id, table_name, record_id, status)
-      values (${userId}, ${record.missionId}, ${record.iterationId}, ${record.table}, ${record.recordId}, 'ok')
-      returning id
+      select ${userId}, ${run.missionId}, ${run.iterationId}, table_name, record_id, 'ok' from wanted order by position
+      returning id, table_name, record_id
     )
     insert into mana_ai.sealed_inputs (user_id, run_id, table_name, record_id, mission_id, sealed, audit_id)
-    select ${userId}, ${record.runId}, ${record.table}, ${record.recordId}, ${record.missionId}, ${record.sealed}, id
-    from audited`;
+    select ${userId}, ${run.runId}, table_name, record_id, ${run.missionId}, decode(sealed_base64, 'base64'), audited.id
+    from audited join wanted using (table_name, record_id)`;
 }
 
 /** Writes why a record was not opened; `reason` names fields or scope, never content. */

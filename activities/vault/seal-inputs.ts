@@ -7,7 +7,8 @@ import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readMission } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
-import { insertRefusal, insertSealedRecord, readSealedBefore } from '../../db/sealed-inputs.ts';
+import { insertRefusal, insertSealedRecords, readSealedBefore } from '../../db/sealed-inputs.ts';
+import type { SealedRecord } from '../../db/sealed-inputs.ts';
 import { readClockMs, readRowsOfRecords, recordKey } from '../../db/sync-changes.ts';
 import { ZeroKnowledgeError, VaultNotInitialisedError, VaultUnreadableError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
@@ -19,7 +20,10 @@ import { inputsOutOfScope, recordsInScope } from '../../domain/sealable-records.
 import type { SealableRecord } from '../../domain/sealable-records.ts';
 import { openVault } from '../../vault/open-vault.ts';
 
-/** Records decrypted at a time: a grant names up to 1000, and their rows are larger than what is kept of them. */
+/**
+ * Records decrypted at a time: a grant names up to 1000, and their rows are larger than what is kept of them. Also the
+ * most that one statement writes.
+ */
 const BATCH_SIZE = 50;
 
 /**
@@ -104,6 +108,7 @@ async function sealScope(
 ): Promise<SealResult> {
   const { tx, userId, run } = sealing;
   const before = await readSealedBefore(tx, userId, run);
+  const waiting: SealedRecord[] = [];
   let sealed = 0;
   let failed = 0;
   let ownFieldsReadable = true;
@@ -120,9 +125,11 @@ async function sealScope(
     }
     if (opened.openedCount > 0) {
       sealed += 1;
-      if (!before.sealed.has(key)) await insertSealed(sealing, record, opened.values);
+      if (!before.sealed.has(key)) waiting.push(sealOne(sealing, record, opened.values));
+      if (waiting.length === BATCH_SIZE) await insertSealedRecords(tx, userId, run, waiting.splice(0));
     }
   }
+  await insertSealedRecords(tx, userId, run, waiting);
   const scopeViolations = await auditOutOfScope(sealing, read, scope, before.refused);
   return { problem: null, sealed, failed, scopeViolations, ownFieldsReadable };
 }
@@ -134,11 +141,11 @@ const auditOf = (run: RunRef, record: SealableRecord) => ({
   recordId: record.recordId,
 });
 
-async function insertSealed(
-  { tx, userId, run, mdk }: Sealing,
+function sealOne(
+  { userId, run, mdk }: Sealing,
   record: SealableRecord,
   values: Readonly<Record<string, unknown>>,
-): Promise<void> {
+): SealedRecord {
   const context = {
     userId,
     missionId: toMissionId(run.missionId),
@@ -146,8 +153,7 @@ async function insertSealed(
     table: record.table,
     recordId: record.recordId,
   };
-  const sealed = sealRecord(mdk, context, values);
-  await insertSealedRecord(tx, userId, { ...auditOf(run, record), runId: run.runId, sealed });
+  return { table: record.table, recordId: record.recordId, sealed: sealRecord(mdk, context, values) };
 }
 
 /** An encrypted input that the grant does not cover: nothing is opened, and the user can see that it was asked for. */
