@@ -60,7 +60,6 @@ const vault = {
 const runner = {
   SYNC_DATABASE_URL_RUNNER: databaseUrl,
   MANA_AI_PRIVATE_KEY_PEM: privateKeys.default([]),
-  GRANT_ACCEPT_V1: boolean.default(true),
   MANA_LLM_URL: httpUrl,
   MANA_SERVICE_KEY: serviceKey,
   MANA_LLM_MODEL: nonEmpty('a model alias or provider/model').default('mana/reasoning'),
@@ -139,7 +138,6 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
   ...syncDatabase(env.SYNC_DATABASE_URL_RUNNER, env.DATABASE_MAX_CONNECTIONS),
   /** Empty: grants are off. */
   grantPrivateKeys: env.MANA_AI_PRIVATE_KEY_PEM,
-  acceptV1Grants: env.GRANT_ACCEPT_V1,
   gateway: { url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY, model: env.MANA_LLM_MODEL },
 });
 const projectionSettings = (env: Values<typeof common & typeof projection>) =>

@@ -92,7 +92,6 @@ const startRunner = (grantPrivateKeys: KeyObject[]): Promise<Running> =>
     createRunnerPart(context, {
       syncDatabase: { url: system.databases.urls.runner.sync, maxConnections: 4 },
       grantPrivateKeys,
-      acceptV1Grants: true,
       gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY, model: 'mana/reasoning' },
     }),
   );

@@ -197,7 +197,6 @@ async function startParts(
       await createRunnerPart(context, {
         syncDatabase: { url: databases.urls.runner.sync, ...POOL },
         grantPrivateKeys: options.grantsConfigured === false ? [] : [keys.privateKey],
-        acceptV1Grants: true,
         gateway: { url: gateway.url, serviceKey: SERVICE_KEY, model: 'mana/reasoning' },
       }),
     );
