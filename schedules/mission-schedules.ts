@@ -73,6 +73,8 @@ export function createMissionSchedules(options: {
     hashOf: (target: MissionScheduleTarget): string => scheduleHash(target, settings),
     remove: (userId: string, missionId: string) =>
       removeSchedule(client, missionScheduleId(userId, missionId)),
+    /** Whether anybody paused the mission's schedule; false if there is none. */
+    isPaused: (userId: string, missionId: string) => isPaused(client, missionScheduleId(userId, missionId)),
     list: () => listSchedules(client),
     startDue: (run: DueRun) => startDue(client, taskQueue, run),
   };
@@ -123,6 +125,10 @@ async function createSchedule(
     if (error instanceof ScheduleAlreadyRunning) return false;
     throw error;
   }
+}
+
+async function isPaused(client: Client, scheduleId: string): Promise<boolean> {
+  return (await describeSchedule(client, scheduleId))?.state.paused ?? false;
 }
 
 /** @returns false if there was none */

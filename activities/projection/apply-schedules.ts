@@ -96,6 +96,8 @@ const firesAt = (applied: AppliedSchedule | null, wanted: AppliedSchedule): bool
 async function startIfPassed(deps: ProjectionDependencies, mission: PendingMission): Promise<void> {
   const { userId, missionId, agentId, nextRunAtMs } = mission;
   if (nextRunAtMs === null || nextRunAtMs > Date.now()) return;
+  // An operator's pause holds back the schedule; a direct start must not go round it.
+  if (await deps.schedules.isPaused(userId, missionId)) return;
   await deps.schedules.startDue({
     userId,
     missionId,

@@ -162,7 +162,9 @@ describe('ensure', () => {
     const wanted = mission({});
     const later = { ...wanted, spec: mission({ nextRunAtMs: Date.now() + 2 * DAY_MS }).spec };
     await schedules.ensure(wanted);
+    expect(await schedules.isPaused(wanted.userId, wanted.missionId)).toBe(false);
     await handleOf(wanted).pause('looking into it');
+    expect(await schedules.isPaused(wanted.userId, wanted.missionId)).toBe(true);
     expect(await schedules.ensure(later)).toBe('updated');
     expect((await handleOf(wanted).describe()).state).toMatchObject({
       paused: true,

@@ -125,6 +125,7 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       ensure: () => Promise.reject(new Error('not part of this test')),
       hashOf: () => '',
       remove: () => Promise.reject(new Error('not part of this test')),
+      isPaused: () => Promise.resolve(false),
       list: () => noSchedules(),
       startDue: () => Promise.reject(new Error('not part of this test')),
     },
