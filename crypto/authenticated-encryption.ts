@@ -6,7 +6,7 @@ const CIPHERTEXT_START = 1 + IV_BYTES;
 
 /**
  * AES-256-GCM with a random iv. Layout: 1 byte format version, 12 bytes iv, ciphertext, 16 bytes tag. The version
- * needs no protection of its own while there is only one: any other value is refused.
+ * needs no protection of its own while there is only one, as every other value is refused.
  *
  * @param key 32 bytes; at most 2^32 values under one key (NIST SP 800-38D section 8.3)
  * @param aad what the bytes belong to, see `canonicalContext`

@@ -81,7 +81,7 @@ export const scopeKey = ({ version, missionId, tables, recordIds }: GrantDerivat
  * `["mana-missions/grant/v2",userId,version,missionId,[tables…],[recordIds…],issuedAt,expiresAt]`
  *
  * with both lists sorted by UTF-16 code units and the dates as the texts they are in the grant. JSON strings are
- * quoted and escaped (lone surrogates too, as `\udXXX`), so two different grants never give the same text, as commas
+ * quoted and escaped (lone surrogates too, as `\udc00`), so two different grants never give the same text, as commas
  * and colons in version 1 can. Its UTF-8 SHA-256 is the RSA-OAEP label, and it is part of the HKDF `info`.
  */
 export const canonicalGrantEncoding = ({ userId, derivation, issuedAt, expiresAt }: GrantBinding): string =>
