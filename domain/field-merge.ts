@@ -19,13 +19,13 @@ export interface MergedRecord {
 }
 
 /** Where a write stands: field time, then the row's `created_at`, then the row's id. The last one wins. */
-interface Position {
+export interface Position {
   readonly timeMicros: bigint;
   readonly createdAtMicros: bigint;
   readonly rowId: string;
 }
 
-interface FieldWrite {
+export interface FieldWrite {
   readonly position: Position;
   /** As named in the row, dots included. */
   readonly field: string;
@@ -53,6 +53,28 @@ const MAX_PATH_LENGTH = 32;
 const UNSAFE_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /**
+ * All that decides a record, whatever else its rows held: the latest write of each field name, the latest removal, and the
+ * latest write of any insert. Each of these is a maximum, so rows may be taken in one by one, in any order and more than
+ * once, and a state that was kept takes in new rows without the old ones.
+ */
+export interface MergeState {
+  /** Whether any row, a removal excepted, speaks of the record. */
+  readonly isKnown: boolean;
+  readonly removal: Position | null;
+  /** The latest write of any insert: a record that was removed is back if this is later. */
+  readonly insert: Position | null;
+  /** By field name, dots included. */
+  readonly writes: ReadonlyMap<string, FieldWrite>;
+}
+
+export const EMPTY_MERGE_STATE: MergeState = {
+  isKnown: false,
+  removal: null,
+  insert: null,
+  writes: new Map(),
+};
+
+/**
  * Merges the change rows of one record, field by field, last writer wins (contract section 1 "Merge rule",
  * `test/vectors/lww.json`). The order and the repetition of rows play no part.
  *
@@ -66,21 +88,71 @@ const UNSAFE_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor', '
  * @param rows all rows of this record of one user, not mutated; values are shared with the result, not copied
  * @returns null if the record is unknown or deleted; never throws on malformed rows
  */
-export function mergeRecord(recordId: string, rows: readonly ChangeRow[]): MergedRecord | null {
-  const effects = rows.map(effectOfRow).filter((effect) => effect !== null);
-  const removal = latestRemoval(effects);
-  const survives = (position: Position): boolean =>
-    removal === null || comparePositions(position, removal) > 0;
-  if (!effects.some((effect) => bringsIntoBeing(effect, removal !== null, survives))) return null;
+export const mergeRecord = (recordId: string, rows: readonly ChangeRow[]): MergedRecord | null =>
+  recordOf(recordId, takeInRows(EMPTY_MERGE_STATE, rows));
 
+/**
+ * The state with some more rows in it.
+ *
+ * @param keep what to keep of a write, or null for nothing; it must answer alike for the same field and value
+ */
+export function takeInRows(
+  state: MergeState,
+  rows: readonly ChangeRow[],
+  keep: (write: FieldWrite) => FieldWrite | null = (write) => write,
+): MergeState {
+  let { isKnown, removal, insert } = state;
+  const writes = new Map(state.writes);
+  for (const effect of rows.map(effectOfRow)) {
+    if (effect === null) continue;
+    if (effect.kind === 'removal') {
+      removal = laterOf(removal, effect.position);
+      continue;
+    }
+    isKnown = true;
+    if (effect.kind === 'insert') {
+      insert = [effect, ...effect.writes].reduce((latest, { position }) => laterOf(latest, position), insert);
+    }
+    for (const write of effect.writes) keepLatest(writes, keep(write));
+  }
+  return { isKnown, removal, insert, writes };
+}
+
+function keepLatest(writes: Map<string, FieldWrite>, write: FieldWrite | null): void {
+  if (write === null) return;
+  const stored = writes.get(write.field);
+  if (stored === undefined || comparePositions(write.position, stored.position) > 0) {
+    writes.set(write.field, write);
+  }
+}
+
+const laterOf = (latest: Position | null, position: Position): Position =>
+  latest === null || comparePositions(position, latest) > 0 ? position : latest;
+
+/**
+ * The record that a state stands for.
+ *
+ * @returns null if it is unknown or deleted
+ */
+export function recordOf(recordId: string, state: MergeState): MergedRecord | null {
+  if (!exists(state)) return null;
   const record: Record<string, unknown> = { id: recordId };
   const fieldTimesMicros = new Map<string, bigint>();
   const copies = new Set<object>();
-  for (const write of winningWrites(effects, survives)) {
+  for (const write of winningWrites(state)) {
     if (writeAt(record, write, copies)) fieldTimesMicros.set(write.field, write.position.timeMicros);
   }
   const deletedAt = record['deletedAt'] ?? null;
   return deletedAt === null ? { record, fieldTimesMicros } : null;
+}
+
+const exists = ({ isKnown, removal, insert }: MergeState): boolean =>
+  removal === null ? isKnown : insert !== null && comparePositions(insert, removal) > 0;
+
+/** The writes of one row with their times, as the merge reads them; none for a removal and for a row it passes over. */
+export function writesOfRow(row: ChangeRow): readonly FieldWrite[] {
+  const effect = effectOfRow(row);
+  return effect === null || effect.kind === 'removal' ? [] : effect.writes;
 }
 
 /**
@@ -94,6 +166,23 @@ export function fieldTimeMicros(merged: MergedRecord, field: string): bigint | n
     if (concerns && (latest === null || timeMicros > latest)) latest = timeMicros;
   }
   return latest;
+}
+
+/**
+ * Every write of one whole field that counts, the winning one last: `mergeRecord` keeps that one only, and healing looks
+ * for what the others held (architecture section 4). Writes from before the record's removal are not among them.
+ */
+export function writesOfField(
+  rows: readonly ChangeRow[],
+  field: string,
+): { readonly row: ChangeRow; readonly value: unknown }[] {
+  const { removal } = takeInRows(EMPTY_MERGE_STATE, rows);
+  return rows
+    .flatMap((row) => writesOfRow(row).map((write) => ({ row, write })))
+    .filter(({ write }) => write.field === field)
+    .filter(({ write }) => removal === null || comparePositions(write.position, removal) > 0)
+    .sort((left, right) => comparePositions(left.write.position, right.write.position))
+    .map(({ row, write }) => ({ row, value: write.value }));
 }
 
 function effectOfRow(row: ChangeRow): RowEffect | null {
@@ -150,40 +239,13 @@ function pathOf(field: string): readonly string[] | null {
   return isWritable ? path : null;
 }
 
-function latestRemoval(effects: readonly RowEffect[]): Position | null {
-  let latest: Position | null = null;
-  for (const { kind, position } of effects) {
-    if (kind === 'removal' && (latest === null || comparePositions(position, latest) > 0)) latest = position;
-  }
-  return latest;
-}
-
-function bringsIntoBeing(
-  effect: RowEffect,
-  wasRemoved: boolean,
-  survives: (position: Position) => boolean,
-): boolean {
-  if (effect.kind === 'removal') return false;
-  if (!wasRemoved) return true;
-  return effect.kind === 'insert' && [effect, ...effect.writes].some(({ position }) => survives(position));
-}
-
 /** The writes that decide the record, in the order in which they apply; at most one per field name. */
-function winningWrites(
-  effects: readonly RowEffect[],
-  survives: (position: Position) => boolean,
-): readonly FieldWrite[] {
-  const latest = new Map<string, FieldWrite>();
-  for (const effect of effects) {
-    if (effect.kind === 'removal') continue;
-    for (const write of effect.writes) {
-      if (!survives(write.position)) continue;
-      const stored = latest.get(write.field);
-      if (stored === undefined || comparePositions(write.position, stored.position) > 0)
-        latest.set(write.field, write);
-    }
-  }
-  return [...latest.values()].filter((write) => !isReplacedByParent(write, latest)).sort(compareWrites);
+function winningWrites({ removal, writes }: MergeState): readonly FieldWrite[] {
+  // Where the latest write of a field is gone with the removal, so are the earlier ones.
+  const survive = [...writes.values()].filter(
+    ({ position }) => removal === null || comparePositions(position, removal) > 0,
+  );
+  return survive.filter((write) => !isReplacedByParent(write, writes)).sort(compareWrites);
 }
 
 /** A whole object written later replaces the leaves written before it. */

@@ -1,14 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ChangeRow } from './field-merge.ts';
-import {
-  acceptableIterations,
-  failedIteration,
-  findOverwrite,
-  plannedIteration,
-  RUNNER_CLIENT_ID,
-  withIteration,
-  withRestored,
-} from './iterations.ts';
+import { acceptableIterations, failedIteration, plannedIteration, withIteration } from './iterations.ts';
 import type { FailureCode } from './run.ts';
 
 const times = (iterationId: string) => ({
@@ -100,83 +91,5 @@ it('no iteration without a plan list leaves here: it would stop the pick-up of a
     { id: 'a', plan: [] },
     { id: 'b', plan: [] },
     { id: 'c', plan: [step] },
-  ]);
-});
-
-describe('findOverwrite', () => {
-  let second = 0;
-  const row = (id: string, clientId: string | null, iterations: unknown, op = 'update'): ChangeRow => ({
-    id,
-    op,
-    data: { iterations },
-    fieldMeta: {},
-    createdAt: `2026-05-04T12:00:${String((second += 1)).padStart(2, '0')}.000000Z`,
-    clientId,
-  });
-
-  it('finds what a device took away, and names its row', () => {
-    const current = [ofDevice('d1')];
-    const rows = [
-      row('r1', 'device-1', [], 'insert'),
-      row('r2', RUNNER_CLIENT_ID, [planned('i1')]),
-      row('r3', 'device-1', current),
-    ];
-    expect(findOverwrite(rows, current)).toEqual({ overwritingRowId: 'r3', lost: [planned('i1')] });
-    expect(findOverwrite(rows.toReversed(), current)?.overwritingRowId).toBe('r3');
-  });
-
-  it('names the row that won the merge, also when another one arrived later', () => {
-    const current = [ofDevice('d1')];
-    const rows = [
-      row('r1', 'device-1', current),
-      row('r2', RUNNER_CLIENT_ID, [planned('i1')]),
-      row('r3', 'device-2', [ofDevice('d2')]),
-    ];
-    expect(findOverwrite(rows, current)?.overwritingRowId).toBe('r1');
-  });
-
-  it('finds an array that a device replaced by null', () => {
-    const rows = [row('r1', RUNNER_CLIENT_ID, [planned('i1')]), row('r2', 'device-1', null)];
-    expect(findOverwrite(rows, null)).toEqual({ overwritingRowId: 'r2', lost: [planned('i1')] });
-  });
-
-  it('finds nothing while ours is there, and nothing when we never wrote', () => {
-    const rows = [row('r1', 'device-1', []), row('r2', RUNNER_CLIENT_ID, [planned('i1')])];
-    expect(findOverwrite(rows, [planned('i1')])).toBeNull();
-    expect(findOverwrite([row('r1', 'device-1', [])], [])).toBeNull();
-    expect(findOverwrite([], null)).toBeNull();
-  });
-
-  it('does not bring back a failure that a later row of ours replaced', () => {
-    const rows = [
-      row('r1', 'device-1', []),
-      row('r2', RUNNER_CLIENT_ID, [failed('i1')]),
-      row('r3', RUNNER_CLIENT_ID, [failed('i2')]),
-    ];
-    expect(findOverwrite(rows, [failed('i2')])).toBeNull();
-  });
-
-  it('brings back nothing of a device: what a device removes of its own is its business', () => {
-    const rows = [row('r1', RUNNER_CLIENT_ID, [ofDevice('d1'), planned('i1')]), row('r2', 'device-1', [])];
-    expect(findOverwrite(rows, [planned('i1')])).toBeNull();
-  });
-
-  it.each([5, 'text', null, { iterations: 'x' }])('passes over rows that hold no list: %j', (data) => {
-    const malformed = { ...row('r2', 'device-1', []), data };
-    expect(
-      findOverwrite([row('r1', RUNNER_CLIENT_ID, [planned('i1')]), malformed], [planned('i1')]),
-    ).toBeNull();
-  });
-});
-
-it('what is put back stands in the order of the starts, among the others', () => {
-  const early = ofDevice('d1', { startedAt: '2026-05-04T11:00:00.000Z' });
-  const late = ofDevice('d2', { startedAt: '2026-05-04T13:00:00.000Z' });
-  const timeless = ofDevice('d0', { startedAt: 5 });
-  expect(ids(withRestored([timeless, early, late], [{ ...planned('i1') }]))).toEqual([
-    'd0',
-    'd1',
-    'i1',
-    'd2',
   ]);
 });

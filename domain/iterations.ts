@@ -2,6 +2,8 @@ import type { FailureCode, RunFailure, WriteIterationResult } from './run.ts';
 import { FAILURE_CODES } from './user-texts.ts';
 import type { ChangeRow } from './field-merge.ts';
 import type { PlanStep } from './plan.ts';
+import { isObject } from './stored-iteration.ts';
+import type { StoredObject } from './stored-iteration.ts';
 
 /** `client_id` of every row we write (contract section 2). */
 export const RUNNER_CLIENT_ID = 'mana-ai-runner';
@@ -17,8 +19,6 @@ export interface ServerIteration {
   readonly source: 'server';
   readonly errorDetails?: { readonly name: FailureCode; readonly message: string; readonly phase: string };
 }
-
-type StoredObject = Readonly<Record<string, unknown>>;
 
 interface IterationTimes {
   readonly iterationId: string;
@@ -105,51 +105,3 @@ export function resultOfIteration(iteration: StoredObject): WriteIterationResult
   const code = FAILURE_CODES.find((known) => isObject(details) && details['name'] === known) ?? null;
   return { outcome: 'failed', steps, failureCode: code };
 }
-
-/** A device's row that took iterations of ours away. */
-export interface Overwrite {
-  readonly overwritingRowId: string;
-  readonly lost: readonly StoredObject[];
-}
-
-/**
- * Iterations that we wrote last and that the current array lacks: a device that had not pulled them re-sent its own
- * array and so overwrote them everywhere (contract section 1). Our newest row counts, because each one holds all that
- * came before it, except for failures that it replaced on purpose.
- *
- * @param rows all rows of the mission, of one user, in any order
- * @param current the merged `iterations`: the very value of the row that won the merge, which is the overwriting one
- */
-export function findOverwrite(rows: readonly ChangeRow[], current: unknown): Overwrite | null {
-  const writes = rows.filter((row) => isObject(row.data) && Object.hasOwn(row.data, 'iterations'));
-  const ours = newest(writes.filter((row) => row.clientId === RUNNER_CLIENT_ID));
-  const winner = newest(writes.filter((row) => isObject(row.data) && row.data['iterations'] === current));
-  if (ours === null || winner === null || !isObject(ours.data)) return null;
-  const present = new Set(acceptableIterations(current).map((iteration) => iteration['id']));
-  const lost = acceptableIterations(ours.data['iterations']).filter(
-    (iteration) => iteration['source'] === 'server' && !present.has(iteration['id']),
-  );
-  return lost.length === 0 ? null : { overwritingRowId: winner.id, lost };
-}
-
-/** By arrival: `created_at`, then the row id. */
-const newest = (rows: readonly ChangeRow[]): ChangeRow | null =>
-  rows.reduce<ChangeRow | null>(
-    (latest, row) => (latest === null || compareArrival(row, latest) > 0 ? row : latest),
-    null,
-  );
-
-const compareArrival = (a: ChangeRow, b: ChangeRow): number =>
-  compare(a.createdAt, b.createdAt) || compare(a.id, b.id);
-
-/** The union to put back, ours in the order of their start among the others. */
-export function withRestored(current: unknown, lost: readonly StoredObject[]): StoredObject[] {
-  const startOf = (iteration: StoredObject): string =>
-    typeof iteration['startedAt'] === 'string' ? iteration['startedAt'] : '';
-  return [...acceptableIterations(current), ...lost].sort((a, b) => compare(startOf(a), startOf(b)));
-}
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-const isObject = (value: unknown): value is StoredObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { mergeRecord } from './field-merge.ts';
+import { EMPTY_MERGE_STATE, takeInRows } from './field-merge.ts';
 import { snapshotOf } from './mission-snapshot.ts';
 
 const merged = (data: Record<string, unknown>) =>
-  mergeRecord('m1', [
+  takeInRows(EMPTY_MERGE_STATE, [
     { id: 'r1', op: 'insert', data, fieldMeta: {}, createdAt: '2026-05-04T12:00:00.000000Z', clientId: 'd' },
   ]);
-const NOTHING = { state: null, cadence: null, nextRunAtIso: null, agentId: null, grantExpiresAtIso: null };
+const NOTHING = { state: null, cadence: null, nextRunAtIso: null, agentId: null };
 
 describe('snapshotOf', () => {
   it('keeps scheduling fields only', () => {
@@ -34,13 +34,12 @@ describe('snapshotOf', () => {
       cadence: { kind: 'interval', everyMinutes: 30 },
       nextRunAtIso: '2026-05-04T12:00:00.000Z',
       agentId: 'a1',
-      grantExpiresAtIso: '2026-05-11T12:00:00.000Z',
     });
     expect(JSON.stringify(snapshot)).not.toContain('geheim');
   });
 
   it('of a mission that is gone says only that', () => {
-    expect(snapshotOf('m1', null)).toEqual({ exists: false, ...NOTHING });
+    expect(snapshotOf('m1', EMPTY_MERGE_STATE)).toEqual({ exists: false, ...NOTHING });
   });
 
   it('counts fields of the wrong type as absent', () => {

@@ -1,45 +1,86 @@
-import { instantMs, formatInstant } from './instant.ts';
-import { parseGrant } from './grant.ts';
-import { parseMission } from './mission.ts';
-import type { Cadence } from './mission.ts';
-import type { MergedRecord } from './field-merge.ts';
+import { recordOf } from './field-merge.ts';
+import type { MergeState } from './field-merge.ts';
+import { formatInstant, instantMs } from './instant.ts';
+import type { KeptFields } from './merge-state.ts';
+import { MISSION_STATES, parseMission } from './mission.ts';
+import type { Cadence, MissionState } from './mission.ts';
 
 /** What the projection keeps of a mission: scheduling fields only. */
 export interface Snapshot {
   readonly exists: boolean;
-  readonly state: string | null;
+  readonly state: MissionState | null;
   readonly cadence: Cadence | null;
   /** `nextRunAt` with milliseconds, or null. */
   readonly nextRunAtIso: string | null;
   readonly agentId: string | null;
-  readonly grantExpiresAtIso: string | null;
 }
 
-const GONE: Snapshot = {
-  exists: false,
-  state: null,
-  cadence: null,
-  nextRunAtIso: null,
-  agentId: null,
-  grantExpiresAtIso: null,
+const GONE: Snapshot = { exists: false, state: null, cadence: null, nextRunAtIso: null, agentId: null };
+
+const LONGEST_CADENCE_TEXT = 200;
+const LONGEST_AGENT_ID = 500;
+
+const cadencePart = (value: unknown): unknown =>
+  typeof value === 'number' || (typeof value === 'string' && value.length <= LONGEST_CADENCE_TEXT)
+    ? value
+    : null;
+/** Whatever stands there, the record is a tombstone; what it was is of no use. */
+const tombstone = (value: unknown): true | null => (value === null || value === undefined ? null : true);
+
+/**
+ * The fields that a schedule depends on, and the times of `iterations`; see `keepFields`. No title, no objective and no
+ * text of an iteration: nobody who reads a snapshot needs them.
+ */
+export const MISSION_FIELDS: KeptFields = {
+  state: (value) => MISSION_STATES.find((state) => state === value) ?? null,
+  cadence: {
+    kind: cadencePart,
+    everyMinutes: cadencePart,
+    atHour: cadencePart,
+    atMinute: cadencePart,
+    dayOfWeek: cadencePart,
+    expression: cadencePart,
+  },
+  nextRunAt: canonicalInstant,
+  agentId: (value) => (typeof value === 'string' && value.length <= LONGEST_AGENT_ID ? value : null),
+  deletedAt: tombstone,
+  iterations: () => null,
 };
 
-/** @param merged the mission as its rows make it; null when it is deleted */
-export function snapshotOf(missionId: string, merged: MergedRecord | null): Snapshot {
+/** Likewise of an agent. */
+export const AGENT_FIELDS: KeptFields = {
+  state: (value) => (value === 'active' || value === 'paused' || value === 'archived' ? value : null),
+  deletedAt: tombstone,
+};
+
+/** @param state of the mission's rows, whole or with `MISSION_FIELDS` kept of them: the answer is the same */
+export function snapshotOf(missionId: string, state: MergeState): Snapshot {
+  const merged = recordOf(missionId, state);
   if (merged === null) return GONE;
   const mission = parseMission(missionId, merged.record);
+  const { agentId } = mission;
   return {
     exists: true,
     state: mission.state,
     cadence: mission.cadence,
     nextRunAtIso: canonicalInstant(mission.nextRunAt),
-    agentId: mission.agentId,
-    grantExpiresAtIso: canonicalInstant(parseGrant(mission.grant)?.expiresAt ?? null),
+    agentId: agentId !== null && agentId.length > LONGEST_AGENT_ID ? null : agentId,
   };
 }
 
+export interface AgentSnapshot {
+  readonly exists: boolean;
+  readonly state: string | null;
+}
+
+export function agentSnapshotOf(agentId: string, state: MergeState): AgentSnapshot {
+  const merged = recordOf(agentId, state);
+  const stored = merged?.record['state'];
+  return { exists: merged !== null, state: typeof stored === 'string' ? stored : null };
+}
+
 /** The database takes other years than we write; an instant outside them is none. */
-function canonicalInstant(value: string | null): string | null {
+function canonicalInstant(value: unknown): string | null {
   const ms = instantMs(value);
   return ms === null || ms < 0 || ms > Date.UTC(9999, 11, 31) ? null : formatInstant(ms);
 }

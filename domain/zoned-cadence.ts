@@ -10,7 +10,7 @@ export interface ZonedCadence {
 }
 
 /**
- * How to read a cadence whose zone may be unknown: today's web app sends none (contract section 7). Its `nextRunAt` was
+ * How to read a cadence whose zone may be unknown: neither named, nor shown by a device (db/time-zones.ts). Its `nextRunAt` was
  * computed in the user's zone, so a daily or weekly mission keeps that instant's grid, which is right until the next
  * clock change; then the device's own next write sets it right. Cron has no such anchor and is read in UTC.
  */

@@ -1,0 +1,160 @@
+import { acceptableIterations } from './iterations.ts';
+import {
+  idOf,
+  isFilled,
+  isObject,
+  isReplacedIn,
+  outlineOf,
+  overallRank,
+  stepRank,
+  stepsOf,
+} from './stored-iteration.ts';
+import type { FailureOutline, StoredObject } from './stored-iteration.ts';
+
+/**
+ * What the rows so far held of a mission's iterations, as far as it takes to see that a new row lost some of it: ids,
+ * ranks, times and checksums, never a text. Plain JSON, some 100 bytes for an iteration; kept with the snapshot, so that
+ * a new row is checked without the older ones.
+ */
+export interface KnownIterations {
+  /** Whether a run of ours ever wrote: what devices do to one another before that is not ours to heal. */
+  readonly weWrote: boolean;
+  readonly iterations: readonly KnownIteration[];
+  /** Checksums of the entries of the array that stands now. */
+  readonly standing: readonly number[];
+}
+
+export interface KnownIteration extends FailureOutline {
+  readonly id: string;
+  /** Of source `server`: to be put back where it is missing. */
+  readonly ours: boolean;
+  readonly hasFeedback: boolean;
+  readonly rank: number;
+  readonly steps: readonly KnownStep[];
+}
+
+interface KnownStep {
+  readonly id: string;
+  readonly rank: number;
+  readonly hasProposal: boolean;
+}
+
+export const NO_KNOWN_ITERATIONS: KnownIterations = { weWrote: false, iterations: [], standing: [] };
+
+/** A row that writes `iterations`. */
+export interface IterationsWrite {
+  readonly value: unknown;
+  /** Its `client_id` is `RUNNER_CLIENT_ID`. */
+  readonly byUs: boolean;
+  /** Whether it is the latest by field time, `created_at` and id of all rows taken in so far. */
+  readonly wins: boolean;
+}
+
+/**
+ * Takes in one row, in whatever order rows come, and says whether `healingOf` may have something to write now: never no
+ * where it has, seldom yes where it has not. So the projection can start healing without reading a mission's older rows.
+ *
+ * @example const { known, mayNeedHealing } = takeInIterations(snapshot.knownIterations, { value, byUs, wins })
+ */
+export function takeInIterations(
+  known: KnownIterations,
+  write: IterationsWrite,
+): { readonly known: KnownIterations; readonly mayNeedHealing: boolean } {
+  const entries = acceptableIterations(write.value);
+  const seen = entries.map(knownOf).filter((each) => each !== null);
+  const weWrote = known.weWrote || write.byUs;
+  const union = joined(known.iterations, seen);
+  const all = write.byUs ? withoutReplaced(union, entries.map(outlineOf)) : union;
+  // One that comes late, or with an old time, is rare enough to look at all rows.
+  if (!write.wins) return { known: { ...known, weWrote, iterations: all }, mayNeedHealing: weWrote };
+  const present = new Map(seen.map((each) => [each.id, each]));
+  const isLost = all.some((each) => !keeps(present.get(each.id), each));
+  const standing = entries.map(checksum);
+  // A row of ours hands on what it read: whatever it does not hold was written while it read.
+  const isUnread = write.byUs && known.standing.some((sum) => !standing.includes(sum));
+  return {
+    known: { weWrote, iterations: all, standing },
+    mayNeedHealing: weWrote && (isLost || isUnread),
+  };
+}
+
+/** A failure that we replaced is missing on purpose, unless the user had commented on it. */
+function withoutReplaced(
+  known: readonly KnownIteration[],
+  ourArray: readonly FailureOutline[],
+): readonly KnownIteration[] {
+  const ours = known.filter((each) => each.ours);
+  return known.filter((each) => each.hasFeedback || !isReplacedIn(ourArray, ours, each));
+}
+
+function knownOf(iteration: StoredObject): KnownIteration | null {
+  const id = idOf(iteration);
+  if (id === null) return null;
+  const ours = iteration['source'] === 'server';
+  return {
+    ...outlineOf(iteration),
+    id,
+    ours,
+    hasFeedback: isFilled(iteration['userFeedback']),
+    rank: ours ? overallRank(iteration['overallStatus']) : 0,
+    steps: stepsOf(iteration)
+      .filter((step) => isObject(step))
+      .map((step) => ({
+        id: idOf(step) ?? '',
+        rank: stepRank(step['status']),
+        hasProposal: isFilled(step['proposalId']),
+      })),
+  };
+}
+
+function joined(known: readonly KnownIteration[], seen: readonly KnownIteration[]): KnownIteration[] {
+  const byId = new Map(known.map((each) => [each.id, each]));
+  for (const each of seen) {
+    const other = byId.get(each.id);
+    byId.set(each.id, other === undefined ? each : join(other, each));
+  }
+  return [...byId.values()];
+}
+
+const join = (known: KnownIteration, seen: KnownIteration): KnownIteration => ({
+  ...seen,
+  failure: known.failure ?? seen.failure,
+  ours: known.ours || seen.ours,
+  hasFeedback: known.hasFeedback || seen.hasFeedback,
+  rank: Math.max(known.rank, seen.rank),
+  steps: seen.steps.map((step) => joinStep(step, known.steps)),
+});
+
+function joinStep(step: KnownStep, known: readonly KnownStep[]): KnownStep {
+  const others = known.filter(({ id }) => id === step.id);
+  return {
+    id: step.id,
+    rank: Math.max(step.rank, ...others.map(({ rank }) => rank)),
+    hasProposal: step.hasProposal || others.some(({ hasProposal }) => hasProposal),
+  };
+}
+
+/** @param now what the standing array holds of the iteration */
+function keeps(now: KnownIteration | undefined, all: KnownIteration): boolean {
+  if (now === undefined) return !all.ours;
+  return (
+    (now.hasFeedback || !all.hasFeedback) &&
+    now.rank >= all.rank &&
+    all.steps.every((step) =>
+      now.steps.every(
+        ({ id, rank, hasProposal }) =>
+          id !== step.id || (rank >= step.rank && (hasProposal || !step.hasProposal)),
+      ),
+    )
+  );
+}
+
+/** FNV-1a, 32 bits: tells versions apart and says nothing about their texts. */
+function checksum(iteration: StoredObject): number {
+  const text = JSON.stringify(iteration);
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  }
+  return hash >>> 0;
+}

@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { EMPTY_MERGE_STATE, takeInRows, writesOfRow } from './field-merge.ts';
+import type { ChangeRow, FieldWrite, MergeState } from './field-merge.ts';
+import { instantMs } from './instant.ts';
+import { RUNNER_CLIENT_ID } from './iterations.ts';
+import { NO_KNOWN_ITERATIONS, takeInIterations } from './known-iterations.ts';
+import type { KnownIterations } from './known-iterations.ts';
+import { keepFields, mergeStateJson, mergeStateSchema } from './merge-state.ts';
+import { MISSION_FIELDS, snapshotOf } from './mission-snapshot.ts';
+import { isObject } from './stored-iteration.ts';
+import { FAILURE_CODES } from './user-texts.ts';
+import { offsetShownBy, takeInInstant, UNKNOWN_OFFSET } from './utc-offset.ts';
+import type { DeviceOffset } from './utc-offset.ts';
+
+/** All that the projection keeps of a mission's rows, so that new ones are taken in without the old ones. */
+export interface KnownMission {
+  readonly merge: MergeState;
+  readonly iterations: KnownIterations;
+  readonly deviceOffset: DeviceOffset;
+}
+
+export const UNKNOWN_MISSION: KnownMission = {
+  merge: EMPTY_MERGE_STATE,
+  iterations: NO_KNOWN_ITERATIONS,
+  deviceOffset: UNKNOWN_OFFSET,
+};
+
+export interface TakenIn {
+  readonly known: KnownMission;
+  /** Whether an iteration, feedback or the state of a step may have been overwritten. */
+  readonly mayNeedHealing: boolean;
+  /** When the user last asked to have the run under way cancelled, in epoch milliseconds; null if not in these rows. */
+  readonly cancelRequestedAtMs: number | null;
+}
+
+/**
+ * Takes rows in, in any order and more than once.
+ *
+ * @param rows of one mission of one user
+ */
+export function takeInMissionRows(before: KnownMission, rows: readonly ChangeRow[]): TakenIn {
+  let known = before;
+  let mayNeedHealing = false;
+  let cancelRequestedAtMs: number | null = null;
+  for (const row of rows) {
+    const byUs = row.clientId === RUNNER_CLIENT_ID;
+    const merge = takeInRows(known.merge, [row], keepFields(MISSION_FIELDS));
+    let { iterations, deviceOffset } = known;
+    for (const write of writesOfRow(row)) {
+      if (write.field === 'iterations') {
+        const wins = merge.writes.get('iterations')?.position.rowId === row.id;
+        const taken = takeInIterations(iterations, { value: write.value, byUs, wins });
+        iterations = taken.known;
+        mayNeedHealing ||= taken.mayNeedHealing;
+      }
+      if (!byUs && write.field === 'nextRunAt') deviceOffset = withInstant(deviceOffset, row, merge, write);
+      if (!byUs && asksToCancel(write)) {
+        cancelRequestedAtMs = Math.max(cancelRequestedAtMs ?? -Infinity, timeMs(write));
+      }
+    }
+    known = { merge, iterations, deviceOffset };
+  }
+  return { known, mayNeedHealing, cancelRequestedAtMs };
+}
+
+const timeMs = ({ position }: FieldWrite): number => Number(position.timeMicros / 1000n);
+
+/** On the mission, or on an iteration that is not finished: the web app knows both (contract section 2). */
+const asksToCancel = ({ field, value }: FieldWrite): boolean =>
+  (field === 'cancelRequested' && value === true) ||
+  (field === 'iterations' && Array.isArray(value) && value.some(isCancelledRun));
+
+const isCancelledRun = (iteration: unknown): boolean =>
+  isObject(iteration) && iteration['cancelRequested'] === true && (iteration['finishedAt'] ?? null) === null;
+
+/** What a device's `nextRunAt` shows of its clock, next to the cadence that stands after this row. */
+function withInstant(
+  known: DeviceOffset,
+  row: ChangeRow,
+  merge: MergeState,
+  write: FieldWrite,
+): DeviceOffset {
+  const nextRunAtMs = instantMs(write.value);
+  const offsetMinutes =
+    nextRunAtMs === null ? null : offsetShownBy(snapshotOf('', merge).cadence, nextRunAtMs);
+  if (nextRunAtMs === null || offsetMinutes === null) return known;
+  // The web app computes the instant when it creates or resumes a mission or edits its cadence.
+  const isComputed = writesOfRow(row).some(({ path: [name] }) => name === 'cadence' || name === 'state');
+  return takeInInstant(known, { offsetMinutes, nextRunAtMs, writtenAtMs: timeMs(write), isComputed });
+}
+
+const stepSchema = z.object({ id: z.string(), rank: z.number(), hasProposal: z.boolean() });
+const iterationSchema = z.object({
+  id: z.string(),
+  startMs: z.number(),
+  failure: z.enum(FAILURE_CODES).nullable(),
+  ours: z.boolean(),
+  hasFeedback: z.boolean(),
+  rank: z.number(),
+  steps: z.array(stepSchema),
+});
+
+/** A known mission as JSON; what does not parse is made anew from the log. */
+export const knownMissionSchema: z.ZodType<KnownMission> = z.object({
+  merge: mergeStateSchema,
+  iterations: z.object({
+    weWrote: z.boolean(),
+    iterations: z.array(iterationSchema),
+    standing: z.array(z.number()),
+  }),
+  deviceOffset: z.object({
+    offsetMinutes: z.number().nullable(),
+    shownAtMs: z.number(),
+    doubtful: z.object({ offsetMinutes: z.number(), nextRunAtMs: z.number() }).nullable(),
+  }),
+});
+
+/** What `knownMissionSchema` reads. */
+export const knownMissionJson = ({ merge, iterations, deviceOffset }: KnownMission) => ({
+  merge: mergeStateJson(merge),
+  iterations,
+  deviceOffset,
+});

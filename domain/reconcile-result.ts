@@ -1,0 +1,19 @@
+/** What a full reconcile found and mended: counts only, they stand in Temporal and in the log. */
+export interface ReconcileResult {
+  /** Missions that should have a schedule. */
+  readonly missions: number;
+  /** Schedules found, before anything was mended. */
+  readonly schedules: number;
+  /** Schedules that were missing. */
+  readonly created: number;
+  /** Schedules that had been changed by hand. */
+  readonly updated: number;
+  /** Schedules of missions that should have none. */
+  readonly removed: number;
+  /** Second schedules of a mission, under another id. */
+  readonly duplicatesRemoved: number;
+  /** Runs started because their instant had passed. */
+  readonly started: number;
+  /** Missions that could not be mended; the next reconcile tries again. */
+  readonly failed: number;
+}

@@ -1,0 +1,72 @@
+import { instantMs } from './instant.ts';
+import type { FailureCode } from './run.ts';
+import { FAILURE_CODES } from './user-texts.ts';
+
+/** An iteration, or a step of its plan, as some device wrote it: any field may be of any type. */
+export type StoredObject = Readonly<Record<string, unknown>>;
+
+export const isObject = (value: unknown): value is StoredObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Null for an entry that cannot be told from others. */
+export const idOf = ({ id }: StoredObject): string | null =>
+  typeof id === 'string' && id !== '' ? id : null;
+
+export const stepsOf = ({ plan }: StoredObject): readonly unknown[] => (Array.isArray(plan) ? plan : []);
+
+/** Epoch milliseconds; an iteration without a readable start comes before all others. */
+export const startMsOf = ({ startedAt }: StoredObject): number => instantMs(startedAt) ?? 0;
+
+/** Whether the user said anything, or a device noted a proposal. */
+export const isFilled = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
+
+/**
+ * How far a step has come: planned, then staged as a proposal, then decided. A step never goes back, so a stale array
+ * shows by a lower rank; among decisions the newest counts. An unknown status is one of a newer web app: decided.
+ */
+export const stepRank = (status: unknown): number =>
+  typeof status !== 'string' ? -1 : status === 'planned' ? 0 : status === 'staged' ? 1 : 2;
+
+/** Likewise of an iteration that we wrote: it waits until the user has decided. */
+export const overallRank = (status: unknown): number =>
+  typeof status !== 'string' ? -1 : status === 'running' || status === 'awaiting-review' ? 0 : 1;
+
+/** The code of a failure that a run of ours wrote, else null. */
+export function failureCodeOf(iteration: StoredObject): FailureCode | null {
+  if (iteration['source'] !== 'server' || iteration['overallStatus'] !== 'failed') return null;
+  const details = iteration['errorDetails'];
+  return FAILURE_CODES.find((code) => isObject(details) && details['name'] === code) ?? null;
+}
+
+/** What tells whether a failure was replaced on purpose. */
+export interface FailureOutline {
+  readonly id: string | null;
+  readonly startMs: number;
+  readonly failure: FailureCode | null;
+}
+
+export const outlineOf = (iteration: StoredObject): FailureOutline => ({
+  id: idOf(iteration),
+  startMs: startMsOf(iteration),
+  failure: failureCodeOf(iteration),
+});
+
+/**
+ * Whether an array of ours left this failure out because the next iteration repeats it (`withIteration`). One that the
+ * user commented on is never left out; who asks has to know.
+ *
+ * @param ours all iterations that we wrote: the array may lack others, which a device had overwritten
+ */
+export function isReplacedIn(
+  ourArray: readonly FailureOutline[],
+  ours: readonly FailureOutline[],
+  outline: FailureOutline,
+): boolean {
+  if (outline.failure === null || ourArray.some(({ id }) => id === outline.id)) return false;
+  let next: FailureOutline | null = null;
+  for (const each of [...ourArray, ...ours]) {
+    const isLater = each.id !== outline.id && each.startMs >= outline.startMs;
+    if (isLater && (next === null || each.startMs < next.startMs)) next = each;
+  }
+  return next?.failure === outline.failure;
+}
