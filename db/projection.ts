@@ -1,22 +1,25 @@
 import type postgres from 'postgres';
-import type { SystemSql, UserTransaction } from './client.ts';
-import type { UserId } from '../domain/ids.ts';
-import type { Cadence } from '../domain/mission.ts';
-import type { Snapshot } from '../domain/mission-snapshot.ts';
+import type { SystemSql } from './client.ts';
+import type { ChangeRow } from '../domain/field-merge.ts';
+import type { AgentSnapshot, Snapshot } from '../domain/mission-snapshot.ts';
 
 /** Where the projection stands, and when it last read back how far. Epoch milliseconds, -Infinity for never. */
 export interface ProjectionCursor {
-  readonly readUntilMs: number;
+  /** PostgreSQL's own text, microseconds included: cut to milliseconds it would have rows read again for ever. */
+  readonly readUntil: string;
   readonly readBack30MinutesAtMs: number;
   readonly readBack25HoursAtMs: number;
   /** The database's clock, which also stamps the rows. */
   readonly nowMs: number;
 }
 
-/** Locks the cursor until the transaction ends; null when another worker projects. */
+/**
+ * Locks the cursor until the transaction ends; null when another worker projects. After the clock was set back, rows come
+ * with times before those already read: then the cursor counts as standing at the clock.
+ */
 export async function lockCursor(tx: postgres.TransactionSql): Promise<ProjectionCursor | null> {
   const [row] = await tx<ProjectionCursor[]>`
-    select extract(epoch from read_until)::float8 * 1000 as "readUntilMs",
+    select least(read_until, clock_timestamp())::text as "readUntil",
       extract(epoch from read_back_30_minutes_at)::float8 * 1000 as "readBack30MinutesAtMs",
       extract(epoch from read_back_25_hours_at)::float8 * 1000 as "readBack25HoursAtMs",
       extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs"
@@ -24,31 +27,37 @@ export async function lockCursor(tx: postgres.TransactionSql): Promise<Projectio
   return row ?? null;
 }
 
-export interface MissionChange {
-  readonly changeId: string;
+/** Names a record of a user; only missions and agents are followed. */
+export interface FollowedRecord {
+  readonly table: 'aiMissions' | 'agents';
   readonly userId: string;
-  readonly missionId: string;
+  readonly recordId: string;
 }
 
+/** A row of the change log, and whose record it changes. */
+export interface FollowedChange extends ChangeRow, FollowedRecord {}
+
 /**
- * Rows of missions that became visible and were not projected yet. The predicate repeats that of our partial index: under
- * row-level security a query without it scans the whole log.
+ * Rows of missions and agents that became visible and were not projected yet. The predicate repeats that of our partial
+ * index: under row-level security a query without it scans the whole log.
  *
- * @param sinceMs how far to read back: rows become visible out of order
+ * @param readUntil see `ProjectionCursor`
+ * @param backMs how far to read back: rows become visible out of order
  * @param exceptIds rows that this pass could not project; they must not be all that it sees
  */
-export async function readNewMissionChanges(
+export async function readNewChanges(
   tx: postgres.TransactionSql,
-  sinceMs: number,
+  { readUntil, backMs }: { readonly readUntil: string; readonly backMs: number },
   limit: number,
   exceptIds: readonly string[] = [],
-): Promise<MissionChange[]> {
-  const since = sinceMs === -Infinity ? '-infinity' : new Date(sinceMs).toISOString();
-  return await tx<MissionChange[]>`
-    select changes.id as "changeId", user_id as "userId", record_id as "missionId"
+): Promise<FollowedChange[]> {
+  return await tx<FollowedChange[]>`
+    select changes.id, table_name as "table", user_id as "userId", record_id as "recordId", op, data,
+      field_meta as "fieldMeta", client_id as "clientId",
+      to_char(changes.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "createdAt"
     from public.sync_changes changes
-    where app_id = 'ai' and table_name in ('aiMissions', 'agents') and table_name = 'aiMissions'
-      and changes.created_at >= ${since}::text::timestamptz
+    where app_id = 'ai' and table_name in ('aiMissions', 'agents')
+      and changes.created_at >= ${readUntil}::text::timestamptz - ${backMs}::float8 * interval '1 millisecond'
       and not exists (select from mana_ai.projected_changes projected where projected.change_id = changes.id)
       and changes.id <> all(${[...exceptIds]}::uuid[])
     order by changes.created_at, changes.id
@@ -58,12 +67,12 @@ export async function readNewMissionChanges(
 /** Remembers rows as projected, with the time that the log gives them. */
 export async function markProjected(
   tx: postgres.TransactionSql,
-  changeIds: readonly string[],
+  changes: readonly Pick<FollowedChange, 'id' | 'createdAt'>[],
 ): Promise<void> {
   await tx`
     insert into mana_ai.projected_changes (change_id, created_at)
-    select id, created_at from public.sync_changes
-    where app_id = 'ai' and table_name in ('aiMissions', 'agents') and id = any(${[...changeIds]}::uuid[])
+    select * from unnest(
+      ${changes.map(({ id }) => id)}::uuid[], ${changes.map(({ createdAt }) => createdAt)}::text[]::timestamptz[])
     on conflict (change_id) do nothing`;
 }
 
@@ -77,7 +86,7 @@ export async function advanceCursor(
 ): Promise<void> {
   await tx`
     update mana_ai.projection_cursor set
-      read_until = greatest(read_until, least(
+      read_until = greatest(least(read_until, clock_timestamp()), least(
         coalesce((select max(created_at) from mana_ai.projected_changes), read_until), clock_timestamp())),
       read_back_30_minutes_at =
         case when ${readBack.thirtyMinutes} then clock_timestamp() else read_back_30_minutes_at end,
@@ -92,98 +101,106 @@ export async function pruneProjected(tx: postgres.TransactionSql): Promise<void>
     where created_at < (select read_until from mana_ai.projection_cursor) - interval '26 hours'`;
 }
 
-/** Stores a snapshot; only a change raises the version, and so makes the schedule pending. */
-export async function saveSnapshot(
-  tx: UserTransaction,
-  userId: UserId,
-  missionId: string,
-  snapshot: Snapshot,
-): Promise<void> {
-  const cadence = snapshot.cadence === null ? null : JSON.stringify(snapshot.cadence);
-  await tx`
-    insert into mana_ai.mission_snapshots as known
-      (user_id, mission_id, exists_now, state, cadence, next_run_at, agent_id, grant_expires_at)
-    values
-      (${userId}, ${missionId}, ${snapshot.exists}, ${snapshot.state}, ${cadence}::text::jsonb,
-       ${snapshot.nextRunAtIso}::timestamptz, ${snapshot.agentId}, ${snapshot.grantExpiresAtIso}::timestamptz)
-    on conflict (user_id, mission_id) do update set
-      exists_now = excluded.exists_now, state = excluded.state, cadence = excluded.cadence,
-      next_run_at = excluded.next_run_at, agent_id = excluded.agent_id, grant_expires_at = excluded.grant_expires_at,
-      version = known.version + 1, updated_at = clock_timestamp()
-    where (known.exists_now, known.state, known.cadence, known.next_run_at, known.agent_id, known.grant_expires_at)
-      is distinct from
-      (excluded.exists_now, excluded.state, excluded.cadence, excluded.next_run_at, excluded.agent_id,
-       excluded.grant_expires_at)`;
+/** What was kept of records, as JSON; null where nothing was kept yet. Records that are not known are left out. */
+export async function readKept(
+  tx: SystemSql,
+  table: FollowedRecord['table'],
+  records: readonly FollowedRecord[],
+): Promise<(FollowedRecord & { readonly kept: unknown })[]> {
+  const users = records.map(({ userId }) => userId);
+  const ids = records.map(({ recordId }) => recordId);
+  const wanted = tx`unnest(${users}::text[], ${ids}::text[]) as wanted (user_id, record_id)`;
+  const columns = tx`${table}::text as "table", known.user_id as "userId", wanted.record_id as "recordId",
+    known.merge_state as kept`;
+  return table === 'aiMissions'
+    ? await tx`select ${columns} from ${wanted} join mana_ai.mission_snapshots known
+        on known.user_id = wanted.user_id and known.mission_id = wanted.record_id`
+    : await tx`select ${columns} from ${wanted} join mana_ai.agent_snapshots known
+        on known.user_id = wanted.user_id and known.agent_id = wanted.record_id`;
 }
 
-/** The schedule that Temporal was last told about. */
-export interface AppliedSchedule {
-  readonly cadence: Cadence;
-  readonly nextRunAtMs: number | null;
-  readonly timeZone: string;
-  readonly agentId: string | null;
-}
-
-export interface PendingMission {
+/** A mission as it stands now, and what is kept for the next rows. */
+export interface SavedMission extends Snapshot {
   readonly userId: string;
   readonly missionId: string;
-  readonly exists: boolean;
-  readonly state: string | null;
-  readonly cadence: Cadence | null;
-  readonly nextRunAtMs: number | null;
-  readonly agentId: string | null;
-  /** Its own, else the one that the user named last for another mission, else null. */
-  readonly timeZone: string | null;
-  readonly version: string;
-  readonly applied: AppliedSchedule | null;
+  readonly kept: unknown;
+  readonly offsetMinutes: number | null;
+  readonly offsetShownAtIso: string | null;
 }
 
-const pendingColumns = (sql: SystemSql) => sql`
-  user_id as "userId", mission_id as "missionId", exists_now as exists, state, cadence,
-  extract(epoch from next_run_at)::float8 * 1000 as "nextRunAtMs", agent_id as "agentId",
-  version::text as version, applied_schedule as applied,
-  (select time_zone from mana_ai.mission_time_zones zones where zones.user_id = missions.user_id
-   order by zones.mission_id = missions.mission_id desc, zones.updated_at desc limit 1) as "timeZone"`;
-
-/** Missions whose schedule is out of date, the longest waiting first. */
-export async function readPendingMissions(sql: SystemSql, limit: number): Promise<PendingMission[]> {
-  return await sql<PendingMission[]>`
-    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
-    where version <> applied_version order by updated_at limit ${limit}`;
+/** Stores snapshots; only a change of what schedules depend on raises the version, and so makes the schedule pending. */
+export async function saveMissions(tx: SystemSql, missions: readonly SavedMission[]): Promise<void> {
+  if (missions.length === 0) return;
+  const isChanged = tx`(
+    (known.exists_now, known.state, known.cadence, known.next_run_at, known.agent_id, known.device_utc_offset_minutes)
+    is distinct from
+    (excluded.exists_now, excluded.state, excluded.cadence, excluded.next_run_at, excluded.agent_id,
+     excluded.device_utc_offset_minutes))`;
+  await tx`
+    insert into mana_ai.mission_snapshots as known
+      (user_id, mission_id, exists_now, state, cadence, next_run_at, agent_id, merge_state, device_utc_offset_minutes,
+       device_offset_at)
+    select "userId", "missionId", "exists", state, nullif(cadence, 'null'), "nextRunAtIso"::timestamptz, "agentId", kept,
+      "offsetMinutes", "offsetShownAtIso"::timestamptz
+    from jsonb_to_recordset(${JSON.stringify(missions)}::text::jsonb) as saved
+      ("userId" text, "missionId" text, "exists" boolean, state text, cadence jsonb, "nextRunAtIso" text, "agentId" text,
+       kept jsonb, "offsetMinutes" integer, "offsetShownAtIso" text)
+    -- In the order in which the API locks a user's rows, or the two could wait for each other.
+    order by "userId", "missionId"
+    on conflict (user_id, mission_id) do update set
+      exists_now = excluded.exists_now, state = excluded.state, cadence = excluded.cadence,
+      next_run_at = excluded.next_run_at, agent_id = excluded.agent_id, merge_state = excluded.merge_state,
+      device_utc_offset_minutes = excluded.device_utc_offset_minutes, device_offset_at = excluded.device_offset_at,
+      version = known.version + case when ${isChanged} then 1 else 0 end,
+      updated_at = case when ${isChanged} then clock_timestamp() else known.updated_at end`;
 }
 
-/** Active missions whose instant passed a while ago: a run that should have moved it on did not. */
-export async function readOverdueMissions(
-  sql: SystemSql,
-  overdueMs: number,
-  limit: number,
-): Promise<PendingMission[]> {
-  return await sql<PendingMission[]>`
-    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
-    where exists_now and state = 'active' and cadence is not null and version = applied_version
-      and next_run_at < clock_timestamp() - ${overdueMs}::float8 * interval '1 millisecond'
-    order by next_run_at limit ${limit}`;
+/** An agent as it stands now; no schedule depends on it, but whoever asks why nothing happens. */
+export interface SavedAgent extends AgentSnapshot {
+  readonly userId: string;
+  readonly agentId: string;
+  readonly kept: unknown;
 }
 
-/** Puts a mission behind the others that are pending: one that always fails must not keep them waiting. */
-export async function postponePending(
-  sql: SystemSql,
-  mission: Pick<PendingMission, 'userId' | 'missionId'>,
+export async function saveAgents(tx: SystemSql, agents: readonly SavedAgent[]): Promise<void> {
+  if (agents.length === 0) return;
+  await tx`
+    insert into mana_ai.agent_snapshots (user_id, agent_id, exists_now, state, merge_state)
+    select "userId", "agentId", "exists", state, kept
+    from jsonb_to_recordset(${JSON.stringify(agents)}::text::jsonb) as saved
+      ("userId" text, "agentId" text, "exists" boolean, state text, kept jsonb)
+    on conflict (user_id, agent_id) do update set
+      exists_now = excluded.exists_now, state = excluded.state, merge_state = excluded.merge_state,
+      updated_at = clock_timestamp()`;
+}
+
+/** The run that holds a mission since before an instant, or null. */
+export async function findRunClaimedBefore(
+  tx: SystemSql,
+  mission: { readonly userId: string; readonly missionId: string },
+  beforeMs: number,
+): Promise<{ readonly workflowId: string; readonly runId: string } | null> {
+  const [slot] = await tx<{ workflowId: string; runId: string }[]>`
+    select workflow_id as "workflowId", run_id as "runId" from mana_ai.run_slots
+    where user_id = ${mission.userId} and mission_id = ${mission.missionId}
+      and claimed_at <= to_timestamp(${beforeMs}::float8 / 1000)`;
+  return slot ?? null;
+}
+
+/**
+ * Makes the schedules pending that depend on what these missions' devices showed of their clocks: those of the same user
+ * without an offset of their own, where the user never named a zone (see db/time-zones.ts, `knownZone`).
+ */
+export async function makeInferredSchedulesPending(
+  tx: SystemSql,
+  missions: readonly Pick<SavedMission, 'userId' | 'missionId'>[],
 ): Promise<void> {
-  await sql`
-    update mana_ai.mission_snapshots set updated_at = clock_timestamp()
-    where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
-}
-
-/** Notes what Temporal knows now. A change that came meanwhile has raised the version, so the mission stays pending. */
-export async function markApplied(
-  sql: SystemSql,
-  mission: Pick<PendingMission, 'userId' | 'missionId' | 'version'>,
-  applied: AppliedSchedule | null,
-): Promise<void> {
-  await sql`
-    update mana_ai.mission_snapshots set
-      applied_version = ${mission.version}::bigint,
-      applied_schedule = ${applied === null ? null : JSON.stringify(applied)}::text::jsonb
-    where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
+  await tx`
+    update mana_ai.mission_snapshots others set version = version + 1, updated_at = clock_timestamp()
+    from unnest(
+      ${missions.map(({ userId }) => userId)}::text[], ${missions.map(({ missionId }) => missionId)}::text[]
+    ) as shifted (user_id, mission_id)
+    where others.user_id = shifted.user_id and others.mission_id <> shifted.mission_id
+      and others.device_utc_offset_minutes is null
+      and not exists (select from mana_ai.mission_time_zones zones where zones.user_id = others.user_id)`;
 }

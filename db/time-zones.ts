@@ -1,9 +1,12 @@
-import type { UserTransaction } from './client.ts';
+import type postgres from 'postgres';
+import type { SystemSql, UserTransaction } from './client.ts';
 import type { MissionId, UserId } from '../domain/ids.ts';
+import type { TimeZoneSource } from '../domain/schedule-view.ts';
+import { timeZoneOfOffset } from '../domain/utc-offset.ts';
 
 /**
- * Keeps the time zone (IANA) in which the mission's cadence is meant; the last one named counts. Where that changes the
- * zone of a mission, its schedule becomes pending. Call it under the mission's lock.
+ * Keeps the time zone (IANA) in which the mission's cadence is meant; the last one named counts. The schedules whose zone
+ * that may change become pending. Call it under the mission's lock.
  */
 export async function saveTimeZone(
   tx: UserTransaction,
@@ -12,15 +15,26 @@ export async function saveTimeZone(
   timeZone: string,
 ): Promise<void> {
   const before = await timeZoneOfMission(tx, userId, missionId);
+  const lastNamed = await lastNamedTimeZone(tx, userId);
   await tx`
     insert into mana_ai.mission_time_zones (user_id, mission_id, time_zone)
     values (${userId}, ${missionId}, ${timeZone})
     on conflict (user_id, mission_id)
       do update set time_zone = excluded.time_zone, updated_at = clock_timestamp()`;
-  if (before !== timeZone) await makeSchedulesPending(tx, userId, missionId);
+  if (before !== timeZone || lastNamed !== timeZone) await makeSchedulesPending(tx, userId, missionId);
 }
 
-/** Of the mission, and of those without a zone of their own: they follow the last one named, see `timeZoneOfMission`. */
+async function lastNamedTimeZone(tx: UserTransaction, userId: UserId): Promise<string | null> {
+  const [row] = await tx<{ timeZone: string }[]>`
+    select time_zone as "timeZone" from mana_ai.mission_time_zones
+    where user_id = ${userId} order by updated_at desc limit 1`;
+  return row?.timeZone ?? null;
+}
+
+/**
+ * Of the mission, and of those without a zone of their own: they follow the last one named, see `knownZone`. The rows are
+ * locked in the order of their key, or a pass of the projection that saves several of them could deadlock with this.
+ */
 async function makeSchedulesPending(
   tx: UserTransaction,
   userId: UserId,
@@ -28,22 +42,71 @@ async function makeSchedulesPending(
 ): Promise<void> {
   await tx`
     update mana_ai.mission_snapshots snapshots set version = version + 1
-    where user_id = ${userId} and (mission_id = ${missionId} or not exists (
-      select from mana_ai.mission_time_zones zones
-      where zones.user_id = snapshots.user_id and zones.mission_id = snapshots.mission_id))`;
+    from (
+      select mission_id from mana_ai.mission_snapshots bare
+      where user_id = ${userId} and (mission_id = ${missionId} or not exists (
+        select from mana_ai.mission_time_zones zones
+        where zones.user_id = bare.user_id and zones.mission_id = bare.mission_id))
+      order by mission_id for update
+    ) followers
+    where snapshots.user_id = ${userId} and snapshots.mission_id = followers.mission_id`;
+}
+
+/** A row of `knownZone`: a zone that the user named, an offset that devices showed, or nothing. */
+export type KnownZone =
+  { readonly named: string; readonly isOwn: boolean } | { readonly shownOffsetMinutes: number } | null;
+
+/** A zone (IANA) and where it comes from; both null where nothing is known. */
+export interface SourcedTimeZone {
+  readonly timeZone: string | null;
+  readonly source: TimeZoneSource | null;
 }
 
 /**
- * The zone in which a mission's cadence is meant: its own, else the one that the user named last for another mission.
- * Null if the user never named one.
+ * The zone in which a mission's cadence is meant, as an expression that yields a `KnownZone`. It is the zone named for the
+ * mission, else the one that the user named last for another, else the offset that devices showed for the mission, else
+ * the one shown last for another (architecture section 5).
+ *
+ * @param userId an SQL expression, likewise `missionId`: columns for many missions, parameters for one
  */
+export const knownZone = (sql: SystemSql, userId: postgres.Fragment, missionId: postgres.Fragment) => sql`
+  coalesce(
+    (select jsonb_build_object('named', zones.time_zone, 'isOwn', zones.mission_id = ${missionId})
+     from mana_ai.mission_time_zones zones where zones.user_id = ${userId}
+     order by zones.mission_id = ${missionId} desc, zones.updated_at desc limit 1),
+    (select jsonb_build_object('shownOffsetMinutes', shown.device_utc_offset_minutes)
+     from mana_ai.mission_snapshots shown
+     where shown.user_id = ${userId} and shown.mission_id = ${missionId}
+       and shown.device_utc_offset_minutes is not null),
+    (select jsonb_build_object('shownOffsetMinutes', shown.device_utc_offset_minutes)
+     from mana_ai.mission_snapshots shown
+     where shown.user_id = ${userId} and shown.device_utc_offset_minutes is not null
+     order by shown.device_offset_at desc limit 1))`;
+
+/** Names the zone of a `KnownZone`. */
+export function sourcedTimeZone(zone: KnownZone): SourcedTimeZone {
+  if (zone === null) return { timeZone: null, source: null };
+  if ('named' in zone) return { timeZone: zone.named, source: zone.isOwn ? 'mission' : 'user' };
+  const timeZone = timeZoneOfOffset(zone.shownOffsetMinutes);
+  return { timeZone, source: timeZone === null ? null : 'inferred' };
+}
+
+/** The zone in which a mission's cadence is meant, and where it comes from: see `knownZone`. */
+export async function timeZoneAndSource(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<SourcedTimeZone> {
+  const zone = knownZone(tx, tx`${userId}::text`, tx`${missionId}::text`);
+  const [row] = await tx<{ zone: KnownZone }[]>`select ${zone} as zone`;
+  return sourcedTimeZone(row?.zone ?? null);
+}
+
+/** The zone (IANA) in which a mission's cadence is meant, see `knownZone`; null where nothing is known. */
 export async function timeZoneOfMission(
   tx: UserTransaction,
   userId: UserId,
   missionId: MissionId,
 ): Promise<string | null> {
-  const [row] = await tx<{ timeZone: string }[]>`
-    select time_zone as "timeZone" from mana_ai.mission_time_zones
-    where user_id = ${userId} order by mission_id = ${missionId} desc, updated_at desc limit 1`;
-  return row?.timeZone ?? null;
+  return (await timeZoneAndSource(tx, userId, missionId)).timeZone;
 }

@@ -3,8 +3,9 @@ import {
   ScheduleNotFoundError,
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/client';
-import type { Client } from '@temporalio/client';
+import type { Client, ScheduleSummary } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fairnessKeyOf } from '../domain/fairness.ts';
 import { withCallDeadline } from '../temporal/connection.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '../workflows/messages.ts';
@@ -12,14 +13,20 @@ import type { MissionRunInput, RunTrigger } from '../workflows/messages.ts';
 import { dueWorkflowId, missionScheduleId } from './schedule-ids.ts';
 import { runSearchAttributes, scheduleHash, toScheduleRequest } from './schedule-request.ts';
 import type { MissionScheduleTarget, ScheduleSettings } from './schedule-request.ts';
-import { describeSchedule, sendUpdate, wantedState } from './schedule-update.ts';
+import { describeSchedule, isOperatorsPause, sendUpdate, wantedState } from './schedule-update.ts';
+import type { PauseState, PresentSchedule } from './schedule-update.ts';
+import { sentSpecDigest, shownSpecDigest } from './spec-digest.ts';
 
 /** The server's own downtime only; a passed instant is started by `startDue` (architecture section 5). */
 const DEFAULT_CATCHUP_WINDOW_MS = 600_000;
-const MAX_ATTEMPTS = 8;
-const LONGEST_PAUSE_MS = 200;
-/** Schedules of others in the same namespace have no hash of ours. */
-const OUR_SCHEDULES = `${MISSION_SEARCH_ATTRIBUTES.specHash.name} IS NOT NULL`;
+/** Between two updates of ours are two looks. */
+const MAX_LOOKS = 16;
+/** Times the number of looks: several writers of one schedule must get out of each other's way. */
+const LONGEST_PAUSE_MS = 50;
+/** Schedules of others in the same namespace name no mission. */
+const OUR_SCHEDULES = `${MISSION_SEARCH_ATTRIBUTES.missionId.name} IS NOT NULL`;
+/** As many as the server gives at once. */
+const LIST_PAGE_SIZE = 1_000;
 
 export interface MissionSchedule extends MissionScheduleTarget {
   /** Whether we want the schedule paused; one that an operator paused stays so. */
@@ -33,7 +40,15 @@ export interface ListedSchedule {
   readonly userId: string;
   readonly missionId: string;
   readonly specHash: string;
+  /** What was sent and what stands there now: compare with `fingerprintOf`. */
+  readonly fingerprint: string;
   readonly paused: boolean;
+}
+
+/** How a mission's schedule stands still. */
+export interface SchedulePause extends PauseState {
+  /** Paused by somebody in the Temporal UI or CLI, who left the note. */
+  readonly byOperator: boolean;
 }
 
 export interface DueRun {
@@ -50,7 +65,7 @@ export class ScheduleConflictError extends Error {
   override readonly name = 'ScheduleConflictError';
   readonly scheduleId: string;
   constructor(scheduleId: string) {
-    super(`schedule: ${MAX_ATTEMPTS} attempts to write it met other changes; try again`);
+    super(`schedule: after ${MAX_LOOKS} looks it still meets other changes; try again`);
     this.scheduleId = scheduleId;
   }
 }
@@ -71,10 +86,16 @@ export function createMissionSchedules(options: {
     ensure: (schedule: MissionSchedule) => ensureSchedule(client, settings, schedule),
     /** What `ensure` stores and `list` gives as `specHash`: they differ when the schedule is out of date. */
     hashOf: (target: MissionScheduleTarget): string => scheduleHash(target, settings),
+    /** What `list` gives for a schedule that `ensure` made and that nobody edited by hand. */
+    fingerprintOf: (target: MissionScheduleTarget): string => fingerprintOf(target, settings),
     remove: (userId: string, missionId: string) =>
       removeSchedule(client, missionScheduleId(userId, missionId)),
-    /** Whether anybody paused the mission's schedule; false if there is none. */
-    isPaused: (userId: string, missionId: string) => isPaused(client, missionScheduleId(userId, missionId)),
+    /** Removes a schedule that is no mission's (any more); false if there was none. */
+    removeById: (scheduleId: string) => removeSchedule(client, scheduleId),
+    /** Null if the mission has no schedule. */
+    pauseOf: (userId: string, missionId: string) => pauseOf(client, missionScheduleId(userId, missionId)),
+    /** Whether a direct start would go round a pause, or double a run that the schedule has started. */
+    holdsBack: (userId: string, missionId: string) => holdsBack(client, missionScheduleId(userId, missionId)),
     list: () => listSchedules(client),
     startDue: (run: DueRun) => startDue(client, taskQueue, run),
   };
@@ -96,9 +117,10 @@ async function ensureSchedule(
   const scheduleId = missionScheduleId(schedule.userId, schedule.missionId);
   const request = toScheduleRequest(schedule, settings);
   const hash = scheduleHash(schedule, settings);
+  const specDigest = sentSpecDigest(request.spec);
   let sent = false;
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    if (attempt > 1) await delay(Math.random() * LONGEST_PAUSE_MS);
+  let isJustSent = false;
+  for (let look = 0; look < MAX_LOOKS; look += 1) {
     const present = await describeSchedule(client, scheduleId);
     if (present === null) {
       const state = wantedState(null, schedule.paused);
@@ -106,9 +128,17 @@ async function ensureSchedule(
       continue;
     }
     const state = wantedState(present.state, schedule.paused);
-    if (present.hash === hash && present.state.paused === state.paused) return sent ? 'updated' : 'unchanged';
+    const isAsSent = present.hash === hash && (sent || present.specDigest === specDigest);
+    if (isAsSent && present.state.paused === state.paused) return sent ? 'updated' : 'unchanged';
+    if (isJustSent) {
+      // Others write it as well. Waiting before the next update, not after it, lets one of us see its own.
+      isJustSent = false;
+      await delay(Math.random() * LONGEST_PAUSE_MS * look);
+      continue;
+    }
     await sendUpdate(client, { scheduleId, request, present, state });
     sent = true;
+    isJustSent = true;
   }
   throw new ScheduleConflictError(scheduleId);
 }
@@ -127,8 +157,14 @@ async function createSchedule(
   }
 }
 
-async function isPaused(client: Client, scheduleId: string): Promise<boolean> {
-  return (await describeSchedule(client, scheduleId))?.state.paused ?? false;
+async function pauseOf(client: Client, scheduleId: string): Promise<SchedulePause | null> {
+  const present = await describeSchedule(client, scheduleId);
+  return present === null ? null : { ...present.state, byOperator: isOperatorsPause(present.state) };
+}
+
+async function holdsBack(client: Client, scheduleId: string): Promise<boolean> {
+  const present: PresentSchedule | null = await describeSchedule(client, scheduleId);
+  return present !== null && (present.state.paused || present.openRuns > 0);
 }
 
 /** @returns false if there was none */
@@ -143,18 +179,35 @@ async function removeSchedule(client: Client, scheduleId: string): Promise<boole
 }
 
 async function* listSchedules(client: Client): AsyncGenerator<ListedSchedule, void, undefined> {
-  const pages = client.schedule.list({ query: OUR_SCHEDULES })[Symbol.asyncIterator]();
+  const query = { query: OUR_SCHEDULES, pageSize: LIST_PAGE_SIZE };
+  const pages = client.schedule.list(query)[Symbol.asyncIterator]();
   for (;;) {
     const next = await withCallDeadline(client.connection, () => pages.next());
     if (next.done === true) return;
-    const { scheduleId, typedSearchAttributes: attributes, state } = next.value;
-    const userId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.userId);
-    const missionId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.missionId);
-    const specHash = attributes?.get(MISSION_SEARCH_ATTRIBUTES.specHash);
-    if (userId === undefined || missionId === undefined || specHash === undefined) continue;
-    yield { scheduleId, userId, missionId, specHash, paused: state.paused };
+    const found = listed(next.value);
+    if (found !== null) yield found;
   }
 }
+
+function listed(summary: ScheduleSummary): ListedSchedule | null {
+  const { scheduleId, typedSearchAttributes: attributes, state, spec = {}, action } = summary;
+  const userId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.userId);
+  const missionId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.missionId);
+  if (userId === undefined || missionId === undefined) return null;
+  const specHash = attributes?.get(MISSION_SEARCH_ATTRIBUTES.specHash) ?? '';
+  const fingerprint = joined(specHash, shownSpecDigest(spec), action?.workflowType ?? '');
+  return { scheduleId, userId, missionId, specHash, fingerprint, paused: state.paused };
+}
+
+const joined = (hash: string, specDigest: string, workflowType: string): string =>
+  `${hash}:${specDigest}:${workflowType}`;
+
+const fingerprintOf = (target: MissionScheduleTarget, settings: ScheduleSettings): string =>
+  joined(
+    scheduleHash(target, settings),
+    sentSpecDigest(toScheduleRequest(target, settings).spec),
+    MISSION_RUN_WORKFLOW_TYPE,
+  );
 
 /**
  * Starts the run of an instant that has passed or that the user asked for. The same instant has one run at a time; a
@@ -173,6 +226,7 @@ async function startDue(
         taskQueue,
         args: [{ userId, missionId, trigger } satisfies MissionRunInput],
         typedSearchAttributes: runSearchAttributes(run, trigger),
+        priority: { fairnessKey: fairnessKeyOf(userId) },
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         // Like USE_EXISTING, the open run goes on; but that would not tell us that there was one.
         workflowIdConflictPolicy: 'FAIL',

@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import {
+  decodeScheduleSpec,
   encodeScheduleAction,
   encodeSchedulePolicies,
   encodeScheduleSpec,
@@ -13,6 +14,7 @@ import { withCallDeadline } from '../temporal/connection.ts';
 import { GRPC_STATUS, hasGrpcStatus } from '../temporal/grpc-status.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
 import type { toScheduleRequest } from './schedule-request.ts';
+import { shownSpecDigest } from './spec-digest.ts';
 
 /*
  * The SDK's `handle.update` sends no conflict token, so two writers could mix: this file says the same to the service
@@ -36,13 +38,21 @@ export interface PresentSchedule {
   readonly state: PauseState;
   /** Hash of what was sent last; undefined for a schedule that is not ours. */
   readonly hash: string | undefined;
+  /** Of the spec as it stands, which may have been edited by hand since: see `shownSpecDigest`. */
+  readonly specDigest: string;
+  /** Runs that the schedule started and that are open. */
+  readonly openRuns: number;
   readonly schedule: StoredSchedule;
 }
 
+/** Whether an operator paused the schedule. */
+export const isOperatorsPause = ({ paused, note }: PauseState): boolean =>
+  paused && !note.startsWith(OUR_NOTE);
+
 /** What the pause should be: ours as wanted, an operator's as it is. */
 export function wantedState(present: PauseState | null, paused: boolean): PauseState {
+  if (present !== null && isOperatorsPause(present)) return present;
   const isOurNote = present === null || present.note.startsWith(OUR_NOTE);
-  if (present?.paused === true && !isOurNote) return present;
   if (paused) return { paused, note: PAUSE_NOTE };
   return { paused, note: isOurNote ? '' : present.note };
 }
@@ -50,7 +60,7 @@ export function wantedState(present: PauseState | null, paused: boolean): PauseS
 /** @returns null if there is no such schedule */
 export async function describeSchedule(client: Client, scheduleId: string): Promise<PresentSchedule | null> {
   try {
-    const { schedule, conflictToken } = await withCallDeadline(client.connection, () =>
+    const { schedule, conflictToken, info } = await withCallDeadline(client.connection, () =>
       client.workflowService.describeSchedule({ namespace: client.options.namespace, scheduleId }),
     );
     const attributes = decodeTypedSearchAttributes(
@@ -60,6 +70,8 @@ export async function describeSchedule(client: Client, scheduleId: string): Prom
       conflictToken,
       state: { paused: schedule?.state?.paused === true, note: schedule?.state?.notes ?? '' },
       hash: attributes.get(MISSION_SEARCH_ATTRIBUTES.specHash),
+      specDigest: shownSpecDigest(decodeScheduleSpec(schedule?.spec ?? {})),
+      openRuns: info?.runningWorkflows?.length ?? 0,
       schedule: schedule ?? {},
     };
   } catch (error) {

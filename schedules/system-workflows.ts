@@ -1,15 +1,25 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
+import type { ProjectionPassResult } from '../domain/projection-pass.ts';
+import type { ReconcileResult } from '../domain/reconcile-result.ts';
 import { missionScheduleId } from './schedule-ids.ts';
 import { withCallDeadline } from '../temporal/connection.ts';
 import {
+  cancelRunSignal,
   HEAL_ITERATIONS_WORKFLOW_TYPE,
   PROJECTION_FOLLOW_WORKFLOW_TYPE,
+  PROJECTION_PASS_WORKFLOW_TYPE,
   PROJECTION_TASK_QUEUE,
+  RECONCILE_SCHEDULES_WORKFLOW_TYPE,
   RUNNER_TASK_QUEUE,
 } from '../workflows/messages.ts';
 import type { HealIterationsInput } from '../workflows/messages.ts';
 
 const PROJECTION_WORKFLOW_ID = 'projection-follow';
+const PASS_WORKFLOW_ID = 'projection-pass';
+const RECONCILE_WORKFLOW_ID = 'reconcile-schedules';
+/** A pass takes a second as a rule, and longer with a backlog; whoever asked for it does not wait for ever. */
+const PASS_WITHIN_MS = 30_000;
 
 /** Starts the workflow that follows the change log, unless it is running: one for the whole namespace. */
 export async function startProjection(client: Client): Promise<void> {
@@ -23,6 +33,53 @@ export async function startProjection(client: Client): Promise<void> {
   );
 }
 
+/**
+ * Has the projection make a pass now and waits for its counts. Callers that overlap share one pass.
+ *
+ * @throws gRPC errors of the SDK when there is no result in time (the pass goes on), WorkflowFailedError
+ */
+export const runProjectionPass = (
+  client: Client,
+  deadlineMs = PASS_WITHIN_MS,
+): Promise<ProjectionPassResult> =>
+  withCallDeadline(
+    client.connection,
+    async () => {
+      const handle = await client.workflow.start<() => Promise<ProjectionPassResult>>(
+        PROJECTION_PASS_WORKFLOW_TYPE,
+        {
+          workflowId: PASS_WORKFLOW_ID,
+          taskQueue: PROJECTION_TASK_QUEUE,
+          args: [],
+          workflowIdConflictPolicy: 'USE_EXISTING',
+        },
+      );
+      return handle.result();
+    },
+    deadlineMs,
+  );
+
+/** Starts a full reconcile, unless one is under way. */
+export const startReconcile = (client: Client) =>
+  withCallDeadline(client.connection, () =>
+    client.workflow.start<() => Promise<ReconcileResult>>(RECONCILE_SCHEDULES_WORKFLOW_TYPE, {
+      workflowId: RECONCILE_WORKFLOW_ID,
+      taskQueue: PROJECTION_TASK_QUEUE,
+      args: [],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    }),
+  );
+
+/**
+ * Starts a full reconcile, or joins the one under way, and waits for its counts.
+ *
+ * @throws gRPC errors of the SDK when there is no result in time (the reconcile goes on), WorkflowFailedError
+ */
+export async function runReconcile(client: Client, deadlineMs: number): Promise<ReconcileResult> {
+  const handle = await startReconcile(client);
+  return withCallDeadline(client.connection, () => handle.result(), deadlineMs);
+}
+
 /** Starts putting back a mission's overwritten iterations, unless that is under way (architecture section 4). */
 export async function startHealing(client: Client, userId: string, missionId: string): Promise<void> {
   await withCallDeadline(client.connection, () =>
@@ -33,4 +90,15 @@ export async function startHealing(client: Client, userId: string, missionId: st
       workflowIdConflictPolicy: 'USE_EXISTING',
     }),
   );
+}
+
+/** Tells a run that its user wants it cancelled; one that has ended meanwhile needs no telling. */
+export async function requestCancel(client: Client, workflowId: string, runId: string): Promise<void> {
+  try {
+    await withCallDeadline(client.connection, () =>
+      client.workflow.getHandle(workflowId, runId).signal(cancelRunSignal),
+    );
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import type { ConnectionLike, ConnectionOptions } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -99,6 +99,27 @@ export async function connectClient(
   dataConverter: DataConverter,
 ): Promise<ConnectedClient> {
   const connection = await connect(config);
+  const client = new Client({ connection, namespace: config.namespace, dataConverter });
+  return { client, close: () => connection.close() };
+}
+
+/** After an outage the next attempt comes soon; gRPC would wait up to two minutes. */
+const LONGEST_RECONNECT_PAUSE_MS = 5_000;
+/** About a second in all. */
+const ATTEMPTS_WHILE_SOMEBODY_WAITS = 4;
+
+/**
+ * A client for requests of users: without a server at first, connected by the first call, and quick to say that nobody
+ * answers.
+ */
+export function openClient(config: TemporalConfig, dataConverter: DataConverter): ConnectedClient {
+  const connection = Connection.lazy({
+    ...toConnectionOptions(config),
+    channelArgs: { 'grpc.max_reconnect_backoff_ms': LONGEST_RECONNECT_PAUSE_MS },
+    interceptors: [
+      makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: ATTEMPTS_WHILE_SOMEBODY_WAITS })),
+    ],
+  });
   const client = new Client({ connection, namespace: config.namespace, dataConverter });
   return { client, close: () => connection.close() };
 }

@@ -6,11 +6,15 @@ import { isGrpcServiceError } from '@temporalio/client';
  * @see https://grpc.io/docs/guides/status-codes/
  */
 export const GRPC_STATUS = {
+  CANCELLED: 1,
   INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
   NOT_FOUND: 5,
   ALREADY_EXISTS: 6,
+  RESOURCE_EXHAUSTED: 8,
   FAILED_PRECONDITION: 9,
   ABORTED: 10,
+  UNAVAILABLE: 14,
 } as const;
 
 export function hasGrpcStatus(error: unknown, status: number): boolean {

@@ -5,7 +5,14 @@ import { createProjectionActivities } from '../activities/projection/activities.
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
 import { createMissionSchedules } from '../schedules/mission-schedules.ts';
-import { startHealing, startProjection } from '../schedules/system-workflows.ts';
+import { isRunOpen } from '../schedules/open-runs.ts';
+import { ensureReconcileSchedule } from '../schedules/reconcile-schedule.ts';
+import {
+  requestCancel,
+  startHealing,
+  startProjection,
+  startReconcile,
+} from '../schedules/system-workflows.ts';
 import { createDataConverter } from '../temporal/data-converter.ts';
 import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
 
@@ -20,6 +27,8 @@ export async function createProjectionPart(
     database,
     schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
     startHealing: (userId, missionId) => startHealing(client, userId, missionId),
+    requestCancel: (workflowId, runId) => requestCancel(client, workflowId, runId),
+    isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
     log: {
       info: (message, fields) => logger.info(fields, message),
       warn: (message, fields) => logger.warn(fields, message),
@@ -39,7 +48,11 @@ export async function createProjectionPart(
   return {
     name: 'projection',
     worker,
-    onceRunning: () => startProjection(client),
+    onceRunning: async () => {
+      await startProjection(client);
+      await ensureReconcileSchedule(client);
+      await startReconcile(client);
+    },
     ping: () => database.ping(),
     close: () => database.close(),
   };

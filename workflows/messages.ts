@@ -6,6 +6,8 @@ export const MISSION_RUN_WORKFLOW_TYPE = 'missionRun';
 export const PROJECTION_FOLLOW_WORKFLOW_TYPE = 'projectionFollow';
 export const HEAL_ITERATIONS_WORKFLOW_TYPE = 'healIterations';
 export const SWEEP_RUNS_WORKFLOW_TYPE = 'sweepRuns';
+export const PROJECTION_PASS_WORKFLOW_TYPE = 'projectionPass';
+export const RECONCILE_SCHEDULES_WORKFLOW_TYPE = 'reconcileSchedules';
 
 export const RUNNER_TASK_QUEUE = 'missions';
 export const VAULT_TASK_QUEUE = 'missions-vault';

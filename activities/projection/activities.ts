@@ -1,16 +1,23 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { followChangeLog } from './follow.ts';
 import type { FollowResult } from './follow.ts';
+import { reconcileSchedules } from './reconcile-schedules.ts';
+import { runPass } from './run-pass.ts';
+import type { ProjectionPassResult } from '../../domain/projection-pass.ts';
+import type { ReconcileResult } from '../../domain/reconcile-result.ts';
 import { runActivity } from '../run-activity.ts';
 
-const HEARTBEAT_EVERY_MS = 2_000;
+const HEARTBEAT = { heartbeatEveryMs: 2_000 };
 
 /** Activities of task queue `missions-projection`. Their names are stored in histories. */
 export interface ProjectionActivities {
   followChangeLog(): Promise<FollowResult>;
+  runProjectionPass(): Promise<ProjectionPassResult>;
+  reconcileSchedules(): Promise<ReconcileResult>;
 }
 
 export const createProjectionActivities = (deps: ProjectionDependencies): ProjectionActivities => ({
-  followChangeLog: () =>
-    runActivity(({ signal }) => followChangeLog(deps, signal), { heartbeatEveryMs: HEARTBEAT_EVERY_MS }),
+  followChangeLog: () => runActivity(({ signal }) => followChangeLog(deps, signal), HEARTBEAT),
+  runProjectionPass: () => runActivity(({ signal }) => runPass(deps, signal), HEARTBEAT),
+  reconcileSchedules: () => runActivity(({ signal }) => reconcileSchedules(deps, signal), HEARTBEAT),
 });

@@ -1,108 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { applyMission } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
-import {
-  markApplied,
-  postponePending,
-  readOverdueMissions,
-  readPendingMissions,
-} from '../../db/projection.ts';
-import type { AppliedSchedule, PendingMission } from '../../db/projection.ts';
-import { missionScheduleSpec, wouldFireNextAt } from '../../domain/schedule-spec.ts';
-import { zonedCadence } from '../../domain/zoned-cadence.ts';
+import { CONCURRENCY } from './in-parallel.ts';
+import { logFailure } from './log-failure.ts';
+import { postponePending, readPendingMissions } from '../../db/schedule-state.ts';
+import type { PendingMission } from '../../db/schedule-state.ts';
+import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 
-const BATCH_SIZE = 200;
-/** How many schedules are written at once; a namespace takes some hundred a second. */
-const CONCURRENCY = 10;
-/** Longer than a run's jitter and start take: only what nobody started is overdue. */
-const OVERDUE_MS = 5 * 60_000;
+/** Small, because what was read waits for its turn, and newer versions behind it. */
+const BATCH_SIZE = 50;
+/** How often to look for newly pending missions while a slow call is under way. */
+const LOOK_EVERY_MS = 500;
+
+export interface ApplyCounts {
+  /** Missions brought up to date. */
+  readonly applied: number;
+  /** Schedules created, updated or removed. */
+  readonly changed: number;
+  /** Runs started because their instant had passed. */
+  readonly started: number;
+  /** Whether Temporal did not answer; what was not applied stays pending. */
+  readonly isUnavailable: boolean;
+}
 
 /**
- * Brings Temporal's schedules up to date with the snapshots. What fails stays pending for the next pass; a mission that
- * always fails must not keep the others waiting.
- *
- * @returns how many were brought up to date
+ * Brings Temporal's schedules up to date with the snapshots until nothing is left to do. One that fails is postponed: it
+ * must not keep the others waiting, nor must one whose call hangs. While Temporal does not answer nothing more is tried.
  */
-export async function applySchedules(deps: ProjectionDependencies, signal: AbortSignal): Promise<number> {
-  const pending = await readPendingMissions(deps.database.system, BATCH_SIZE);
-  let applied = 0;
-  const queue = pending.values();
-  const worker = async (): Promise<void> => {
-    for (const mission of queue) {
-      if (signal.aborted) return;
-      if (await tryMission(deps, mission, () => applyMission(deps, mission))) applied += 1;
-      else await postponePending(deps.database.system, mission);
-    }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-  return applied;
-}
-
-/** Starts missions whose instant passed and whose run never came, for example after a long downtime of Temporal. */
-export async function startOverdue(deps: ProjectionDependencies): Promise<number> {
-  const overdue = await readOverdueMissions(deps.database.system, OVERDUE_MS, BATCH_SIZE);
-  let started = 0;
-  for (const mission of overdue) {
-    if (await tryMission(deps, mission, () => startIfPassed(deps, mission))) started += 1;
-  }
-  return started;
-}
-
-async function tryMission(
+export async function applySchedules(
   deps: ProjectionDependencies,
-  mission: PendingMission,
-  work: () => Promise<void>,
-): Promise<boolean> {
+  signal: AbortSignal,
+): Promise<ApplyCounts> {
+  const counts = { applied: 0, changed: 0, started: 0, isUnavailable: false };
+  const underWay = new Map<PendingMission, Promise<void>>();
+  const isOver = (): boolean => signal.aborted || counts.isUnavailable;
+  const apply = async (mission: PendingMission): Promise<void> => {
+    const done = await tryMission(deps, mission);
+    if (done === 'unavailable') counts.isUnavailable = true;
+    else if (done !== 'failed') {
+      counts.applied += 1;
+      if (done.change !== 'unchanged') counts.changed += 1;
+      if (done.started) counts.started += 1;
+    }
+    underWay.delete(mission);
+  };
+  for (;;) {
+    const batch = isOver()
+      ? []
+      : await readPendingMissions(deps.database.system, BATCH_SIZE, [...underWay.keys()]);
+    for (const mission of batch) {
+      if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
+      if (isOver()) break;
+      underWay.set(mission, apply(mission));
+    }
+    if (batch.length > 0) continue;
+    if (underWay.size === 0) return counts;
+    await Promise.race([...underWay.values(), delay(LOOK_EVERY_MS, undefined, { ref: false })]);
+  }
+}
+
+async function tryMission(deps: ProjectionDependencies, mission: PendingMission) {
   try {
-    await work();
-    return true;
+    return await applyMission(deps, mission);
   } catch (error) {
-    deps.log.warn('schedule not brought up to date; it stays pending', {
-      userId: mission.userId,
-      missionId: mission.missionId,
-      error: error instanceof Error ? error.name : typeof error,
-    });
-    return false;
+    logFailure(deps, 'schedule not brought up to date; it stays pending', mission, error);
+    await tryPostpone(deps, mission);
+    return isTemporalUnavailable(error) ? 'unavailable' : 'failed';
   }
 }
 
-async function applyMission(deps: ProjectionDependencies, mission: PendingMission): Promise<void> {
-  const { userId, missionId, agentId } = mission;
-  const wanted = wantedSchedule(mission);
-  const spec = wanted === null ? null : missionScheduleSpec(wanted);
-  if (wanted === null || spec === null) {
-    await deps.schedules.remove(userId, missionId);
-    if (wanted !== null) await startIfPassed(deps, mission);
-    return markApplied(deps.database.system, mission, null);
+/** Where the database does not take this either, reading the next missions says so. */
+async function tryPostpone(deps: ProjectionDependencies, mission: PendingMission): Promise<void> {
+  try {
+    await postponePending(deps.database.system, mission);
+  } catch (error) {
+    logFailure(deps, 'schedule not postponed', mission, error);
   }
-  // Asked once: an instant that falls between two answers would leave the wrong schedule noted as applied.
-  const firesAsWanted = firesAt(mission.applied, wanted);
-  if (!firesAsWanted) await deps.schedules.ensure({ userId, missionId, agentId, spec, paused: false });
-  // A passed instant never fires by itself (architecture section 5).
-  await startIfPassed(deps, mission);
-  // An update that was not needed leaves the schedule with its first instant, which the next one has to be compared with.
-  return markApplied(deps.database.system, mission, firesAsWanted ? mission.applied : wanted);
-}
-
-/** Null for missions that have no schedule: gone, not active, or without anything to compute an instant from. */
-function wantedSchedule(mission: PendingMission): AppliedSchedule | null {
-  if (!mission.exists || mission.state !== 'active' || mission.cadence === null) return null;
-  const { nextRunAtMs, agentId } = mission;
-  return { ...zonedCadence(mission.cadence, mission.timeZone), nextRunAtMs, agentId };
-}
-
-/** No update is sent when the present spec would fire exactly at the new `nextRunAt`, as it does after every run. */
-const firesAt = (applied: AppliedSchedule | null, wanted: AppliedSchedule): boolean =>
-  applied !== null && applied.agentId === wanted.agentId && wouldFireNextAt(applied, wanted, Date.now());
-
-async function startIfPassed(deps: ProjectionDependencies, mission: PendingMission): Promise<void> {
-  const { userId, missionId, agentId, nextRunAtMs } = mission;
-  if (nextRunAtMs === null || nextRunAtMs > Date.now()) return;
-  // An operator's pause holds back the schedule; a direct start must not go round it.
-  if (await deps.schedules.isPaused(userId, missionId)) return;
-  await deps.schedules.startDue({
-    userId,
-    missionId,
-    agentId,
-    instantMs: nextRunAtMs,
-    trigger: 'projection',
-  });
 }

@@ -7,6 +7,10 @@ export interface ProjectionDependencies {
   readonly schedules: MissionSchedules;
   /** Starts the workflow that puts iterations back, unless it is under way. */
   readonly startHealing: (userId: string, missionId: string) => Promise<void>;
+  /** Signals `cancelRun` to a run; one that has ended is left alone. */
+  readonly requestCancel: (workflowId: string, runId: string) => Promise<void>;
+  /** Whether Temporal says that this run is still open. */
+  readonly isRunOpen: (workflowId: string, runId: string) => Promise<boolean>;
   readonly log: ProjectionLog;
 }
 

@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { applySchedules, startOverdue } from './apply-schedules.ts';
+import { applySchedules } from './apply-schedules.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logAuditHeads } from './log-audit-heads.ts';
 import { projectChanges } from './project-changes.ts';
+import { OVERDUE_MS, startPassed } from './start-passed.ts';
 
 /** An activity of this length, then a new run of the workflow: its history stays short (architecture section 5). */
 const FOLLOW_MS = 5 * 60_000;
 const PAUSE_MS = 500;
+/** A server that is down is not asked as often. */
+const UNAVAILABLE_PAUSE_MS = 2_000;
 
 /** What one activity did, shown in the Temporal UI. */
 export interface FollowResult {
@@ -16,30 +19,60 @@ export interface FollowResult {
   readonly overdueStarted: number;
 }
 
-/** Projects and applies, pass after pass, for five minutes or until the signal. */
+/**
+ * Projects the change log and applies the schedules for five minutes or until the signal. Both go on side by side: neither
+ * a burst of schedules nor a Temporal that does not answer keeps the log waiting.
+ */
 export async function followChangeLog(
   deps: ProjectionDependencies,
   signal: AbortSignal,
 ): Promise<FollowResult> {
-  const endMs = Date.now() + FOLLOW_MS;
-  const overdueStarted = await startOverdue(deps);
-  await tryLogAuditHeads(deps, signal);
+  const failed = new AbortController();
+  const until = AbortSignal.any([signal, failed.signal, AbortSignal.timeout(FOLLOW_MS)]);
+  const loops = [
+    followLog(deps, until),
+    keepSchedules(deps, until),
+    startPassed(deps, OVERDUE_MS, until),
+    tryLogAuditHeads(deps, until),
+  ] as const;
+  try {
+    const [{ passes, changes }, schedules, overdueStarted] = await Promise.all(loops);
+    signal.throwIfAborted();
+    return { passes, changes, schedules, overdueStarted };
+  } finally {
+    // One that fails ends the others; none of them may outlive the activity.
+    failed.abort();
+    await Promise.allSettled(loops);
+  }
+}
+
+async function followLog(
+  deps: ProjectionDependencies,
+  until: AbortSignal,
+): Promise<{ readonly passes: number; readonly changes: number }> {
   let passes = 0;
   let changes = 0;
-  let schedules = 0;
-  while (!signal.aborted && Date.now() < endMs) {
+  while (!until.aborted) {
     const pass = await projectChanges(deps);
-    schedules += await applySchedules(deps, signal);
     passes += 1;
     changes += pass.changes;
     // The next page of a backlog waits for nothing.
-    if (pass.changes === 0) await pause(signal);
+    if (pass.changes === 0) await pause(PAUSE_MS, until);
   }
-  signal.throwIfAborted();
-  return { passes, changes, schedules, overdueStarted };
+  return { passes, changes };
 }
 
-/** Schedules must not wait for the audit: what could not be logged is logged at the next start. */
+async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal): Promise<number> {
+  let schedules = 0;
+  while (!until.aborted) {
+    const { applied, isUnavailable } = await applySchedules(deps, until);
+    schedules += applied;
+    await pause(isUnavailable ? UNAVAILABLE_PAUSE_MS : PAUSE_MS, until);
+  }
+  return schedules;
+}
+
+/** Nothing waits for the audit: what could not be logged is logged at the next start. */
 async function tryLogAuditHeads(deps: ProjectionDependencies, signal: AbortSignal): Promise<void> {
   try {
     await logAuditHeads(deps, signal);
@@ -49,9 +82,9 @@ async function tryLogAuditHeads(deps: ProjectionDependencies, signal: AbortSigna
   }
 }
 
-async function pause(signal: AbortSignal): Promise<void> {
+async function pause(pauseMs: number, signal: AbortSignal): Promise<void> {
   try {
-    await delay(PAUSE_MS, undefined, { signal });
+    await delay(pauseMs, undefined, { signal });
   } catch {
     // Aborted: the loop looks at the signal next.
   }

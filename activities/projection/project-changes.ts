@@ -1,21 +1,24 @@
+import type postgres from 'postgres';
 import type { ProjectionDependencies } from './dependencies.ts';
-import { revokeGrantsIssuedBefore } from '../../db/grant-use.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { readMissionRows } from '../../db/missions.ts';
+import { takeInAgent, takeInMission } from './take-in-record.ts';
 import {
   advanceCursor,
   lockCursor,
+  makeInferredSchedulesPending,
   markProjected,
   pruneProjected,
-  readNewMissionChanges,
-  saveSnapshot,
+  readKept,
+  readNewChanges,
+  saveAgents,
+  saveMissions,
 } from '../../db/projection.ts';
-import type { MissionChange, ProjectionCursor } from '../../db/projection.ts';
-import { mergeRecord } from '../../domain/field-merge.ts';
-import { lastRevocationMs } from '../../domain/grant-revocation.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
-import { findOverwrite } from '../../domain/iterations.ts';
-import { snapshotOf } from '../../domain/mission-snapshot.ts';
+import type {
+  FollowedChange,
+  FollowedRecord,
+  ProjectionCursor,
+  SavedAgent,
+  SavedMission,
+} from '../../db/projection.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -28,22 +31,29 @@ export const PAGE_SIZE = 200;
 export interface PassCounts {
   /** False when another worker held the cursor. */
   readonly projected: boolean;
-  /** Rows taken in; those of missions that failed are not among them, or nobody would ever pause. */
+  /** Rows taken in; those of records that failed are not among them, or nobody would ever pause. */
   readonly changes: number;
-  readonly missions: number;
+  /** Missions and agents that they belong to. */
+  readonly records: number;
 }
 
 /**
- * Takes in the rows of missions that became visible since the last pass. The cursor's row is locked meanwhile, so two
- * workers never project the same rows; after a crash they are projected again, which changes nothing.
+ * Takes in the rows of missions and agents that became visible since the last pass. Nothing but these rows is read, and
+ * what is kept of their records: a pass costs what is new, however long the log is.
+ *
+ * All of it is one transaction, under the cursor's lock: two workers never project the same rows, and after a crash they
+ * are projected again, which changes nothing.
  */
 export async function projectChanges(deps: ProjectionDependencies): Promise<PassCounts> {
   return deps.database.asSystem(async (tx) => {
     const cursor = await lockCursor(tx);
-    if (cursor === null) return { projected: false, changes: 0, missions: 0 };
+    if (cursor === null) return { projected: false, changes: 0, records: 0 };
     const readBack = readBackOf(cursor);
     // A page that is full may have left rows of this read-back behind: it counts once a page is not.
-    const { changes, missions, isComplete } = await projectPage(deps, tx, readBack.sinceMs);
+    const { changes, records, isComplete } = await projectPage(deps, tx, {
+      readUntil: cursor.readUntil,
+      backMs: readBack.backMs,
+    });
     const finished = {
       thirtyMinutes: isComplete && readBack.thirtyMinutes,
       twentyFiveHours: isComplete && readBack.twentyFiveHours,
@@ -51,34 +61,37 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
     // Most passes find nothing: they write nothing either.
     if (changes > 0 || finished.thirtyMinutes || finished.twentyFiveHours) await advanceCursor(tx, finished);
     if (isComplete && readBack.twentyFiveHours) await pruneProjected(tx);
-    return { projected: true, changes, missions };
+    return { projected: true, changes, records };
   });
 }
 
+interface PageCounts {
+  readonly changes: number;
+  readonly records: number;
+  readonly isComplete: boolean;
+}
+
 /**
- * Projects the first page of new rows of which anything can be projected. Rows of a mission that failed stay unprojected,
+ * Projects the first page of new rows of which anything can be projected. Rows of a record that failed stay unprojected,
  * and the next read-backs try them again; a page full of them must not hide the rows behind it.
  */
 async function projectPage(
   deps: ProjectionDependencies,
-  tx: Parameters<typeof markProjected>[0],
-  sinceMs: number,
-): Promise<{ readonly changes: number; readonly missions: number; readonly isComplete: boolean }> {
+  tx: postgres.TransactionSql,
+  window: { readonly readUntil: string; readonly backMs: number },
+): Promise<PageCounts> {
   const failedIds: string[] = [];
   for (;;) {
-    const changes = await readNewMissionChanges(tx, sinceMs, PAGE_SIZE, failedIds);
-    const missions = distinctMissions(changes);
-    const failed = new Set<string>();
-    for (const mission of missions) {
-      if (!(await tryMission(deps, mission))) failed.add(keyOf(mission));
-    }
-    const isComplete = changes.length < PAGE_SIZE;
-    const done = changes.filter((change) => !failed.has(keyOf(change))).map((change) => change.changeId);
+    const page = await readNewChanges(tx, window, PAGE_SIZE, failedIds);
+    const groups = groupsOf(page.filter(isFollowed));
+    const failed = await projectGroups(deps, tx, groups);
+    const isComplete = page.length < PAGE_SIZE;
+    const done = page.filter((change) => !failed.has(keyOf(change)));
     if (done.length > 0) await markProjected(tx, done);
     if (done.length > 0 || isComplete) {
-      return { changes: done.length, missions: missions.length - failed.size, isComplete };
+      return { changes: done.length, records: groups.size - failed.size, isComplete };
     }
-    failedIds.push(...changes.map((change) => change.changeId));
+    failedIds.push(...page.map(({ id }) => id));
   }
 }
 
@@ -86,59 +99,84 @@ async function projectPage(
  * How far to read back: `created_at` is the time a transaction began, so rows become visible out of order (contract
  * section 1). 2 minutes each pass, 30 minutes every 5, 25 hours every hour and at first (architecture section 5).
  */
-export function readBackOf(cursor: ProjectionCursor): {
-  readonly sinceMs: number;
+export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil'>): {
+  readonly backMs: number;
   readonly thirtyMinutes: boolean;
   readonly twentyFiveHours: boolean;
 } {
-  const twentyFiveHours = cursor.nowMs - cursor.readBack25HoursAtMs >= HOUR_MS;
-  const thirtyMinutes = twentyFiveHours || cursor.nowMs - cursor.readBack30MinutesAtMs >= 5 * MINUTE_MS;
+  // A clock that was set back makes the last time lie ahead.
+  const isDue = (lastMs: number, everyMs: number): boolean =>
+    cursor.nowMs - lastMs >= everyMs || lastMs > cursor.nowMs;
+  const twentyFiveHours = isDue(cursor.readBack25HoursAtMs, HOUR_MS);
+  const thirtyMinutes = twentyFiveHours || isDue(cursor.readBack30MinutesAtMs, 5 * MINUTE_MS);
   const backMs = twentyFiveHours ? 25 * HOUR_MS : thirtyMinutes ? 30 * MINUTE_MS : 2 * MINUTE_MS;
-  return { sinceMs: cursor.readUntilMs - backMs, thirtyMinutes, twentyFiveHours };
+  return { backMs, thirtyMinutes, twentyFiveHours };
 }
 
-function distinctMissions(changes: readonly MissionChange[]): MissionChange[] {
-  const byMission = new Map<string, MissionChange>();
-  for (const change of changes) byMission.set(keyOf(change), change);
-  return [...byMission.values()];
-}
+/** Ids of the web app have some 36 characters; our index on user and record takes 2704 bytes for both together. */
+const LONGEST_RECORD_ID = 500;
 
-const keyOf = (change: MissionChange): string => JSON.stringify([change.userId, change.missionId]);
+/** Rows of a user nobody can be (an empty id), or with an id that no web app makes, are nobody's record. */
+const isFollowed = ({ userId, recordId }: FollowedRecord): boolean =>
+  userId.trim() !== '' && recordId.length <= LONGEST_RECORD_ID;
 
-/** One mission that cannot be projected must not stop the others. */
-async function tryMission(deps: ProjectionDependencies, change: MissionChange): Promise<boolean> {
-  try {
-    await projectMission(deps, change);
-    return true;
-  } catch (error) {
-    deps.log.warn('mission not projected; it is tried again', {
-      userId: change.userId,
-      missionId: change.missionId,
-      error: error instanceof Error ? error.name : typeof error,
-    });
-    return false;
+const keyOf = ({ table, userId, recordId }: FollowedRecord): string =>
+  JSON.stringify([table, userId, recordId]);
+
+/** The new rows of each record. */
+function groupsOf(changes: readonly FollowedChange[]): Map<string, FollowedChange[]> {
+  const groups = new Map<string, FollowedChange[]>();
+  for (const change of changes) {
+    const known = groups.get(keyOf(change));
+    if (known === undefined) groups.set(keyOf(change), [change]);
+    else known.push(change);
   }
+  return groups;
 }
 
-/** Ids of the web app have some 36 characters; our index on user and mission takes 2704 bytes for both together. */
-const LONGEST_MISSION_ID = 500;
+/** @returns the keys of records that could not be projected: one must not stop the others */
+async function projectGroups(
+  deps: ProjectionDependencies,
+  tx: postgres.TransactionSql,
+  groups: ReadonlyMap<string, readonly FollowedChange[]>,
+): Promise<ReadonlySet<string>> {
+  const records = [...groups.values()].flatMap(([first]) => first ?? []);
+  const kept = new Map<string, unknown>();
+  for (const table of ['aiMissions', 'agents'] as const) {
+    const ofTable = records.filter((record) => record.table === table);
+    if (ofTable.length === 0) continue;
+    for (const known of await readKept(tx, table, ofTable)) kept.set(keyOf(known), known.kept);
+  }
+  const failed = new Set<string>();
+  const missions: SavedMission[] = [];
+  const agents: SavedAgent[] = [];
+  const shifted: SavedMission[] = [];
+  for (const [key, rows] of groups) {
+    try {
+      // A record that is unknown has no older rows; of one that is, they are read again where nothing was kept.
+      const before = { isKnown: kept.has(key), kept: kept.get(key) };
+      if (rows[0]?.table === 'agents') agents.push(await takeInAgent(deps, rows, before));
+      else {
+        const { mission, offsetHasChanged } = await takeInMission(deps, tx, rows, before);
+        missions.push(mission);
+        if (offsetHasChanged) shifted.push(mission);
+      }
+    } catch (error) {
+      failed.add(key);
+      logFailure(deps, rows[0], error);
+    }
+  }
+  await saveMissions(tx, missions);
+  await saveAgents(tx, agents);
+  if (shifted.length > 0) await makeInferredSchedulesPending(tx, shifted);
+  return failed;
+}
 
-/**
- * Replays one mission into its snapshot. Rows of a user nobody can be (an empty id), or with an id that no web app makes,
- * are nobody's mission; any other malformed row is the merge's business and stops no other mission.
- */
-async function projectMission(deps: ProjectionDependencies, change: MissionChange): Promise<void> {
-  if (change.userId.trim() === '' || change.missionId.length > LONGEST_MISSION_ID) return;
-  const userId = toUserId(change.userId);
-  const missionId = toMissionId(change.missionId);
-  const overwritten = await deps.database.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, missionId);
-    const rows = await readMissionRows(tx, userId, missionId);
-    const merged = mergeRecord(missionId, rows);
-    await saveSnapshot(tx, userId, missionId, snapshotOf(missionId, merged));
-    const revokedMs = lastRevocationMs(rows);
-    if (revokedMs !== null) await revokeGrantsIssuedBefore(tx, userId, missionId, revokedMs);
-    return merged !== null && findOverwrite(rows, merged.record['iterations']) !== null;
+function logFailure(deps: ProjectionDependencies, record: FollowedRecord | undefined, error: unknown): void {
+  deps.log.warn('record not projected; it is tried again', {
+    table: record?.table,
+    userId: record?.userId,
+    ...(record?.table === 'agents' ? { agentId: record.recordId } : { missionId: record?.recordId }),
+    error: error instanceof Error ? error.name : typeof error,
   });
-  if (overwritten) await deps.startHealing(userId, missionId);
 }

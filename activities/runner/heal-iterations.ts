@@ -7,14 +7,14 @@ import { SYSTEM_ACTOR } from '../../domain/actor.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
-import { findOverwrite, withRestored } from '../../domain/iterations.ts';
+import { healingOf } from '../../domain/iteration-healing.ts';
 import { writerTime } from '../../domain/writer-time.ts';
 
 /**
- * Puts back iterations of ours that a device overwrote before it had pulled them (contract section 1; architecture
- * section 4, "Healing"). One write for each overwriting row: its id is derived from that row's.
+ * Puts back what a device overwrote before it had pulled ours, and what our own write took from a device (contract section
+ * 1; architecture section 4, "Healing"). One write for each overwriting row: its id is derived from that row's.
  *
- * @returns how many iterations were put back
+ * @returns how many iterations were put back or got back what they had lost
  */
 export async function healIterations(
   deps: RunnerDependencies,
@@ -24,20 +24,18 @@ export async function healIterations(
   return deps.database.asUser(userId, async (tx) => {
     await lockMission(tx, userId, toMissionId(missionId));
     const read = await readMission(tx, userId, missionId);
-    if (read === null) return 0;
-    const overwrite = findOverwrite(read.rows, read.merged.record['iterations']);
-    if (overwrite === null) return 0;
-    const iterations = withRestored(read.merged.record['iterations'], overwrite.lost);
+    const healing = read === null ? null : healingOf(read.rows);
+    if (read === null || healing === null) return 0;
     const time = writerTime(await readClockMs(tx), fieldTimeMicros(read.merged, 'iterations'));
     const isNew = await insertMissionUpdate(tx, userId, {
-      changeId: healEventIdOf(overwrite.overwritingRowId),
+      changeId: healEventIdOf(healing.overwritingRowId),
       missionId,
       spaceId: read.spaceId,
-      data: { iterations },
+      data: { iterations: healing.iterations },
       fieldMeta: { iterations: time },
       actor: { ...SYSTEM_ACTOR },
       origin: 'system',
     });
-    return isNew ? overwrite.lost.length : 0;
+    return isNew ? healing.restored : 0;
   });
 }

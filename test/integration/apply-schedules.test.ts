@@ -1,92 +1,243 @@
+import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { applySchedules, startOverdue } from '../../activities/projection/apply-schedules.ts';
-import type { ProjectionDependencies } from '../../activities/projection/dependencies.ts';
+import { applyMission } from '../../activities/projection/apply-mission.ts';
+import { applySchedules } from '../../activities/projection/apply-schedules.ts';
+import { followChangeLog } from '../../activities/projection/follow.ts';
 import { projectChanges } from '../../activities/projection/project-changes.ts';
+import { runPass } from '../../activities/projection/run-pass.ts';
+import { startPassed } from '../../activities/projection/start-passed.ts';
+import { readPendingMissions } from '../../db/schedule-state.ts';
 import { missionAt } from '../../dev/web-app.ts';
+import type { WebAppUser } from '../../dev/web-app.ts';
 import { formatInstant } from '../../domain/instant.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
+import { recordingSchedules } from '../support/recording-schedules.ts';
+import type { RecordingSchedules } from '../support/recording-schedules.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 let harness: ActivityHarness;
+let user: WebAppUser;
 beforeAll(async () => {
   harness = await createActivityHarness('apply-schedules-test');
+  user = await harness.webApp.createUser();
 });
 beforeEach(() =>
-  query(harness.databases.superuser.syncUrl, 'truncate public.sync_changes, mana_ai.mission_snapshots'),
+  superuser(
+    `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.run_slots, mana_ai.schedule_opt_outs`,
+  ),
 );
 afterAll(() => harness.close());
 
+const superuser = (sql: string) => query(harness.databases.superuser.syncUrl, sql);
 const HOUR_MS = 3_600_000;
+const UNAVAILABLE = 14;
+const unavailable = (): Error =>
+  new ServiceError('made up', {
+    cause: Object.assign(new Error('no'), { code: UNAVAILABLE, details: '', metadata: {} }),
+  });
 
-/** Schedules that only remember what was asked of them. */
-function recording(paused: boolean): ProjectionDependencies & { readonly asked: string[] } {
-  const asked: string[] = [];
-  return {
-    ...harness.projection,
-    asked,
-    schedules: {
-      ...harness.projection.schedules,
-      isPaused: () => Promise.resolve(paused),
-      ensure: ({ missionId }) => {
-        asked.push(`ensure ${missionId}`);
-        return missionId === 'bad' ? Promise.reject(new Error('no')) : Promise.resolve('created');
-      },
-      startDue: ({ missionId }) => {
-        asked.push(`start ${missionId}`);
-        return Promise.resolve('started');
-      },
-    },
-  };
-}
+type Recording = ActivityHarness['projection'] & { readonly schedules: RecordingSchedules };
+const recording = (): Recording => ({ ...harness.projection, schedules: recordingSchedules() });
 
-async function writeMission(missionId: string, nextRunAtMs: number): Promise<void> {
-  const user = await harness.webApp.createUser();
+const signal = new AbortController().signal;
+
+async function writeMission(
+  missionId: string,
+  nextRunAtMs: number,
+  fields: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   await harness.webApp.insert(user, missionAt(missionId), {
     state: 'active',
     cadence: { kind: 'interval', everyMinutes: 30 },
     nextRunAt: formatInstant(nextRunAtMs),
+    ...fields,
   });
   await projectChanges(harness.projection);
 }
 
-const apply = (deps: ProjectionDependencies): Promise<number> =>
-  applySchedules(deps, new AbortController().signal);
+/** Snapshots as a projection leaves them, without its log. */
+const manySnapshots = (count: number) =>
+  superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, cadence, next_run_at)
+    select 'many', 'm' || n, true, 'active', '{"kind":"interval","everyMinutes":30}', now() + interval '1 hour'
+    from generate_series(1, ${count}) n`);
+
+const holdSlot = (missionId: string, runId: string) =>
+  superuser(`insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
+    values ('${user.userId}', '${missionId}', 'w', '${runId}', '')`);
+
+const pending = () =>
+  superuser(
+    `select mission_id from mana_ai.mission_snapshots where version <> applied_version order by mission_id`,
+  );
 
 describe('a mission whose instant has passed', () => {
-  it('is started directly, beside its schedule', async () => {
+  it('is started directly, beside its schedule, in its user’s turn', async () => {
     await writeMission('m1', Date.now() - HOUR_MS);
-    const deps = recording(false);
-    expect(await apply(deps)).toBe(1);
-    expect(deps.asked).toEqual(['ensure m1', 'start m1']);
-    expect(await apply(deps)).toBe(0);
+    const deps = recording();
+    const counts = { applied: 1, changed: 1, started: 1, isUnavailable: false };
+    expect(await applySchedules(deps, signal)).toEqual(counts);
+    expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 0 });
   });
 
-  it('is not started while an operator has paused its schedule, and is once the pause ends', async () => {
+  it('is not started while its schedule holds it back, and is afterwards', async () => {
     await writeMission('m1', Date.now() - HOUR_MS);
-    const paused = recording(true);
-    await apply(paused);
-    await startOverdue(paused);
-    expect(paused.asked).toEqual(['ensure m1']);
-    const resumed = recording(false);
-    await startOverdue(resumed);
-    expect(resumed.asked).toEqual(['start m1']);
+    const deps = recording();
+    deps.schedules.heldBack.add('m1');
+    await applySchedules(deps, signal);
+    expect(await startPassed(deps, 0, signal)).toBe(0);
+    expect(deps.schedules.asked).toEqual(['ensure m1']);
+    deps.schedules.heldBack.clear();
+    expect(await startPassed(deps, 0, signal)).toBe(1);
+  });
+
+  it('is not started again while its run is open, and is when that run is dead', async () => {
+    await writeMission('waiting', Date.now() - HOUR_MS);
+    await writeMission('orphan', Date.now() - HOUR_MS);
+    await holdSlot('waiting', 'open');
+    await holdSlot('orphan', 'dead');
+    const deps = {
+      ...recording(),
+      isRunOpen: (_id: string, runId: string) => Promise.resolve(runId === 'open'),
+    };
+    await applySchedules(deps, signal);
+    await startPassed(deps, 0, signal);
+    expect(deps.schedules.asked.filter((asked) => asked.startsWith('start'))).toEqual([
+      'start orphan',
+      'start orphan',
+    ]);
+  });
+
+  it('is started by a pass at once, and by the follower only when nobody else did for five minutes', async () => {
+    await writeMission('m1', Date.now() + HOUR_MS);
+    const deps = recording();
+    await applySchedules(deps, signal);
+    await superuser(`update mana_ai.mission_snapshots set next_run_at = now() - interval '1 minute'`);
+    expect(await startPassed(deps, 5 * 60_000, signal)).toBe(0);
+    expect(await runPass(deps, signal)).toEqual({
+      changes: 0,
+      records: 0,
+      schedules: 0,
+      started: 1,
+      pending: 0,
+    });
+  });
+
+  it('each of hundreds is looked at, also behind many that are held back', async () => {
+    await manySnapshots(450);
+    await superuser(`update mana_ai.mission_snapshots set applied_version = version,
+      next_run_at = now() - interval '1 hour' - random() * interval '1 day'`);
+    const deps = recording();
+    for (let n = 1; n <= 449; n += 1) deps.schedules.heldBack.add(`m${n}`);
+    expect(await startPassed(deps, 0, signal)).toBe(1);
+    expect(deps.schedules.asked).toEqual(['start m450']);
+  });
+});
+
+describe('a mission that its user took out of the background', () => {
+  it('loses its schedule and is not started, and gets it back', async () => {
+    await writeMission('m1', Date.now() + HOUR_MS);
+    const deps = recording();
+    await applySchedules(deps, signal);
+    await superuser(`insert into mana_ai.schedule_opt_outs values ('${user.userId}', 'm1')`);
+    await superuser(
+      `update mana_ai.mission_snapshots set version = version + 1, next_run_at = now() - interval '1 hour'`,
+    );
+    await runPass(deps, signal);
+    expect(deps.schedules.asked).toEqual(['ensure m1', 'remove m1']);
+    await superuser(
+      `delete from mana_ai.schedule_opt_outs; update mana_ai.mission_snapshots set version = version + 1`,
+    );
+    await applySchedules(deps, signal);
+    expect(deps.schedules.asked.slice(2)).toEqual(['ensure m1', 'start m1']);
   });
 });
 
 describe('a mission whose schedule cannot be written', () => {
-  it('stays pending, behind the others', async () => {
+  it('stays pending without keeping the others waiting, and is not tried all the time', async () => {
     await writeMission('bad', Date.now() + HOUR_MS);
     await writeMission('good', Date.now() + HOUR_MS);
-    const deps = recording(false);
-    expect(await apply(deps)).toBe(1);
-    const pending = await query(
-      harness.databases.superuser.syncUrl,
-      `select mission_id, version <> applied_version as pending from mana_ai.mission_snapshots order by updated_at`,
+    const deps = recording();
+    deps.schedules.beforeEach = (missionId) =>
+      missionId === 'bad' ? Promise.reject(new Error('no')) : Promise.resolve();
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 1 });
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 0 });
+    expect(deps.schedules.asked).toEqual(['ensure bad', 'ensure good']);
+    expect(await pending()).toEqual([{ mission_id: 'bad' }]);
+    await superuser(`update mana_ai.mission_snapshots set updated_at = now()`);
+    deps.schedules.beforeEach = () => Promise.resolve();
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 1 });
+  });
+
+  it('does not hold up those that become pending while its call hangs', async () => {
+    await writeMission('slow', Date.now() + HOUR_MS);
+    const deps = recording();
+    const answer = Promise.withResolvers<undefined>();
+    deps.schedules.beforeEach = (missionId) => (missionId === 'slow' ? answer.promise : Promise.resolve());
+    const applying = applySchedules(deps, signal);
+    await waitUntil('the call hangs', () => deps.schedules.asked.length === 1);
+    await writeMission('quick', Date.now() + HOUR_MS);
+    await waitUntil('the other is applied', async () => (await pending()).length === 1);
+    answer.resolve(undefined);
+    expect(await applying).toMatchObject({ applied: 2 });
+  });
+});
+
+describe('Temporal being down', () => {
+  it('ends a burst after a few calls, keeps the log followed, and loses nothing', async () => {
+    await manySnapshots(2_000);
+    const deps = recording();
+    deps.schedules.beforeEach = () => Promise.reject(unavailable());
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 0, isUnavailable: true });
+    expect(deps.schedules.asked.length).toBeLessThanOrEqual(10);
+
+    const stop = new AbortController();
+    const following = followChangeLog(deps, stop.signal);
+    await harness.webApp.insert(user, missionAt('meanwhile'), {
+      state: 'active',
+      cadence: { kind: 'manual' },
+    });
+    await waitUntil('the log is followed', async () =>
+      (await pending()).some((row) => row['mission_id'] === 'meanwhile'),
     );
-    expect(pending).toEqual([
-      { mission_id: 'good', pending: false },
-      { mission_id: 'bad', pending: true },
-    ]);
+    deps.schedules.beforeEach = () => Promise.resolve();
+    await superuser(`update mana_ai.mission_snapshots set updated_at = least(updated_at, now())`);
+    await waitUntil('all are applied', async () => (await pending()).length === 0);
+    stop.abort(new Error('end of the test'));
+    await expect(following).rejects.toThrow('end of the test');
+    expect(deps.schedules.present.size).toBe(2_000);
+  });
+});
+
+describe('two that apply the same mission at once', () => {
+  it('leave it pending where the older wish was written last, and the next look makes it right', async () => {
+    await writeMission('m1', Date.now() + HOUR_MS);
+    const deps = recording();
+    const [older] = await readPendingMissions(deps.database.system, 1);
+    await superuser(`update mana_ai.mission_snapshots set version = version + 1, state = 'archived'`);
+    const [newer] = await readPendingMissions(deps.database.system, 1);
+    if (older === undefined || newer === undefined) throw new Error('the mission is not pending');
+
+    // The newer one removes the schedule; before it can note that, the older one makes it again and notes its own version.
+    const removed = Promise.withResolvers<undefined>();
+    const olderIsDone = Promise.withResolvers<undefined>();
+    const remove = async (userId: string, missionId: string): Promise<boolean> => {
+      const answer = await deps.schedules.remove(userId, missionId);
+      removed.resolve(undefined);
+      await olderIsDone.promise;
+      return answer;
+    };
+    const applyingNewer = applyMission({ ...deps, schedules: { ...deps.schedules, remove } }, newer);
+    await removed.promise;
+    await applyMission(deps, older);
+    olderIsDone.resolve(undefined);
+    await applyingNewer;
+
+    expect(deps.schedules.present.size).toBe(1);
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 1, changed: 1 });
+    expect(deps.schedules.present.size).toBe(0);
+    expect(await pending()).toEqual([]);
   });
 });

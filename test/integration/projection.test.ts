@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PAGE_SIZE, projectChanges, readBackOf } from '../../activities/projection/project-changes.ts';
 import type { Database } from '../../db/client.ts';
-import { missionAt } from '../../dev/web-app.ts';
+import { agentAt, missionAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import { withClient } from '../../dev/platform-schema.ts';
 import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
@@ -18,13 +18,15 @@ beforeAll(async () => {
 // The cursor is the whole database's: each test begins with an empty log and a cursor that has read nothing.
 beforeEach(async () => {
   await superuser(
-    `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.projected_changes, mana_ai.mission_grants`,
+    `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.agent_snapshots,
+       mana_ai.projected_changes, mana_ai.mission_grants, mana_ai.run_slots`,
   );
   await superuser(
     `update mana_ai.projection_cursor set read_until = '-infinity', read_back_30_minutes_at = '-infinity',
        read_back_25_hours_at = '-infinity'`,
   );
   harness.projection.healings.length = 0;
+  harness.projection.cancelled.length = 0;
   harness.projection.warnings.length = 0;
   user = await harness.webApp.createUser();
 });
@@ -52,8 +54,8 @@ const snapshots = async (): Promise<Record<string, unknown>> => {
 describe('projecting the change log', () => {
   it('takes each row in once; a second pass changes nothing', async () => {
     await insertMission('m1', { nextRunAt: '2026-05-04T12:00:00.123Z', agentId: 'a1' });
-    expect(await project()).toEqual({ projected: true, changes: 1, missions: 1 });
-    expect(await project()).toEqual({ projected: true, changes: 0, missions: 0 });
+    expect(await project()).toEqual({ projected: true, changes: 1, records: 1 });
+    expect(await project()).toEqual({ projected: true, changes: 0, records: 0 });
     const rows = await superuser(
       `select exists_now, state, cadence, next_run_at, agent_id, version::int as version from mana_ai.mission_snapshots`,
     );
@@ -154,7 +156,7 @@ describe('projecting the change log', () => {
     await insertMission('m1');
     await harness.projection.database.asSystem(async (tx) => {
       await tx`select from mana_ai.projection_cursor for update`;
-      expect(await project()).toEqual({ projected: false, changes: 0, missions: 0 });
+      expect(await project()).toEqual({ projected: false, changes: 0, records: 0 });
     });
     expect(await project()).toMatchObject({ changes: 1 });
   });
@@ -174,7 +176,7 @@ describe('projecting the change log', () => {
   it('passes over rows of other tables and other apps', async () => {
     await superuser(
       `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
-       values ('ai', 'agents', 'a1', $1, 'insert', '{}', 'd'), ('notes', 'notes', 'n1', $1, 'insert', '{}', 'd'),
+       values ('ai', 'notes', 'a1', $1, 'insert', '{}', 'd'), ('notes', 'notes', 'n1', $1, 'insert', '{}', 'd'),
          ('notes', 'aiMissions', 'm1', $1, 'insert', '{}', 'd')`,
       [user.userId],
     );
@@ -217,6 +219,153 @@ describe('projecting the change log', () => {
   });
 });
 
+describe('times', () => {
+  const insertAt = (missionId: string, createdAt: string) =>
+    superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+       values ('ai', 'aiMissions', $2, $1, 'insert', '{"state": "active"}', 'd', ${createdAt})`,
+      [user.userId, missionId],
+    );
+  const standsAt = async () =>
+    (await superuser('select read_until::text as at from mana_ai.projection_cursor'))[0]?.['at'];
+
+  it('keep their microseconds in the cursor, so that nothing is taken in twice', async () => {
+    await insertAt(
+      'm1',
+      `date_trunc('second', now()) - interval '1 second' + interval '123456 microseconds'`,
+    );
+    await project();
+    expect(await standsAt()).toMatch(/\.123456\+00$/);
+    // Without the ids that were projected, only the cursor's time keeps rows from being read again.
+    const unread = await superuser(
+      `select count(*)::int as count from public.sync_changes, mana_ai.projection_cursor where created_at > read_until`,
+    );
+    expect(unread).toEqual([{ count: 0 }]);
+  });
+
+  it('of a transaction that commits minutes after later ones lose nothing', async () => {
+    await insertMission('now');
+    await project();
+    await insertAt('began-20-minutes-ago', `now() - interval '20 minutes'`);
+    expect(await project()).toMatchObject({ changes: 0 });
+    await superuser(
+      `update mana_ai.projection_cursor set read_back_30_minutes_at = now() - interval '5 minutes'`,
+    );
+    expect(await project()).toMatchObject({ changes: 1 });
+  });
+
+  it('after the clock was set back by an hour are taken in at once', async () => {
+    await superuser(
+      `update mana_ai.projection_cursor set read_until = now() + interval '1 hour',
+         read_back_30_minutes_at = now() + interval '1 hour', read_back_25_hours_at = now() - interval '1 minute'`,
+    );
+    await insertMission('m1');
+    expect(await project()).toMatchObject({ changes: 1 });
+    const ahead = await superuser(
+      'select read_until > clock_timestamp() as ahead from mana_ai.projection_cursor',
+    );
+    expect(ahead).toEqual([{ ahead: false }]);
+  });
+});
+
+describe('what is kept of a mission', () => {
+  it('takes new rows in without the old ones', async () => {
+    await insertMission('m1', { nextRunAt: '2026-05-04T12:00:00.000Z' });
+    await project();
+    // Whatever is read from here on, it is not the first row.
+    await superuser('truncate public.sync_changes');
+    await harness.webApp.update(user, missionAt('m1'), { 'cadence.everyMinutes': 45 });
+    await project();
+    const rows = await superuser('select state, cadence, next_run_at from mana_ai.mission_snapshots');
+    expect(rows).toEqual([
+      {
+        ...{ state: 'active', cadence: { kind: 'interval', everyMinutes: 45 } },
+        next_run_at: new Date('2026-05-04T12:00:00.000Z'),
+      },
+    ]);
+  });
+
+  it.each(['null', `'{"merge": 7}'`])('is made anew from the log where it is %s', async (kept) => {
+    await insertMission('m1');
+    await project();
+    await superuser(`update mana_ai.mission_snapshots set merge_state = ${kept}::jsonb, state = null`);
+    await harness.webApp.update(user, missionAt('m1'), { nextRunAt: '2026-05-04T12:00:00.000Z' });
+    await project();
+    const rows = await superuser('select state, next_run_at from mana_ai.mission_snapshots');
+    expect(rows).toEqual([{ state: 'active', next_run_at: new Date('2026-05-04T12:00:00.000Z') }]);
+  });
+
+  it('holds the distance from UTC that a device showed, never ours', async () => {
+    const daily = { cadence: { kind: 'daily', atHour: 8, atMinute: 30 } };
+    await insertMission('m1', { ...daily, nextRunAt: '2026-07-04T06:30:00.000Z' });
+    await insertMission('cron', { cadence: { kind: 'cron', expression: '0 9 * * *' } });
+    await project();
+    await harness.webApp.insertRow(user.userId, {
+      ...{ ...missionAt('m1'), op: 'update', clientId: RUNNER_CLIENT_ID },
+      ...{ data: { nextRunAt: '2026-07-05T08:30:00.000Z' }, fieldMeta: {} },
+    });
+    await project();
+    const rows = await superuser(
+      `select mission_id, device_utc_offset_minutes as minutes from mana_ai.mission_snapshots order by 1 desc`,
+    );
+    expect(rows).toEqual([
+      { mission_id: 'm1', minutes: 120 },
+      { mission_id: 'cron', minutes: null },
+    ]);
+  });
+});
+
+describe('an agent', () => {
+  it('is known by its state alone, which raises no mission’s version', async () => {
+    const persona = `CANARY-${randomUUID()}`;
+    await insertMission('m1', { agentId: 'a1' });
+    await harness.webApp.insert(user, agentAt('a1'), {
+      name: persona,
+      systemPrompt: persona,
+      state: 'active',
+    });
+    await project();
+    await harness.webApp.update(user, agentAt('a1'), { state: 'paused' });
+    expect(await project()).toMatchObject({ changes: 1, records: 1 });
+    const agents = await superuser('select agent_id, exists_now, state from mana_ai.agent_snapshots');
+    expect(agents).toEqual([{ agent_id: 'a1', exists_now: true, state: 'paused' }]);
+    expect(await snapshots()).toEqual({ m1: 1 });
+    const tables = await tablesWith(harness.databases.superuser.syncUrl, [persona]);
+    expect(tables).toEqual([`public.sync_changes: ${persona}`]);
+  });
+});
+
+describe('a run that its user wants cancelled', () => {
+  const holdSlot = (claimedAt: string) =>
+    superuser(
+      `insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id, claimed_at)
+       values ($1, 'm1', 'w1', 'run-1', 'i1', ${claimedAt})`,
+      [user.userId],
+    );
+
+  it.each<[string, Readonly<Record<string, unknown>>]>([
+    ['the mission', { cancelRequested: true }],
+    ['an iteration that is running', { iterations: [{ id: 'i', plan: [], cancelRequested: true }] }],
+  ])('is told so, once, where %s asks for it', async (_, fields) => {
+    await insertMission('m1');
+    await holdSlot(`now() - interval '1 minute'`);
+    await harness.webApp.update(user, missionAt('m1'), fields);
+    await project();
+    await project();
+    expect(harness.projection.cancelled).toEqual(['run-1']);
+  });
+
+  it('is not the one that began after the wish, nor meant by a finished iteration', async () => {
+    await insertMission('m1', {
+      iterations: [{ id: 'i', plan: [], cancelRequested: true, finishedAt: '2026-05-04T12:00:00.000Z' }],
+    });
+    await harness.webApp.update(user, missionAt('m1'), { cancelRequested: true });
+    await holdSlot(`now() + interval '1 minute'`);
+    await project();
+    expect(harness.projection.cancelled).toEqual([]);
+  });
+});
+
 describe('an overwritten iteration', () => {
   const ours = { id: 'i1', plan: [], source: 'server', overallStatus: 'approved' };
   const overwrite = async () => {
@@ -254,7 +403,7 @@ describe('rows that cannot be projected', () => {
     const unlucky = await harness.webApp.createUser();
     await superuser(
       `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
-       select 'ai', 'aiMissions', 'bad' || number, $1, 'insert', '{"state": "active"}', 'd'
+       select 'ai', 'aiMissions', 'bad' || number, $1, 'update', '{"state": "active", "grant": null}', 'd'
          from generate_series(1, 1100) as number`,
       [unlucky.userId],
     );
@@ -263,8 +412,8 @@ describe('rows that cannot be projected', () => {
     const asUser: Database['asUser'] = (userId, work) =>
       userId === unlucky.userId ? Promise.reject(new Error('no')) : database.asUser(userId, work);
     const failing = { ...harness.projection, database: { ...database, asUser } };
-    expect(await projectChanges(failing)).toEqual({ projected: true, changes: 1, missions: 1 });
-    expect(await projectChanges(failing)).toEqual({ projected: true, changes: 0, missions: 0 });
+    expect(await projectChanges(failing)).toEqual({ projected: true, changes: 1, records: 1 });
+    expect(await projectChanges(failing)).toEqual({ projected: true, changes: 0, records: 0 });
     expect(await snapshots()).toEqual({ good: 1 });
     // Once they can be projected, they are.
     expect(await project()).toMatchObject({ changes: PAGE_SIZE });
@@ -312,7 +461,7 @@ describe('readBackOf', () => {
   const now = Date.parse('2026-05-04T12:00:00.000Z');
   const cursor = (minutesSince30: number, minutesSince25h: number) =>
     readBackOf({
-      ...{ readUntilMs: now, nowMs: now },
+      nowMs: now,
       readBack30MinutesAtMs: now - minutesSince30 * MINUTE_MS,
       readBack25HoursAtMs: now - minutesSince25h * MINUTE_MS,
     });
@@ -322,7 +471,8 @@ describe('readBackOf', () => {
     ['30 minutes every 5', 5, 59.9, 30],
     ['25 hours every hour', 5, 60, 25 * 60],
     ['25 hours at first', Infinity, Infinity, 25 * 60],
+    ['25 hours after the clock was set back', 5, -1, 25 * 60],
   ])('reads back %s', (_, since30, since25h, minutes) => {
-    expect((now - cursor(since30, since25h).sinceMs) / MINUTE_MS).toBe(minutes);
+    expect(cursor(since30, since25h).backMs / MINUTE_MS).toBe(minutes);
   });
 });

@@ -10,6 +10,8 @@ import type { MissionScheduleSpec, MissionTiming } from '../../domain/schedule-s
 import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
 import type { ListedSchedule, MissionSchedule, MissionSchedules } from '../../schedules/mission-schedules.ts';
 import { dueWorkflowId, missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { runProjectionPass } from '../../schedules/system-workflows.ts';
+import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 import { connectClient } from '../../temporal/connection.ts';
 import type { ConnectedClient } from '../../temporal/connection.ts';
 import { createDataConverter } from '../../temporal/data-converter.ts';
@@ -162,9 +164,18 @@ describe('ensure', () => {
     const wanted = mission({});
     const later = { ...wanted, spec: mission({ nextRunAtMs: Date.now() + 2 * DAY_MS }).spec };
     await schedules.ensure(wanted);
-    expect(await schedules.isPaused(wanted.userId, wanted.missionId)).toBe(false);
+    const { userId, missionId } = wanted;
+    expect(await schedules.pauseOf(userId, missionId)).toEqual({
+      paused: false,
+      note: '',
+      byOperator: false,
+    });
+    expect(await schedules.holdsBack(userId, missionId)).toBe(false);
     await handleOf(wanted).pause('looking into it');
-    expect(await schedules.isPaused(wanted.userId, wanted.missionId)).toBe(true);
+    expect(await schedules.pauseOf(userId, missionId)).toEqual({
+      ...{ paused: true, note: 'looking into it', byOperator: true },
+    });
+    expect(await schedules.holdsBack(userId, missionId)).toBe(true);
     expect(await schedules.ensure(later)).toBe('updated');
     expect((await handleOf(wanted).describe()).state).toMatchObject({
       paused: true,
@@ -252,6 +263,7 @@ describe('remove and list', () => {
       userId: wanted.userId,
       missionId: wanted.missionId,
       specHash: schedules.hashOf(wanted),
+      fingerprint: schedules.fingerprintOf(wanted),
       paused: true,
     });
     expect(await schedules.remove(wanted.userId, wanted.missionId)).toBe(true);
@@ -282,6 +294,14 @@ describe('startDue', () => {
     expect(await schedules.startDue(run)).toBe('started');
     await terminate(id);
     await terminate(dueWorkflowId(run.userId, run.missionId, run.instantMs + 1));
+  });
+});
+
+describe('runProjectionPass', () => {
+  it('is given up at its deadline where no projection works, as if Temporal did not answer', async () => {
+    const failure: unknown = await runProjectionPass(client, 1_500).catch((error: unknown) => error);
+    await terminate('projection-pass');
+    expect(isTemporalUnavailable(failure)).toBe(true);
   });
 });
 

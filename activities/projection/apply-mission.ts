@@ -1,0 +1,57 @@
+import type { ProjectionDependencies } from './dependencies.ts';
+import { wantedSchedule } from './wanted-schedule.ts';
+import { markApplied } from '../../db/schedule-state.ts';
+import type { PendingMission } from '../../db/schedule-state.ts';
+
+export interface AppliedMission {
+  readonly change: 'created' | 'updated' | 'removed' | 'unchanged';
+  /** Whether a run was started because the mission's instant had passed. */
+  readonly started: boolean;
+}
+
+/**
+ * Makes a mission's schedule what its snapshot wants, and starts the mission if its instant has passed.
+ *
+ * @param options.isDrifted the schedule is not, or may not be, what was applied last: look at it in any case
+ * @throws what the calls of Temporal and the database throw; the mission stays as pending as it was
+ */
+export async function applyMission(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+  options: { readonly isDrifted: boolean } = { isDrifted: false },
+): Promise<AppliedMission> {
+  const { userId, missionId } = mission;
+  const wanted = wantedSchedule(mission);
+  if (wanted === null) {
+    const removed = await deps.schedules.remove(userId, missionId);
+    await markApplied(deps.database.system, mission, null);
+    return { change: removed ? 'removed' : 'unchanged', started: false };
+  }
+  const { schedule, spec, isApplied } = wanted;
+  const change =
+    isApplied && !options.isDrifted
+      ? 'unchanged'
+      : await deps.schedules.ensure({ userId, missionId, agentId: schedule.agentId, spec, paused: false });
+  const started = await startIfPassed(deps, mission);
+  await markApplied(deps.database.system, mission, schedule);
+  return { change, started };
+}
+
+/**
+ * A passed instant never fires by itself (architecture section 5). A mission whose run is open, waiting for its agent
+ * perhaps, is not late; and a direct start must not go round an operator's pause.
+ *
+ * @returns whether a run was started
+ */
+export async function startIfPassed(deps: ProjectionDependencies, mission: PendingMission): Promise<boolean> {
+  const { userId, missionId, agentId, nextRunAtMs, slot } = mission;
+  if (nextRunAtMs === null || nextRunAtMs > Date.now()) return false;
+  if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return false;
+  if (await deps.schedules.holdsBack(userId, missionId)) return false;
+  const result = await deps.schedules.startDue({
+    ...{ userId, missionId, agentId },
+    instantMs: nextRunAtMs,
+    trigger: 'projection',
+  });
+  return result === 'started';
+}

@@ -1,0 +1,28 @@
+/** Calls of Temporal at a time; a namespace takes some hundred a second. */
+export const CONCURRENCY = 10;
+
+/**
+ * Works through the items, a few at a time, until one fails or the signal says stop; nothing goes on after that.
+ *
+ * @throws what the first failing work threw
+ */
+export async function inParallel<T>(
+  items: Iterable<T>,
+  signal: AbortSignal,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items[Symbol.iterator]();
+  const failures: unknown[] = [];
+  const worker = async (): Promise<void> => {
+    for (let next = queue.next(); next.done !== true; next = queue.next()) {
+      if (signal.aborted || failures.length > 0) return;
+      try {
+        await work(next.value);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  if (failures.length > 0) throw failures[0];
+}

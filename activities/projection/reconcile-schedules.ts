@@ -1,0 +1,145 @@
+import { applyMission, startIfPassed } from './apply-mission.ts';
+import type { ProjectionDependencies } from './dependencies.ts';
+import { inParallel } from './in-parallel.ts';
+import { logFailure } from './log-failure.ts';
+import { wantedSchedule } from './wanted-schedule.ts';
+import { isProjectionComplete, readMissionsAfter } from '../../db/schedule-state.ts';
+import type { PendingMission } from '../../db/schedule-state.ts';
+import type { ReconcileResult } from '../../domain/reconcile-result.ts';
+import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
+
+const PAGE_SIZE = 1_000;
+
+type Counts = { -readonly [Name in keyof ReconcileResult]: ReconcileResult[Name] };
+
+/** A schedule of Temporal's list: texts only, for a hundred thousand of them are held at once. */
+interface FoundSchedule {
+  readonly fingerprint: string;
+  /** Whether its id is the one that its mission's schedule has. */
+  readonly isMissionsOwn: boolean;
+}
+
+/**
+ * Compares all missions with all schedules and mends what drifted apart: schedules deleted, changed or doubled by hand, or
+ * left behind. An operator's pause is no drift.
+ *
+ * The list is a moment old, so nothing is mended on its word alone: creating and updating look at the schedule first, and
+ * count only where it was wrong. Schedules are listed before the missions are read, so that a schedule made meanwhile is
+ * not taken for one without a mission. Missions that are pending are left to those who apply them.
+ *
+ * @throws when Temporal or the database do not answer; what was mended until then stays mended
+ */
+export async function reconcileSchedules(
+  deps: ProjectionDependencies,
+  signal: AbortSignal,
+): Promise<ReconcileResult> {
+  const found = await listSchedules(deps, signal);
+  const counts: Counts = {
+    ...{ missions: 0, schedules: found.size, created: 0, updated: 0, removed: 0 },
+    ...{ duplicatesRemoved: 0, started: 0, failed: 0 },
+  };
+  const mayRemove = await isProjectionComplete(deps.database.system);
+  let page = await readMissionsAfter(deps.database.system, null, PAGE_SIZE);
+  while (page.length > 0) {
+    signal.throwIfAborted();
+    await reconcilePage(deps, page, found, counts, signal);
+    page = await readMissionsAfter(deps.database.system, page.at(-1) ?? null, PAGE_SIZE);
+  }
+  // What no mission has claimed. While the projection is being built, it may just not have come so far.
+  if (mayRemove) await inParallel(found, signal, (leftover) => removeLeftover(deps, leftover, counts));
+  signal.throwIfAborted();
+  deps.log.info('schedules reconciled', { ...counts });
+  return counts;
+}
+
+async function listSchedules(
+  deps: ProjectionDependencies,
+  signal: AbortSignal,
+): Promise<Map<string, FoundSchedule>> {
+  const found = new Map<string, FoundSchedule>();
+  for await (const { scheduleId, userId, missionId, fingerprint } of deps.schedules.list()) {
+    signal.throwIfAborted();
+    found.set(scheduleId, {
+      fingerprint,
+      isMissionsOwn: scheduleId === missionScheduleId(userId, missionId),
+    });
+  }
+  return found;
+}
+
+/** Takes the missions' schedules out of `found`. */
+async function reconcilePage(
+  deps: ProjectionDependencies,
+  page: readonly PendingMission[],
+  found: Map<string, FoundSchedule>,
+  counts: Counts,
+  signal: AbortSignal,
+): Promise<void> {
+  const toLookAt: (() => Promise<void>)[] = [];
+  for (const mission of page) {
+    const scheduleId = missionScheduleId(mission.userId, mission.missionId);
+    const fingerprint = found.get(scheduleId)?.fingerprint ?? null;
+    found.delete(scheduleId);
+    const expected = fingerprintOf(deps, mission);
+    if (expected !== null) counts.missions += 1;
+    if (mission.isPending) continue;
+    if (fingerprint !== expected) toLookAt.push(() => mend(deps, mission, counts));
+    else if (expected !== null) toLookAt.push(() => start(deps, mission, counts));
+  }
+  await inParallel(toLookAt, signal, (look) => look());
+}
+
+/** Null for a mission that has no schedule. */
+function fingerprintOf(deps: ProjectionDependencies, mission: PendingMission): string | null {
+  const wanted = wantedSchedule(mission);
+  if (wanted === null) return null;
+  const { userId, missionId } = mission;
+  return deps.schedules.fingerprintOf({
+    userId,
+    missionId,
+    agentId: wanted.schedule.agentId,
+    spec: wanted.spec,
+  });
+}
+
+const mend = (deps: ProjectionDependencies, mission: PendingMission, counts: Counts): Promise<void> =>
+  attempt(deps, mission, counts, async () => {
+    const { change, started } = await applyMission(deps, mission, { isDrifted: true });
+    if (started) counts.started += 1;
+    if (change === 'unchanged') return;
+    counts[change] += 1;
+    const { userId, missionId } = mission;
+    deps.log.info('schedule mended', { userId, missionId, change });
+  });
+
+const start = (deps: ProjectionDependencies, mission: PendingMission, counts: Counts): Promise<void> =>
+  attempt(deps, mission, counts, async () => {
+    if (await startIfPassed(deps, mission)) counts.started += 1;
+  });
+
+/** One mission that fails must not keep the others from being mended; a server that does not answer ends it all. */
+async function attempt(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+  counts: Counts,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (isTemporalUnavailable(error)) throw error;
+    counts.failed += 1;
+    logFailure(deps, 'schedule not reconciled; it is tried again', mission, error);
+  }
+}
+
+async function removeLeftover(
+  deps: ProjectionDependencies,
+  [scheduleId, { isMissionsOwn }]: readonly [string, FoundSchedule],
+  counts: Counts,
+): Promise<void> {
+  if (!(await deps.schedules.removeById(scheduleId))) return;
+  counts[isMissionsOwn ? 'removed' : 'duplicatesRemoved'] += 1;
+  deps.log.info('schedule without a mission removed', { scheduleId });
+}

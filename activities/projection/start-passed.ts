@@ -1,0 +1,41 @@
+import { startIfPassed } from './apply-mission.ts';
+import type { ProjectionDependencies } from './dependencies.ts';
+import { inParallel } from './in-parallel.ts';
+import { logFailure } from './log-failure.ts';
+import { readPassedMissions } from '../../db/schedule-state.ts';
+import type { PendingMission } from '../../db/schedule-state.ts';
+import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
+
+const PAGE_SIZE = 200;
+/** Longer than a run's jitter and start take: only what nobody started is overdue. */
+export const OVERDUE_MS = 5 * 60_000;
+
+/**
+ * Starts missions whose instant passed and whose run never came, for example after a long downtime of Temporal or when an
+ * operator ends a pause. What cannot be started now is tried again the next time.
+ *
+ * @param passedForMs how long ago the instant must have passed; `OVERDUE_MS` leaves the schedules their time
+ * @returns how many were started
+ */
+export async function startPassed(
+  deps: ProjectionDependencies,
+  passedForMs: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const outcome = { started: 0, isUnavailable: false };
+  const tryOne = async (mission: PendingMission): Promise<void> => {
+    if (outcome.isUnavailable) return;
+    try {
+      if (await startIfPassed(deps, mission)) outcome.started += 1;
+    } catch (error) {
+      logFailure(deps, 'passed mission not started; it is tried again', mission, error);
+      if (isTemporalUnavailable(error)) outcome.isUnavailable = true;
+    }
+  };
+  let page = await readPassedMissions(deps.database.system, passedForMs, null, PAGE_SIZE);
+  while (page.length > 0 && !signal.aborted && !outcome.isUnavailable) {
+    await inParallel(page, signal, tryOne);
+    page = await readPassedMissions(deps.database.system, passedForMs, page.at(-1) ?? null, PAGE_SIZE);
+  }
+  return outcome.started;
+}

@@ -1,0 +1,169 @@
+import type { SystemSql } from './client.ts';
+import { knownZone, sourcedTimeZone } from './time-zones.ts';
+import type { KnownZone } from './time-zones.ts';
+import type { Cadence } from '../domain/mission.ts';
+
+/** The schedule that Temporal was last told about. */
+export interface AppliedSchedule {
+  readonly cadence: Cadence;
+  readonly nextRunAtMs: number | null;
+  readonly timeZone: string;
+  readonly agentId: string | null;
+}
+
+/** A mission's snapshot with all that its schedule depends on. */
+export interface PendingMission {
+  readonly userId: string;
+  readonly missionId: string;
+  readonly exists: boolean;
+  readonly state: string | null;
+  readonly cadence: Cadence | null;
+  readonly nextRunAtMs: number | null;
+  readonly agentId: string | null;
+  /** IANA name, see `knownZone`; null where nothing is known. */
+  readonly timeZone: string | null;
+  /** The user took the mission out of the background. */
+  readonly isOptedOut: boolean;
+  /** The run that holds the mission; it may be dead, see architecture section 4. */
+  readonly slot: { readonly workflowId: string; readonly runId: string } | null;
+  readonly version: string;
+  readonly applied: AppliedSchedule | null;
+  /** Whether Temporal has not yet been told of the newest version. */
+  readonly isPending: boolean;
+  /** Changes with every write of the row: see `markApplied`. */
+  readonly rowVersion: string;
+}
+
+/** Names a mission's snapshot. */
+export type MissionKey = Pick<PendingMission, 'userId' | 'missionId'>;
+
+const isOptedOut = (sql: SystemSql) => sql`
+  exists (select from mana_ai.schedule_opt_outs opted
+    where opted.user_id = missions.user_id and opted.mission_id = missions.mission_id)`;
+
+const pendingColumns = (sql: SystemSql) => sql`
+  user_id as "userId", mission_id as "missionId", exists_now as exists, state, cadence,
+  extract(epoch from next_run_at)::float8 * 1000 as "nextRunAtMs", agent_id as "agentId",
+  version::text as version, applied_schedule as applied, version <> applied_version as "isPending",
+  missions.xmin::text as "rowVersion",
+  ${isOptedOut(sql)} as "isOptedOut",
+  (select jsonb_build_object('workflowId', slots.workflow_id, 'runId', slots.run_id) from mana_ai.run_slots slots
+    where slots.user_id = missions.user_id and slots.mission_id = missions.mission_id) as slot,
+  ${knownZone(sql, sql`missions.user_id`, sql`missions.mission_id`)} as zone`;
+
+/** A row of `pendingColumns`. */
+type PendingRow = Omit<PendingMission, 'timeZone'> & { readonly zone: KnownZone };
+
+const pendingMission = ({ zone, ...row }: PendingRow): PendingMission => ({
+  ...row,
+  timeZone: sourcedTimeZone(zone).timeZone,
+});
+
+/** How long a mission whose schedule could not be written waits for its next turn. */
+const postponement = (sql: SystemSql) => sql`interval '10 seconds'`;
+
+/**
+ * Missions whose schedule is out of date and which are not postponed, the longest waiting first. A clock that steps back
+ * must not make them wait longer than a postponement.
+ *
+ * @param except missions that are being worked on
+ */
+export async function readPendingMissions(
+  sql: SystemSql,
+  limit: number,
+  except: readonly MissionKey[] = [],
+): Promise<PendingMission[]> {
+  const users = except.map(({ userId }) => userId);
+  const missions = except.map(({ missionId }) => missionId);
+  const rows = await sql<PendingRow[]>`
+    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
+    where version <> applied_version
+      and updated_at not between clock_timestamp() and clock_timestamp() + ${postponement(sql)}
+      and (user_id, mission_id) not in (select * from unnest(${users}::text[], ${missions}::text[]))
+    order by updated_at limit ${limit}`;
+  return rows.map(pendingMission);
+}
+
+/** How many missions' schedules are out of date, postponed ones too. */
+export async function countPendingMissions(sql: SystemSql): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from mana_ai.mission_snapshots where version <> applied_version`;
+  return row?.count ?? 0;
+}
+
+/** Where a page of `readPassedMissions` ends. */
+export interface PassedPosition extends MissionKey {
+  readonly nextRunAtMs: number | null;
+}
+
+/**
+ * Active missions whose instant passed a while ago, one page, the oldest instant first. Those that are pending are left
+ * out: applying them starts them.
+ *
+ * @param after the last mission of the page before
+ */
+export async function readPassedMissions(
+  sql: SystemSql,
+  passedForMs: number,
+  after: PassedPosition | null,
+  limit: number,
+): Promise<PendingMission[]> {
+  const { nextRunAtMs, userId, missionId } = after ?? { nextRunAtMs: null, userId: '', missionId: '' };
+  const rows = await sql<PendingRow[]>`
+    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
+    where exists_now and state = 'active' and cadence is not null and version = applied_version and not ${isOptedOut(sql)}
+      and next_run_at < statement_timestamp() - ${passedForMs}::float8 * interval '1 millisecond'
+      and (next_run_at, user_id, mission_id) >
+        (coalesce(to_timestamp(${nextRunAtMs}::float8 / 1000), '-infinity'), ${userId}, ${missionId})
+    order by next_run_at, user_id, mission_id limit ${limit}`;
+  return rows.map(pendingMission);
+}
+
+/** All missions, gone ones too, one page in the order of their key. */
+export async function readMissionsAfter(
+  sql: SystemSql,
+  after: MissionKey | null,
+  limit: number,
+): Promise<PendingMission[]> {
+  const rows = await sql<PendingRow[]>`
+    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
+    where (user_id, mission_id) > (${after?.userId ?? ''}, ${after?.missionId ?? ''})
+    order by user_id, mission_id limit ${limit}`;
+  return rows.map(pendingMission);
+}
+
+/** Whether the log was read once from its beginning: before that, a mission without a snapshot may exist. */
+export async function isProjectionComplete(sql: SystemSql): Promise<boolean> {
+  const [row] = await sql<{ complete: boolean }[]>`
+    select read_back_25_hours_at > '-infinity' as complete from mana_ai.projection_cursor`;
+  return row?.complete ?? false;
+}
+
+/** Puts a mission off for a while: one that always fails must neither keep the others waiting nor be tried all the time. */
+export async function postponePending(sql: SystemSql, mission: MissionKey): Promise<void> {
+  await sql`
+    update mana_ai.mission_snapshots set updated_at = clock_timestamp() + ${postponement(sql)}
+    where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
+}
+
+/**
+ * Notes what Temporal knows now. A change that came meanwhile has raised the version, so the mission stays pending.
+ *
+ * Follower, pass and reconcile may write one schedule at the same time, each with what it read. Whoever finds the row
+ * written by somebody else since (`rowVersion`, the row's `xmin`), and not with the same version, cannot know whose
+ * schedule was written last: the mission is pending again, and the next who applies it makes the schedule right.
+ */
+export async function markApplied(
+  sql: SystemSql,
+  mission: Pick<PendingMission, 'userId' | 'missionId' | 'version' | 'rowVersion'>,
+  applied: AppliedSchedule | null,
+): Promise<void> {
+  const isSure = sql`
+    (known.xmin::text = ${mission.rowVersion} or known.applied_version = ${mission.version}::bigint)`;
+  await sql`
+    update mana_ai.mission_snapshots known set
+      applied_version = case when ${isSure} then ${mission.version}::bigint else 0 end,
+      applied_schedule = case when ${isSure}
+        then ${applied === null ? null : JSON.stringify(applied)}::text::jsonb end
+    where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
+}

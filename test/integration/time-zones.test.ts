@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeInferredSchedulesPending } from '../../db/projection.ts';
+import { readMissionsAfter } from '../../db/schedule-state.ts';
+import { saveTimeZone, timeZoneAndSource, timeZoneOfMission } from '../../db/time-zones.ts';
+import type { SourcedTimeZone } from '../../db/time-zones.ts';
+import { toMissionId, toUserId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import { createActivityHarness } from '../support/activity-dependencies.ts';
+import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { query } from '../support/inspect.ts';
+
+let harness: ActivityHarness;
+beforeAll(async () => {
+  harness = await createActivityHarness('time-zones-test');
+});
+afterAll(() => harness.close());
+
+const superuser = (sql: string) => query(harness.databases.superuser.syncUrl, sql);
+
+/** Snapshots as the projection keeps them: mission id and, where devices showed one, the offset and when. */
+async function keepSnapshots(
+  userId: UserId,
+  ...missions: readonly (readonly [missionId: string, shown?: { minutes: number; at: string }])[]
+): Promise<void> {
+  for (const [missionId, shown] of missions) {
+    const [minutes, at] = shown === undefined ? ['null', 'null'] : [shown.minutes, `'${shown.at}'`];
+    await superuser(
+      `insert into mana_ai.mission_snapshots
+         (user_id, mission_id, exists_now, device_utc_offset_minutes, device_offset_at)
+       values ('${userId}', '${missionId}', true, ${minutes}, ${at})`,
+    );
+  }
+}
+
+const name = (userId: UserId, missionId: string, timeZone: string): Promise<void> =>
+  harness.api.asUser(userId, (tx) => saveTimeZone(tx, userId, toMissionId(missionId), timeZone));
+
+const missionsOf = async (userId: UserId) =>
+  (await readMissionsAfter(harness.projection.database.system, null, 1000)).filter(
+    (mission) => mission.userId === userId,
+  );
+
+/** What the API says of a mission, where runner and projection know the same zone. */
+async function zoneOf(userId: UserId, missionId: string): Promise<SourcedTimeZone> {
+  const id = toMissionId(missionId);
+  const said = await harness.api.asUser(userId, (tx) => timeZoneAndSource(tx, userId, id));
+  const { database } = harness.runner;
+  expect(await database.asUser(userId, (tx) => timeZoneOfMission(tx, userId, id))).toBe(said.timeZone);
+  const projected = (await missionsOf(userId)).find((mission) => mission.missionId === missionId);
+  expect(projected?.timeZone).toBe(said.timeZone);
+  return said;
+}
+
+const apply = (userId: UserId) =>
+  superuser(`update mana_ai.mission_snapshots set applied_version = version where user_id = '${userId}'`);
+const pendingOf = async (userId: UserId): Promise<string[]> =>
+  (await missionsOf(userId)).filter(({ isPending }) => isPending).map(({ missionId }) => missionId);
+
+describe('the zone of a mission', () => {
+  const userId = toUserId('ada');
+
+  it('is the one named for it, named last, shown for it, shown last for another: in this order', async () => {
+    const other = toUserId('bob');
+    await keepSnapshots(other, ['m', { minutes: -300, at: '2026-11-24T12:00:00Z' }]);
+    await name(other, 'm', 'America/New_York');
+    await keepSnapshots(userId, ['m'], ['x']);
+    expect(await zoneOf(userId, 'm')).toEqual({ timeZone: null, source: null });
+
+    await keepSnapshots(userId, ['newer', { minutes: 330, at: '2026-11-02T00:00:00Z' }]);
+    await keepSnapshots(userId, ['older', { minutes: 120, at: '2026-11-01T00:00:00Z' }]);
+    expect(await zoneOf(userId, 'm')).toEqual({ timeZone: 'Asia/Kolkata', source: 'inferred' });
+    expect(await zoneOf(userId, 'older')).toEqual({ timeZone: 'Etc/GMT-2', source: 'inferred' });
+
+    await name(userId, 'x', 'Europe/Paris');
+    await name(userId, 'newer', 'Europe/Berlin');
+    expect(await zoneOf(userId, 'm')).toEqual({ timeZone: 'Europe/Berlin', source: 'user' });
+    expect(await zoneOf(userId, 'older')).toEqual({ timeZone: 'Europe/Berlin', source: 'user' });
+    expect(await zoneOf(userId, 'x')).toEqual({ timeZone: 'Europe/Paris', source: 'mission' });
+  });
+
+  it('is known before the projection has seen the mission', async () => {
+    const id = toMissionId('not-yet-pushed');
+    const known = await harness.api.asUser(userId, (tx) => timeZoneAndSource(tx, userId, id));
+    expect(known).toEqual({ timeZone: 'Europe/Berlin', source: 'user' });
+  });
+});
+
+describe('schedules become pending', () => {
+  it('of missions without a zone and an offset, when the offset of another one changes', async () => {
+    const userId = toUserId('cleo');
+    const stranger = toUserId('dora');
+    await keepSnapshots(stranger, ['m']);
+    await keepSnapshots(userId, ['bare'], ['shown', { minutes: 60, at: '2026-11-01T00:00:00Z' }]);
+    await keepSnapshots(userId, ['changed', { minutes: 120, at: '2026-11-02T00:00:00Z' }]);
+    const { system } = harness.projection.database;
+    const change = () => makeInferredSchedulesPending(system, [{ userId, missionId: 'changed' }]);
+    await Promise.all([userId, stranger].map(apply));
+    await change();
+    expect(await pendingOf(userId)).toEqual(['bare']);
+    expect(await pendingOf(stranger)).toEqual([]);
+
+    await name(userId, 'shown', 'Europe/Berlin');
+    await apply(userId);
+    await change();
+    expect(await pendingOf(userId)).toEqual([]);
+  });
+
+  it('of those that follow the last zone named, also where the mission itself keeps its own', async () => {
+    const userId = toUserId('eve');
+    await keepSnapshots(userId, ['bare'], ['first'], ['second']);
+    await name(userId, 'first', 'Europe/Berlin');
+    expect(await pendingOf(userId)).toEqual(['bare', 'first', 'second']);
+    await name(userId, 'second', 'Asia/Kolkata');
+    await apply(userId);
+
+    await name(userId, 'first', 'Europe/Berlin');
+    expect(await pendingOf(userId)).toEqual(['bare', 'first']);
+    expect(await zoneOf(userId, 'bare')).toEqual({ timeZone: 'Europe/Berlin', source: 'user' });
+
+    await apply(userId);
+    await name(userId, 'first', 'Europe/Berlin');
+    expect(await pendingOf(userId)).toEqual([]);
+  });
+});

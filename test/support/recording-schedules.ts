@@ -1,0 +1,55 @@
+import type { MissionSchedule, MissionSchedules } from '../../schedules/mission-schedules.ts';
+import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+
+/** Schedules without Temporal, for what is not about Temporal: they remember what was asked of them. */
+export interface RecordingSchedules extends MissionSchedules {
+  /** `ensure <mission>`, `remove <mission>`, `start <mission>`, in the order of the calls. */
+  readonly asked: string[];
+  /** By schedule id. */
+  readonly present: Map<string, MissionSchedule>;
+  /** Missions that an operator paused or whose schedule has a run open. */
+  readonly heldBack: Set<string>;
+  /** Awaited by each change of a schedule. */
+  beforeEach: (missionId: string) => Promise<void>;
+}
+
+export function recordingSchedules(): RecordingSchedules {
+  const present = new Map<string, MissionSchedule>();
+  const schedules: RecordingSchedules = {
+    asked: [],
+    present,
+    heldBack: new Set(),
+    beforeEach: () => Promise.resolve(),
+    ensure: async (schedule) => {
+      schedules.asked.push(`ensure ${schedule.missionId}`);
+      await schedules.beforeEach(schedule.missionId);
+      const id = missionScheduleId(schedule.userId, schedule.missionId);
+      const before = present.get(id);
+      present.set(id, schedule);
+      if (before === undefined) return 'created';
+      return JSON.stringify(before) === JSON.stringify(schedule) ? 'unchanged' : 'updated';
+    },
+    remove: async (userId, missionId) => {
+      schedules.asked.push(`remove ${missionId}`);
+      await schedules.beforeEach(missionId);
+      return present.delete(missionScheduleId(userId, missionId));
+    },
+    removeById: (scheduleId) => Promise.resolve(present.delete(scheduleId)),
+    hashOf: ({ spec }) => JSON.stringify(spec),
+    fingerprintOf: ({ spec, agentId }) => JSON.stringify([spec, agentId]),
+    pauseOf: () => Promise.resolve(null),
+    holdsBack: (_userId, missionId) => Promise.resolve(schedules.heldBack.has(missionId)),
+    async *list() {
+      for (const [scheduleId, schedule] of await Promise.resolve([...present])) {
+        const { userId, missionId, spec, agentId, paused } = schedule;
+        const fingerprint = JSON.stringify([spec, agentId]);
+        yield { scheduleId, userId, missionId, specHash: '', fingerprint, paused };
+      }
+    },
+    startDue: ({ missionId }) => {
+      schedules.asked.push(`start ${missionId}`);
+      return Promise.resolve('started');
+    },
+  };
+  return schedules;
+}
