@@ -36,7 +36,7 @@ export default {
       severity: 'error',
       comment: 'Production installs no development dependency.',
       from: {
-        path: '^(activities|api|crypto|db|domain|llm|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
+        path: '^(activities|api|crypto|db|domain|llm|research|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
         pathNot: tests,
       },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
@@ -72,6 +72,12 @@ export default {
       npm('openai', 'zod'),
     ]),
     mayImportOnly(
+      'research-is-its-services',
+      'research/ holds the clients of the research services.',
+      '^research/',
+      ['^domain/', '^llm/(bounded-fetch|connection-errors|retry-after)\\.ts$', npm('zod')],
+    ),
+    mayImportOnly(
       'metrics-are-figures',
       'metrics/ counts; it knows neither who calls nor why.',
       '^metrics/',
@@ -95,7 +101,14 @@ export default {
       severity: 'error',
       comment: 'The API starts workflows; it never does their work.',
       from: { path: '^api/' },
-      to: { path: '^(activities|llm|worker\\.ts|workflows/(?!messages\\.ts))' },
+      to: { path: '^(activities|llm|research|worker\\.ts|workflows/(?!messages\\.ts))' },
+    },
+    {
+      name: 'the-api-loads-no-worker',
+      severity: 'error',
+      comment: 'The API starts and reads runs by a client; the native core belongs to worker processes.',
+      from: { path: '^api/', pathNot: tests },
+      to: { path: npm('@temporalio/worker'), reachable: true },
     },
     {
       name: 'activities-never-import-api-or-workflow-code',
@@ -125,7 +138,7 @@ export default {
       severity: 'error',
       comment: 'Whoever holds the KEK has no route to the LLM: architecture section 2.',
       from: { path: '^(api|vault|activities/(vault|projection)|worker/(vault|projection))', pathNot: tests },
-      to: { path: '^llm/', reachable: true },
+      to: { path: '^(llm|research)/', reachable: true },
     },
     mayImportOnly(
       'vault-opens-vaults',

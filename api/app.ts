@@ -2,12 +2,14 @@ import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import { randomUUID } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import type { Client } from '@temporalio/client';
 import Fastify from 'fastify';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { KekRing } from '../crypto/unwrap-master-key.ts';
 import type { Database } from '../db/client.ts';
 import type { GrantVersion } from '../domain/grant.ts';
+import { createApiCalls } from '../schedules/api-calls.ts';
 import { createDatabaseHealth } from './database-health.ts';
 import { requireUser } from './plugins/authentication.ts';
 import { answerClientErrors } from './plugins/client-errors.ts';
@@ -23,7 +25,11 @@ import type { CodecEndpointSettings } from './routes/codec/codec-endpoint.ts';
 import { decryptAuditRoutes } from './routes/api/v1/me/ai-audit.ts';
 import { missionGrantRoutes } from './routes/api/v1/me/ai-mission-grant.ts';
 import { missionGrantOfMissionRoutes } from './routes/api/v1/me/ai-mission-grant/mission-id.ts';
+import { missionRunRoutes } from './routes/api/v1/me/missions/run.ts';
+import { missionRunsRoutes } from './routes/api/v1/me/missions/runs.ts';
+import { missionScheduleRoutes } from './routes/api/v1/me/missions/schedule.ts';
 import { HEALTH_URL, healthRoute } from './routes/health.ts';
+import { tickRoute } from './routes/internal/tick.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { createTokenVerifier } from './token-verifier.ts';
 import type { IdentitySettings } from './token-verifier.ts';
@@ -32,6 +38,8 @@ export interface ApiDependencies {
   /** Opened and closed by the caller, as `authDatabase` is. */
   readonly syncDatabase: Database;
   readonly authDatabase: Database;
+  /** Opened and closed by the caller. Null: what needs Temporal answers 503. */
+  readonly temporalClient?: Client | null;
   readonly identity: IdentitySettings;
   readonly keks: KekRing;
   /** The runner's; null: grants are off. */
@@ -109,7 +117,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   refuseOtherOptions(app);
   await app.register(cors, {
     origin: corsOrigins.length === 0 ? false : [...corsOrigins],
-    methods: ['GET', 'POST', 'DELETE'],
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: ['authorization', 'content-type'],
     exposedHeaders: ['link', 'retry-after', 'x-audit-head', 'x-request-id'],
   });
@@ -118,6 +126,9 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   await describeRoutes(app);
   openApiRoute(app);
   metricsRoute(app, dependencies.serviceKeySha256 ?? []);
+  const { syncDatabase } = dependencies;
+  const { runs, operatorNote, runPass } = createApiCalls(dependencies.temporalClient ?? null);
+  tickRoute(app, dependencies.serviceKeySha256 ?? [], runPass);
   healthRoute(app, createDatabaseHealth(dependencies, HEALTH_TIMEOUT_MS));
   await app.register(
     (me, _options, done) => {
@@ -127,8 +138,11 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
         reply.header('cache-control', 'no-store');
       });
       missionGrantRoutes(me, { ...dependencies, now }, rateLimits.mintsPerUser);
-      missionGrantOfMissionRoutes(me, dependencies.syncDatabase, rateLimits.mintsPerUser);
-      decryptAuditRoutes(me, dependencies.syncDatabase);
+      missionGrantOfMissionRoutes(me, syncDatabase, rateLimits.mintsPerUser);
+      decryptAuditRoutes(me, syncDatabase);
+      missionScheduleRoutes(me, { syncDatabase, operatorNote, now }, rateLimits.mintsPerUser);
+      missionRunsRoutes(me, { syncDatabase, runs, now }, rateLimits.mintsPerUser);
+      missionRunRoutes(me, { syncDatabase, runs, now }, rateLimits.mintsPerUser);
       done();
     },
     { prefix: '/api/v1/me' },

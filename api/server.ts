@@ -4,6 +4,8 @@ import { openDatabase } from '../db/client.ts';
 import type { Database } from '../db/client.ts';
 import { createLogger } from '../logging/logger.ts';
 import { collectProcessMetrics } from '../metrics/registry.ts';
+import { openClient } from '../temporal/connection.ts';
+import { createDataConverter } from '../temporal/data-converter.ts';
 import { buildApp } from './app.ts';
 
 const APPLICATION_NAME = 'mana-missions-api';
@@ -37,14 +39,23 @@ async function start(): Promise<void> {
     openDatabase({ ...database, applicationName: APPLICATION_NAME });
   const syncDatabase = open(api.syncDatabase);
   const authDatabase = open(api.authDatabase);
+  // Connected by the first request that needs it: grants and audit work while Temporal is down.
+  const temporal = openClient(config.temporal, createDataConverter(config.codecKeys));
   const codecEndpoint = api.codecEndpoint && { ...api.codecEndpoint, codecKeys: config.codecKeys };
-  const app = await buildApp({ ...api, codecEndpoint, syncDatabase, authDatabase, logger });
+  const app = await buildApp({
+    ...api,
+    codecEndpoint,
+    syncDatabase,
+    authDatabase,
+    temporalClient: temporal.client,
+    logger,
+  });
   stopOnSignals(async () => {
     // `close` ends connections that are idle now; those of requests under way would be kept alive for a minute.
     const closing = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
     await app.close();
     clearInterval(closing);
-    await Promise.all([syncDatabase.close(), authDatabase.close()]);
+    await Promise.all([syncDatabase.close(), authDatabase.close(), temporal.close()]);
   });
   if (api.grantPublicKey === null) logger.warn('MANA_AI_PUBLIC_KEY_PEM is not set: grants are off');
   if (api.keks.default === null && api.keks.byId.size === 0) {

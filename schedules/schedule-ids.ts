@@ -14,6 +14,10 @@ export const missionScheduleId = (userId: string, missionId: string): string =>
 export const dueWorkflowId = (userId: string, missionId: string, instantMs: number): string =>
   `${missionScheduleId(userId, missionId)}:due:${instantMs}`;
 
+/** The workflow id of a run that the user asked for in this second since 1970. */
+export const nowWorkflowId = (userId: string, missionId: string, second: number): string =>
+  `${missionScheduleId(userId, missionId)}:now:${second}`;
+
 /**
  * Ids are free text, and `a:b` + `c` must not meet `a` + `b:c`: everything but letters, digits and `-_.!~*'()` is
  * percent-encoded. An overlong id is replaced by its hash, marked by `=`, which no encoded text contains.

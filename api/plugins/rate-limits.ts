@@ -9,7 +9,7 @@ export interface RateLimits {
   /** Of an address; many users may share one. */
   readonly perAddress: number;
   readonly perUser: number;
-  /** Grants that a user may ask for: each is a row that stays. */
+  /** What leaves a row or a run: grants, revocations, changes of schedules, runs; each is counted by itself. */
   readonly mintsPerUser: number;
 }
 

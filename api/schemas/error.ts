@@ -7,11 +7,11 @@ const DESCRIPTIONS = {
   400: 'BAD_REQUEST: the text says where, what was found and what is allowed',
   401: 'UNAUTHORIZED: no valid token or key',
   404: 'NOT_FOUND, or VAULT_NOT_INITIALISED',
-  409: 'ZK_ACTIVE: zero-knowledge mode is on',
+  409: 'ZK_ACTIVE: zero-knowledge mode is on; or ALREADY_RUNNING, MISSION_NOT_ACTIVE, AGENT_NOT_ACTIVE, RUN_FINISHED',
   413: 'BAD_REQUEST: the body is too large',
   429: 'RATE_LIMITED: the header retry-after says when to try again, in seconds',
   500: 'INTERNAL, without details',
-  503: 'GRANT_NOT_CONFIGURED, IDENTITY_UNAVAILABLE or TIMEOUT',
+  503: 'GRANT_NOT_CONFIGURED, IDENTITY_UNAVAILABLE, TEMPORAL_UNAVAILABLE or TIMEOUT',
 } as const;
 
 const described = (status: keyof typeof DESCRIPTIONS) =>

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { isTimeZone } from '../../domain/cadence.ts';
 import {
   GRANT_TTL_DEFAULT_MS,
   GRANT_TTL_MAX_MS,
@@ -9,6 +8,7 @@ import {
   splitRecordId,
 } from '../../domain/grant.ts';
 import { list, storableText } from './text.ts';
+import { timeZoneSchema } from './time-zone.ts';
 
 // Ids are opaque text; the web app's are UUIDs. With these bounds the largest list still fits into the body limit.
 const MAX_MISSION_ID_LENGTH = 256;
@@ -37,11 +37,7 @@ export const missionGrantRequestSchema = z.object(
       .meta({
         description: `milliseconds, clamped to ${GRANT_TTL_MIN_MS} to ${GRANT_TTL_MAX_MS}; what is no number counts as absent: ${GRANT_TTL_DEFAULT_MS}`,
       }),
-    timeZone: z
-      .string({ error: 'found no text, expected an IANA time zone like Europe/Berlin, or nothing' })
-      .refine(isTimeZone, { error: 'found an unknown time zone, expected an IANA name like Europe/Berlin' })
-      .nullish()
-      .meta({ description: 'IANA name; the cadence of the mission is meant in it' }),
+    timeZone: timeZoneSchema,
   },
   { error: 'found no object, expected a JSON object' },
 );

@@ -123,7 +123,12 @@ describe('what browsers are told', () => {
       });
     const { headers } = await preflight('https://app.test');
     expect(headers['access-control-allow-origin']).toBe('https://app.test');
-    expect(String(headers['access-control-allow-methods']).split(', ')).toEqual(['GET', 'POST', 'DELETE']);
+    expect(String(headers['access-control-allow-methods']).split(', ')).toEqual([
+      'GET',
+      'POST',
+      'PUT',
+      'DELETE',
+    ]);
     expect(headers['access-control-allow-headers']).toBe('authorization, content-type');
     for (const origin of ['https://app.test:8443', 'https://APP.test', 'null']) {
       expect((await preflight(origin)).headers['access-control-allow-origin']).toBeUndefined();

@@ -1,0 +1,109 @@
+import type { Database } from '../db/client.ts';
+import { findMissionSlot, findSlotOfRun } from '../db/mission-schedule.ts';
+import {
+  AgentNotActiveError,
+  AlreadyRunningError,
+  MissionNotActiveError,
+  NotFoundError,
+  RunFinishedError,
+} from '../domain/errors.ts';
+import type { MissionId, UserId } from '../domain/ids.ts';
+import type { MissionRuns } from '../schedules/mission-runs.ts';
+import type { MissionRun } from '../schedules/run-execution.ts';
+import { requireMission } from './mission-schedule.ts';
+import { decodeRunCursor, encodeRunCursor } from './schemas/mission-run.ts';
+import type { RunBody } from './schemas/mission-run.ts';
+
+export interface RunDependencies {
+  readonly syncDatabase: Database;
+  readonly runs: MissionRuns;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * Starts a run now, also of a mission that was taken out of the background or whose schedule an operator paused.
+ *
+ * @returns its run id
+ * @throws NotFoundError, MissionNotActiveError, AgentNotActiveError, AlreadyRunningError; TemporalUnavailableError
+ */
+export async function startRunNow(
+  { syncDatabase, runs, now }: RunDependencies,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<string> {
+  const { mission, slot } = await syncDatabase.asUser(userId, async (tx) => ({
+    mission: await requireMission(tx, userId, missionId),
+    slot: await findMissionSlot(tx, userId, missionId),
+  }));
+  if (mission.state !== 'active') throw new MissionNotActiveError();
+  if (mission.agentState !== null && mission.agentState !== 'active') throw new AgentNotActiveError();
+  const run = { userId, missionId, agentId: mission.agentId };
+  const nowMs = now();
+  if (await runs.hasOpenRun(run, nowMs, slot)) throw new AlreadyRunningError();
+  const runId = await runs.startNow(run, nowMs);
+  if (runId === null) throw new AlreadyRunningError();
+  return runId;
+}
+
+/** @throws NotFoundError; TemporalUnavailableError */
+export async function listMissionRuns(
+  { syncDatabase, runs }: RunDependencies,
+  userId: UserId,
+  missionId: MissionId,
+  page: { readonly limit: number; readonly cursor: string | undefined },
+): Promise<{ runs: RunBody[]; nextCursor: string | null } | 'unreadable-cursor'> {
+  await syncDatabase.asUser(userId, (tx) => requireMission(tx, userId, missionId));
+  const listOf = [userId, missionId];
+  const pageToken = page.cursor === undefined ? new Uint8Array() : decodeRunCursor(listOf, page.cursor);
+  if (pageToken === null) return 'unreadable-cursor';
+  const listed = await runs.list(userId, missionId, { limit: page.limit, pageToken });
+  return { runs: listed.runs.map(runBodyOf), nextCursor: encodeRunCursor(listOf, listed.nextPageToken) };
+}
+
+const RUN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/**
+ * A run of the user, whether or not its mission still exists.
+ *
+ * @param missionId null: of any mission
+ * @throws NotFoundError; TemporalUnavailableError
+ */
+export async function findOwnRun(
+  { syncDatabase, runs }: RunDependencies,
+  userId: UserId,
+  runId: string,
+  missionId: string | null,
+): Promise<MissionRun> {
+  const slotOf = () => syncDatabase.asUser(userId, (tx) => findSlotOfRun(tx, userId, runId));
+  const run = RUN_ID.test(runId) ? await runs.find(userId, runId, slotOf) : null;
+  if (run === null || (missionId !== null && run.missionId !== missionId))
+    throw new NotFoundError('no such run');
+  return run;
+}
+
+/**
+ * Ends an open run; doing it again while it ends is harmless.
+ *
+ * @throws RunFinishedError
+ */
+export async function cancelOwnRun({ runs }: RunDependencies, run: MissionRun): Promise<void> {
+  if (run.state !== 'running' || !(await runs.cancel(run))) throw new RunFinishedError();
+}
+
+/** As the API shows it. */
+export function runBodyOf(run: MissionRun): RunBody {
+  const { runId, missionId, trigger, state, startedAt, finishedAt, result } = run;
+  return {
+    ...{ runId, missionId, trigger, state },
+    // What the run returned is more recent than what visibility shows.
+    outcome: result?.outcome ?? run.outcome,
+    reason: result?.failureCode ?? null,
+    startedAt: startedAt.toISOString(),
+    finishedAt: finishedAt?.toISOString() ?? null,
+    durationMs: finishedAt === null ? null : finishedAt.getTime() - startedAt.getTime(),
+    rounds: result?.rounds ?? null,
+    steps: result?.steps ?? null,
+    totalTokens: result?.totalTokens ?? null,
+  };
+}

@@ -1,0 +1,124 @@
+import type { Database, UserTransaction } from '../db/client.ts';
+import { lockMission } from '../db/mission-lock.ts';
+import { findKnownMission, setOptedOut } from '../db/mission-schedule.ts';
+import type { KnownMission } from '../db/mission-schedule.ts';
+import { saveTimeZone, timeZoneAndSource } from '../db/time-zones.ts';
+import { NotFoundError } from '../domain/errors.ts';
+import type { MissionId, UserId } from '../domain/ids.ts';
+import { viewSchedule } from '../domain/schedule-view.ts';
+import type { TimeZoneSource } from '../domain/schedule-view.ts';
+import type { MissionScheduleBody } from './schemas/mission-schedule.ts';
+
+export interface ScheduleDependencies {
+  readonly syncDatabase: Database;
+  /** The note of an operator's pause in the Temporal UI, possibly empty; null if there is none. */
+  readonly operatorNote: (userId: UserId, missionId: MissionId) => Promise<string | null>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+interface ScheduleRecord extends KnownMission {
+  readonly timeZone: string | null;
+  readonly timeZoneSource: TimeZoneSource | null;
+}
+
+/**
+ * What the mission's schedule is: from the database, but for an operator's pause, which stands in Temporal.
+ *
+ * @throws NotFoundError; TemporalUnavailableError rather than a guess
+ */
+export async function showSchedule(
+  dependencies: ScheduleDependencies,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<MissionScheduleBody> {
+  const record = await dependencies.syncDatabase.asUser(userId, (tx) => readRecord(tx, userId, missionId));
+  const note = await dependencies.operatorNote(userId, missionId);
+  return bodyOf(missionId, record, note, dependencies.now());
+}
+
+/**
+ * Has the mission run in the background, in the time zone if one is named. Temporal is asked first, so that a request
+ * that fails has changed nothing.
+ *
+ * @throws like `showSchedule`
+ */
+export async function putSchedule(
+  dependencies: ScheduleDependencies,
+  userId: UserId,
+  missionId: MissionId,
+  timeZone: string | null,
+): Promise<MissionScheduleBody> {
+  const { syncDatabase, operatorNote, now } = dependencies;
+  await syncDatabase.asUser(userId, (tx) => requireMission(tx, userId, missionId));
+  const note = await operatorNote(userId, missionId);
+  const record = await syncDatabase.asUser(userId, async (tx) => {
+    await lockMission(tx, userId, missionId);
+    await requireMission(tx, userId, missionId);
+    if (timeZone !== null) await saveTimeZone(tx, userId, missionId, timeZone);
+    await setOptedOut(tx, userId, missionId, false);
+    return readRecord(tx, userId, missionId);
+  });
+  return bodyOf(missionId, record, note, now());
+}
+
+/**
+ * Takes the mission out of the background; doing it again changes nothing.
+ *
+ * @throws NotFoundError
+ */
+export async function deleteSchedule(
+  syncDatabase: Database,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<void> {
+  await syncDatabase.asUser(userId, async (tx) => {
+    await lockMission(tx, userId, missionId);
+    await requireMission(tx, userId, missionId);
+    await setOptedOut(tx, userId, missionId, true);
+  });
+}
+
+/** @throws NotFoundError */
+export async function requireMission(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<KnownMission> {
+  const mission = await findKnownMission(tx, userId, missionId);
+  if (mission === null) throw new NotFoundError('no such mission');
+  return mission;
+}
+
+async function readRecord(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<ScheduleRecord> {
+  const mission = await requireMission(tx, userId, missionId);
+  const { timeZone, source } = await timeZoneAndSource(tx, userId, missionId);
+  return { ...mission, timeZone, timeZoneSource: source };
+}
+
+function bodyOf(
+  missionId: MissionId,
+  record: ScheduleRecord,
+  operatorNote: string | null,
+  nowMs: number,
+): MissionScheduleBody {
+  const facts = { ...record, pausedByOperator: operatorNote !== null };
+  const { nextFiresMs, pausedReason } = viewSchedule(facts, nowMs);
+  return {
+    missionId,
+    timeZone: record.timeZone,
+    timeZoneSource: record.timeZoneSource,
+    cadence: record.cadence,
+    nextRunAt: record.nextRunAtMs === null ? null : isoOf(record.nextRunAtMs),
+    nextFires: nextFiresMs.map(isoOf),
+    paused: pausedReason !== null,
+    pausedReason,
+    pausedNote: pausedReason === 'operator' ? operatorNote : null,
+  };
+}
+
+const isoOf = (ms: number): string => new Date(ms).toISOString();
