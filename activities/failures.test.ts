@@ -2,7 +2,10 @@ import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 import { FAILURE_RULES, toApplicationFailure } from './failures.ts';
 import {
+  AgentNotActiveError,
+  AlreadyRunningError,
   BadRequestError,
+  BudgetReservedError,
   ERROR_CODES,
   EventIdConflictError,
   GatewayRejectedError,
@@ -10,9 +13,14 @@ import {
   GrantNotConfiguredError,
   GrantUnusableError,
   IdentityUnavailableError,
+  MissionNotActiveError,
   NotFoundError,
   RateLimitedError,
+  ResearchPendingError,
+  ResearchUnavailableError,
+  RunFinishedError,
   SlotBusyError,
+  TemporalUnavailableError,
   UnauthorizedError,
   VaultNotInitialisedError,
   VaultUnreadableError,
@@ -37,7 +45,15 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   GATEWAY_UNAVAILABLE: new GatewayUnavailableError(problem),
   GATEWAY_REJECTED: new GatewayRejectedError(problem),
   SLOT_BUSY: new SlotBusyError('i1', 60_000),
+  BUDGET_RESERVED: new BudgetReservedError(),
+  RESEARCH_PENDING: new ResearchPendingError(),
+  RESEARCH_UNAVAILABLE: new ResearchUnavailableError(null),
   EVENT_ID_CONFLICT: new EventIdConflictError(),
+  TEMPORAL_UNAVAILABLE: new TemporalUnavailableError(),
+  ALREADY_RUNNING: new AlreadyRunningError(),
+  MISSION_NOT_ACTIVE: new MissionNotActiveError(),
+  AGENT_NOT_ACTIVE: new AgentNotActiveError(),
+  RUN_FINISHED: new RunFinishedError(),
 };
 const DETAILS: Partial<Record<ErrorCode, unknown[]>> = {
   GRANT_UNUSABLE: ['revoked'],
@@ -64,7 +80,16 @@ describe('toApplicationFailure', () => {
 
   it('only what another attempt may change is retried', () => {
     const retried = ERROR_CODES.filter((code) => FAILURE_RULES[code].retryable);
-    expect(retried).toEqual(['RATE_LIMITED', 'IDENTITY_UNAVAILABLE', 'GATEWAY_UNAVAILABLE', 'SLOT_BUSY']);
+    expect(retried).toEqual([
+      'RATE_LIMITED',
+      'IDENTITY_UNAVAILABLE',
+      'GATEWAY_UNAVAILABLE',
+      'SLOT_BUSY',
+      'BUDGET_RESERVED',
+      'RESEARCH_PENDING',
+      'RESEARCH_UNAVAILABLE',
+      'TEMPORAL_UNAVAILABLE',
+    ]);
   });
 
   it('a refusal that may have been a hiccup gets one more try', () => {

@@ -29,7 +29,15 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   GATEWAY_UNAVAILABLE: { retryable: true },
   GATEWAY_REJECTED: { retryable: false },
   SLOT_BUSY: { retryable: true },
+  BUDGET_RESERVED: { retryable: true },
+  RESEARCH_PENDING: { retryable: true },
+  RESEARCH_UNAVAILABLE: { retryable: true },
   EVENT_ID_CONFLICT: { retryable: false },
+  TEMPORAL_UNAVAILABLE: { retryable: true },
+  ALREADY_RUNNING: { retryable: false },
+  MISSION_NOT_ACTIVE: { retryable: false },
+  AGENT_NOT_ACTIVE: { retryable: false },
+  RUN_FINISHED: { retryable: false },
 };
 
 /** When the next attempt should come, in milliseconds; undefined leaves it to the activity's retry policy. */

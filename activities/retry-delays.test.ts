@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { gatewayRetryDelay, slotRetryDelay } from './retry-delays.ts';
-import { GatewayRejectedError, GatewayUnavailableError, SlotBusyError } from '../domain/errors.ts';
+import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from './retry-delays.ts';
+import {
+  BudgetReservedError,
+  GatewayRejectedError,
+  GatewayUnavailableError,
+  ResearchPendingError,
+  ResearchUnavailableError,
+  SlotBusyError,
+} from '../domain/errors.ts';
 
 const unavailable = (retryAfterMs: number | null = null) =>
   new GatewayUnavailableError({ kind: null, status: 503, retryAfterMs });
@@ -52,5 +59,36 @@ describe('slotRetryDelay', () => {
 
   it('has nothing to say about other errors', () => {
     expect(slotRetryDelay(least)(unavailable(), 1)).toBeUndefined();
+  });
+});
+
+describe('roundRetryDelay', () => {
+  it('waits 2 s to 10 s for other runs to settle, and otherwise as for the gateway', () => {
+    const delays = [least, most].map((random) => roundRetryDelay(random)(new BudgetReservedError(), 7));
+    expect(delays).toEqual([2_000, 10_000]);
+    expect(roundRetryDelay(least)(unavailable(), 2)).toBe(gatewayRetryDelay(least)(unavailable(), 2));
+    expect(roundRetryDelay(least)(new SlotBusyError('i', 1), 1)).toBeUndefined();
+  });
+});
+
+describe('researchRetryDelay', () => {
+  const pending = new ResearchPendingError();
+
+  it('doubles from 10 s to a minute, with half of it random', () => {
+    const shortest = attempts.slice(0, 4).map((attempt) => researchRetryDelay(least)(pending, attempt));
+    const longest = attempts.slice(0, 4).map((attempt) => researchRetryDelay(most)(pending, attempt));
+    expect(shortest).toEqual([5_000, 10_000, 20_000, 30_000]);
+    expect(longest).toEqual([10_000, 20_000, 40_000, 60_000]);
+  });
+
+  it('heeds Retry-After up to five minutes', () => {
+    const after = (retryAfterMs: number) => new ResearchUnavailableError({ status: 503, retryAfterMs });
+    expect(researchRetryDelay(least)(after(90_000), 1)).toBe(90_000);
+    expect(researchRetryDelay(least)(after(86_400_000), 1)).toBe(300_000);
+    expect(researchRetryDelay(least)(new ResearchUnavailableError(null), 1)).toBe(5_000);
+  });
+
+  it('has nothing to say about other errors', () => {
+    expect(researchRetryDelay(least)(unavailable(), 1)).toBeUndefined();
   });
 });

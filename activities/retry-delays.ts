@@ -1,8 +1,20 @@
 import type { RetryDelay } from './failures.ts';
-import { GatewayUnavailableError, SlotBusyError } from '../domain/errors.ts';
+import {
+  BudgetReservedError,
+  GatewayUnavailableError,
+  ResearchPendingError,
+  ResearchUnavailableError,
+  SlotBusyError,
+} from '../domain/errors.ts';
 
 const GATEWAY_FIRST_MS = 5_000;
 const GATEWAY_LONGEST_MS = 5 * 60_000;
+const BUDGET_SHORTEST_MS = 2_000;
+const BUDGET_LONGEST_MS = 10_000;
+const RESEARCH_FIRST_MS = 10_000;
+const RESEARCH_LONGEST_MS = 60_000;
+/** Research may be left out; a mission does not wait a day for it. */
+const RESEARCH_LONGEST_RETRY_AFTER_MS = 5 * 60_000;
 const SLOT_FIRST_MS = 5_000;
 const SLOT_LONGEST_MS = 60_000;
 
@@ -31,3 +43,28 @@ export const slotRetryDelay =
     error instanceof SlotBusyError
       ? Math.max(SLOT_FIRST_MS, backoffMs(2 * SLOT_FIRST_MS, SLOT_LONGEST_MS, attempt, random))
       : undefined;
+
+/** When to ask whether other runs have settled what they hold of the agent's budget: rounds take seconds. */
+const budgetRetryDelay =
+  (random: () => number): RetryDelay =>
+  (error) =>
+    error instanceof BudgetReservedError
+      ? Math.round(BUDGET_SHORTEST_MS + random() * (BUDGET_LONGEST_MS - BUDGET_SHORTEST_MS))
+      : undefined;
+
+/** When to try a round again. */
+export const roundRetryDelay =
+  (random: () => number): RetryDelay =>
+  (error, attempt) =>
+    budgetRetryDelay(random)(error, attempt) ?? gatewayRetryDelay(random)(error, attempt);
+
+/** When to ask for a deep task, or a research service, again. */
+export const researchRetryDelay =
+  (random: () => number): RetryDelay =>
+  (error, attempt) => {
+    const isWaiting = error instanceof ResearchPendingError;
+    if (!isWaiting && !(error instanceof ResearchUnavailableError)) return undefined;
+    const backoff = backoffMs(RESEARCH_FIRST_MS, RESEARCH_LONGEST_MS, attempt, random);
+    const retryAfterMs = isWaiting ? 0 : (error.retryAfterMs ?? 0);
+    return Math.max(backoff, Math.min(retryAfterMs, RESEARCH_LONGEST_RETRY_AFTER_MS));
+  };

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { GRANT_VERSIONS } from '../domain/grant.ts';
+import { POLICY_MODES } from '../domain/planner-settings.ts';
+import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
 import {
   base64Key,
   boolean,
@@ -63,6 +65,19 @@ const runner = {
   MANA_LLM_URL: httpUrl,
   MANA_SERVICE_KEY: serviceKey,
   MANA_LLM_MODEL: nonEmpty('a model alias or provider/model').default('mana/reasoning'),
+  // Summarises long conversations; a cheaper one will do.
+  MANA_LLM_COMPACT_MODEL: nonEmpty('a model alias or provider/model').default('mana/fast-text'),
+  // The window of MANA_LLM_MODEL; near it the conversation is compacted.
+  MANA_LLM_CONTEXT_TOKENS: integer(8_000, 10_000_000).default(128_000),
+  MAX_PLANNER_ROUNDS: integer(1, 20).default(MAX_PLANNER_ROUNDS),
+  // Of all runners together, kept by the server: ten thousand waiting missions must not hammer the gateway.
+  PLANNER_ROUNDS_PER_SECOND: integer(1, 10_000).default(20),
+  POLICY_MODE: oneOf(POLICY_MODES).default('flag'),
+  // Not set: no shallow research.
+  MANA_API_URL: httpUrl.optional(),
+  MANA_RESEARCH_URL: httpUrl.optional(),
+  // A deep task costs its user credits.
+  DEEP_RESEARCH_ENABLED: boolean.default(false),
 };
 const projection = { SYNC_DATABASE_URL_PROJECTION: databaseUrl };
 /** Of the workers that run workflows. */
@@ -138,7 +153,23 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
   ...syncDatabase(env.SYNC_DATABASE_URL_RUNNER, env.DATABASE_MAX_CONNECTIONS),
   /** Empty: grants are off. */
   grantPrivateKeys: env.MANA_AI_PRIVATE_KEY_PEM,
-  gateway: { url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY, model: env.MANA_LLM_MODEL },
+  gateway: { url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY },
+  planner: {
+    model: env.MANA_LLM_MODEL,
+    compactModel: env.MANA_LLM_COMPACT_MODEL,
+    contextTokens: env.MANA_LLM_CONTEXT_TOKENS,
+    maxRounds: env.MAX_PLANNER_ROUNDS,
+    policyMode: env.POLICY_MODE,
+  },
+  roundsPerSecond: env.PLANNER_ROUNDS_PER_SECOND,
+  research: {
+    /** Null: off. */
+    shallowUrl: env.MANA_API_URL ?? null,
+    deep:
+      env.DEEP_RESEARCH_ENABLED && env.MANA_RESEARCH_URL !== undefined
+        ? { url: env.MANA_RESEARCH_URL, serviceKey: env.MANA_SERVICE_KEY }
+        : null,
+  },
 });
 const projectionSettings = (env: Values<typeof common & typeof projection>) =>
   syncDatabase(env.SYNC_DATABASE_URL_PROJECTION, env.DATABASE_MAX_CONNECTIONS);

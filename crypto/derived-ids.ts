@@ -18,6 +18,14 @@ export const iterationIdOf = (dueKey: string): IterationId => toIterationId(deri
 /** The id of the one change row that writes an iteration back. */
 export const eventIdOf = (iterationId: IterationId): string => derivedId('event', iterationId);
 
+/** The `Idempotency-Key` of a run's one deep research task. */
+export const researchIdempotencyKey = (iterationId: IterationId): string =>
+  derivedId('research', iterationId);
+
+/** The `Idempotency-Key` of the request that compacts a run's rounds up to and including this one. */
+export const compactionIdempotencyKey = (iterationId: IterationId, round: number): string =>
+  derivedId('compaction', iterationId, round);
+
 /** The id of the one change row that heals what the given row overwrote. */
 export const healEventIdOf = (overwritingRowId: string): string => derivedId('heal', overwritingRowId);
 

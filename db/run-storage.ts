@@ -89,9 +89,49 @@ export async function deleteRunKey(tx: UserTransaction, userId: UserId, iteratio
   await tx`delete from mana_ai.run_keys where user_id = ${userId} and iteration_id = ${iterationId}`;
 }
 
+/** A note that a run keeps besides its rounds; there is one of each kind. */
+export type RunNoteKind = 'research' | 'compaction';
+
+export async function readRunNote(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+  kind: RunNoteKind,
+): Promise<Buffer | null> {
+  const [row] = await tx<{ entry: Buffer }[]>`
+    select entry from mana_ai.run_notes
+    where user_id = ${userId} and iteration_id = ${iterationId} and kind = ${kind}`;
+  return row?.entry ?? null;
+}
+
+/** Puts a note in the place of an earlier one. */
+export async function replaceRunNote(
+  tx: UserTransaction,
+  userId: UserId,
+  note: {
+    readonly iterationId: string;
+    readonly missionId: string;
+    readonly kind: RunNoteKind;
+    readonly entry: Buffer;
+  },
+): Promise<void> {
+  const { iterationId, kind } = note;
+  await tx`
+    delete from mana_ai.run_notes
+    where user_id = ${userId} and iteration_id = ${iterationId} and kind = ${kind}`;
+  // Of two attempts at once the first one's note stays: both say the same.
+  await tx`
+    insert into mana_ai.run_notes (user_id, iteration_id, kind, mission_id, entry)
+    values (${userId}, ${iterationId}, ${kind}, ${note.missionId}, ${note.entry})
+    on conflict (user_id, iteration_id, kind) do nothing`;
+}
+
 /**
- * Deletes everything that runs of a mission left behind: sealed records, transcripts, run keys. Whoever holds the
- * mission's slot may call it, for then every other run of the mission is over.
+ * Deletes everything that runs of a mission left behind: sealed records, transcripts, run keys, notes, research. Whoever
+ * holds the mission's slot may call it, for then every other run of the mission is over.
+ *
+ * That a deep task was submitted is remembered for two days (ids and a state, no content): a run that was terminated and
+ * swept may come again for the same instant, and must not submit, and have its user pay, a second time.
  */
 export async function forgetMissionStorage(
   tx: UserTransaction,
@@ -101,4 +141,8 @@ export async function forgetMissionStorage(
   await tx`delete from mana_ai.sealed_inputs where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_transcripts where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_keys where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_notes where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`
+    delete from mana_ai.research_tasks where user_id = ${userId} and mission_id = ${missionId}
+      and (kind = 'shallow' or created_at < clock_timestamp() - interval '2 days')`;
 }

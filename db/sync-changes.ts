@@ -71,6 +71,27 @@ export async function readRowsOfRecords(
   return byRecord;
 }
 
+/**
+ * Reads the rows of the user's `timeBlocks` records by id, with what they say of times; the key of the result is the
+ * record id. The contract names no app for that table.
+ */
+export async function readTimeBlockRows(
+  tx: UserTransaction,
+  userId: UserId,
+  recordIds: readonly string[],
+): Promise<ReadonlyMap<string, ChangeRow[]>> {
+  const byRecord = new Map<string, ChangeRow[]>();
+  if (recordIds.length === 0) return byRecord;
+  const rows = await tx<StoredRowOfRecord[]>`
+    select id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
+      table_name as table, record_id as "recordId", ${createdAtIso(tx)} as "createdAt"
+    from public.sync_changes
+    where user_id = ${userId} and table_name = 'timeBlocks' and record_id = any(${recordIds}::text[])
+    order by created_at, id`;
+  for (const row of rows) byRecord.set(row.recordId, [...(byRecord.get(row.recordId) ?? []), row]);
+  return byRecord;
+}
+
 export const recordKey = (table: string, recordId: string): string => `${table}:${recordId}`;
 
 /** The database's clock in milliseconds: it also stamps `created_at`, so field times and row times agree. */

@@ -1,9 +1,11 @@
+import type { CallPurpose } from './budget-reservations.ts';
 import type { UserTransaction } from './client.ts';
 import type { UserId } from '../domain/ids.ts';
 
-export interface RoundUsage {
+export interface CallUsage {
   readonly iterationId: string;
   readonly round: number;
+  readonly purpose: CallPurpose;
   readonly missionId: string;
   readonly agentId: string | null;
   readonly promptTokens: number;
@@ -13,25 +15,33 @@ export interface RoundUsage {
   readonly resolvedModel: string | null;
 }
 
-/** Counts a round once, however often its activity is retried. */
-export async function recordUsage(tx: UserTransaction, userId: UserId, usage: RoundUsage): Promise<void> {
-  await tx`
+/**
+ * Counts a call once, however often its activity is retried.
+ *
+ * @returns false when it was counted before
+ */
+export async function recordUsage(tx: UserTransaction, userId: UserId, usage: CallUsage): Promise<boolean> {
+  const rows = await tx`
     insert into mana_ai.token_usage
-      (user_id, iteration_id, round, mission_id, agent_id, prompt_tokens, completion_tokens, total_tokens, resolved_model)
+      (user_id, iteration_id, round, purpose, mission_id, agent_id, prompt_tokens, completion_tokens, total_tokens,
+       resolved_model)
     values
-      (${userId}, ${usage.iterationId}, ${usage.round}, ${usage.missionId}, ${usage.agentId}, ${usage.promptTokens},
-       ${usage.completionTokens}, ${usage.totalTokens}, ${usage.resolvedModel})
-    on conflict (user_id, iteration_id, round) do nothing`;
+      (${userId}, ${usage.iterationId}, ${usage.round}, ${usage.purpose}, ${usage.missionId}, ${usage.agentId},
+       ${usage.promptTokens}, ${usage.completionTokens}, ${usage.totalTokens}, ${usage.resolvedModel})
+    on conflict (user_id, iteration_id, round, purpose) do nothing
+    returning round`;
+  return rows.length > 0;
 }
 
-/** Tokens that an agent used in the last 24 hours, the window of `maxTokensPerDay` (contract section 3). */
-export async function tokensOfAgentToday(
+/** Estimated tokens of a round's calls whose replies nobody saw. */
+export async function unknownTokensOfRound(
   tx: UserTransaction,
   userId: UserId,
-  agentId: string,
+  iterationId: string,
+  round: number,
 ): Promise<number> {
-  const [row] = await tx<{ total: number }[]>`
-    select coalesce(sum(total_tokens), 0)::float8 as total from mana_ai.token_usage
-    where user_id = ${userId} and agent_id = ${agentId} and recorded_at > clock_timestamp() - interval '24 hours'`;
-  return row?.total ?? 0;
+  const [row] = await tx<{ tokens: number }[]>`
+    select total_tokens as tokens from mana_ai.token_usage
+    where user_id = ${userId} and iteration_id = ${iterationId} and round = ${round} and purpose = 'unknown'`;
+  return row?.tokens ?? 0;
 }

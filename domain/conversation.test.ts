@@ -23,7 +23,9 @@ test('calls carry the ids of their answers, and answers follow in order', () => 
     { toolCallId: 'call_1_0', name: 'create_task', content: 'recorded' },
     { toolCallId: 'b', name: 'böse tools', content: 'error: no such tool' },
   ];
-  expect(conversationOf({ prompt, rounds: [{ reply, toolResults }] })).toEqual([
+  expect(
+    conversationOf({ prompt, rounds: [{ reply, toolResults, finished: false }], language: 'de' }),
+  ).toEqual([
     { role: 'user', content: 'Mission' },
     {
       role: 'assistant',
@@ -39,8 +41,11 @@ test('calls carry the ids of their answers, and answers follow in order', () => 
 });
 
 test('a round without calls is its text alone, and nothing when it has none', () => {
-  const round = (content: string | null) => ({ reply: replyOf(content, []), toolResults: [] });
-  expect(conversationOf({ prompt, rounds: [round('fertig'), round(null), round('')] })).toEqual([
+  const round = (content: string | null) => ({
+    ...{ reply: replyOf(content, []), toolResults: [], finished: true },
+  });
+  const rounds = [round('fertig'), round(null), round('')];
+  expect(conversationOf({ prompt, rounds, language: 'de' })).toEqual([
     ...prompt,
     { role: 'assistant', content: 'fertig' },
   ]);
@@ -48,7 +53,40 @@ test('a round without calls is its text alone, and nothing when it has none', ()
 
 test('a call without an answer is refused', () => {
   const reply = replyOf(null, [{ id: 'a', name: 'create_task', arguments: {} }]);
-  expect(() => conversationOf({ prompt, rounds: [{ reply, toolResults: [] }] })).toThrow(
-    '0 answers to 1 calls',
-  );
+  const rounds = [{ reply, toolResults: [], finished: false }];
+  expect(() => conversationOf({ prompt, rounds, language: 'de' })).toThrow('0 answers to 1 calls');
+});
+
+test.each([
+  ['de', 'Ich würde zuerst', /^Deine letzte Antwort ist abgebrochen/],
+  ['en', null, /^Your last answer was cut off/],
+] as const)(
+  'words that were cut off are continued, in the language of the mission: %s',
+  (language, words, text) => {
+    const rounds = [{ reply: replyOf(words, []), toolResults: [], finished: false }];
+    expect(conversationOf({ prompt, rounds, language })).toEqual([
+      ...prompt,
+      { role: 'assistant', content: words ?? '…' },
+      { role: 'user', content: expect.stringMatching(text) as unknown },
+    ]);
+  },
+);
+
+test('a summary stands in place of the rounds that it covers, and leaves no answer without its call', () => {
+  const round = (id: string) => ({
+    reply: replyOf(null, [{ id, name: 'create_task', arguments: { title: id } }]),
+    toolResults: [{ toolCallId: id, name: 'create_task', content: 'recorded' }],
+    finished: false,
+  });
+  const rounds = [round('a'), round('b'), round('c')];
+  const compacted = (upToRound: number): ChatMessage[] =>
+    conversationOf({
+      prompt,
+      rounds,
+      language: 'en',
+      compaction: { upToRound, summary: 'Two tasks so far.' },
+    });
+  expect(compacted(2).map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant', 'tool']);
+  expect(compacted(2)[1]).toEqual({ role: 'assistant', content: 'Two tasks so far.' });
+  expect(compacted(3).map(({ role }) => role)).toEqual(['user', 'assistant', 'user']);
 });

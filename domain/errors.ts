@@ -17,7 +17,15 @@ export const ERROR_CODES = [
   'GATEWAY_UNAVAILABLE',
   'GATEWAY_REJECTED',
   'SLOT_BUSY',
+  'BUDGET_RESERVED',
+  'RESEARCH_PENDING',
+  'RESEARCH_UNAVAILABLE',
   'EVENT_ID_CONFLICT',
+  'TEMPORAL_UNAVAILABLE',
+  'ALREADY_RUNNING',
+  'MISSION_NOT_ACTIVE',
+  'AGENT_NOT_ACTIVE',
+  'RUN_FINISHED',
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
@@ -106,6 +114,8 @@ export interface GatewayProblem {
   readonly status: number | null;
   /** `Retry-After` in milliseconds from now, never negative; null when absent or unreadable. */
   readonly retryAfterMs: number | null;
+  /** True where no connection came about, so that nothing can have been charged; absent where that is not known. */
+  readonly notSent?: true;
 }
 /** Worth another try later. */
 export class GatewayUnavailableError extends MissionError {
@@ -144,10 +154,70 @@ export class SlotBusyError extends MissionError {
     this.longestWaitMs = longestWaitMs;
   }
 }
+/** Rounds of other missions hold what is left of the agent's budget; what they do not use comes back. */
+export class BudgetReservedError extends MissionError {
+  readonly code = 'BUDGET_RESERVED';
+  constructor() {
+    super('other runs of the agent have reserved what is left of its budget; waiting for them to settle');
+  }
+}
+/** A deep task is under way; it takes up to an hour (contract section 11). */
+export class ResearchPendingError extends MissionError {
+  readonly code = 'RESEARCH_PENDING';
+  constructor() {
+    super('the research task is not finished yet; asking again later');
+  }
+}
+/** A research service gave no answer to understand; another try may help. */
+export class ResearchUnavailableError extends MissionError {
+  readonly code = 'RESEARCH_UNAVAILABLE';
+  /** HTTP status, or null when no response arrived or none that could be read. */
+  readonly status: number | null;
+  /** `Retry-After` in milliseconds from now; null when absent or unreadable. */
+  readonly retryAfterMs: number | null;
+  constructor(refusal: { readonly status: number; readonly retryAfterMs: number | null } | null) {
+    super(`the research service gave no usable answer: status ${refusal?.status ?? 'none'}`);
+    this.status = refusal?.status ?? null;
+    this.retryAfterMs = refusal?.retryAfterMs ?? null;
+  }
+}
 /** Another user's row holds our event id. Only somebody who guessed it can cause this; nothing is overwritten. */
 export class EventIdConflictError extends MissionError {
   readonly code = 'EVENT_ID_CONFLICT';
   constructor() {
     super('the event id of this iteration is taken by a row that is not ours');
+  }
+}
+
+/** Temporal gave no answer. What was asked for may be fine, and nothing was changed. */
+export class TemporalUnavailableError extends MissionError {
+  readonly code = 'TEMPORAL_UNAVAILABLE';
+  constructor(options?: ErrorOptions) {
+    super('the service that runs missions cannot be reached; try again', options);
+  }
+}
+/** A mission has one run at a time, whoever starts it. */
+export class AlreadyRunningError extends MissionError {
+  readonly code = 'ALREADY_RUNNING';
+  constructor() {
+    super('a run of this mission is under way; wait for its end or cancel it');
+  }
+}
+export class MissionNotActiveError extends MissionError {
+  readonly code = 'MISSION_NOT_ACTIVE';
+  constructor() {
+    super('the mission is not active; resume it in the web app, then run it');
+  }
+}
+export class AgentNotActiveError extends MissionError {
+  readonly code = 'AGENT_NOT_ACTIVE';
+  constructor() {
+    super("the mission's agent is not active; resume the agent in the web app, then run the mission");
+  }
+}
+export class RunFinishedError extends MissionError {
+  readonly code = 'RUN_FINISHED';
+  constructor() {
+    super('the run has ended; there is nothing to cancel');
   }
 }

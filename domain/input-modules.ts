@@ -1,5 +1,7 @@
 /** What a mission may name as an input, and which fields of it are encrypted (contract section 2, second table). */
 export interface InputModule {
+  /** As missions name it; the first one where a table has two. */
+  readonly name: string;
   readonly appId: string;
   readonly table: string;
   readonly encryptedFields: readonly string[];
@@ -8,6 +10,7 @@ export interface InputModule {
 }
 
 const tasks: InputModule = {
+  name: 'tasks',
   appId: 'todo',
   table: 'tasks',
   encryptedFields: ['title', 'description', 'subtasks', 'metadata'],
@@ -16,28 +19,45 @@ const tasks: InputModule = {
 
 export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
   goals: {
+    name: 'goals',
     appId: 'companion',
     table: 'companionGoals',
     encryptedFields: [],
     plainFields: ['title', 'currentValue', 'target.value', 'target.period'],
   },
-  notes: { appId: 'notes', table: 'notes', encryptedFields: ['title', 'content'], plainFields: [] },
+  notes: {
+    name: 'notes',
+    appId: 'notes',
+    table: 'notes',
+    encryptedFields: ['title', 'content'],
+    plainFields: [],
+  },
   tasks,
   todo: tasks,
   calendar: {
+    name: 'calendar',
     appId: 'calendar',
     table: 'events',
     encryptedFields: ['title', 'description', 'location'],
-    plainFields: ['timeBlockId'],
+    // Of its time block, see `eventTimes`.
+    plainFields: ['startDate', 'endDate', 'allDay', 'recurrenceRule', 'timeZone'],
   },
   journal: {
+    name: 'journal',
     appId: 'journal',
     table: 'journalEntries',
     encryptedFields: ['title', 'content'],
     plainFields: [],
   },
-  kontext: { appId: 'kontext', table: 'kontextDoc', encryptedFields: ['content'], plainFields: [] },
+  kontext: {
+    name: 'kontext',
+    appId: 'kontext',
+    table: 'kontextDoc',
+    encryptedFields: ['content'],
+    plainFields: [],
+  },
   profile: {
+    name: 'profile',
     appId: 'profile',
     table: 'userContext',
     encryptedFields: ['about', 'interests', 'routine', 'nutrition', 'leisure', 'goals', 'social', 'freeform'],

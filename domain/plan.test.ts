@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { planRound, summaryOf } from './plan.ts';
-import type { PlanStep, RoundOutcome } from './plan.ts';
+import type { PlanStep, ReadTools, RoundOutcome, StepReview } from './plan.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
-import { offeredTools, toolsByName } from './tool-catalog.ts';
+import { offeredTools, TOOL_CATALOG, toolsByName } from './tool-catalog.ts';
 
 const offered = toolsByName(offeredTools(null));
 const stepId = (index: number): string => `step-${index}`;
+const noReads: ReadTools = { tools: new Map(), answer: () => 'unexpected' };
+const noReview: StepReview = () => ({ flags: [], drop: false });
 
 const replyOf = (toolCalls: PlannerToolCall[], content: string | null = null): PlannerReply => ({
   content,
@@ -26,7 +28,11 @@ const plan = (
   toolCalls: PlannerToolCall[],
   previousSteps: readonly PlanStep[] = [],
   round = 1,
-): RoundOutcome => planRound({ reply: replyOf(toolCalls), offered, previousSteps, round, stepId });
+  more: { reads?: ReadTools; review?: StepReview } = {},
+): RoundOutcome => {
+  const { reads = noReads, review = noReview } = more;
+  return planRound({ reply: replyOf(toolCalls), offered, reads, review, previousSteps, round, stepId });
+};
 
 test('a call of an offered tool becomes a planned step and is answered "recorded"', () =>
   expect(plan([task('a', 'Müll rausbringen', { dueDate: '2026-05-05' })])).toEqual({
@@ -43,18 +49,74 @@ test('a call of an offered tool becomes a planned step and is answered "recorded
       },
     ],
     toolResults: [{ toolCallId: 'a', name: 'create_task', content: 'recorded' }],
-    finished: false,
+    droppedSteps: 0,
   }));
-
-test('without calls the plan is finished', () =>
-  expect(plan([])).toEqual({ newSteps: [], toolResults: [], finished: true }));
 
 test('a tool that is unknown or not offered never enters the plan; the answer names what is allowed', () => {
   for (const name of ['rm_rf', 'list_tasks', 'constructor', '']) {
-    const { newSteps, toolResults, finished } = plan([{ id: 'a', name, arguments: {} }]);
-    expect([newSteps, finished]).toEqual([[], false]);
+    const { newSteps, toolResults } = plan([
+      { id: 'a', name, arguments: {} },
+      { id: 'b', name, arguments: {} },
+    ]);
+    expect(newSteps).toEqual([]);
     expect(toolResults[0]?.content).toMatch(/^error: no such tool; allowed: .*create_task/);
+    // The list is long: once is enough.
+    expect(toolResults[1]?.content).toBe('error: no such tool');
   }
+});
+
+describe('a tool that reads', () => {
+  const tools = toolsByName([...TOOL_CATALOG.values()].filter(({ name }) => name === 'list_tasks'));
+  const answer = (name: string, params: Readonly<Record<string, unknown>>): string =>
+    `${name} ${JSON.stringify(params)}`;
+  const list = (args: Record<string, unknown>): PlannerToolCall => ({
+    ...{ id: 'l', name: 'list_tasks', arguments: args },
+  });
+
+  test('is answered with its data, becomes no step, and is answered again when called again', () => {
+    const { newSteps, toolResults } = plan([list({ limit: 2, page: 3 }), task('a', 'x')], [], 1, {
+      reads: { tools, answer },
+    });
+    expect(newSteps).toHaveLength(1);
+    expect(toolResults.map(({ content }) => content)).toEqual(['list_tasks {"limit":2}', 'recorded']);
+  });
+
+  test('gets wrong arguments back like any other', () => {
+    const { toolResults } = plan([list({ filter: 'everything' })], [], 1, { reads: { tools, answer } });
+    expect(toolResults[0]?.content).toMatch(/^error: wrong arguments: filter/);
+  });
+
+  test('reads no more than so much in one round', () => {
+    const long = { tools, answer: () => 'x'.repeat(8_000) };
+    const { toolResults } = plan(
+      Array.from({ length: 6 }, () => list({})),
+      [],
+      1,
+      { reads: long },
+    );
+    const errors = toolResults.filter(({ content }) => content.startsWith('error: too much was read'));
+    expect(errors).toHaveLength(2);
+  });
+});
+
+describe('the review of a step', () => {
+  const review: StepReview = ({ params }) => ({
+    flags: params['title'] === 'x' ? [] : ['unknown-url'],
+    drop: params['title'] === 'evil',
+  });
+
+  test('puts its flags on the step', () => {
+    const { newSteps } = plan([task('a', 'odd'), task('b', 'x')], [], 1, { review });
+    expect(newSteps.map((step) => step.flags)).toEqual([['unknown-url'], undefined]);
+  });
+
+  test('may drop the step: it is answered as an error and counted once, however often it comes', () => {
+    const calls = [task('a', 'evil'), task('b', 'x'), task('c', 'evil')];
+    const { newSteps, toolResults, droppedSteps } = plan(calls, [], 1, { review });
+    expect(newSteps.map((step) => step.intent.params['title'])).toEqual(['x']);
+    expect(toolResults[0]?.content).toMatch(/^error: this step was dropped/);
+    expect(droppedSteps).toBe(1);
+  });
 });
 
 test('arguments that are no JSON, or not as the schema says, come back as an error to correct', () => {
@@ -90,11 +152,14 @@ test('empty and repeated call ids get stable, distinct ones', () => {
   expect(toolResults.map((result) => result.toolCallId)).toEqual(['call_3_0', 'same', 'call_3_2']);
 });
 
-test('a plan holds at most 50 steps and no arguments without bounds', () => {
+test('a plan holds at most 50 steps, and so many characters of arguments', () => {
   const many = plan(Array.from({ length: 60 }, (_, index) => task(`c${index}`, `Aufgabe ${index}`)));
   expect(many.newSteps).toHaveLength(50);
   expect(many.toolResults[59]?.content).toContain('at most 50 steps');
-  expect(plan([task('a', 'x'.repeat(30_000))]).toolResults[0]?.content).toContain('too long');
+  const long = Array.from({ length: 20 }, (_, index) => task(`l${index}`, `${index}${'x'.repeat(15_000)}`));
+  const { newSteps, toolResults } = plan(long);
+  expect(newSteps).toHaveLength(13);
+  expect(toolResults[19]?.content).toContain('at most 200000 characters');
 });
 
 test('the summary of a step is one visible line of at most 120 characters', () => {

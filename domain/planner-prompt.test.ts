@@ -27,6 +27,9 @@ const prompt = (changes: Partial<PromptInput> = {}): { system: string; user: str
     recentIterations: [],
     nowIso: '2026-05-04T08:00:00.000Z',
     timeZone: 'Europe/Berlin',
+    language: 'de',
+    research: null,
+    budget: null,
     delimiter: DELIMITER,
     ...changes,
   });
@@ -47,17 +50,24 @@ test('the mission, the time and the zone stand in the user message', () => {
 
 test('absent fields leave no empty labels', () => {
   const { user } = prompt({ mission: { title: null, objective: 'x', conceptMarkdown: null } });
-  expect(user).not.toMatch(/Title|Concept|Inputs|Earlier|remember/);
+  expect(user).not.toMatch(/Titel|Konzept|Eingaben|Frühere|erinnerst|Recherche|Budget/);
 });
 
 describe('the system message', () => {
-  const markers = ['TITLE', 'OBJECTIVE', 'CONCEPT', 'NOTE', 'MEMORY', 'FEEDBACK', 'REASON'];
+  const markers = ['TITLE', 'OBJECTIVE', 'CONCEPT', 'NOTE', 'MEMORY', 'FEEDBACK', 'REASON', 'RESEARCH'];
   const full = prompt({
     mission: { title: 'TITLE', objective: 'OBJECTIVE', conceptMarkdown: 'CONCEPT' },
-    agent: { name: 'Gärtnerin', role: 'Gartenplanung', systemPrompt: 'Sei knapp.', memory: 'MEMORY' },
+    agent: {
+      id: 'a1',
+      name: 'Gärtnerin',
+      role: 'Gartenplanung',
+      systemPrompt: 'Sei knapp.',
+      memory: 'MEMORY',
+    },
     inputs: [note('n1', 'NOTE')],
     unreadableInputs: [{ module: 'notes', table: 'notes', id: 'n2', reason: 'REASON' }],
     recentIterations: [{ id: 'i', userFeedback: 'FEEDBACK' }],
+    research: { kind: 'shallow', outcome: 'done', text: 'RESEARCH', urls: ['https://RESEARCH.example'] },
   });
 
   test('holds the persona, and nothing of mission, records, memory and history', () => {
@@ -90,16 +100,17 @@ describe('data', () => {
       inputs: [note(attack, attack, attack)],
       unreadableInputs: [{ module: attack, table: attack, id: attack, reason: attack }],
       recentIterations: [{ id: 'i', summary: attack }],
+      research: { kind: 'deep', outcome: 'done', text: attack, urls: [attack] },
     });
-    // One block of earlier runs and one input: two openings and two ends.
-    expect(user.split(DELIMITER)).toHaveLength(5);
+    // One block of earlier runs, one of research and one input: three openings and three ends.
+    expect(user.split(DELIMITER)).toHaveLength(7);
   });
 
   test('holds no ciphertext, wherever it comes from', () => {
     const ciphertext = 'enc:1:AAAAAAAAAAAAAAAA.BBBBBBBBBBBBBBBBBBBBBB==';
     const { system, user } = prompt({
       mission: { title: ciphertext, objective: ciphertext, conceptMarkdown: `x ${ciphertext}` },
-      agent: { name: ciphertext, role: ciphertext, systemPrompt: ciphertext, memory: ciphertext },
+      agent: { id: 'a1', name: ciphertext, role: ciphertext, systemPrompt: ciphertext, memory: ciphertext },
       inputs: [
         note('n', ciphertext, ciphertext),
         renderInput(
@@ -119,7 +130,7 @@ describe('data', () => {
       prompt({
         unreadableInputs: [{ module: 'journal', table: 'journalEntries', id: 'j1', reason: 'missing' }],
       }).user,
-    ).toContain('- journal/journalEntries/j1: missing'));
+    ).toContain('- journal/journalEntries/j1: nicht gefunden'));
 });
 
 describe('earlier runs', () => {
@@ -143,9 +154,9 @@ describe('earlier runs', () => {
     });
     expect(user).not.toContain('Lauf 1');
     for (const run of [2, 3, 4]) {
-      expect(user).toContain(`Summary: Lauf ${run}`);
-      expect(user).toContain(`- [rejected] create_task: Schritt ${run}`);
-      expect(user).toContain(`The user's feedback: Rückmeldung ${run}`);
+      expect(user).toContain(`Zusammenfassung: Lauf ${run}`);
+      expect(user).toContain(`- [abgelehnt] create_task: Schritt ${run}`);
+      expect(user).toContain(`RÜCKMELDUNG DES NUTZERS: Rückmeldung ${run}`);
     }
   });
 
@@ -157,7 +168,7 @@ describe('earlier runs', () => {
           { id: 'b', plan: [null, 7, { intent: null, summary: 'lesbar' }], userFeedback: null },
         ],
       }).user,
-    ).toContain('- [unknown] note: lesbar'));
+    ).toContain('- [unbekannt] Notiz: lesbar'));
 });
 
 describe('the size', () => {
@@ -166,7 +177,7 @@ describe('the size', () => {
   test('is bounded whatever comes in', () => {
     const { system, user } = prompt({
       mission: { title: long, objective: long, conceptMarkdown: long },
-      agent: { name: long, role: long, systemPrompt: long, memory: long },
+      agent: { id: 'a1', name: long, role: long, systemPrompt: long, memory: long },
       inputs: Array.from({ length: 200 }, (_, index) => note(`n${index}${long}`, long, long)),
       unreadableInputs: Array.from({ length: 200 }, () => ({
         module: long,
@@ -180,20 +191,66 @@ describe('the size', () => {
         userFeedback: long,
         plan: Array.from({ length: 100 }, () => ({ summary: long, status: long })),
       })),
+      research: { kind: 'deep', outcome: 'done', text: long, urls: Array.from({ length: 500 }, () => long) },
     });
     expect(system.length + user.length).toBeLessThanOrEqual(MAX_PROMPT_CHARS);
-    expect(user).toMatch(/\d+ further inputs were left out/);
+    expect(user).toMatch(/\d+ weitere Eingaben fehlen hier/);
   });
 
-  test('is shared: short records stay whole, long ones are cut at a word with a mark', () => {
+  test('is shared: short records stay whole, long ones are cut at a sentence with a mark', () => {
     const inputs = [note('short', 'Kurz und ganz.'), note('long1', long), note('long2', long)];
     const { system, user } = prompt({ inputs });
     expect(user).toContain('content: Kurz und ganz.\n');
-    expect(user.match(/ \[…cut\]\n/g)).toHaveLength(2);
+    expect(user.match(/mehr Wörter\. \[…cut\]\n/g)).toHaveLength(2);
     expect(system.length + user.length).toBeGreaterThan(MAX_PROMPT_CHARS * 0.9);
     expect(system.length + user.length).toBeLessThanOrEqual(MAX_PROMPT_CHARS);
   });
 });
+
+describe('the language of the mission', () => {
+  test.each([
+    ['de', 'Du bist der Planer', '# Die Mission, in den Worten des Nutzers', 'Jetzt: '],
+    ['en', 'You are the planner', "# The mission, in the user's own words", 'Now: '],
+  ] as const)('%s is that of the rules and headings', (language, rules, heading, now) => {
+    const { system, user } = prompt({ language });
+    expect(system).toMatch(new RegExp(`^${rules}`));
+    expect(user).toContain(heading);
+    expect(user).toContain(now);
+  });
+
+  test('changes none of the rules: both name the delimiter, what is recorded, errors, and cuts', () => {
+    const [de, en] = (['de', 'en'] as const).map((language) => prompt({ language }).system);
+    expect(de?.match(/^- /gm)).toHaveLength(en?.match(/^- /gm)?.length ?? 0);
+    for (const system of [de, en])
+      for (const part of [`<<<${DELIMITER}`, `${DELIMITER}>>>`, '"recorded"', '"error:"', '"[…cut]"'])
+        expect(system).toContain(part);
+  });
+});
+
+describe('research', () => {
+  const note = {
+    kind: 'shallow',
+    outcome: 'done',
+    text: 'Neue Studie.',
+    urls: ['https://a.example/1'],
+  } as const;
+
+  test('is quoted as data, with its sources', () =>
+    expect(prompt({ research: note }).user).toContain(
+      `<<<${DELIMITER} research\nNeue Studie.\n\nQuellen:\nhttps://a.example/1\n${DELIMITER}>>>`,
+    ));
+
+  test('that failed is said, and nothing is quoted', () => {
+    const { user } = prompt({ language: 'en', research: { ...note, outcome: 'failed', text: '', urls: [] } });
+    expect(user).toContain('there was none this time');
+    expect(user).not.toContain(DELIMITER);
+  });
+});
+
+test('a budget that comes to its end is told with its figures', () =>
+  expect(prompt({ budget: { usedTokens: 90_000, maxTokens: 100_000 } }).user).toContain(
+    'Von deinem Budget von 100.000 Tokens in 24 Stunden sind 90.000 verbraucht',
+  ));
 
 test('a delimiter that could be guessed is refused', () =>
   expect(() => prompt({ delimiter: 'DATA' })).toThrow('expected 8 or more'));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CUT_MARK, cutAtWord } from './prompt-text.ts';
 
 const validCallSchema = z.object({
   /** As the gateway sent it; may be empty (contract section 10). */
@@ -7,7 +8,7 @@ const validCallSchema = z.object({
   arguments: z.record(z.string(), z.unknown()),
 });
 
-/** The arguments are no JSON object: the call must not be carried out. */
+/** The arguments are no JSON object, or none of a size that may be carried out: the call must not be. */
 const invalidCallSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -35,3 +36,68 @@ export const plannerReplySchema = z.object({
   resolvedModel: z.string().nullable(),
 });
 export type PlannerReply = z.infer<typeof plannerReplySchema>;
+
+/** A reply that was cut off, or that announces calls and holds none, with nothing in it to act upon. */
+export const isUnfinished = (reply: PlannerReply): boolean =>
+  reply.toolCalls.length === 0 &&
+  (reply.finishReason === 'length' ||
+    (reply.finishReason === 'tool_calls' && (reply.content ?? '').trim() === ''));
+
+const MAX_CONTENT_CHARS = 20_000;
+const MAX_CALLS = 100;
+const MAX_NAME_CHARS = 200;
+const MAX_ARGUMENTS_CHARS = 20_000;
+const MAX_DEPTH = 12;
+const MAX_VALUES = 2_000;
+
+/**
+ * The reply within bounds: what goes beyond them would be kept, sent again in every round after it, and written into
+ * the user's record. Arguments too large or nested too deeply become those of a call that cannot be carried out;
+ * deep nesting also breaks whatever walks a value recursively, `JSON.stringify` included.
+ */
+export const boundedReply = (reply: PlannerReply): PlannerReply => ({
+  ...reply,
+  content: reply.content === null ? null : cutAtWord(reply.content, MAX_CONTENT_CHARS, CUT_MARK),
+  toolCalls: reply.toolCalls.slice(0, MAX_CALLS).map(boundedCall),
+});
+
+function boundedCall(call: PlannerToolCall): PlannerToolCall {
+  const id = call.id.slice(0, MAX_NAME_CHARS);
+  const name = call.name.slice(0, MAX_NAME_CHARS);
+  if (!('arguments' in call))
+    return {
+      id,
+      name,
+      invalidArguments: true,
+      rawArguments: call.rawArguments.slice(0, MAX_ARGUMENTS_CHARS),
+    };
+  return isBounded(call.arguments)
+    ? { id, name, arguments: call.arguments }
+    : { id, name, invalidArguments: true, rawArguments: '' };
+}
+
+/** Names that mean something else than a field to JavaScript; the device that carries out a step runs it. */
+const RESERVED_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** Looks level by level, because recursion could run out of stack here as well. */
+function isBounded(args: Readonly<Record<string, unknown>>): boolean {
+  let level: unknown[] = [args];
+  let values = 0;
+  for (let depth = 0; level.length > 0; depth += 1) {
+    values += level.length;
+    // Names of the outermost level are checked against the tool's schema.
+    const isPlain = depth === 0 || level.every(isPlainValue);
+    if (depth > MAX_DEPTH || values > MAX_VALUES || !isPlain) return false;
+    level = level.flatMap((value): unknown[] =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
+  }
+  return JSON.stringify(args).length <= MAX_ARGUMENTS_CHARS;
+}
+
+/** JSON can write numbers that JavaScript reads as Infinity, and would write back as null. */
+function isPlainValue(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return true;
+  return !Object.keys(value).some((name) => RESERVED_NAMES.has(name));
+}

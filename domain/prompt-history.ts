@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { PromptLanguage } from './language.ts';
 import type { StoredIteration } from './mission.ts';
 import { visibleLine } from './prompt-text.ts';
 
 /** How many earlier runs the model sees (contract section 12). */
-const MAX_ITERATIONS = 3;
+export const SHOWN_ITERATIONS = 3;
 const MAX_STEPS = 30;
 const MAX_LINE_CHARS = 200;
 const MAX_TEXT_CHARS = 800;
@@ -25,29 +26,75 @@ const iterationSchema = z.object({
     .catch([]),
 });
 
-/** The last three runs, oldest first: what was planned, what became of each step, and what the user said to it. */
-export const renderHistory = (iterations: readonly StoredIteration[]): string =>
+/** What became of a step or a run, in words; one that we do not know is shown as it is. */
+type Statuses = Readonly<Record<string, string>>;
+
+interface HistoryWording {
+  readonly run: (startedAt: string, status: string) => string;
+  readonly feedback: string;
+  readonly summary: string;
+  readonly unknown: string;
+  readonly note: string;
+  readonly more: (steps: number) => string;
+  readonly statuses: Statuses;
+}
+
+const WORDING: Readonly<Record<PromptLanguage, HistoryWording>> = {
+  de: {
+    run: (startedAt, status) => `Lauf vom ${startedAt}: ${status}`,
+    feedback: 'RÜCKMELDUNG DES NUTZERS',
+    summary: 'Zusammenfassung',
+    unknown: 'unbekannt',
+    note: 'Notiz',
+    more: (steps) => `- und ${steps} weitere Schritte`,
+    statuses: {
+      ...{ planned: 'noch offen', staged: 'wartet auf den Nutzer', approved: 'ausgeführt' },
+      ...{ rejected: 'abgelehnt', skipped: 'übersprungen', failed: 'fehlgeschlagen' },
+      ...{ running: 'läuft', 'awaiting-review': 'wartet auf den Nutzer' },
+    },
+  },
+  en: {
+    run: (startedAt, status) => `Run of ${startedAt}: ${status}`,
+    feedback: "THE USER'S FEEDBACK",
+    summary: 'Summary',
+    unknown: 'unknown',
+    note: 'note',
+    more: (steps) => `- and ${steps} more steps`,
+    statuses: {
+      ...{ planned: 'still open', staged: 'waiting for the user', approved: 'done' },
+      ...{ rejected: 'rejected', skipped: 'skipped', failed: 'failed' },
+      ...{ running: 'running', 'awaiting-review': 'waiting for the user' },
+    },
+  },
+};
+
+/** The last three runs, oldest first: what the user said to it, what was planned, and what became of each step. */
+export const renderHistory = (iterations: readonly StoredIteration[], language: PromptLanguage): string =>
   iterations
-    .slice(-MAX_ITERATIONS)
-    .map((iteration) => renderIteration(iterationSchema.parse(iteration)))
+    .slice(-SHOWN_ITERATIONS)
+    .map((iteration) => renderIteration(iterationSchema.parse(iteration), WORDING[language]))
     .join('\n\n');
 
-function renderIteration(iteration: z.infer<typeof iterationSchema>): string {
-  const steps = iteration.plan.slice(0, MAX_STEPS).map(({ summary, status, intent }) => {
-    const name = intent.toolName === '' ? 'note' : intent.toolName;
-    return visibleLine(`- [${status || 'unknown'}] ${name}: ${summary}`, MAX_LINE_CHARS);
+function renderIteration(iteration: z.infer<typeof iterationSchema>, wording: HistoryWording): string {
+  const status = (stored: string): string =>
+    stored === ''
+      ? wording.unknown
+      : Object.hasOwn(wording.statuses, stored)
+        ? (wording.statuses[stored] ?? stored)
+        : stored;
+  const steps = iteration.plan.slice(0, MAX_STEPS).map((step) => {
+    const name = step.intent.toolName === '' ? wording.note : step.intent.toolName;
+    return visibleLine(`- [${status(step.status)}] ${name}: ${step.summary}`, MAX_LINE_CHARS);
   });
   const more = iteration.plan.length - steps.length;
+  // One line each, whatever the text: no summary can pass for feedback.
+  const line = (label: string, words: string): string[] =>
+    words === '' ? [] : [`${label}: ${visibleLine(words, MAX_TEXT_CHARS)}`];
   return [
-    visibleLine(
-      `Run of ${iteration.startedAt}, status ${iteration.overallStatus || 'unknown'}`,
-      MAX_LINE_CHARS,
-    ),
-    ...(iteration.summary === '' ? [] : [`Summary: ${visibleLine(iteration.summary, MAX_TEXT_CHARS)}`]),
+    visibleLine(wording.run(iteration.startedAt, status(iteration.overallStatus)), MAX_LINE_CHARS),
+    ...line(wording.feedback, iteration.userFeedback),
+    ...line(wording.summary, iteration.summary),
     ...steps,
-    ...(more > 0 ? [`- and ${more} more steps`] : []),
-    ...(iteration.userFeedback === ''
-      ? []
-      : [`The user's feedback: ${visibleLine(iteration.userFeedback, MAX_TEXT_CHARS)}`]),
+    ...(more > 0 ? [wording.more(more)] : []),
   ].join('\n');
 }

@@ -1,6 +1,9 @@
 import type { InputModule } from './input-modules.ts';
 import type { MissionInput } from './mission.ts';
-import { cutAtWord, looksEncrypted, UNREADABLE_MARK, visibleLine, visibleText } from './prompt-text.ts';
+import type { PromptLanguage } from './language.ts';
+import { cutAtSentence, looksEncrypted, UNREADABLE_MARK, visibleLine, visibleText } from './prompt-text.ts';
+import { PROMPT_WORDING } from './prompt-wording.ts';
+import { unreadableReasonText } from './unreadable-reasons.ts';
 
 /** A record that the run could read, as plain texts by field name. */
 export interface ResolvedInput extends MissionInput {
@@ -10,6 +13,7 @@ export interface ResolvedInput extends MissionInput {
 
 /** An input that is missing, deleted, outside the grant or undecryptable; it is named, and nothing is invented. */
 export interface UnreadableInput extends MissionInput {
+  /** An `UnreadableReason`; entries of before issue 6 hold words. */
   readonly reason: string;
 }
 
@@ -76,13 +80,19 @@ const bodyOf = ({ title, fields }: ResolvedInput): string =>
 
 /**
  * All inputs as marked data within a budget. Short records stay whole; what they leave is shared evenly by the long
- * ones, which are cut at a word with a visible mark.
+ * ones, which are cut at a sensible place with a visible mark.
  *
- * @param strip removes what would break out of a block
+ * @param options.strip removes what would break out of a block
+ * @param options.leftOut says how many inputs found no room
  */
 export function renderInputs(
   inputs: readonly ResolvedInput[],
-  options: { delimiter: string; maxChars: number; strip: (text: string) => string },
+  options: {
+    readonly delimiter: string;
+    readonly maxChars: number;
+    readonly strip: (text: string) => string;
+    readonly leftOut: (inputs: number) => string;
+  },
 ): string {
   const { delimiter, maxChars, strip } = options;
   const most = Math.max(0, Math.floor(maxChars / (MIN_BODY_CHARS + BLOCK_OVERHEAD_CHARS)));
@@ -93,15 +103,15 @@ export function renderInputs(
     maxChars - fitting.length * BLOCK_OVERHEAD_CHARS,
   );
   const blocks = fitting.map((input, index) =>
-    dataBlock(delimiter, strip(labelOf(input)), cutAtWord(bodies[index] ?? '', share)),
+    dataBlock(delimiter, strip(labelOf(input)), cutAtSentence(bodies[index] ?? '', share)),
   );
   const leftOut = inputs.length - fitting.length;
-  if (leftOut > 0) blocks.push(`${leftOut} further inputs were left out for lack of room.`);
+  if (leftOut > 0) blocks.push(options.leftOut(leftOut));
   return blocks.join('\n\n');
 }
 
 /** The length at which texts must be cut so that all of them fit into the total. */
-function evenShare(lengths: readonly number[], total: number): number {
+export function evenShare(lengths: readonly number[], total: number): number {
   let left = total;
   const ascending = [...lengths].sort((a, b) => a - b);
   for (const [index, length] of ascending.entries()) {
@@ -115,11 +125,12 @@ function evenShare(lengths: readonly number[], total: number): number {
 const MAX_NAMED_UNREADABLE = 50;
 
 /** One line for each input that could not be read, with the reason; bounded. */
-export function renderUnreadable(unreadable: readonly UnreadableInput[]): string {
+export function renderUnreadable(unreadable: readonly UnreadableInput[], language: PromptLanguage): string {
   const named = unreadable.slice(0, MAX_NAMED_UNREADABLE);
-  const lines = named.map(
-    (input) => `- ${labelOf(input)}: ${visibleLine(input.reason, MAX_LABEL_PART_CHARS)}`,
-  );
+  const lines = named.map((input) => {
+    const reason = visibleLine(unreadableReasonText(language, input.reason), MAX_LABEL_PART_CHARS);
+    return `- ${labelOf(input)}: ${reason}`;
+  });
   const more = unreadable.length - named.length;
-  return [...lines, ...(more > 0 ? [`- and ${more} more`] : [])].join('\n');
+  return [...lines, ...(more > 0 ? [PROMPT_WORDING[language].more(more)] : [])].join('\n');
 }

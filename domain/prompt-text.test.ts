@@ -1,10 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cutAtWord, UNREADABLE_MARK, visibleLine, visibleText } from './prompt-text.ts';
+import { cutAtSentence, cutAtWord, UNREADABLE_MARK, visibleLine, visibleText } from './prompt-text.ts';
 
 describe('cutting', () => {
   test('happens at a word and is marked', () =>
     expect(cutAtWord('eins zwei drei vier fünf', 20, ' […]')).toBe('eins zwei drei […]'));
+
+  test('happens at the end of a paragraph or a sentence where one is near', () => {
+    expect(cutAtSentence('Eins zwei drei.\n\nVier fünf sechs sieben', 26, ' […]')).toBe(
+      'Eins zwei drei. […]',
+    );
+    expect(cutAtSentence('Eins zwei. Drei vier! Fünf sechs', 28, ' […]')).toBe('Eins zwei. Drei vier! […]');
+    expect(cutAtSentence('Eins. Zwei drei vier fünf sechs', 28, ' […]')).toBe('Eins. Zwei drei vier […]');
+  });
 
   test('never exceeds the limit and never splits a character', () =>
     fc.assert(
@@ -12,9 +20,10 @@ describe('cutting', () => {
         fc.string({ unit: 'binary', maxLength: 60 }),
         fc.integer({ min: 0, max: 60 }),
         (text, max) => {
-          const cut = cutAtWord(text, max);
-          expect(cut.length).toBeLessThanOrEqual(max);
-          expect(cut.isWellFormed()).toBe(true);
+          for (const cut of [cutAtWord(text, max), cutAtSentence(text, max)]) {
+            expect(cut.length).toBeLessThanOrEqual(max);
+            expect(cut.isWellFormed()).toBe(true);
+          }
         },
       ),
     ));

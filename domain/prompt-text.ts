@@ -19,6 +19,27 @@ export function cutAtWord(text: string, maxChars: number, mark: string = CUT_MAR
   return whole.trimEnd() + mark;
 }
 
+/** A whole thought is worth some room: up to this share of it is given up for the end of a paragraph or a sentence. */
+const GIVEN_UP = 0.3;
+
+/** The same, at the end of a paragraph or of a sentence if there is one near the limit. */
+export function cutAtSentence(text: string, maxChars: number, mark: string = CUT_MARK): string {
+  if (text.length <= maxChars) return text;
+  const room = maxChars - mark.length;
+  if (room <= 0) return '';
+  // One more, to see the blank after a sentence that just fits.
+  const head = text.slice(0, room + 1);
+  const least = room * (1 - GIVEN_UP);
+  const paragraph = head.lastIndexOf('\n\n');
+  const end = paragraph >= least ? paragraph : Math.max(lastSentenceEnd(head), head.lastIndexOf('\n'));
+  return end >= least ? head.slice(0, end).trimEnd() + mark : cutAtWord(text, maxChars, mark);
+}
+
+function lastSentenceEnd(text: string): number {
+  const last = [...text.matchAll(/[.!?…][)"'»“”]?(?=\s)/gu)].at(-1);
+  return last === undefined ? -1 : last.index + last[0].length;
+}
+
 // Default-ignorable code points are where instructions hide from the user's eyes: zero-width and bidirectional
 // controls, tag characters, variation selectors. Lone surrogates would make the request body invalid UTF-8.
 const INVISIBLE = /(?![\n\t])[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cs}\uFFF9-\uFFFB]/gu;

@@ -29,6 +29,10 @@ const entry: RoundEntry = {
   steps: [step('1')],
   toolResults: [{ toolCallId: 'call_1_0', name: 'create_task', content: 'recorded' }],
   finished: false,
+  language: 'de',
+  flaggedInputs: [],
+  knownUrls: [],
+  notices: [],
 };
 
 describe('roundEntrySchema', () => {

@@ -14,6 +14,9 @@ const unreadableInputSchema = z.object({
   reason: z.string(),
 });
 
+/** Marks of injected instructions that an input bears; codes of `domain/injection-codes.ts`. */
+const flaggedInputSchema = z.object({ table: z.string(), id: z.string(), marks: z.array(z.string()) });
+
 const jsonObject = z.record(z.string(), z.unknown());
 
 const stepSchema: z.ZodType<PlanStep> = z.object({
@@ -21,6 +24,7 @@ const stepSchema: z.ZodType<PlanStep> = z.object({
   summary: z.string(),
   intent: z.object({ kind: z.literal('toolCall'), toolName: z.string(), params: jsonObject }),
   status: z.literal('planned'),
+  flags: z.array(z.string()).exactOptional(),
 });
 
 const toolResultSchema: z.ZodType<ToolResult> = z.object({
@@ -28,6 +32,18 @@ const toolResultSchema: z.ZodType<ToolResult> = z.object({
   name: z.string(),
   content: z.string(),
 });
+
+const noticeSchema = z.discriminatedUnion('kind', [
+  /** The provider held the rest back, or the reply was cut at its length. */
+  z.object({ kind: z.enum(['content-filtered', 'cut-off']) }),
+  z.object({ kind: z.literal('budget'), usedTokens: z.number(), maxTokens: z.number() }),
+  /** A round whose reply nobody saw; counted with an estimate. */
+  z.object({ kind: z.literal('unknown-spend'), estimatedTokens: z.number() }),
+  z.object({ kind: z.literal('research-failed'), research: z.enum(['shallow', 'deep']) }),
+  /** Steps that `POLICY_MODE=enforce` dropped. */
+  z.object({ kind: z.literal('dropped-steps'), count: z.number() }),
+]);
+export type Notice = z.infer<typeof noticeSchema>;
 
 const messageSchema = z.object({ role: z.enum(['system', 'user']), content: z.string() });
 
@@ -38,6 +54,13 @@ export const roundEntrySchema = z.object({
   steps: z.array(stepSchema),
   toolResults: z.array(toolResultSchema),
   finished: z.boolean(),
+  /** Of the mission; entries of before issue 6 have none of the fields from here on. */
+  language: z.enum(['de', 'en']).default('de'),
+  flaggedInputs: z.array(flaggedInputSchema).default([]),
+  /** URLs that stood in inputs, research results or answers of reading tools of this round. */
+  knownUrls: z.array(z.string()).default([]),
+  /** What the user has to be told besides: codes and figures, put into words at the write-back. */
+  notices: z.array(noticeSchema).default([]),
 });
 export type RoundEntry = z.infer<typeof roundEntrySchema>;
 
@@ -53,3 +76,20 @@ export const promptMessages = (
 
 export const stepsOf = (entries: readonly RoundEntry[]): PlanStep[] =>
   entries.flatMap((entry) => entry.steps);
+
+/** Stands for a round that was not asked any more: it says to the user why the plan ends here. */
+export const closingEntry = (first: RoundEntry, notice: Notice): RoundEntry => ({
+  prompt: null,
+  unreadableInputs: [],
+  reply: {
+    ...{ content: null, toolCalls: [], finishReason: null, resolvedModel: null },
+    ...{ totalTokens: 0, promptTokens: 0, completionTokens: 0 },
+  },
+  steps: [],
+  toolResults: [],
+  finished: true,
+  language: first.language,
+  flaggedInputs: [],
+  knownUrls: [],
+  notices: [notice],
+});

@@ -5,9 +5,15 @@ import type { GrantProblem } from './errors.ts';
  * (architecture section 3).
  */
 
-/** The contract's phases (section 2), plus the two ends of a run that the web app never sees. */
+/** The contract's phases (section 2), plus research and the two ends of a run, which the web app never sees. */
 export type RunPhase =
-  'loading' | 'resolving-inputs' | 'calling-llm' | 'parsing-response' | 'finalizing' | 'finished';
+  | 'loading'
+  | 'resolving-inputs'
+  | 'researching'
+  | 'calling-llm'
+  | 'parsing-response'
+  | 'finalizing'
+  | 'finished';
 
 /** How a run ends; stored as search attribute and as the workflow's result. */
 export type RunOutcome =
@@ -30,11 +36,12 @@ export type FailureCode =
   | 'budget-exhausted'
   | 'gateway-unavailable'
   | 'gateway-rejected'
+  | 'content-filtered'
   | 'run-interrupted';
 
 export interface RunFailure {
   readonly code: FailureCode;
-  readonly phase: Exclude<RunPhase, 'loading' | 'finished'>;
+  readonly phase: Exclude<RunPhase, 'loading' | 'researching' | 'finished'>;
 }
 
 export interface LoadRunInput {
@@ -59,6 +66,10 @@ export interface LoadedRun {
   readonly ownFieldsEncrypted: boolean;
   /** How long the run may wait for a busy agent: until the next one is due, at most a day. */
   readonly longestWaitMs: number;
+  /** The agent's tokens of the last 24 hours are used up, so nothing is opened. Absent in runs of before issue 6. */
+  readonly budgetExhausted?: boolean;
+  /** How often the model may be asked; `MAX_PLANNER_ROUNDS` where absent. */
+  readonly maxRounds?: number;
 }
 
 /** A gate ended the run. `iterationId` is there when the next instant still has to be written. */
@@ -94,11 +105,44 @@ export interface PlanRoundInput extends RunRef {
 
 export interface PlanRoundResult {
   /**
-   * `continue` = the model called tools and waits for their answers. `transcript-lost` = earlier rounds no longer open,
-   * because the grant was renewed or a codec key removed while the run was under way.
+   * `continue` = the model called tools and waits for their answers, or its words were cut off. `transcript-lost` =
+   * earlier rounds no longer open, because the grant was renewed or a codec key removed while the run was under way.
+   * `research-wanted` = nothing was asked yet: the mission's words opt into research, which comes first.
+   * `content-filtered` = the provider held its reply back, and nothing was planned before.
    */
-  readonly status: 'continue' | 'finished' | 'budget-exhausted' | 'transcript-lost';
+  readonly status:
+    'continue' | 'finished' | 'budget-exhausted' | 'transcript-lost' | 'research-wanted' | 'content-filtered';
   readonly steps: number;
+  readonly totalTokens: number;
+  /** With `research-wanted`: which. */
+  readonly research?: ResearchKind;
+  /** With `continue`: the conversation comes near the model's window and is to be compacted before the next round. */
+  readonly compact?: boolean;
+}
+
+/** Contract sections 11 and 12. */
+export type ResearchKind = 'shallow' | 'deep';
+
+export interface ResearchInput extends RunRef {
+  readonly kind: ResearchKind;
+  readonly agentId: string | null;
+  readonly grantUsable: boolean;
+}
+
+export interface SubmitResearchResult {
+  /** `submitted` = a deep task to wait for; `done` and `failed` = the note for the prompt is stored. */
+  readonly state: 'submitted' | 'done' | 'failed';
+}
+
+/** Compacts what was said up to and including this round. */
+export interface CompactTranscriptInput extends RunRef {
+  readonly round: number;
+  readonly agentId: string | null;
+  readonly grantUsable: boolean;
+}
+
+export interface CompactTranscriptResult {
+  readonly compacted: boolean;
   readonly totalTokens: number;
 }
 

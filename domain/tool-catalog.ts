@@ -34,10 +34,10 @@ export const toolsByName = (tools: readonly ToolDefinition[]): ReadonlyMap<strin
 export const TOOL_CATALOG = toolsByName(z.object({ tools: z.array(toolSchema) }).parse(catalog).tools);
 
 /**
- * The tools that a run offers to the model: those whose calls become planned steps (decision `propose`).
+ * The tools whose calls become planned steps: decision `propose` (contract section 12).
  *
- * `deny` hides a tool. `auto` would mean that the call takes effect without the user, and here is no device that
- * could do so: until the server answers the reading ones itself from the run's own records, offering them would
+ * `deny` hides a tool. `auto` would mean that the call takes effect without the user, and here is no device that could
+ * do so: of those only `readToolsFor` are offered, which the server answers from the run's own records. Any other would
  * only lead the model to wait for data that never comes, or to invent it.
  *
  * @param policy the agent's policy, or null for a mission without an agent: then each tool's own default holds
@@ -77,10 +77,17 @@ export function checkArguments(
   const known = Object.keys(properties).filter(
     (name) => Object.hasOwn(args, name) && (args[name] !== null || required.includes(name)),
   );
-  const parsed = z
-    .fromJSONSchema(tool.parameters)
-    .safeParse(Object.fromEntries(known.map((name) => [name, args[name]])));
+  const parsed = schemaOf(tool).safeParse(Object.fromEntries(known.map((name) => [name, args[name]])));
   if (parsed.success) return { ok: true, params: z.record(z.string(), z.unknown()).parse(parsed.data) };
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   return { ok: false, problems: problems.join('; ') };
+}
+
+/** Made once for each tool: that takes longer than checking. */
+const schemas = new WeakMap<ToolDefinition['parameters'], z.ZodType>();
+
+function schemaOf({ parameters }: ToolDefinition): z.ZodType {
+  const schema = schemas.get(parameters) ?? z.fromJSONSchema(parameters);
+  schemas.set(parameters, schema);
+  return schema;
 }

@@ -1,65 +1,173 @@
-import type { FailureCode } from './run.ts';
+import type { PromptLanguage } from './language.ts';
+import type { Notice } from './round-entry.ts';
+import { unreadableReasonText } from './unreadable-reasons.ts';
 
 /**
- * What users read when a run could not do its work: why, and what to do. In German, as most users write German
- * (contract section 12). A failed iteration often means that the mission's own language cannot be read.
+ * What users read besides the model's own words, in the language of the mission. Inputs are named by their ids only:
+ * those stand in clear in the mission as well.
  */
-export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
-  'grant-absent':
-    'Diese Mission ist verschlüsselt und hat keine Freigabe für den Server. Öffne die Mission in der App und erteile die Freigabe, dann läuft sie beim nächsten Termin im Hintergrund.',
-  'grant-not-configured':
-    'Auf diesem Server sind Freigaben nicht eingerichtet. Verschlüsselte Missionen laufen bis dahin nur in der geöffneten App.',
-  'grant-expired':
-    'Die Freigabe dieser Mission ist abgelaufen. Öffne die Mission in der App und erneuere die Freigabe.',
-  'grant-malformed':
-    'Die Freigabe dieser Mission ist beschädigt. Öffne die Mission in der App und erteile die Freigabe neu.',
-  'grant-wrap-rejected':
-    'Die Freigabe dieser Mission passt nicht zum Schlüssel des Servers oder wurde verändert. Öffne die Mission in der App und erteile die Freigabe neu.',
-  'grant-revoked':
-    'Die Freigabe dieser Mission wurde widerrufen. Soll sie wieder im Hintergrund laufen, erteile in der App eine neue Freigabe.',
-  'grant-unknown':
-    'Die Freigabe dieser Mission ist hier nicht bekannt. Öffne die Mission in der App und erteile die Freigabe neu.',
-  'grant-zero-knowledge':
-    'Der Zero-Knowledge-Modus ist aktiv: Der Server kann nichts entschlüsseln. Die Mission läuft nur in der geöffneten App; für Läufe im Hintergrund schalte den Modus in den Einstellungen aus.',
-  'grant-vault-missing':
-    'Für dein Konto ist kein Schlüsseltresor eingerichtet. Richte ihn in den Einstellungen der App ein und erteile die Freigabe neu.',
-  'grant-vault-unreadable':
-    'Dein Schlüsseltresor ließ sich nicht öffnen. Wende dich an den Support, wenn das beim nächsten Termin wieder geschieht.',
-  'mission-undecryptable':
-    'Titel oder Ziel dieser Mission ließen sich mit der Freigabe nicht entschlüsseln. Öffne die Mission in der App, speichere sie neu und erteile die Freigabe neu.',
-  'budget-exhausted':
-    'Das Token-Budget des Agenten für 24 Stunden ist aufgebraucht. Der nächste Termin läuft wieder, sobald Budget frei ist; du kannst das Budget in den Einstellungen des Agenten erhöhen.',
-  'gateway-unavailable':
-    'Der KI-Dienst war über längere Zeit nicht erreichbar. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
-  'gateway-rejected':
-    'Der KI-Dienst hat die Anfrage abgelehnt. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
-  'run-interrupted':
-    'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
-};
-
-/** Where the model planned without a closing word. */
-export const planText = (steps: number): string => {
-  if (steps === 0) return 'Es gab nichts zu planen.';
-  return steps === 1 ? 'Ein Schritt ist vorgeschlagen.' : `${steps} Schritte sind vorgeschlagen.`;
-};
-
-/** Names inputs that the plan could not take into account; ids only, they stand in clear in the mission as well. */
-export function unreadableInputsText(
-  inputs: readonly { readonly table: string; readonly id: string }[],
-): string {
-  const names = inputs.map((input) => `${input.table}:${input.id}`).join(', ');
-  return `Nicht lesbar und daher nicht berücksichtigt: ${names}. Prüfe in der App, ob es diese Einträge noch gibt und ob die Freigabe sie einschließt.`;
+interface UserTexts {
+  /** Where the model planned without a closing word. */
+  readonly plan: (steps: number) => string;
+  readonly unreadable: (inputs: string) => string;
+  readonly flaggedInputs: (inputs: string) => string;
+  readonly flaggedSteps: (steps: string) => string;
+  readonly unknownUrl: string;
+  readonly flaggedSummary: string;
+  readonly andMore: (count: number) => string;
+  readonly sources: Readonly<Record<'agents' | 'iterations' | 'research', string>>;
+  readonly grantEndsFirst: (expiresAt: string, nextRunAt: string) => string;
+  readonly notice: (notice: Notice, format: (figure: number) => string) => string;
 }
+
+const de: UserTexts = {
+  plan: (steps) => {
+    if (steps === 0) return 'Es gab nichts zu planen.';
+    return steps === 1 ? 'Ein Schritt ist vorgeschlagen.' : `${steps} Schritte sind vorgeschlagen.`;
+  },
+  unreadable: (inputs) =>
+    `Nicht lesbar und daher nicht berücksichtigt: ${inputs}. Prüfe in der App, ob es diese Einträge noch gibt und ob die Freigabe sie einschließt.`,
+  flaggedInputs: (inputs) =>
+    `⚠ Diese Quellen enthalten Text, der wie eine Anweisung an die KI aussieht: ${inputs}. Er wurde als Daten behandelt; sieh dir die Schritte trotzdem genau an.`,
+  flaggedSteps: (steps) => `⚠ Bitte genau prüfen: ${steps}.`,
+  unknownUrl: '⚠ unbekannte Adresse',
+  flaggedSummary:
+    '⚠ Auch der Text der KI oben sieht nach einer eingeschleusten Anweisung aus. Folge ihm nicht ungeprüft.',
+  andMore: (count) => `und ${count} weitere`,
+  sources: { agents: 'Gedächtnis des Agenten', iterations: 'früherer Lauf', research: 'Recherche' },
+  grantEndsFirst: (expiresAt, nextRunAt) =>
+    `Die Freigabe dieser Mission endet am ${expiresAt} und damit vor dem nächsten Termin am ${nextRunAt}. Öffne die Mission in der App und erneuere die Freigabe, damit sie auch dann im Hintergrund läuft.`,
+  notice: (notice, format) => {
+    switch (notice.kind) {
+      case 'content-filtered':
+        return 'Der KI-Anbieter hat einen Teil seiner Antwort zurückgehalten (Inhaltsfilter); der Plan kann unvollständig sein.';
+      case 'cut-off':
+        return 'Die Antwort der KI wurde wegen ihrer Länge abgeschnitten; der Plan kann unvollständig sein.';
+      case 'budget':
+        return notice.usedTokens >= notice.maxTokens
+          ? `Das Token-Budget des Agenten ist aufgebraucht (${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden); der Plan endet deshalb hier.`
+          : `Das Token-Budget des Agenten ist bald aufgebraucht: ${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden.`;
+      case 'unknown-spend':
+        return `Der Verbrauch einer abgebrochenen Runde ist unbekannt und wurde mit ${format(notice.estimatedTokens)} Tokens geschätzt.`;
+      case 'research-failed':
+        return notice.research === 'deep'
+          ? 'Die tiefe Recherche kam nicht zustande; der Plan entstand ohne sie.'
+          : 'Die Recherche kam nicht zustande; der Plan entstand ohne sie.';
+      case 'dropped-steps':
+        return notice.count === 1
+          ? 'Ein Schritt wurde verworfen, weil er nach einer eingeschleusten Anweisung aussah.'
+          : `${format(notice.count)} Schritte wurden verworfen, weil sie nach eingeschleusten Anweisungen aussahen.`;
+    }
+  },
+};
+
+const en: UserTexts = {
+  plan: (steps) => {
+    if (steps === 0) return 'There was nothing to plan.';
+    return steps === 1 ? 'One step is proposed.' : `${steps} steps are proposed.`;
+  },
+  unreadable: (inputs) =>
+    `Could not be read and was not taken into account: ${inputs}. Check in the app whether these entries still exist and whether the access you granted covers them.`,
+  flaggedInputs: (inputs) =>
+    `⚠ These sources hold text that looks like an instruction to the AI: ${inputs}. It was treated as data; look at the steps closely all the same.`,
+  flaggedSteps: (steps) => `⚠ Please check closely: ${steps}.`,
+  unknownUrl: '⚠ unknown address',
+  flaggedSummary:
+    "⚠ The AI's own words above look like an injected instruction, too. Do not follow them unchecked.",
+  andMore: (count) => `and ${count} more`,
+  sources: { agents: "the agent's memory", iterations: 'earlier run', research: 'research' },
+  grantEndsFirst: (expiresAt, nextRunAt) =>
+    `The access granted to this mission ends on ${expiresAt}, before it is next due on ${nextRunAt}. Open the mission in the app and renew the access, so that it runs in the background then, too.`,
+  notice: (notice, format) => {
+    switch (notice.kind) {
+      case 'content-filtered':
+        return 'The AI provider held part of its answer back (content filter); the plan may be incomplete.';
+      case 'cut-off':
+        return "The AI's answer was cut off because of its length; the plan may be incomplete.";
+      case 'budget':
+        return notice.usedTokens >= notice.maxTokens
+          ? `The agent's token budget is used up (${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours); the plan ends here for that reason.`
+          : `The agent's token budget is nearly used up: ${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours.`;
+      case 'unknown-spend':
+        return `What an interrupted round used is unknown; it was estimated at ${format(notice.estimatedTokens)} tokens.`;
+      case 'research-failed':
+        return notice.research === 'deep'
+          ? 'There was no deep research this time; the plan was made without it.'
+          : 'There was no research this time; the plan was made without it.';
+      case 'dropped-steps':
+        return notice.count === 1
+          ? 'One step was dropped because it looked like an injected instruction.'
+          : `${format(notice.count)} steps were dropped because they looked like injected instructions.`;
+    }
+  },
+};
+
+export const USER_TEXTS: Readonly<Record<PromptLanguage, UserTexts>> = { de, en };
+
+export const planText = (language: PromptLanguage, steps: number): string => USER_TEXTS[language].plan(steps);
+
+interface NamedSource {
+  readonly table: string;
+  readonly id: string;
+}
+const MAX_NAMED = 20;
+
+const named = <T extends NamedSource>(
+  language: PromptLanguage,
+  items: readonly T[],
+  name: (item: T) => string,
+): string => {
+  const more = items.length - MAX_NAMED;
+  const names = items.slice(0, MAX_NAMED).map(name);
+  return [...names, ...(more > 0 ? [USER_TEXTS[language].andMore(more)] : [])].join(', ');
+};
+
+/** Ids are free text of a device's. */
+const MAX_ID_CHARS = 80;
+const recordName = ({ table, id }: NamedSource): string => `${table}:${id}`.slice(0, MAX_ID_CHARS);
+
+/** Inputs that the plan could not take into account, each with its reason. */
+export const unreadableInputsText = (
+  language: PromptLanguage,
+  inputs: readonly (NamedSource & { readonly reason: string })[],
+): string =>
+  USER_TEXTS[language].unreadable(
+    named(
+      language,
+      inputs,
+      (input) => `${recordName(input)} (${unreadableReasonText(language, input.reason)})`,
+    ),
+  );
+
+/** Sources of the prompt that bear marks of injected instructions. */
+export const flaggedInputsText = (language: PromptLanguage, sources: readonly NamedSource[]): string =>
+  USER_TEXTS[language].flaggedInputs(
+    named(language, sources, (source) => {
+      const kinds: Readonly<Record<string, string>> = USER_TEXTS[language].sources;
+      const kind = Object.hasOwn(kinds, source.table) ? kinds[source.table] : undefined;
+      return kind ?? recordName(source);
+    }),
+  );
+
+export const noticeText = (language: PromptLanguage, notice: Notice): string => {
+  const format = new Intl.NumberFormat(language);
+  return USER_TEXTS[language].notice(notice, (figure) => format.format(figure));
+};
 
 /**
  * Said after a run whose mission has a grant that will not last until the next one.
  *
  * @param timeZone IANA; both instants are shown in it
  */
-export function grantEndsFirstText(expiresAtMs: number, nextRunAtMs: number, timeZone: string): string {
-  const format = new Intl.DateTimeFormat('de-DE', { dateStyle: 'medium', timeStyle: 'short', timeZone });
-  return `Die Freigabe dieser Mission endet am ${format.format(expiresAtMs)} und damit vor dem nächsten Termin am ${format.format(nextRunAtMs)}. Öffne die Mission in der App und erneuere die Freigabe, damit sie auch dann im Hintergrund läuft.`;
+export function grantEndsFirstText(
+  language: PromptLanguage,
+  expiresAtMs: number,
+  nextRunAtMs: number,
+  timeZone: string,
+): string {
+  const locale = language === 'de' ? 'de-DE' : 'en-GB';
+  const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short', timeZone });
+  return USER_TEXTS[language].grantEndsFirst(format.format(expiresAtMs), format.format(nextRunAtMs));
 }
 
-/** Every code a failed iteration may have: the table above is complete by its type. */
-export const FAILURE_CODES = Object.keys(FAILURE_TEXTS) as FailureCode[];
+export { FAILURE_CODES, FAILURE_TEXTS, FAILURE_TEXTS_EN, failureText } from './failure-texts.ts';

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
-import { failureOfStatus, parseRetryAfter } from './gateway-errors.ts';
+import { wasNotSent } from './connection-errors.ts';
+import { failureOfStatus } from './gateway-errors.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
 const NOW_MS = Date.parse('2026-05-04T08:00:00Z');
 const failure = (status: number, body: unknown, bodyIsText = false) =>
@@ -49,7 +51,46 @@ test('a status that speaks of load or of the server itself is worth another try'
     expect(failure(status, undefined)).toBeInstanceOf(GatewayUnavailableError);
 });
 
+describe('a 500 that tells of the provider', () => {
+  const told = (text: string) =>
+    failure(500, { detail: `Client error '${text}' for url 'http://provider.test'` });
+
+  test.each(['429 Too Many Requests', '408 Request Timeout'])('%s is worth another try later', (text) =>
+    expect(told(text)).toBeInstanceOf(GatewayUnavailableError),
+  );
+  test.each(['400 Bad Request', '401 Unauthorized', '404 Not Found', '422 Unprocessable Entity'])(
+    '%s gets one more try, and not two hours of them',
+    (text) => {
+      expect(told(text)).toBeInstanceOf(GatewayRejectedError);
+      expect(told(text)).toMatchObject({ worthOneMoreTry: true, problem: { status: 500, kind: null } });
+    },
+  );
+  test('without a status of its own is worth another try later', () =>
+    expect(failure(500, { detail: "Server error '503'" })).toBeInstanceOf(GatewayUnavailableError));
+});
+
 test('the kind is an identifier, never a sentence', () => {
   expect(failure(500, { detail: { kind: 'Client error: the prompt was …' } }).problem.kind).toBeNull();
   expect(failure(500, { detail: { kind: 7 } }).problem.kind).toBeNull();
+});
+
+describe('a request certainly never left', () => {
+  const coded = (code: string, more: object = {}) => Object.assign(new Error('x'), { code, ...more });
+
+  test.each([
+    ['when the connection was refused', coded('ECONNREFUSED')],
+    ['when the name is unknown', new TypeError('fetch failed', { cause: coded('ENOTFOUND') })],
+    [
+      'when every address of the host failed to connect',
+      new AggregateError([coded('ENETUNREACH', { syscall: 'connect' }), coded('ECONNREFUSED')]),
+    ],
+  ])('%s', (_, error) => expect(wasNotSent(error)).toBe(true));
+
+  test.each([
+    ['a connection that broke', coded('ECONNRESET', { syscall: 'read' })],
+    ['an unreachable host on a connection that stood', coded('EHOSTUNREACH', { syscall: 'write' })],
+    ['a timeout', new DOMException('x', 'TimeoutError')],
+    ['one address of two that took it', new AggregateError([coded('ECONNREFUSED'), coded('ECONNRESET')])],
+    ['no error at all', undefined],
+  ])('not after %s', (_, error) => expect(wasNotSent(error)).toBe(false));
 });

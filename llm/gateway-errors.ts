@@ -2,6 +2,8 @@ import { APIError } from 'openai';
 import { z } from 'zod';
 import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
 import type { GatewayProblem } from '../domain/errors.ts';
+import { wasNotSent } from './connection-errors.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
 export type GatewayFailure = GatewayUnavailableError | GatewayRejectedError;
 
@@ -33,9 +35,8 @@ export const noReply = (): GatewayUnavailableError =>
  */
 export function toGatewayFailure(error: unknown): GatewayFailure {
   if (error instanceof GatewayStatusError) return error.failure;
-  return error instanceof APIError
-    ? new GatewayUnavailableError(NO_ANSWER)
-    : new GatewayRejectedError(NO_ANSWER);
+  if (!(error instanceof APIError)) return new GatewayRejectedError(NO_ANSWER);
+  return new GatewayUnavailableError(wasNotSent(error) ? { ...NO_ANSWER, notSent: true } : NO_ANSWER);
 }
 
 /** Kinds that stay what they are whatever the status says (contract section 10). */
@@ -59,6 +60,15 @@ const detailSchema = z.object({
 });
 
 /**
+ * A provider's refusal comes mislabelled as 500, with the real status in the text. The same request would be refused for
+ * two hours; one more try is worth it, because an alias may be served by another provider then.
+ */
+function isFinalForProvider(detail: unknown): boolean {
+  const [, status] = (typeof detail === 'string' && /^Client error '(4\d\d)\b/.exec(detail)) || [];
+  return status !== undefined && !isWorthRetrying(Number(status));
+}
+
+/**
  * The verdict on a status outside 2xx (contract section 10, with what the gateway really does).
  *
  * @param body parsed JSON, or undefined when the body was none
@@ -80,26 +90,10 @@ export function failureOfStatus(input: {
     status,
     retryAfterMs: parseRetryAfter(input.retryAfter, input.nowMs),
   };
-  if (isWorthRetrying(status) && !(kind !== null && FINAL_KINDS.has(kind)))
-    return new GatewayUnavailableError(problem);
+  if (isWorthRetrying(status) && !(kind !== null && FINAL_KINDS.has(kind))) {
+    const refusedByProvider = status === 500 && isFinalForProvider(detail);
+    return refusedByProvider ? new GatewayRejectedError(problem, true) : new GatewayUnavailableError(problem);
+  }
   const isText = typeof detail === 'string' || input.bodyIsText;
   return new GatewayRejectedError(problem, status === 400 && isText);
 }
-
-/** A gateway that asks for more than a day is not believed; it would look like a hung mission. */
-const MAX_RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
-
-/**
- * `Retry-After` as milliseconds from now, 0 for a date in the past, null when absent or unreadable.
- *
- * @see RFC 9110 section 10.2.3: seconds or an HTTP date
- */
-export function parseRetryAfter(header: string | null, nowMs: number): number | null {
-  const text = header?.trim() ?? '';
-  const waitMs = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : dateMs(text) - nowMs;
-  return Number.isNaN(waitMs) ? null : Math.ceil(Math.min(Math.max(waitMs, 0), MAX_RETRY_AFTER_MS));
-}
-
-/** HTTP dates begin with a day's name; `Date.parse` alone would take a lone number for a year. */
-const dateMs = (text: string): number =>
-  /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text) ? Date.parse(text) : NaN;

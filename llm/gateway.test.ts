@@ -115,6 +115,8 @@ describe('vectors/planner.json', () => {
     if (expected.minWaitMs !== undefined)
       expect(error.problem.retryAfterMs).toBeGreaterThanOrEqual(expected.minWaitMs);
     expect(server.requests).toHaveLength(failure === 'refused' ? 0 : 1);
+    // What was never sent was never charged.
+    expect(error.problem.notSent === true).toBe(failure === 'refused');
   });
 });
 

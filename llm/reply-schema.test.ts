@@ -73,3 +73,24 @@ test('a total that says less than its parts is not believed', () => {
   const usage = { prompt_tokens: 30, completion_tokens: 12, total_tokens: 0 };
   expect(readReply(body({ content: 'x' }, { usage }), null)?.totalTokens).toBe(42);
 });
+
+describe('the resolved model', () => {
+  const resolved = (header: string | null) => readReply(body({ content: 'x' }), header)?.resolvedModel;
+
+  test.each([
+    'groq/m',
+    'ollama/gemma3:4b',
+    'openrouter/meta-llama/llama-4-scout',
+    'google/gemini-2.5-pro@001',
+  ])('%s is a name', (name) => expect(resolved(name)).toBe(name));
+  test.each([
+    null,
+    '',
+    'alias-alone',
+    'The prompt was: plan my week',
+    'a/b c',
+    'a/b/../../c d',
+    `a/${'x'.repeat(99)}`,
+    'ä/ö',
+  ])('%j is none, and no text of the provider is kept', (name) => expect(resolved(name)).toBeNull());
+});

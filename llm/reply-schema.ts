@@ -38,7 +38,9 @@ const completionSchema = z.object({
 });
 
 const argumentsSchema = z.record(z.string(), z.unknown());
-const MAX_MODEL_NAME_CHARS = 200;
+
+/** The name is kept in clear, so only something that looks like `provider/model` is taken for one. */
+const MODEL_NAME = /^(?=.{3,100}$)[\w.+-]+(?:\/[\w.:@+-]+){1,3}$/;
 
 /**
  * Reads the body of a 200.
@@ -59,7 +61,7 @@ export function readReply(bodyText: string, resolvedModel: string | null): Plann
     totalTokens: Math.max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens),
     promptTokens: usage.prompt_tokens,
     completionTokens: usage.completion_tokens,
-    resolvedModel: resolvedModel?.slice(0, MAX_MODEL_NAME_CHARS) ?? null,
+    resolvedModel: resolvedModel !== null && MODEL_NAME.test(resolvedModel) ? resolvedModel : null,
   };
 }
 

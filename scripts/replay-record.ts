@@ -2,10 +2,12 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { demoResearch } from '../dev/scripted-research.ts';
 import { HISTORIES_DIRECTORY } from '../test/replay/histories.ts';
 import { contendedRuns } from '../test/replay/recording/contended-runs.ts';
 import { finishedRuns } from '../test/replay/recording/finished-runs.ts';
 import { projection } from '../test/replay/recording/projection.ts';
+import { research } from '../test/replay/recording/research.ts';
 import type { Scenario } from '../test/replay/recording/scenario.ts';
 import { scrubbedJson } from '../test/replay/recording/scrub.ts';
 import { startRecordingSystem } from '../test/replay/recording/system.ts';
@@ -17,7 +19,7 @@ import { replyOfTwoRounds } from '../test/support/planner-scripts.ts';
  * system with made-up data. A history pins what running executions may look like, so a file that exists is kept: record
  * a new path under a new name. `--force` is for a workflow that was never released.
  */
-const scenarios = [...finishedRuns, ...contendedRuns, ...projection];
+const scenarios = [...finishedRuns, ...contendedRuns, ...projection, ...research];
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -57,6 +59,7 @@ try {
 
 async function record(system: RecordingSystem, scenario: Scenario): Promise<void> {
   system.answerWith(replyOfTwoRounds);
+  system.researchWith(demoResearch());
   const { workflowId, runId } = await scenario.record(system);
   const history = await system.client.workflow.getHandle(workflowId, runId).fetchHistory();
   writeFileSync(fileOf(scenario), await scrubbedJson(history));

@@ -1,5 +1,3 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
-import type { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { workflowSource } from './workflow-bundle.ts';
@@ -7,8 +5,9 @@ import { createRunnerActivities } from '../activities/runner/activities.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
 import { createGateway } from '../llm/gateway.ts';
+import { createResearchServices } from '../research/services.ts';
+import { isRunOpen } from '../schedules/open-runs.ts';
 import { ensureSweepSchedule } from '../schedules/sweep-schedule.ts';
-import { withCallDeadline } from '../temporal/connection.ts';
 import { createDataConverter } from '../temporal/data-converter.ts';
 import { RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
 
@@ -33,7 +32,8 @@ export async function createRunnerPart(
     privateKeys: settings.grantPrivateKeys,
     codecKeys: context.codecKeys,
     gateway: createGateway({ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey }),
-    llmModel: settings.gateway.model,
+    planner: settings.planner,
+    research: createResearchServices(settings.research),
     isRunOpen: (workflowId, runId) => isRunOpen(context.client, workflowId, runId),
     random: Math.random,
   });
@@ -46,6 +46,8 @@ export async function createRunnerPart(
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: SHUTDOWN_GRACE,
+    // Database work is done by local activities, so this is the rate of what goes out: rounds and research.
+    maxTaskQueueActivitiesPerSecond: settings.roundsPerSecond,
   });
   return {
     name: 'runner',
@@ -54,17 +56,4 @@ export async function createRunnerPart(
     ping: () => database.ping(),
     close: () => database.close(),
   };
-}
-
-/** An execution that the server no longer knows is not open either. */
-async function isRunOpen(client: Client, workflowId: string, runId: string): Promise<boolean> {
-  try {
-    const description = await withCallDeadline(client.connection, () =>
-      client.workflow.getHandle(workflowId, runId).describe(),
-    );
-    return description.status.name === 'RUNNING';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
-  }
 }

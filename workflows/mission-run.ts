@@ -17,6 +17,7 @@ import type { RunnerActivities } from '../activities/runner/activities.ts';
 import type { VaultActivities } from '../activities/vault/activities.ts';
 import { GRANT_PROBLEMS } from '../domain/errors.ts';
 import type { GrantProblem } from '../domain/errors.ts';
+import { fairnessKeyOf } from '../domain/fairness.ts';
 import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
 import type {
   IterationResult,
@@ -25,6 +26,7 @@ import type {
   LoadRunResult,
   MissionRunResult,
   PlanRoundResult,
+  ResearchKind,
   RunFailure,
   RunOutcome,
   RunPhase,
@@ -48,23 +50,56 @@ const database = proxyLocalActivities<RunnerActivities>({
   },
 });
 
-const vault = proxyActivities<VaultActivities>({
-  taskQueue: VAULT_TASK_QUEUE,
-  startToCloseTimeout: '2 minutes',
-  // A killed vault worker costs this, not two minutes.
-  heartbeatTimeout: '10 seconds',
-  // What is sealed after the run has forgotten would stay: a cancelled run waits until sealing has ended.
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
-});
+/** Users take turns in the queues; a schedule's action has no priority, so the activities carry it (architecture section 5). */
+const inTurn = (userId: string) => ({ priority: { fairnessKey: fairnessKeyOf(userId) } });
+
+const vaultOf = (userId: string) =>
+  proxyActivities<VaultActivities>({
+    taskQueue: VAULT_TASK_QUEUE,
+    ...inTurn(userId),
+    startToCloseTimeout: '2 minutes',
+    // A killed vault worker costs this, not two minutes.
+    heartbeatTimeout: '10 seconds',
+    // What is sealed after the run has forgotten would stay: a cancelled run waits until sealing has ended.
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
+  });
 
 /** An hour's brownout of the gateway must not cost the run; its own delays come with each failure. */
-const planner = proxyActivities<RunnerActivities>({
-  startToCloseTimeout: '10 minutes',
-  scheduleToCloseTimeout: '2 hours',
-  heartbeatTimeout: '10 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '5 minutes' },
-});
+const plannerOf = (userId: string) =>
+  proxyActivities<RunnerActivities>({
+    ...inTurn(userId),
+    startToCloseTimeout: '10 minutes',
+    scheduleToCloseTimeout: '2 hours',
+    heartbeatTimeout: '10 seconds',
+    retry: { initialInterval: '1 second', maximumInterval: '5 minutes' },
+  });
+
+/** Compacting saves tokens; where it does not come about soon, the rounds go on with the whole conversation. */
+const compactorOf = (userId: string) =>
+  proxyActivities<RunnerActivities>({
+    ...inTurn(userId),
+    startToCloseTimeout: '5 minutes',
+    heartbeatTimeout: '10 seconds',
+    retry: { initialInterval: '5 seconds', maximumAttempts: 3 },
+  });
+
+const researcherOf = (userId: string) =>
+  proxyActivities<RunnerActivities>({
+    ...inTurn(userId),
+    startToCloseTimeout: '3 minutes',
+    heartbeatTimeout: '10 seconds',
+    retry: { initialInterval: '2 seconds', maximumAttempts: 3 },
+  });
+
+/** A deep task takes up to an hour (contract section 11): the server counts the attempts, and none of them is an event. */
+const researchWaiterOf = (userId: string) =>
+  proxyActivities<RunnerActivities>({
+    ...inTurn(userId),
+    startToCloseTimeout: '1 minute',
+    scheduleToCloseTimeout: '65 minutes',
+    retry: { initialInterval: '10 seconds', backoffCoefficient: 1.5, maximumInterval: '1 minute' },
+  });
 
 /** What a run learns on its way; everything else is passed on from stage to stage. */
 interface RunState {
@@ -116,11 +151,17 @@ async function runStages(run: RunState, input: MissionRunInput): Promise<RunOutc
     return loaded.outcome;
   }
   const ref = refOf(input, loaded.iterationId);
-  const failure = (await seal(run, loaded, ref)) ?? (await planRounds(run, loaded, ref));
+  const failure = await work(run, loaded, ref);
   const written = await writeBack(run, failure === null ? { kind: 'planned' } : { kind: 'failed', failure });
   return written === null || written.outcome === 'mission-gone' || written.outcome === 'advanced'
     ? 'deleted'
     : written.outcome;
+}
+
+/** Opens and plans; nothing is opened for an agent that may not spend. */
+async function work(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
+  if (loaded.budgetExhausted === true) return { code: 'budget-exhausted', phase: 'resolving-inputs' };
+  return (await seal(run, loaded, ref)) ?? (await planRounds(run, loaded, ref));
 }
 
 /** Claims and reads the mission; waits where its agent is busy with others. */
@@ -139,6 +180,7 @@ async function load(
   }
   run.ref = refOf(input, busy.iterationId);
   const waiting = proxyActivities<RunnerActivities>({
+    ...inTurn(input.userId),
     startToCloseTimeout: '30 seconds',
     scheduleToCloseTimeout: busy.longestWaitMs,
     retry: { initialInterval: '5 seconds', maximumInterval: '1 minute' },
@@ -184,7 +226,7 @@ async function seal(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
   enter(run, 'resolving-inputs');
   let problem = loaded.grant === 'usable' ? null : loaded.grant;
   if (problem === null) {
-    const sealed = await vault.sealInputs(ref);
+    const sealed = await vaultOf(ref.userId).sealInputs(ref);
     problem = sealed.problem;
     if (problem === null && !sealed.ownFieldsReadable) {
       return { code: 'mission-undecryptable', phase: 'resolving-inputs' };
@@ -195,32 +237,72 @@ async function seal(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
   return { code: `grant-${problem}`, phase: 'resolving-inputs' };
 }
 
-/** Asks the model until it calls no more tools, at most `MAX_PLANNER_ROUNDS` times. */
+/** Asks the model until it calls no more tools, at most `maxRounds` times. */
 async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
-  for (let round = 1; round <= MAX_PLANNER_ROUNDS; round += 1) {
+  const maxRounds = loaded.maxRounds ?? MAX_PLANNER_ROUNDS;
+  for (let round = 1; round <= maxRounds; round += 1) {
     run.round = round;
-    enter(run, 'calling-llm');
     let result: PlanRoundResult;
     try {
-      result = await planner.planRound({
-        ...ref,
-        round,
-        agentId: loaded.agentId,
-        grantUsable: run.grantState === 'usable',
-      });
+      result = await planRound(run, loaded, ref);
+      if (result.status === 'research-wanted') {
+        await research(run, loaded, ref, result.research ?? 'shallow');
+        result = await planRound(run, loaded, ref);
+      }
     } catch (error) {
       if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
       return roundFailure(error);
     }
     run.steps = result.steps;
     run.totalTokens += result.totalTokens;
-    if (result.status === 'transcript-lost') return { code: 'run-interrupted', phase: 'calling-llm' };
-    if (result.status === 'budget-exhausted' && result.steps === 0) {
-      return { code: 'budget-exhausted', phase: 'calling-llm' };
-    }
+    const failure = failureOf(result);
+    if (failure !== null) return failure;
     if (result.status !== 'continue') return null;
+    if (result.compact === true && round < maxRounds) await compact(run, loaded, ref);
   }
   return null;
+}
+
+function planRound(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<PlanRoundResult> {
+  enter(run, 'calling-llm');
+  return plannerOf(ref.userId).planRound({ ...ref, round: run.round, ...opened(run, loaded) });
+}
+
+/** With whom and with which key the activities of a round work. */
+const opened = (run: RunState, loaded: LoadedRun) => ({
+  agentId: loaded.agentId,
+  grantUsable: run.grantState === 'usable',
+});
+
+/** A round that ended without a plan, in the words of the iteration; a plan that is cut short is still one. */
+function failureOf({ status, steps }: PlanRoundResult): RunFailure | null {
+  const phase = 'calling-llm';
+  if (status === 'transcript-lost' || status === 'research-wanted') return { code: 'run-interrupted', phase };
+  if (status === 'content-filtered') return { code: 'content-filtered', phase };
+  return status === 'budget-exhausted' && steps === 0 ? { code: 'budget-exhausted', phase } : null;
+}
+
+/** Research that fails costs the run nothing but its results; the prompt says that there are none. */
+async function research(run: RunState, loaded: LoadedRun, ref: RunRef, kind: ResearchKind): Promise<void> {
+  enter(run, 'researching');
+  const input = { ...ref, kind, ...opened(run, loaded) };
+  try {
+    const { state } = await researcherOf(ref.userId).submitResearch(input);
+    if (state === 'submitted') await researchWaiterOf(ref.userId).awaitResearch(input);
+  } catch (error) {
+    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+    await database.giveUpResearch(input);
+  }
+}
+
+async function compact(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<void> {
+  const input = { ...ref, round: run.round, ...opened(run, loaded) };
+  try {
+    const { totalTokens } = await compactorOf(ref.userId).compactTranscript(input);
+    run.totalTokens += totalTokens;
+  } catch (error) {
+    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+  }
 }
 
 /** What the activity gave up with, in the words of the iteration. */
@@ -230,6 +312,8 @@ function roundFailure(error: ActivityFailure): RunFailure {
   if (failure?.type === 'GRANT_UNUSABLE') return { code: `grant-${grantProblem(failure)}`, phase };
   if (failure?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };
   if (failure?.type === 'GATEWAY_UNAVAILABLE') return { code: 'gateway-unavailable', phase };
+  // Other runs of the agent held what was left of its budget for all that time.
+  if (failure?.type === 'BUDGET_RESERVED') return { code: 'budget-exhausted', phase };
   return { code: 'run-interrupted', phase };
 }
 

@@ -1,18 +1,25 @@
 import type { RunnerDependencies } from './dependencies.ts';
+import { compactTranscript } from './compact-transcript.ts';
 import { forgetRun, sweepRuns } from './forget-run.ts';
 import { healIterations } from './heal-iterations.ts';
 import { loadRun } from './load-run.ts';
 import { planRound } from './plan-round.ts';
+import { awaitResearch, giveUpResearch, submitResearch } from './research.ts';
 import { writeIteration } from './write-iteration.ts';
-import { gatewayRetryDelay, slotRetryDelay } from '../retry-delays.ts';
+import { untilLastMoment } from '../last-moment.ts';
+import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from '../retry-delays.ts';
 import { runActivity } from '../run-activity.ts';
 import { toUserId } from '../../domain/ids.ts';
 import type {
+  CompactTranscriptInput,
+  CompactTranscriptResult,
   LoadRunInput,
   LoadRunResult,
   PlanRoundInput,
   PlanRoundResult,
+  ResearchInput,
   RunRef,
+  SubmitResearchResult,
   WriteIterationInput,
   WriteIterationResult,
 } from '../../domain/run.ts';
@@ -22,7 +29,15 @@ const HEARTBEAT_EVERY_MS = 2_000;
 /** Activities of task queue `missions`. Their names are stored in histories. */
 export interface RunnerActivities {
   loadRun(input: LoadRunInput): Promise<LoadRunResult>;
+  /** Shallow research is done when this returns, deep research is submitted, at most once for each iteration. */
+  submitResearch(input: ResearchInput): Promise<SubmitResearchResult>;
+  /** Each attempt asks once; the attempts, which the server counts, wait for up to an hour. */
+  awaitResearch(input: ResearchInput): Promise<void>;
+  /** Notes that no result came, so that the rounds go on without. */
+  giveUpResearch(input: ResearchInput): Promise<void>;
   planRound(input: PlanRoundInput): Promise<PlanRoundResult>;
+  /** Has earlier rounds summarised by a cheaper model; the next round goes on from there. */
+  compactTranscript(input: CompactTranscriptInput): Promise<CompactTranscriptResult>;
   writeIteration(input: WriteIterationInput): Promise<WriteIterationResult>;
   forgetRun(run: Pick<RunRef, 'userId' | 'missionId' | 'runId'>): Promise<void>;
   healIterations(mission: Pick<RunRef, 'userId' | 'missionId'>): Promise<{ restored: number }>;
@@ -33,7 +48,22 @@ export function createRunnerActivities(deps: RunnerDependencies): RunnerActiviti
   return {
     loadRun: (input) => runActivity(() => loadRun(deps, input), { retryDelay: slotRetryDelay(deps.random) }),
     planRound: (input) =>
-      runActivity(({ signal }) => planRound(deps, input, signal), {
+      runActivity(({ signal }) => untilLastMoment(signal, (inTime) => planRound(deps, input, inTime)), {
+        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
+        retryDelay: roundRetryDelay(deps.random),
+      }),
+    submitResearch: (input) =>
+      runActivity(({ signal }) => submitResearch(deps, input, signal), {
+        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
+        retryDelay: researchRetryDelay(deps.random),
+      }),
+    awaitResearch: (input) =>
+      runActivity(({ signal }) => awaitResearch(deps, input, signal), {
+        retryDelay: researchRetryDelay(deps.random),
+      }),
+    giveUpResearch: (input) => runActivity(() => giveUpResearch(deps, input)),
+    compactTranscript: (input) =>
+      runActivity(({ signal }) => compactTranscript(deps, input, signal), {
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
         retryDelay: gatewayRetryDelay(deps.random),
       }),

@@ -3,10 +3,12 @@ import type { RunnerDependencies } from './dependencies.ts';
 import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
 import { isEncryptedValue } from '../../crypto/field-value.ts';
 import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
+import { readBudget } from '../../db/budget-reservations.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readAgent, readMission } from '../../db/missions.ts';
 import { releaseSlot, setSlotIteration } from '../../db/run-slots.ts';
 import { changeExists } from '../../db/sync-changes.ts';
+import type { Agent } from '../../domain/agent.ts';
 import { cadencePeriodMs } from '../../domain/cadence.ts';
 import { SlotBusyError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
@@ -68,9 +70,19 @@ async function passGates(
     const agent = await readAgent(tx, userId, mission.agentId);
     // An agent that is gone limits nothing and names nobody: the mission runs as one without an agent.
     if (agent !== null && agent.agent.state !== 'active') return { outcome: 'agent-paused', iterationId };
-    if (agent === null) return ready(deps, userId, mission, iterationId, null);
+    if (agent !== null) {
+      const budgetExhausted = await isBudgetUsedUp(tx, userId, agent.agent);
+      return { ...ready(deps, userId, mission, iterationId, mission.agentId), budgetExhausted };
+    }
   }
-  return ready(deps, userId, mission, iterationId, mission.agentId);
+  return ready(deps, userId, mission, iterationId, null);
+}
+
+/** Then nothing is opened; whether a round may be asked is decided again before each of them. */
+async function isBudgetUsedUp(tx: UserTransaction, userId: UserId, agent: Agent): Promise<boolean> {
+  if (agent.maxTokensPerDay === null) return false;
+  const { usedTokens } = await readBudget(tx, userId, agent.id);
+  return usedTokens >= agent.maxTokensPerDay;
 }
 
 const refused = (outcome: RefusedRun['outcome']): RefusedRun => ({ outcome, iterationId: null });
@@ -87,6 +99,7 @@ const ready = (
   agentId,
   grant: grantState(deps, userId, mission.grant),
   ownFieldsEncrypted: ENCRYPTED_MISSION_FIELDS.some((field) => isEncryptedValue(mission[field])),
+  maxRounds: deps.planner.maxRounds,
   longestWaitMs: Math.min(cadencePeriodMs(mission.cadence ?? { kind: 'manual' }) ?? DAY_MS, DAY_MS),
 });
 

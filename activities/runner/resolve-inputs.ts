@@ -1,155 +1,181 @@
-import { randomBytes } from 'node:crypto';
 import { isEncryptedValue } from '../../crypto/field-value.ts';
 import { openSealedRecord } from '../../crypto/sealed-record.ts';
 import type { UserTransaction } from '../../db/client.ts';
-import { readAgent } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
 import { readSealedRows } from '../../db/run-storage.ts';
-import { readRowsOfRecords, recordKey } from '../../db/sync-changes.ts';
-import { timeZoneOfMission } from '../../db/time-zones.ts';
-import type { Agent } from '../../domain/agent.ts';
-import type { ChatMessage } from '../../domain/conversation.ts';
+import { readRowsOfRecords, readTimeBlockRows, recordKey } from '../../db/sync-changes.ts';
+import { eventTimes } from '../../domain/event-times.ts';
 import { mergeRecord } from '../../domain/field-merge.ts';
+import type { ChangeRow } from '../../domain/field-merge.ts';
+import { parseGrant } from '../../domain/grant.ts';
 import { toMissionId, toWorkflowRunId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { inputModuleOfTable } from '../../domain/input-modules.ts';
 import type { InputModule } from '../../domain/input-modules.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { MissionInput } from '../../domain/mission.ts';
+import type { Mission, MissionInput } from '../../domain/mission.ts';
 import { renderInput } from '../../domain/prompt-inputs.ts';
 import type { ResolvedInput, UnreadableInput } from '../../domain/prompt-inputs.ts';
-import { buildPrompt } from '../../domain/planner-prompt.ts';
+import type { ReadableRecord } from '../../domain/readable-record.ts';
 import type { RunRef } from '../../domain/run.ts';
+import { recordsInScope } from '../../domain/sealable-records.ts';
+import type { UnreadableReason } from '../../domain/unreadable-reasons.ts';
 
-export interface ResolvedPrompt {
-  readonly prompt: ChatMessage[];
-  readonly unreadableInputs: UnreadableInput[];
-}
+type Fields = Readonly<Record<string, unknown>>;
 
-type OpenedRecords = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+/** Decrypted fields of sealed records, by `recordKey`. */
+export type OpenedRecords = ReadonlyMap<string, Fields>;
 
-/**
- * Builds the first round's messages from the mission, its agent and its inputs, with what was sealed for this run in
- * place of the ciphertext. Ciphertext that was not sealed stays out: such an input is named as unreadable.
- *
- * @param mdk null for a run without a usable grant
- */
-export async function resolvePrompt(
-  tx: UserTransaction,
-  userId: UserId,
-  run: RunRef,
-  read: ReadMission,
-  options: { readonly agentId: string | null; readonly mdk: Buffer | null; readonly nowMs: number },
-): Promise<ResolvedPrompt> {
-  const opened: OpenedRecords =
-    options.mdk === null ? new Map() : await openSealed(tx, userId, run, options.mdk);
-  const own = opened.get(recordKey('aiMissions', run.missionId)) ?? {};
-  const inputs = await resolveInputs(tx, userId, read.mission.inputs, opened);
-  const { mission } = read;
-  const prompt = buildPrompt({
-    mission: {
-      title: plain(own['title'] ?? mission.title),
-      conceptMarkdown: plain(own['conceptMarkdown'] ?? mission.conceptMarkdown),
-      objective: plain(own['objective'] ?? mission.objective),
-    },
-    agent: await resolveAgent(tx, userId, options.agentId, opened),
-    inputs: inputs.resolved,
-    unreadableInputs: inputs.unreadable,
-    recentIterations: mission.iterations,
-    nowIso: formatInstant(options.nowMs),
-    timeZone: (await timeZoneOfMission(tx, userId, toMissionId(run.missionId))) ?? 'UTC',
-    delimiter: randomBytes(12).toString('hex'),
-  });
-  return { prompt, unreadableInputs: inputs.unreadable };
-}
-
-async function openSealed(
+/** Opens what was sealed for this run; a row that does not open is left out. */
+export async function openSealed(
   tx: UserTransaction,
   userId: UserId,
   run: RunRef,
   mdk: Buffer,
 ): Promise<OpenedRecords> {
-  const opened = new Map<string, Record<string, unknown>>();
+  const opened = new Map<string, Fields>();
   for (const row of await readSealedRows(tx, userId, run.runId)) {
-    const fields = openSealedRecord(
-      mdk,
-      {
-        userId,
-        missionId: toMissionId(run.missionId),
-        runId: toWorkflowRunId(run.runId),
-        table: row.table,
-        recordId: row.recordId,
-      },
-      row.sealed,
-    );
+    const context = {
+      userId,
+      missionId: toMissionId(run.missionId),
+      runId: toWorkflowRunId(run.runId),
+      table: row.table,
+      recordId: row.recordId,
+    };
+    const fields = openSealedRecord(mdk, context, row.sealed);
     if (fields !== null) opened.set(recordKey(row.table, row.recordId), fields);
   }
   return opened;
 }
 
-async function resolveInputs(
+export interface ResolvedInputs {
+  readonly inputs: readonly ResolvedInput[];
+  readonly unreadableInputs: readonly UnreadableInput[];
+  /** The readable inputs, and the further records that the grant covers. */
+  readonly records: readonly ReadableRecord[];
+}
+
+/**
+ * Reads the mission's inputs and, with a grant, the further records of its scope.
+ *
+ * @param opened null for a run without a usable grant
+ */
+export async function resolveInputs(
   tx: UserTransaction,
   userId: UserId,
-  inputs: readonly MissionInput[],
-  opened: OpenedRecords,
-): Promise<{ resolved: ResolvedInput[]; unreadable: UnreadableInput[] }> {
-  const known = inputs.map((input) => ({ input, module: inputModuleOfTable(input.table) }));
-  const refs = known.flatMap(({ input, module }) =>
-    module === null ? [] : { appId: module.appId, table: module.table, recordId: input.id },
-  );
-  const rows = await readRowsOfRecords(tx, userId, refs);
-  const resolved: ResolvedInput[] = [];
-  const unreadable: UnreadableInput[] = [];
-  for (const { input, module } of known) {
-    const key = recordKey(input.table, input.id);
-    const merged = mergeRecord(input.id, rows.get(key) ?? []);
-    if (module === null) unreadable.push({ ...input, reason: 'unknown kind of record' });
-    else if (merged === null) unreadable.push({ ...input, reason: 'missing or deleted' });
-    else {
-      const record = { ...merged.record, ...opened.get(key) };
-      const closed = closedFields(module, record);
-      if (closed.length > 0)
-        unreadable.push({ ...input, reason: 'encrypted, and not covered by a usable grant' });
-      if (closed.length < presentFields(module, record).length) {
-        resolved.push(renderInput(module, input, withoutFields(record, closed)));
-      }
+  mission: Mission,
+  opened: OpenedRecords | null,
+): Promise<ResolvedInputs> {
+  const granted = opened === null ? [] : grantedRecords(mission);
+  const wanted = distinct([...mission.inputs, ...granted]);
+  const stored = await readStored(tx, userId, wanted);
+  const scope = new Set(granted.map(keyOf));
+  const inputKeys = new Set(mission.inputs.map(keyOf));
+  const inputs: ResolvedInput[] = [];
+  const unreadableInputs: UnreadableInput[] = [];
+  const records: ReadableRecord[] = [];
+  for (const input of wanted) {
+    const found = stored.get(keyOf(input)) ?? { problem: 'unknown-kind' };
+    const isInput = inputKeys.has(keyOf(input));
+    if ('problem' in found) {
+      if (isInput) unreadableInputs.push({ ...input, reason: found.problem });
+      continue;
     }
+    const { module } = found;
+    const fields = { ...found.fields, ...opened?.get(keyOf(input)) };
+    const closed = module.encryptedFields.filter((field) => isEncryptedValue(fields[field]));
+    if (closed.length > 0 && isInput) {
+      const reason =
+        opened === null ? 'no-grant' : scope.has(keyOf(input)) ? 'undecryptable' : 'out-of-scope';
+      unreadableInputs.push({ ...input, reason });
+    }
+    const readable = withoutCiphertext(fields);
+    if (presentFields(module, readable) === 0) continue;
+    records.push({ ...input, fields: readable });
+    if (isInput) inputs.push(renderInput(module, input, readable));
   }
-  return { resolved, unreadable };
+  return { inputs, unreadableInputs, records };
 }
 
-const presentFields = (module: InputModule, record: Readonly<Record<string, unknown>>): string[] =>
-  [...module.encryptedFields, ...module.plainFields].filter(
-    (field) => (record[field.split('.')[0] ?? field] ?? null) !== null,
-  );
+/** What the grant names besides the mission and its agent, under the names that inputs have. */
+const grantedRecords = (mission: Mission): MissionInput[] => {
+  const grant = parseGrant(mission.grant);
+  if (grant === null) return [];
+  return recordsInScope(grant.derivation, mission.id, null).flatMap(({ table, recordId }) => {
+    const module = inputModuleOfTable(table);
+    return module === null ? [] : { module: module.name, table, id: recordId };
+  });
+};
 
-const closedFields = (module: InputModule, record: Readonly<Record<string, unknown>>): string[] =>
-  module.encryptedFields.filter((field) => isEncryptedValue(record[field]));
+type StoredRecord =
+  | { readonly module: InputModule; readonly fields: Fields }
+  | { readonly problem: Extract<UnreadableReason, 'missing' | 'deleted' | 'unknown-kind'> };
 
-const withoutFields = (
-  record: Readonly<Record<string, unknown>>,
-  fields: readonly string[],
-): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(record).filter(([field]) => !fields.includes(field)));
-
-async function resolveAgent(
+/** The user's own records as their rows make them, by `recordKey`. */
+async function readStored(
   tx: UserTransaction,
   userId: UserId,
-  agentId: string | null,
-  opened: OpenedRecords,
-): Promise<Pick<Agent, 'name' | 'role' | 'systemPrompt' | 'memory'> | null> {
-  if (agentId === null) return null;
-  const read = await readAgent(tx, userId, agentId);
-  if (read === null) return null;
-  const fields = opened.get(recordKey('agents', agentId)) ?? {};
-  return {
-    name: read.agent.name,
-    role: read.agent.role,
-    systemPrompt: plain(fields['systemPrompt'] ?? read.agent.systemPrompt),
-    memory: plain(fields['memory'] ?? read.agent.memory),
-  };
+  wanted: readonly MissionInput[],
+): Promise<ReadonlyMap<string, StoredRecord>> {
+  const known = wanted.flatMap((input) => {
+    const module = inputModuleOfTable(input.table);
+    return module === null ? [] : { input, module };
+  });
+  const refs = known.map(({ input, module }) => ({
+    appId: module.appId,
+    table: module.table,
+    recordId: input.id,
+  }));
+  const rows = await readRowsOfRecords(tx, userId, refs);
+  const stored = new Map<string, StoredRecord>();
+  for (const { input, module } of known) {
+    stored.set(keyOf(input), storedRecord(module, input.id, rows.get(keyOf(input)) ?? []));
+  }
+  return withEventTimes(tx, userId, stored);
 }
 
-/** A text that may be shown to the model: never ciphertext, never another type. */
-const plain = (value: unknown): string | null =>
-  typeof value === 'string' && !isEncryptedValue(value) ? value : null;
+function storedRecord(module: InputModule, id: string, rows: readonly ChangeRow[]): StoredRecord {
+  if (rows.length === 0) return { problem: 'missing' };
+  const merged = mergeRecord(id, rows);
+  return merged === null ? { problem: 'deleted' } : { module, fields: merged.record };
+}
+
+/** Puts the times of events into their fields: they stand in a record of their own (contract section 2). */
+async function withEventTimes(
+  tx: UserTransaction,
+  userId: UserId,
+  stored: ReadonlyMap<string, StoredRecord>,
+): Promise<ReadonlyMap<string, StoredRecord>> {
+  const blockIds = [...stored.values()].flatMap((record) => timeBlockId(record) ?? []);
+  const rows = await readTimeBlockRows(tx, userId, blockIds);
+  return new Map(
+    [...stored].map(([key, record]) => {
+      const blockId = timeBlockId(record);
+      if ('problem' in record || blockId === null) return [key, record];
+      const block = mergeRecord(blockId, rows.get(blockId) ?? []);
+      const times = block === null ? {} : eventTimes(block.record);
+      return [key, { ...record, fields: { ...record.fields, ...times } }];
+    }),
+  );
+}
+
+function timeBlockId(record: StoredRecord): string | null {
+  if ('problem' in record || record.module.table !== 'events') return null;
+  const id = record.fields['timeBlockId'];
+  return typeof id === 'string' && id !== '' ? id : null;
+}
+
+const keyOf = (input: MissionInput): string => recordKey(input.table, input.id);
+
+/** A mission may name a record twice, as `tasks` and as `todo`; the first name counts. */
+function distinct(inputs: readonly MissionInput[]): MissionInput[] {
+  const byKey = new Map<string, MissionInput>();
+  for (const input of inputs) if (!byKey.has(keyOf(input))) byKey.set(keyOf(input), input);
+  return [...byKey.values()];
+}
+
+const presentFields = (module: InputModule, fields: Fields): number =>
+  [...module.encryptedFields, ...module.plainFields].filter(
+    (field) => (fields[field.split('.')[0] ?? field] ?? null) !== null,
+  ).length;
+
+const withoutCiphertext = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => !isEncryptedValue(value)));

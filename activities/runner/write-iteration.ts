@@ -1,5 +1,6 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { missionDataKey, readRounds, runKey } from './transcript.ts';
+import { outcomeOf, resultOf } from './run-outcome.ts';
+import type { Outcome } from './run-outcome.ts';
 import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
@@ -9,7 +10,7 @@ import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-ch
 import type { MissionUpdate } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
 import { aiActor, SYSTEM_ACTOR } from '../../domain/actor.ts';
-import { EventIdConflictError, GrantUnusableError } from '../../domain/errors.ts';
+import { EventIdConflictError } from '../../domain/errors.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
 import { parseGrant } from '../../domain/grant.ts';
 import { toIterationId, toMissionId, toUserId } from '../../domain/ids.ts';
@@ -25,19 +26,16 @@ import {
 } from '../../domain/iterations.ts';
 import type { ServerIteration } from '../../domain/iterations.ts';
 import { nextRunAtAfter } from '../../domain/next-run.ts';
-import { summaryOf } from '../../domain/plan.ts';
+import { summaryOfRounds, wireSteps } from '../../domain/iteration-summary.ts';
+import type { PromptLanguage } from '../../domain/language.ts';
 import type { PlanStep } from '../../domain/plan.ts';
 import { stepsOf } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
-import type { RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
+import type { WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
 import { storableJson } from '../../domain/storable-json.ts';
-import {
-  FAILURE_TEXTS,
-  grantEndsFirstText,
-  planText,
-  unreadableInputsText,
-} from '../../domain/user-texts.ts';
+import { failureText, grantEndsFirstText } from '../../domain/user-texts.ts';
 import { writerTime } from '../../domain/writer-time.ts';
+import { countInjectionMarks } from '../../metrics/injection.ts';
 
 /**
  * Writes the outcome of a run into the change log, exactly once: one update row with a deterministic id, under the
@@ -51,20 +49,49 @@ export async function writeIteration(
   input: WriteIterationInput,
 ): Promise<WriteIterationResult> {
   const userId = toUserId(input.userId);
-  return deps.database.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, toMissionId(input.missionId));
-    const read = await readMission(tx, userId, input.missionId);
-    if (read === null) return { outcome: 'mission-gone', steps: 0, failureCode: null };
-    const written = input.result.kind === 'advance-only' ? null : writtenBefore(read, input.iterationId);
-    if (written !== null) return written;
-    const outcome = await outcomeOf(deps, tx, userId, input, read);
-    const nowMs = await readClockMs(tx);
-    const row = await rowOf(tx, userId, input, read, outcome, nowMs);
-    const isNew = row === null || (await insertMissionUpdate(tx, userId, row));
-    if (!isNew && !(await changeExists(tx, userId, row.changeId))) throw new EventIdConflictError();
-    return resultOf(outcome);
-  });
+  const { result, isNew, outcome } = await deps.database.asUser(userId, (tx) =>
+    writeOnce(deps, tx, userId, input),
+  );
+  // Only now: what a transaction that did not commit found is found again.
+  if (isNew && outcome?.kind === 'planned') countMarks(outcome.rounds);
+  return result;
 }
+
+interface Written {
+  readonly result: WriteIterationResult;
+  readonly isNew: boolean;
+  /** Null when there was nothing to write any more. */
+  readonly outcome: Outcome | null;
+}
+
+async function writeOnce(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: WriteIterationInput,
+): Promise<Written> {
+  await lockMission(tx, userId, toMissionId(input.missionId));
+  const read = await readMission(tx, userId, input.missionId);
+  const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
+  if (read === null) return before({ outcome: 'mission-gone', steps: 0, failureCode: null });
+  const written = input.result.kind === 'advance-only' ? null : writtenBefore(read, input.iterationId);
+  if (written !== null) return before(written);
+  const outcome = await outcomeOf(deps, tx, userId, input, read);
+  const nowMs = await readClockMs(tx);
+  const row = await rowOf(tx, userId, input, read, outcome, nowMs);
+  const isNew = row === null || (await insertMissionUpdate(tx, userId, row));
+  if (!isNew && !(await changeExists(tx, userId, row.changeId))) throw new EventIdConflictError();
+  return { result: resultOf(outcome), isNew, outcome };
+}
+
+const countMarks = (rounds: readonly RoundEntry[]): void =>
+  countInjectionMarks({
+    inputs: rounds.flatMap((round) => round.flaggedInputs).flatMap(({ marks }) => marks),
+    steps: stepsOf(rounds).flatMap(({ flags = [] }) => flags),
+    droppedSteps: rounds
+      .flatMap((round) => round.notices)
+      .reduce((sum, notice) => sum + (notice.kind === 'dropped-steps' ? notice.count : 0), 0),
+  });
 
 /**
  * What an earlier attempt wrote, whose acknowledgement was lost: its row says what became of the run, even if the grant
@@ -78,50 +105,6 @@ function writtenBefore(read: ReadMission, iterationId: string): WriteIterationRe
   return iteration === undefined ? null : resultOfIteration(iteration);
 }
 
-/** What is to be written, once the transcript is open. */
-type Outcome =
-  | { readonly kind: 'planned'; readonly rounds: readonly RoundEntry[] }
-  | { readonly kind: 'failed'; readonly failure: RunFailure }
-  | { readonly kind: 'advance-only' };
-
-/** A plan whose transcript no longer opens (the grant ended in the last moment) becomes a failure that says so. */
-async function outcomeOf(
-  deps: RunnerDependencies,
-  tx: UserTransaction,
-  userId: UserId,
-  input: WriteIterationInput,
-  read: ReadMission,
-): Promise<Outcome> {
-  if (input.result.kind !== 'planned') return input.result;
-  const failed = (code: RunFailure['code']): Outcome => ({
-    kind: 'failed',
-    failure: { code, phase: 'finalizing' },
-  });
-  let key: Buffer;
-  try {
-    key = input.grantUsable
-      ? await missionDataKey(deps, tx, userId, read.mission.grant)
-      : await runKey(deps, tx, userId, input);
-  } catch (error) {
-    if (error instanceof GrantUnusableError) return failed(`grant-${error.problem}`);
-    throw error;
-  }
-  try {
-    const rounds = await readRounds(tx, userId, input, key);
-    if (rounds.length === 0) return failed('run-interrupted');
-    return { kind: 'planned', rounds };
-  } finally {
-    key.fill(0);
-  }
-}
-
-function resultOf(outcome: Outcome): WriteIterationResult {
-  if (outcome.kind === 'advance-only') return { outcome: 'advanced', steps: 0, failureCode: null };
-  if (outcome.kind === 'failed') return { outcome: 'failed', steps: 0, failureCode: outcome.failure.code };
-  const steps = stepsOf(outcome.rounds).length;
-  return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null };
-}
-
 /** The row to write, or null when there is nothing to say: no iteration, and the next instant stands as it is. */
 async function rowOf(
   tx: UserTransaction,
@@ -133,7 +116,10 @@ async function rowOf(
 ): Promise<MissionUpdate | null> {
   const timeZone = await timeZoneOfMission(tx, userId, toMissionId(input.missionId));
   const nextRunAt = nextRunAtAfter(read.mission, nowMs, timeZone);
-  const grantNote = grantNoteOf(input, read, nextRunAt, timeZone ?? 'UTC');
+  const grantNote =
+    outcome.kind === 'advance-only'
+      ? null
+      : grantNoteOf(input, read, { nextRunAt, timeZone: timeZone ?? 'UTC', language: outcome.language });
   const iteration = outcome.kind === 'advance-only' ? null : iterationOf(input, outcome, nowMs, grantNote);
   const data = {
     ...(iteration === null ? {} : { iterations: withIteration(read.merged.record['iterations'], iteration) }),
@@ -181,13 +167,13 @@ function iterationOf(
   };
   if (outcome.kind === 'failed') {
     const { code } = outcome.failure;
-    const failed = failedIteration(times, outcome.failure, FAILURE_TEXTS[code]);
+    const failed = failedIteration(times, outcome.failure, failureText(outcome.language, code));
     // A failure of the grant itself already says what to do about it.
     return code.startsWith('grant-') ? failed : withNote(failed, grantNote);
   }
-  const steps = stepsOf(outcome.rounds).map((step) => storableJson(step) as PlanStep);
-  const planned = plannedIteration(times, steps, String(storableJson(summaryOfRounds(outcome.rounds))));
-  return withNote(planned, grantNote);
+  const steps = wireSteps(stepsOf(outcome.rounds)).map((step) => storableJson(step) as PlanStep);
+  const summary = String(storableJson(summaryOfRounds(outcome.rounds, outcome.language)));
+  return withNote(plannedIteration(times, steps, summary), grantNote);
 }
 
 const withNote = (iteration: ServerIteration, note: string | null): ServerIteration =>
@@ -197,24 +183,15 @@ const withNote = (iteration: ServerIteration, note: string | null): ServerIterat
 function grantNoteOf(
   input: WriteIterationInput,
   read: ReadMission,
-  newNextRunAt: string | null | undefined,
-  timeZone: string,
+  after: {
+    readonly nextRunAt: string | null | undefined;
+    readonly timeZone: string;
+    readonly language: PromptLanguage;
+  },
 ): string | null {
   if (!input.grantUsable) return null;
-  const nextRunAtMs = instantMs(newNextRunAt === undefined ? read.mission.nextRunAt : newNextRunAt);
+  const nextRunAtMs = instantMs(after.nextRunAt === undefined ? read.mission.nextRunAt : after.nextRunAt);
   const expiresAtMs = instantMs(parseGrant(read.mission.grant)?.expiresAt);
   if (nextRunAtMs === null || expiresAtMs === null || expiresAtMs > nextRunAtMs) return null;
-  return grantEndsFirstText(expiresAtMs, nextRunAtMs, timeZone);
-}
-
-/** The model's last words, and what it could not see. */
-function summaryOfRounds(rounds: readonly RoundEntry[]): string {
-  const words = rounds.map((round) => summaryOf(round.reply)).findLast((text) => text !== null) ?? null;
-  const unreadable = rounds.flatMap((round) => round.unreadableInputs);
-  return [
-    words ?? planText(stepsOf(rounds).length),
-    unreadable.length === 0 ? null : unreadableInputsText(unreadable),
-  ]
-    .filter((part) => part !== null)
-    .join('\n\n');
+  return grantEndsFirstText(after.language, expiresAtMs, nextRunAtMs, after.timeZone);
 }

@@ -7,7 +7,7 @@ import { missionAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import { formatInstant } from '../../domain/instant.ts';
-import { FAILURE_TEXTS } from '../../domain/user-texts.ts';
+import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '../../domain/user-texts.ts';
 import { objectionsTo, openDevice } from '../support/device.ts';
 import type { Device } from '../support/device.ts';
 import { writePlaintextMission } from '../support/granted-mission.ts';
@@ -164,7 +164,8 @@ describe.concurrent('a gateway', () => {
         ...{ overallStatus: 'failed', plan: [] },
         errorDetails: {
           name: 'gateway-rejected',
-          message: FAILURE_TEXTS['gateway-rejected'],
+          // In the language of the mission, which is English in clear.
+          message: FAILURE_TEXTS_EN['gateway-rejected'],
           phase: 'calling-llm',
         },
       },

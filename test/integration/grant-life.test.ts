@@ -189,7 +189,8 @@ describe('a grant that ends before the next run', () => {
     });
     return iteration ?? {};
   };
-  const format = new Intl.DateTimeFormat('de-DE', {
+  // The mission's own words are English.
+  const format = new Intl.DateTimeFormat('en-GB', {
     dateStyle: 'medium',
     timeStyle: 'short',
     timeZone: 'UTC',
@@ -203,7 +204,7 @@ describe('a grant that ends before the next run', () => {
     const nextRunAt = format.format(lastHourMs() + 7 * DAY_MS);
     expect(iteration).toMatchObject({
       overallStatus: 'awaiting-review',
-      summary: `Eine Aufgabe vorgeschlagen.\n\nDie Freigabe dieser Mission endet am ${expiresAt} und damit vor dem nächsten Termin am ${nextRunAt}. Öffne die Mission in der App und erneuere die Freigabe, damit sie auch dann im Hintergrund läuft.`,
+      summary: `Eine Aufgabe vorgeschlagen.\n\nThe access granted to this mission ends on ${expiresAt}, before it is next due on ${nextRunAt}. Open the mission in the app and renew the access, so that it runs in the background then, too.`,
     });
     const token = await system.issuer.issueToken({ sub: mission.user.userId });
     await waitUntil('the API says so as well', async () => {

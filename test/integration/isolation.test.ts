@@ -44,6 +44,12 @@ beforeAll(async () => {
        ), key as (
          insert into mana_ai.run_keys (user_id, iteration_id, mission_id, wrapped_key)
          values ('${userId}', 'i', 'm', 'x')
+       ), note as (
+         insert into mana_ai.run_notes (user_id, iteration_id, kind, mission_id, entry)
+         values ('${userId}', 'i', 'research', 'm', 'x')
+       ), research as (
+         insert into mana_ai.research_tasks (user_id, iteration_id, mission_id, kind, state)
+         values ('${userId}', 'i', 'm', 'deep', 'submitting')
        ), slot as (
          insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
          values ('${userId}', 'm', 'w', 'r', 'i')
@@ -51,8 +57,16 @@ beforeAll(async () => {
          insert into mana_ai.token_usage
            (user_id, iteration_id, round, mission_id, prompt_tokens, completion_tokens, total_tokens)
          values ('${userId}', 'i', 1, 'm', 1, 1, 2)
+       ), reservation as (
+         insert into mana_ai.budget_reservations
+           (user_id, iteration_id, round, purpose, mission_id, agent_id, workflow_id, run_id, reserved_tokens, estimated_tokens)
+         values ('${userId}', 'i', 1, 'plan', 'm', 'a', 'w', 'r', 2, 1)
        ), zone as (
          insert into mana_ai.mission_time_zones (user_id, mission_id, time_zone) values ('${userId}', 'm', 'UTC')
+       ), opted_out as (
+         insert into mana_ai.schedule_opt_outs (user_id, mission_id) values ('${userId}', 'm')
+       ), agent as (
+         insert into mana_ai.agent_snapshots (user_id, agent_id, exists_now) values ('${userId}', 'a', true)
        )
        insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now) values ('${userId}', 'm', true)`,
     );
@@ -100,10 +114,15 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.sealed_inputs': { api: OWN, vault: OWN, runner: OWN, projection: NONE },
   'mana_ai.run_transcripts': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_keys': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
-  'mana_ai.run_slots': { api: NONE, vault: NONE, runner: ALL, projection: NONE },
-  'mana_ai.token_usage': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
+  'mana_ai.run_notes': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
+  'mana_ai.research_tasks': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
+  'mana_ai.run_slots': { api: OWN, vault: NONE, runner: ALL, projection: ALL },
+  'mana_ai.token_usage': { api: OWN, vault: NONE, runner: OWN, projection: NONE },
+  'mana_ai.budget_reservations': { api: NONE, vault: NONE, runner: ALL, projection: NONE },
   'mana_ai.mission_time_zones': { api: OWN, vault: NONE, runner: OWN, projection: ALL },
-  'mana_ai.mission_snapshots': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
+  'mana_ai.schedule_opt_outs': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
+  'mana_ai.mission_snapshots': { api: OWN, vault: NONE, runner: OWN, projection: ALL },
+  'mana_ai.agent_snapshots': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
 };
 const ROLES: readonly RoleName[] = ['api', 'vault', 'runner', 'projection'];
 const CASES = Object.entries(VISIBLE).flatMap(([table, byRole]) =>

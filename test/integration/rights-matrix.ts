@@ -163,6 +163,37 @@ const MANA_AI: readonly TableRights[] = [
     { runner: { select: ofOwn('*'), insert: ofOwn('*'), delete: ofOwn('*') } },
   ),
   mana(
+    'run_notes',
+    ['user_id', 'iteration_id', 'kind'],
+    perUser((userId, n) => ({
+      user_id: userId,
+      iteration_id: `it-${n}`,
+      kind: 'research',
+      mission_id: 'm',
+      entry: bytes(1),
+    })),
+    { runner: { select: ofOwn('*'), insert: ofOwn('*'), delete: ofOwn('*') } },
+  ),
+  mana(
+    'research_tasks',
+    ['user_id', 'iteration_id'],
+    perUser((userId, n) => ({
+      user_id: userId,
+      iteration_id: `it-${n}`,
+      mission_id: 'm',
+      kind: 'deep',
+      state: 'submitting',
+    })),
+    {
+      runner: {
+        select: ofOwn('*'),
+        insert: ofOwn('*'),
+        update: ofOwn('state, task_id'),
+        delete: ofOwn('*'),
+      },
+    },
+  ),
+  mana(
     'run_slots',
     ['user_id', 'mission_id'],
     perUser((userId, n) => ({
@@ -175,6 +206,8 @@ const MANA_AI: readonly TableRights[] = [
       claimed_at: NOW,
     })),
     {
+      api: { select: ofOwn('*') },
+      projection: { select: ofAll('*') },
       runner: {
         // Ids only: the sweep asks for everybody's.
         select: ofAll('*'),
@@ -186,17 +219,39 @@ const MANA_AI: readonly TableRights[] = [
   ),
   mana(
     'token_usage',
-    ['user_id', 'iteration_id', 'round'],
+    ['user_id', 'iteration_id', 'round', 'purpose'],
     perUser((userId, n) => ({
       user_id: userId,
       iteration_id: `it-${n}`,
       round: 1,
+      purpose: n % 2 === 0 ? 'plan' : 'unknown',
       mission_id: 'm',
       prompt_tokens: 1,
       completion_tokens: 1,
       total_tokens: 2,
     })),
-    { runner: { select: ofOwn('*'), insert: ofOwn('*') } },
+    {
+      api: { select: ofOwn('user_id, iteration_id, round, purpose, mission_id, total_tokens, recorded_at') },
+      runner: { select: ofOwn('*'), insert: ofOwn('*'), update: ofOwn('total_tokens, recorded_at') },
+    },
+  ),
+  mana(
+    'budget_reservations',
+    ['user_id', 'iteration_id', 'round', 'purpose'],
+    perUser((userId, n) => ({
+      user_id: userId,
+      iteration_id: `it-${n}`,
+      round: 1,
+      purpose: n % 2 === 0 ? 'plan' : 'compact',
+      mission_id: 'm',
+      agent_id: 'a',
+      workflow_id: 'w',
+      run_id: 'r',
+      reserved_tokens: 2,
+      estimated_tokens: 1,
+    })),
+    // Ids and figures only: the sweep asks for everybody's.
+    { runner: { select: ofAll('*'), insert: ofOwn('*'), delete: ofOwn('*') } },
   ),
   mana(
     'mission_time_zones',
@@ -220,7 +275,26 @@ const MANA_AI: readonly TableRights[] = [
     })),
     {
       api: { select: ofOwn('*'), update: ofOwn('version') },
+      runner: { select: ofOwn('user_id, mission_id, device_utc_offset_minutes, device_offset_at') },
       projection: { select: ofAll('*'), insert: ofAll('*'), update: ofAll('*') },
+    },
+  ),
+  mana(
+    'agent_snapshots',
+    ['user_id', 'agent_id'],
+    perUser((userId, n) => ({ user_id: userId, agent_id: `a${n}`, exists_now: true, state: 'paused' })),
+    {
+      api: { select: ofOwn('user_id, agent_id, exists_now, state') },
+      projection: { select: ofAll('*'), insert: ofAll('*'), update: ofAll('*') },
+    },
+  ),
+  mana(
+    'schedule_opt_outs',
+    ['user_id', 'mission_id'],
+    perUser((userId, n) => ({ user_id: userId, mission_id: `m${n}`, created_at: NOW })),
+    {
+      api: { select: ofOwn('*'), insert: ofOwn('*'), delete: ofOwn('*') },
+      projection: { select: ofAll('*') },
     },
   ),
   mana(
@@ -286,10 +360,14 @@ const PLACES: readonly (readonly [string, string])[] = [
   ['finance', 'accounts'],
   ['notes', 'aiMissions'],
   ['finance', 'notes'],
+  // The contract does not say which app owns the times of events.
+  ['whichever', 'timeBlocks'],
 ];
 const INPUTS = new Set(PLACES.slice(0, 9).map(([appId, table]) => `${appId} ${table}`));
 const placeOf = (row: Row): string => `${String(row['app_id'])} ${String(row['table_name'])}`;
 const ownInput: Rule = (row, userId) => own(row, userId) && INPUTS.has(placeOf(row));
+const ownInputOrTimeBlock: Rule = (row, userId) =>
+  ownInput(row, userId) || (own(row, userId) && row['table_name'] === 'timeBlocks');
 const missionOrAgent: Rule = (row) => ['ai aiMissions', 'ai agents'].includes(placeOf(row));
 const updateOfTheRunner: Rule = (row, userId) =>
   own(row, userId) &&
@@ -328,7 +406,7 @@ const PLATFORM: readonly TableRights[] = [
     rights: {
       vault: { select: right(ownInput)(READ_COLUMNS) },
       runner: {
-        select: right(ownInput)(READ_COLUMNS),
+        select: right(ownInputOrTimeBlock)(READ_COLUMNS),
         insert: right(updateOfTheRunner)(`${READ_COLUMNS}, schema_version, actor, origin`),
       },
       projection: { select: right(missionOrAgent)(READ_COLUMNS) },

@@ -17,6 +17,7 @@ import { connectWorker } from '../../temporal/worker-connection.ts';
 import type { WorkerPart } from '../../worker/part.ts';
 import { createRunnerPart } from '../../worker/runner.ts';
 import { createVaultPart } from '../../worker/vault.ts';
+import { PLANNER_SETTINGS } from '../support/activity-dependencies.ts';
 import { mint } from '../support/granting-api.ts';
 import { startRun, writeGrantedMission } from '../support/granted-mission.ts';
 import type { MissionWriter, RunHandle, WrittenMission } from '../support/granted-mission.ts';
@@ -92,7 +93,10 @@ const startRunner = (grantPrivateKeys: KeyObject[]): Promise<Running> =>
     createRunnerPart(context, {
       syncDatabase: { url: system.databases.urls.runner.sync, maxConnections: 4 },
       grantPrivateKeys,
-      gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY, model: 'mana/reasoning' },
+      gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY },
+      planner: PLANNER_SETTINGS,
+      roundsPerSecond: 1000,
+      research: { shallowUrl: null, deep: null },
     }),
   );
 const startVault = (keks: KekRing): Promise<Running> =>

@@ -166,7 +166,7 @@ describe('in that split', () => {
       iterations: [],
       grant,
     });
-    expect(await projectChanges(harness.projection)).toMatchObject({ projected: true, missions: 1 });
+    expect(await projectChanges(harness.projection)).toMatchObject({ projected: true, records: 1 });
     expect(harness.projection.warnings).toEqual([]);
 
     const runId = randomUUID();
@@ -214,7 +214,7 @@ describe('in that split', () => {
     expect(read?.record['iterations']).toMatchObject([
       { id: loaded.iterationId, overallStatus: 'approved', source: 'server', summary: 'All is planned.' },
     ]);
-    expect(await projectChanges(harness.projection)).toMatchObject({ projected: true, missions: 1 });
+    expect(await projectChanges(harness.projection)).toMatchObject({ projected: true, records: 1 });
   });
 
   it('the audit of the run verifies, and the maintenance user prunes and erases it', async () => {

@@ -13,6 +13,7 @@ import { openWebApp } from '../../dev/web-app.ts';
 import type { WebApp, WebAppUser } from '../../dev/web-app.ts';
 import type { Grant, GrantVersion } from '../../domain/grant.ts';
 import { toMissionId } from '../../domain/ids.ts';
+import type { PlannerSettings } from '../../domain/planner-settings.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import type { RunRef } from '../../domain/run.ts';
 import type { ListedSchedule } from '../../schedules/mission-schedules.ts';
@@ -25,6 +26,8 @@ export interface ActivityHarness {
   readonly vault: VaultDependencies;
   readonly projection: ProjectionDependencies & {
     readonly healings: string[];
+    /** Run ids. */
+    readonly cancelled: string[];
     readonly infos: Readonly<Record<string, unknown>>[];
     readonly warnings: Readonly<Record<string, unknown>>[];
   };
@@ -94,6 +97,15 @@ export async function createActivityHarness(
   };
 }
 
+/** What a runner without settings of its own plans with. */
+export const PLANNER_SETTINGS: PlannerSettings = {
+  model: 'mana/reasoning',
+  compactModel: 'mana/fast-text',
+  contextTokens: 128_000,
+  maxRounds: 5,
+  policyMode: 'flag',
+};
+
 /** The gateway answers with `replies`, first in, first out; runs are open whose run id is in `openRuns`. */
 function runnerOf(database: Database, privateKey: KeyObject): ActivityHarness['runner'] {
   const openRuns = new Set<string>();
@@ -107,7 +119,8 @@ function runnerOf(database: Database, privateKey: KeyObject): ActivityHarness['r
     privateKeys: [privateKey],
     codecKeys: { primaryKeyId: 'k1', keys: new Map([['k1', randomBytes(32)]]) },
     gateway: { complete },
-    llmModel: 'mana/reasoning',
+    planner: PLANNER_SETTINGS,
+    research: { shallow: null, deep: null },
     isRunOpen: (_workflowId, runId) => Promise.resolve(openRuns.has(runId)),
     random: () => 0.5,
     openRuns,
@@ -117,6 +130,7 @@ function runnerOf(database: Database, privateKey: KeyObject): ActivityHarness['r
 
 function projectionOf(database: Database): ActivityHarness['projection'] {
   const healings: string[] = [];
+  const cancelled: string[] = [];
   const infos: Readonly<Record<string, unknown>>[] = [];
   const warnings: Readonly<Record<string, unknown>>[] = [];
   return {
@@ -125,7 +139,10 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       ensure: () => Promise.reject(new Error('not part of this test')),
       hashOf: () => '',
       remove: () => Promise.reject(new Error('not part of this test')),
-      isPaused: () => Promise.resolve(false),
+      fingerprintOf: () => '',
+      removeById: () => Promise.reject(new Error('not part of this test')),
+      pauseOf: () => Promise.resolve(null),
+      holdsBack: () => Promise.resolve(false),
       list: () => noSchedules(),
       startDue: () => Promise.reject(new Error('not part of this test')),
     },
@@ -133,11 +150,17 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       healings.push(`${userId}/${missionId}`);
       return Promise.resolve();
     },
+    requestCancel: (_workflowId, runId) => {
+      cancelled.push(runId);
+      return Promise.resolve();
+    },
+    isRunOpen: () => Promise.resolve(false),
     log: {
       info: (_message, fields) => infos.push(fields),
       warn: (message, fields) => warnings.push({ message, ...fields }),
     },
     healings,
+    cancelled,
     infos,
     warnings,
   };

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { Client } from '@temporalio/client';
 import type { Connection } from '@temporalio/client';
@@ -6,8 +6,11 @@ import { Runtime } from '@temporalio/worker';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { inject } from 'vitest';
+import { PLANNER_SETTINGS } from './activity-dependencies.ts';
 import { createTestDatabases } from './databases.ts';
 import type { TestDatabases } from './databases.ts';
+import type { Config } from '../../config.ts';
+import type { PlannerSettings } from '../../domain/planner-settings.ts';
 import { workflowBundlePath } from './workflow-bundle.ts';
 import { buildApp } from '../../api/app.ts';
 import { startJwksIssuer } from '../../dev/jwks-issuer.ts';
@@ -55,8 +58,11 @@ export interface SystemKeys {
   readonly codecKeys: { readonly primaryKeyId: string; readonly keys: ReadonlyMap<string, Buffer> };
 }
 
-/** What the gateway of every system expects. */
+/** What the gateway of every system expects, and its API. */
 export const SERVICE_KEY = 'test-service-key';
+const UNLIMITED_ROUNDS = 1_000;
+/** Tests ask more often than users. */
+const UNLIMITED_REQUESTS = { perAddress: 1e6, perUser: 1e6, mintsPerUser: 1e6 };
 const POOL = { maxConnections: 4 };
 
 export interface SystemOptions {
@@ -65,6 +71,12 @@ export interface SystemOptions {
   readonly parts?: readonly PartName[];
   /** For tests of retries: with the time-skipping server, which knows neither schedules nor namespaces. */
   readonly grantsConfigured?: boolean;
+  /** What differs from `PLANNER_SETTINGS`. */
+  readonly planner?: Partial<PlannerSettings>;
+  /** Far more than a test asks by default. */
+  readonly roundsPerSecond?: number;
+  /** Off by default. */
+  readonly research?: Config<'runner'>['runner']['research'];
   /** A Temporal server of the test's own; the shared one by default. */
   readonly temporalAddress?: string;
 }
@@ -87,10 +99,10 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
   const issuer = await startJwksIssuer();
   stops.unshift(() => issuer.close());
   const log = createLog();
-  const api = await startApi(databases, issuer, keys, log.logger, stops);
+  const client = clientOf(connection, temporal.namespace, keys);
+  const api = await startApi(databases, issuer, keys, client, log.logger, stops);
   const webApp = openWebApp({ ...databases.asWebApp, kek: keys.kek });
   stops.unshift(() => webApp.close());
-  const client = clientOf(connection, temporal.namespace, keys);
   const workers = await startParts(options, { databases, temporal, keys, gateway, log });
   stops.unshift(workers);
   return {
@@ -143,6 +155,7 @@ async function startApi(
   databases: TestDatabases,
   issuer: JwksIssuer,
   keys: SystemKeys,
+  temporalClient: Client,
   logger: Logger,
   stops: (() => Promise<unknown>)[],
 ): Promise<FastifyInstance> {
@@ -153,12 +166,15 @@ async function startApi(
   const app = await buildApp({
     syncDatabase,
     authDatabase,
+    temporalClient,
+    serviceKeySha256: [createHash('sha256').update(SERVICE_KEY).digest()],
     identity: { jwksUrl: `${issuer.url}/api/v1/auth/jwks`, issuer: issuer.url, audience: 'mana' },
     keks: { default: keys.kek, byId: new Map() },
     grantPublicKey: keys.publicKey,
     grantMintVersion: 'v2',
     corsOrigins: [],
     trustedProxies: [],
+    rateLimits: UNLIMITED_REQUESTS,
     logger,
   });
   stops.unshift(() => app.close());
@@ -197,7 +213,10 @@ async function startParts(
       await createRunnerPart(context, {
         syncDatabase: { url: databases.urls.runner.sync, ...POOL },
         grantPrivateKeys: options.grantsConfigured === false ? [] : [keys.privateKey],
-        gateway: { url: gateway.url, serviceKey: SERVICE_KEY, model: 'mana/reasoning' },
+        gateway: { url: gateway.url, serviceKey: SERVICE_KEY },
+        planner: { ...PLANNER_SETTINGS, ...options.planner },
+        roundsPerSecond: options.roundsPerSecond ?? UNLIMITED_ROUNDS,
+        research: options.research ?? { shallowUrl: null, deep: null },
       }),
     );
   }

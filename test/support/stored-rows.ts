@@ -2,13 +2,22 @@ import { withClient } from '../../dev/platform-schema.ts';
 import type { PlatformDatabases } from '../../dev/databases.ts';
 
 /** What a run keeps between its activities and must have forgotten at its end. */
-const FORGOTTEN_TABLES = ['sealed_inputs', 'run_transcripts', 'run_keys', 'run_slots'] as const;
+const FORGOTTEN_TABLES = [
+  'sealed_inputs',
+  'run_transcripts',
+  'run_keys',
+  'run_notes',
+  'research_tasks',
+  'run_slots',
+] as const;
 export type ForgottenTable = (typeof FORGOTTEN_TABLES)[number];
 
 export const NOTHING_LEFT: Readonly<Record<ForgottenTable, number>> = {
   sealed_inputs: 0,
   run_transcripts: 0,
   run_keys: 0,
+  run_notes: 0,
+  research_tasks: 0,
   run_slots: 0,
 };
 

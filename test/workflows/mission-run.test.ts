@@ -4,7 +4,7 @@ import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runActivity } from '../../activities/run-activity.ts';
-import { gatewayRetryDelay, slotRetryDelay } from '../../activities/retry-delays.ts';
+import { gatewayRetryDelay, researchRetryDelay, slotRetryDelay } from '../../activities/retry-delays.ts';
 import type { RunnerActivities } from '../../activities/runner/activities.ts';
 import type { VaultActivities } from '../../activities/vault/activities.ts';
 import { timeSkippingServerPath } from '../../dev/temporal-server.ts';
@@ -12,9 +12,13 @@ import {
   GatewayRejectedError,
   GatewayUnavailableError,
   GrantUnusableError,
+  ResearchPendingError,
+  ResearchUnavailableError,
   SlotBusyError,
 } from '../../domain/errors.ts';
 import type {
+  CompactTranscriptInput,
+  CompactTranscriptResult,
   LoadedRun,
   LoadRunInput,
   LoadRunResult,
@@ -22,7 +26,9 @@ import type {
   PlanRoundInput,
   PlanRoundResult,
   RefusedRun,
+  ResearchKind,
   SealResult,
+  SubmitResearchResult,
   WriteIterationInput,
   WriteIterationResult,
 } from '../../domain/run.ts';
@@ -54,6 +60,9 @@ interface Fakes {
     input: PlanRoundInput,
     signal: AbortSignal,
   ) => PlanRoundResult | Promise<PlanRoundResult>;
+  readonly submitResearch?: () => SubmitResearchResult | Promise<SubmitResearchResult>;
+  readonly awaitResearch?: (attempt: number) => void | Promise<void>;
+  readonly compactTranscript?: (input: CompactTranscriptInput) => CompactTranscriptResult;
   readonly writeIteration?: (input: WriteIterationInput) => WriteIterationResult;
 }
 
@@ -62,6 +71,8 @@ interface Recorded extends Fakes {
   readonly seals: number[];
   /** The server's time at each call of the gateway. */
   readonly rounds: (PlanRoundInput & { readonly atMs: number })[];
+  /** What was done besides rounds, in its order. */
+  readonly besides: string[];
   readonly writes: WriteIterationInput[];
   readonly forgotten: string[];
 }
@@ -114,6 +125,39 @@ const runner: RunnerActivities = {
         return (mission.planRound ?? (() => round('finished')))(input, signal);
       },
       { retryDelay: gatewayRetryDelay(random), heartbeatEveryMs: 100 },
+    ),
+  submitResearch: (input) =>
+    runActivity(
+      async () => {
+        const mission = of(input.missionId);
+        mission.besides.push(`submit ${input.kind}`);
+        return (mission.submitResearch ?? (() => ({ state: 'done' as const })))();
+      },
+      { retryDelay: researchRetryDelay(random) },
+    ),
+  awaitResearch: (input) =>
+    runActivity(
+      async ({ attempt }) => {
+        const mission = of(input.missionId);
+        if (attempt === 1) mission.besides.push('await');
+        await mission.awaitResearch?.(attempt);
+      },
+      { retryDelay: researchRetryDelay(random) },
+    ),
+  giveUpResearch: (input) => {
+    of(input.missionId).besides.push('give up');
+    return Promise.resolve();
+  },
+  compactTranscript: (input) =>
+    runActivity(
+      () => {
+        const mission = of(input.missionId);
+        mission.besides.push(`compact ${input.round}`);
+        return Promise.resolve(
+          (mission.compactTranscript ?? (() => ({ compacted: true, totalTokens: 5 })))(input),
+        );
+      },
+      { retryDelay: gatewayRetryDelay(random) },
     ),
   writeIteration: (input) =>
     runActivity(() => {
@@ -179,7 +223,15 @@ type MissionRun = (input: MissionRunInput) => Promise<MissionRunResult>;
 
 function newMission(fakes: Fakes) {
   const missionId = randomUUID();
-  const recorded: Recorded = { ...fakes, loads: [], seals: [], rounds: [], writes: [], forgotten: [] };
+  const recorded: Recorded = {
+    ...fakes,
+    loads: [],
+    seals: [],
+    rounds: [],
+    besides: [],
+    writes: [],
+    forgotten: [],
+  };
   missions.set(missionId, recorded);
   return { missionId, recorded };
 }
@@ -370,6 +422,102 @@ describe('a gateway', () => {
     });
     expect(done.rounds).toHaveLength(2);
     expect(elapsedMs(done.rounds)).toBeGreaterThanOrEqual(10 * MINUTE_MS);
+  });
+});
+
+describe('research', () => {
+  /** The first round wants it, until it has been done. */
+  const wanting = (kind: ResearchKind): NonNullable<Fakes['planRound']> => {
+    let asked = false;
+    return () => {
+      if (asked) return round('finished');
+      asked = true;
+      return { ...round('research-wanted', 0), totalTokens: 0, research: kind };
+    };
+  };
+  const submitted = (): SubmitResearchResult => ({ state: 'submitted' });
+
+  it('comes before the first round, which is then asked; a run without wishes has none', async () => {
+    const done = await run({ planRound: wanting('shallow') });
+    expect(done.besides).toEqual(['submit shallow']);
+    expect(done.rounds.map((each) => each.round)).toEqual([1, 1]);
+    expect(done.result).toMatchObject({ outcome: 'planned', rounds: 1, totalTokens: 10 });
+    expect((await run({})).besides).toEqual([]);
+  });
+
+  it('of an hour is waited for, and costs no more events than one of a second', async () => {
+    let endMs = Infinity;
+    const { handle, recorded } = await start({
+      planRound: wanting('deep'),
+      submitResearch: submitted,
+      awaitResearch: async () => {
+        const nowMs = await environment.currentTimeMs();
+        if (endMs === Infinity) endMs = nowMs + 58 * MINUTE_MS;
+        if (nowMs < endMs) throw new ResearchPendingError();
+      },
+    });
+    expect(await handle.result()).toMatchObject({ outcome: 'planned' });
+    expect(recorded.besides).toEqual(['submit deep', 'await']);
+    const [first, second] = recorded.rounds;
+    expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(58 * MINUTE_MS);
+    expect((await handle.fetchHistory()).events?.length).toBeLessThan(60);
+  });
+
+  it.each<[string, Partial<Fakes>, string[]]>([
+    [
+      'takes longer than 65 minutes',
+      { submitResearch: submitted, awaitResearch: () => Promise.reject(new ResearchPendingError()) },
+      ['submit deep', 'await', 'give up'],
+    ],
+    [
+      'finds its service down three times',
+      { submitResearch: () => Promise.reject(new ResearchUnavailableError(null)) },
+      ['submit deep', 'submit deep', 'submit deep', 'give up'],
+    ],
+    [
+      'loses its grant',
+      { submitResearch: submitted, awaitResearch: () => Promise.reject(new GrantUnusableError('revoked')) },
+      ['submit deep', 'await', 'give up'],
+    ],
+    ['fails', { submitResearch: () => ({ state: 'failed' }) }, ['submit deep']],
+  ])('that %s is given up, and the run goes on without', async (_, fakes, besides) => {
+    const done = await run({ planRound: wanting('deep'), ...fakes });
+    expect(done.besides).toEqual(besides);
+    expect(done.result).toMatchObject({ outcome: 'planned', rounds: 1 });
+  });
+
+  it('is cancelled with its run', async () => {
+    const { handle, recorded } = await start({
+      planRound: wanting('deep'),
+      submitResearch: submitted,
+      awaitResearch: () => Promise.reject(new ResearchPendingError()),
+    });
+    await waitUntil('the run waits', () => recorded.besides.includes('await'));
+    await handle.signal(cancelRunSignal);
+    expect(await handle.result()).toMatchObject({ outcome: 'cancelled' });
+    expect(recorded.besides).not.toContain('give up');
+  });
+});
+
+describe('a conversation near the window', () => {
+  const compactEach = (): NonNullable<Fakes['planRound']> => () => ({ ...round('continue'), compact: true });
+
+  it('is compacted before the next round, not after the last one, and its tokens are counted', async () => {
+    const done = await run({ loadRun: () => ready({ maxRounds: 3 }), planRound: compactEach() });
+    expect(done.besides).toEqual(['compact 1', 'compact 2']);
+    expect(done.result).toMatchObject({ outcome: 'planned', rounds: 3, totalTokens: 40 });
+  });
+
+  it('goes on as it is where that fails', async () => {
+    const done = await run({
+      loadRun: () => ready({ maxRounds: 2 }),
+      planRound: compactEach(),
+      compactTranscript: () => {
+        throw unavailable();
+      },
+    });
+    expect(done.besides).toEqual(['compact 1', 'compact 1', 'compact 1']);
+    expect(done.result).toMatchObject({ outcome: 'planned', rounds: 2 });
   });
 });
 

@@ -8,7 +8,8 @@ import type { ProjectionDependencies } from '../../../activities/projection/depe
 import { projectChanges } from '../../../activities/projection/project-changes.ts';
 import { openDatabase } from '../../../db/client.ts';
 import { createMissionSchedules } from '../../../schedules/mission-schedules.ts';
-import { startHealing } from '../../../schedules/system-workflows.ts';
+import { isRunOpen } from '../../../schedules/open-runs.ts';
+import { runProjectionPass, runReconcile, startHealing } from '../../../schedules/system-workflows.ts';
 import { createDataConverter } from '../../../temporal/data-converter.ts';
 import { connectWorker } from '../../../temporal/worker-connection.ts';
 import {
@@ -16,8 +17,11 @@ import {
   PROJECTION_TASK_QUEUE,
   RUNNER_TASK_QUEUE,
 } from '../../../workflows/messages.ts';
+import { writePlaintextMission } from '../../support/granted-mission.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 import { replayCodecKeys } from '../codec.ts';
+
+const RECONCILE_WITHIN_MS = 30_000;
 
 /**
  * The projection's activity goes on for five minutes before the workflow continues as new, too long to wait for: here
@@ -66,15 +70,54 @@ const dependenciesOf = (
   database,
   schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
   startHealing: (userId, missionId) => startHealing(client, userId, missionId),
+  requestCancel: () => Promise.resolve(),
+  isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
   log: { info: () => undefined, warn: (message) => console.warn(message) },
 });
 
 async function onePass(deps: ProjectionDependencies) {
   const { changes } = await projectChanges(deps);
-  const schedules = await applySchedules(deps, new AbortController().signal);
+  const { applied: schedules } = await applySchedules(deps, new AbortController().signal);
   return { passes: 1, changes, schedules, overdueStarted: 0 };
+}
+
+/** With the real worker; the activity's result is that of the real projection. */
+async function whileProjecting<T>(system: RecordingSystem, work: () => Promise<T>): Promise<T> {
+  const projecting = await system.startProcess('projection');
+  try {
+    return await work();
+  } finally {
+    await projecting.stop();
+  }
+}
+
+/** A mission with a schedule, which both workflows find. */
+const writeScheduledMission = (system: RecordingSystem): Promise<unknown> =>
+  writePlaintextMission(system.webApp, 'Plan the next step of the holiday');
+
+const passes = (system: RecordingSystem): Promise<Execution> =>
+  whileProjecting(system, async () => {
+    await writeScheduledMission(system);
+    await runProjectionPass(system.client);
+    return latest(system.client, 'projection-pass');
+  });
+
+const reconciles = (system: RecordingSystem): Promise<Execution> =>
+  whileProjecting(system, async () => {
+    await writeScheduledMission(system);
+    await runProjectionPass(system.client);
+    const { missions } = await runReconcile(system.client, RECONCILE_WITHIN_MS);
+    if (missions === 0) throw new Error('the reconcile found no mission');
+    return latest(system.client, 'reconcile-schedules');
+  });
+
+async function latest(client: Client, workflowId: string): Promise<Execution> {
+  const { runId } = await client.workflow.getHandle(workflowId).describe();
+  return { workflowId, runId };
 }
 
 export const projection: readonly Scenario[] = [
   { name: 'projectionFollow-continues-as-new', record: continuesAsNew },
+  { name: 'projectionPass-takes-in-a-mission', record: passes },
+  { name: 'reconcileSchedules-compares-a-mission', record: reconciles },
 ];

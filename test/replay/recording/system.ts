@@ -9,6 +9,8 @@ import { startJwksIssuer } from '../../../dev/jwks-issuer.ts';
 import { startPostgres } from '../../../dev/postgres.ts';
 import { startScriptedGateway } from '../../../dev/scripted-gateway.ts';
 import type { RecordedRequest, ScriptedGateway, ScriptedResponse } from '../../../dev/scripted-gateway.ts';
+import { demoResearch, startScriptedResearch } from '../../../dev/scripted-research.ts';
+import type { ResearchScript, ScriptedResearch } from '../../../dev/scripted-research.ts';
 import { startTemporalServer } from '../../../dev/temporal-server.ts';
 import { openWebApp, requestGrant } from '../../../dev/web-app.ts';
 import type { WebApp } from '../../../dev/web-app.ts';
@@ -29,11 +31,14 @@ export interface RecordingSystem {
   readonly temporalAddress: string;
   readonly client: Client;
   readonly gateway: ScriptedGateway;
+  readonly research: ScriptedResearch;
   readonly webApp: WebApp;
   readonly workflowBundlePath: string;
   requestGrant(userId: string, body: Readonly<Record<string, unknown>>): Promise<unknown>;
   /** Until the next call; two rounds that plan a task by default. */
   answerWith(answer: Answer): void;
+  /** Likewise for the research services; made-up results by default. */
+  researchWith(script: ResearchScript): void;
   startProcess(name: ProcessName): Promise<SystemProcess>;
   close(): Promise<void>;
 }
@@ -74,6 +79,12 @@ async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<Recordi
   const serviceKey = randomBytes(24).toString('base64url');
   const gateway = await startScriptedGateway({ serviceKey, script: (request) => answer(request) });
   stops.unshift(() => gateway.close());
+  let script = demoResearch();
+  const research = await startScriptedResearch({
+    serviceKey,
+    script: (request, index) => script(request, index),
+  });
+  stops.unshift(() => research.close());
   const issuer = await startJwksIssuer();
   stops.unshift(() => issuer.close());
   const around: Surroundings = {
@@ -96,7 +107,7 @@ async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<Recordi
   };
   const api = await startProcess('api');
   await startProcess('vault');
-  await startProcess('runner');
+  stops.unshift(await startRunner(around, research.url));
 
   const connection = await connect(around.temporal);
   stops.unshift(() => connection.close());
@@ -107,6 +118,7 @@ async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<Recordi
     temporalAddress: temporal.address,
     client: new Client({ connection, dataConverter: createDataConverter(replayCodecKeys) }),
     gateway,
+    research,
     webApp,
     workflowBundlePath,
     requestGrant: async (userId, body) =>
@@ -114,6 +126,20 @@ async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<Recordi
     answerWith: (next) => {
       answer = next;
     },
+    researchWith: (next) => {
+      script = next;
+    },
     startProcess,
   };
+}
+
+/** Research is on, and so small a window that a reply of seven thousand tokens comes near it. */
+async function startRunner(around: Surroundings, researchUrl: string): Promise<() => Promise<unknown>> {
+  const runner = await startSystemProcess('runner', around, {
+    MANA_API_URL: researchUrl,
+    MANA_RESEARCH_URL: researchUrl,
+    DEEP_RESEARCH_ENABLED: 'true',
+    MANA_LLM_CONTEXT_TOKENS: '8000',
+  });
+  return () => runner.stop();
 }

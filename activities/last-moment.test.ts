@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { expect, it, vi } from 'vitest';
+import { untilLastMoment } from './last-moment.ts';
+import { runActivity } from './run-activity.ts';
+
+const TWO_HOURS_MS = 2 * 3_600_000;
+
+/** A gateway that never answers: the call ends with the reason of its signal, as the real one does. */
+const hang = async (signal: AbortSignal): Promise<never> => {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
+};
+const activityWith = (scheduledAgoMs: number, scheduleToCloseTimeoutMs = TWO_HOURS_MS) =>
+  new MockActivityEnvironment(
+    { scheduledTimestampMs: Date.now() - scheduledAgoMs, scheduleToCloseTimeoutMs },
+    // Failing is what is tested; no need to log it.
+    { logger: new DefaultLogger('ERROR') },
+  );
+
+it('a call that is unanswered when all time is up fails for what it is', async () => {
+  const running = activityWith(TWO_HOURS_MS - 15_100).run(() =>
+    runActivity(({ signal }) => untilLastMoment(signal, hang)),
+  );
+  await expect(running).rejects.toMatchObject({ type: 'GATEWAY_UNAVAILABLE', nonRetryable: false });
+});
+
+it('a call that is answered in time leaves no timer behind', async () => {
+  vi.useFakeTimers();
+  try {
+    const answer = activityWith(0).run(() =>
+      runActivity(({ signal }) => untilLastMoment(signal, () => Promise.resolve(vi.getTimerCount()))),
+    );
+    expect(await answer).toBe(1);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+it('a cancelled call ends as cancelled, with or without an end of all time', async () => {
+  for (const timeoutMs of [TWO_HOURS_MS, 0]) {
+    const environment = activityWith(0, timeoutMs);
+    const running = environment.run(() => runActivity(({ signal }) => untilLastMoment(signal, hang)));
+    environment.cancel();
+    await expect(running).rejects.toMatchObject({ name: 'CancelledFailure' });
+  }
+});

@@ -1,0 +1,53 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import { openMission } from './open-mission.ts';
+import { openRun } from './open-run.ts';
+import type { AskedRound } from './prepare-round.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { readClockMs } from '../../db/sync-changes.ts';
+import { timeZoneOfMission } from '../../db/time-zones.ts';
+import { toMissionId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import type { ReadTools } from '../../domain/plan.ts';
+import { answerRead } from '../../domain/read-tools.ts';
+import type { ReadableRecord } from '../../domain/readable-record.ts';
+import type { PlanRoundInput } from '../../domain/run.ts';
+import { toolsByName } from '../../domain/tool-catalog.ts';
+
+/** What the tools of a round read from. */
+export interface OpenedReads extends ReadTools {
+  readonly records: readonly ReadableRecord[];
+}
+
+/**
+ * Opens the run's records once more, as they are now, for the tools that read them.
+ *
+ * @throws GrantUnusableError when the grant has ended since the round was prepared
+ */
+export async function openReads(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: PlanRoundInput,
+  { answered, delimiter }: Pick<AskedRound, 'answered' | 'delimiter'>,
+): Promise<OpenedReads> {
+  const { read, key } = await openMission(deps, tx, userId, input);
+  try {
+    const { records } = await openRun(tx, userId, input, read, {
+      agentId: input.agentId,
+      mdk: input.grantUsable ? key : null,
+    });
+    const context = {
+      records,
+      nowMs: await readClockMs(tx),
+      timeZone: (await timeZoneOfMission(tx, userId, toMissionId(input.missionId))) ?? 'UTC',
+      delimiter: delimiter ?? '',
+    };
+    return {
+      records,
+      tools: toolsByName(answered),
+      answer: (toolName, params) => answerRead(toolName, params, context),
+    };
+  } finally {
+    key.fill(0);
+  }
+}

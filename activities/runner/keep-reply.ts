@@ -1,0 +1,137 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import { openReads } from './answer-reads.ts';
+import type { OpenedReads } from './answer-reads.ts';
+import type { AskedRound } from './prepare-round.ts';
+import { resultOfRound } from './round-result.ts';
+import { settleTokens } from './token-budget.ts';
+import { readRounds, storeRound } from './transcript.ts';
+import { lockMission } from '../../db/mission-lock.ts';
+import { holdsSlot } from '../../db/run-slots.ts';
+import { unknownTokensOfRound } from '../../db/token-usage.ts';
+import { GrantUnusableError } from '../../domain/errors.ts';
+import { toMissionId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import { planRound as planReply } from '../../domain/plan.ts';
+import type { RoundOutcome } from '../../domain/plan.ts';
+import { boundedReply, isUnfinished } from '../../domain/planner-reply.ts';
+import type { PlannerReply } from '../../domain/planner-reply.ts';
+import { readSources } from '../../domain/read-sources.ts';
+import { promptMessages, stepsOf } from '../../domain/round-entry.ts';
+import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
+import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
+import { createStepReview } from '../../domain/step-review.ts';
+import { toolsByName } from '../../domain/tool-catalog.ts';
+
+/**
+ * Stores the reply with the answers to its calls, and its tokens, in one transaction. If an earlier attempt was faster, its
+ * reply is the round. A run that was cancelled or terminated while the gateway answered has forgotten already: then only
+ * the tokens are kept.
+ *
+ * @throws GrantUnusableError when a tool was to read, and the grant has ended meanwhile; the tokens are kept
+ */
+export async function keepReply(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: PlanRoundInput,
+  asked: AskedRound,
+  received: PlannerReply,
+): Promise<PlanRoundResult> {
+  const { earlier, key, call } = asked;
+  const { contextTokens } = deps.planner;
+  const reply = boundedReply(received);
+  const wantsToRead = reply.toolCalls.some(({ name }) => asked.answered.some((tool) => tool.name === name));
+  const kept = await deps.database.asUser(userId, async (tx) => {
+    // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
+    if (wantsToRead && input.grantUsable) await lockMission(tx, userId, toMissionId(input.missionId));
+    await settleTokens(tx, userId, call, reply);
+    if (!(await holdsSlot(tx, userId, input))) return { ended: true } as const;
+    let reads: OpenedReads = NO_READS;
+    try {
+      if (wantsToRead) reads = await openReads(deps, tx, userId, input, asked);
+    } catch (error) {
+      // Returned, not thrown: the tokens were spent all the same.
+      if (error instanceof GrantUnusableError) return { error };
+      throw error;
+    }
+    const unknownTokens =
+      input.agentId === null ? 0 : await unknownTokensOfRound(tx, userId, input.iterationId, input.round);
+    const entry = entryOf(deps, input, asked, { reply, reads, unknownTokens });
+    if (await storeRound(tx, userId, input, key, input.round, entry)) return { entry };
+    const stored = (await readRounds(tx, userId, input, key))[input.round - 1];
+    return { entry: stored ?? entry };
+  });
+  if ('error' in kept) throw kept.error;
+  if ('ended' in kept)
+    return { status: 'transcript-lost', steps: stepsOf(earlier).length, totalTokens: reply.totalTokens };
+  return resultOfRound(earlier, kept.entry, contextTokens);
+}
+
+const NO_READS: OpenedReads = {
+  records: [],
+  tools: new Map(),
+  answer: () => 'error: nothing to read here',
+};
+
+function entryOf(
+  deps: RunnerDependencies,
+  input: PlanRoundInput,
+  asked: AskedRound,
+  round: { readonly reply: PlannerReply; readonly reads: OpenedReads; readonly unknownTokens: number },
+): RoundEntry {
+  const { earlier, opening } = asked;
+  const { reply, reads } = round;
+  const isLast = input.round >= deps.planner.maxRounds;
+  const knownUrls = [...earlier.flatMap((entry) => entry.knownUrls), ...(opening?.knownUrls ?? [])];
+  const outcome = planReply({
+    reply,
+    offered: toolsByName(asked.planned),
+    reads,
+    review: createStepReview({
+      knownUrls,
+      flaggedTexts: asked.flaggedTexts,
+      policyMode: deps.planner.policyMode,
+    }),
+    previousSteps: stepsOf(earlier),
+    round: input.round,
+    stepId: (index) => `${input.iterationId}-${index + 1}`,
+  });
+  const steps = stepsOf(earlier).length + outcome.newSteps.length;
+  // The model knows it from the next round on.
+  const read = readSources(outcome.toolResults, reads.records);
+  return {
+    prompt: opening === null ? null : promptMessages(opening.prompt),
+    unreadableInputs: [...(opening?.unreadableInputs ?? [])],
+    reply,
+    steps: [...outcome.newSteps],
+    toolResults: [...outcome.toolResults],
+    finished: isFinished(reply),
+    language: opening?.language ?? earlier[0]?.language ?? 'de',
+    flaggedInputs: [...(opening?.flaggedInputs ?? []), ...read.flaggedInputs],
+    knownUrls: [...(opening?.knownUrls ?? []), ...read.knownUrls],
+    notices: [
+      ...asked.notices,
+      ...noticesOf(reply, outcome, { steps, isLast, unknownTokens: round.unknownTokens }),
+    ],
+  };
+}
+
+/** Calls want their answers, and words that were cut off are to be continued; a filter's verdict is final. */
+const isFinished = (reply: PlannerReply): boolean =>
+  reply.finishReason === 'content_filter' || (reply.toolCalls.length === 0 && !isUnfinished(reply));
+
+function noticesOf(
+  reply: PlannerReply,
+  { droppedSteps }: RoundOutcome,
+  round: { readonly steps: number; readonly isLast: boolean; readonly unknownTokens: number },
+): Notice[] {
+  const isFiltered = reply.finishReason === 'content_filter' && round.steps > 0;
+  const isCutOff = round.isLast && (reply.finishReason === 'length' || isUnfinished(reply));
+  return [
+    ...(round.unknownTokens > 0
+      ? [{ kind: 'unknown-spend' as const, estimatedTokens: round.unknownTokens }]
+      : []),
+    ...(droppedSteps > 0 ? [{ kind: 'dropped-steps' as const, count: droppedSteps }] : []),
+    ...(isFiltered ? [{ kind: 'content-filtered' as const }] : []),
+    ...(isCutOff ? [{ kind: 'cut-off' as const }] : []),
+  ];
+}

@@ -1,0 +1,63 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import { missionDataKey, runKey } from './transcript.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { lockMission } from '../../db/mission-lock.ts';
+import { readMission } from '../../db/missions.ts';
+import type { ReadMission } from '../../db/missions.ts';
+import { holdsSlot } from '../../db/run-slots.ts';
+import { GrantUnusableError } from '../../domain/errors.ts';
+import { toMissionId, toUserId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import type { RunRef } from '../../domain/run.ts';
+
+export interface OpenedMission {
+  readonly read: ReadMission;
+  /** Of the transcript, 32 bytes; whoever has it overwrites it. */
+  readonly key: Buffer;
+}
+
+/** A run, and whether its mission's grant opened anything. */
+export type OpeningRun = RunRef & { readonly grantUsable: boolean };
+
+/**
+ * The mission and the key of its transcript; a mission that was deleted meanwhile has taken its grant with it.
+ *
+ * @throws GrantUnusableError
+ */
+export async function openMission(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  run: OpeningRun,
+): Promise<OpenedMission> {
+  const read = await readMission(tx, userId, run.missionId);
+  if (read === null) throw new GrantUnusableError('revoked');
+  const key = run.grantUsable
+    ? await missionDataKey(deps, tx, userId, read.mission.grant)
+    : await runKey(deps, tx, userId, run);
+  return { read, key };
+}
+
+/**
+ * Works with a run's mission in one transaction, in which its grant cannot be revoked. The key is overwritten afterwards.
+ *
+ * @returns null when the run has ended meanwhile: nobody waits for the work, and nobody would forget it
+ * @throws GrantUnusableError
+ */
+export async function inOpenedMission<T>(
+  deps: RunnerDependencies,
+  run: OpeningRun,
+  work: (tx: UserTransaction, opened: OpenedMission) => Promise<T>,
+): Promise<T | null> {
+  const userId = toUserId(run.userId);
+  return deps.database.asUser(userId, async (tx) => {
+    if (run.grantUsable) await lockMission(tx, userId, toMissionId(run.missionId));
+    if (!(await holdsSlot(tx, userId, run))) return null;
+    const opened = await openMission(deps, tx, userId, run);
+    try {
+      return await work(tx, opened);
+    } finally {
+      opened.key.fill(0);
+    }
+  });
+}

@@ -1,0 +1,85 @@
+import { openSealed, resolveInputs } from './resolve-inputs.ts';
+import type { OpenedRecords, ResolvedInputs } from './resolve-inputs.ts';
+import { isEncryptedValue } from '../../crypto/field-value.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { readAgent } from '../../db/missions.ts';
+import type { ReadMission } from '../../db/missions.ts';
+import { recordKey } from '../../db/sync-changes.ts';
+import type { Agent } from '../../domain/agent.ts';
+import type { UserId } from '../../domain/ids.ts';
+import { languageOf } from '../../domain/language.ts';
+import type { PromptLanguage } from '../../domain/language.ts';
+import type { Mission } from '../../domain/mission.ts';
+import type { RunRef } from '../../domain/run.ts';
+
+/** What a run may read, in clear: for its prompt, for its research and for the tools that only read. */
+export interface OpenedRun extends ResolvedInputs {
+  /** Null where a field is absent or stays closed. */
+  readonly mission: {
+    readonly title: string | null;
+    readonly conceptMarkdown: string | null;
+    readonly objective: string | null;
+  };
+  /** Of the mission's own words. */
+  readonly language: PromptLanguage;
+  /** Null for a mission without an agent. */
+  readonly agent: Pick<Agent, 'id' | 'name' | 'role' | 'systemPrompt' | 'memory'> | null;
+}
+
+/**
+ * Reads the mission, its agent, its inputs and what else the grant covers, with what was sealed for this run in place
+ * of the ciphertext. Ciphertext that was not sealed stays out: such an input is named as unreadable.
+ *
+ * @param options.mdk 32 bytes, or null for a run without a usable grant
+ */
+export async function openRun(
+  tx: UserTransaction,
+  userId: UserId,
+  run: RunRef,
+  read: ReadMission,
+  options: { readonly agentId: string | null; readonly mdk: Buffer | null },
+): Promise<OpenedRun> {
+  const { mission } = read;
+  const opened = options.mdk === null ? null : await openSealed(tx, userId, run, options.mdk);
+  const own = opened?.get(recordKey('aiMissions', run.missionId)) ?? {};
+  const words = missionWords(mission, own);
+  return {
+    mission: words,
+    language: languageOf([words.title, words.objective, words.conceptMarkdown]),
+    agent: await openAgent(tx, userId, options.agentId, opened),
+    ...(await resolveInputs(tx, userId, mission, opened)),
+  };
+}
+
+/** The mission's own words: each as it was sealed for the run, else as it stands in clear, else null. */
+export const missionWords = (
+  mission: Mission,
+  sealed: Readonly<Record<string, unknown>>,
+): OpenedRun['mission'] => ({
+  title: plain(sealed['title'] ?? mission.title),
+  conceptMarkdown: plain(sealed['conceptMarkdown'] ?? mission.conceptMarkdown),
+  objective: plain(sealed['objective'] ?? mission.objective),
+});
+
+async function openAgent(
+  tx: UserTransaction,
+  userId: UserId,
+  agentId: string | null,
+  opened: OpenedRecords | null,
+): Promise<OpenedRun['agent']> {
+  if (agentId === null) return null;
+  const read = await readAgent(tx, userId, agentId);
+  if (read === null) return null;
+  const fields = opened?.get(recordKey('agents', agentId)) ?? {};
+  return {
+    id: agentId,
+    name: read.agent.name,
+    role: read.agent.role,
+    systemPrompt: plain(fields['systemPrompt'] ?? read.agent.systemPrompt),
+    memory: plain(fields['memory'] ?? read.agent.memory),
+  };
+}
+
+/** A text that may be shown to the model: never ciphertext, never another type. */
+const plain = (value: unknown): string | null =>
+  typeof value === 'string' && !isEncryptedValue(value) ? value : null;

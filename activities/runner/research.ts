@@ -1,0 +1,214 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import { inOpenedMission } from './open-mission.ts';
+import { openRun } from './open-run.ts';
+import type { OpenedRun } from './open-run.ts';
+import { readNote, storeNote } from './run-notes.ts';
+import { researchIdempotencyKey } from '../../crypto/derived-ids.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import {
+  failResearchTask,
+  finishResearchTask,
+  insertResearchTask,
+  readResearchTask,
+  recordSubmission,
+  takeBackResearchTask,
+} from '../../db/research-tasks.ts';
+import { holdsSlot } from '../../db/run-slots.ts';
+import { ResearchPendingError, ResearchUnavailableError } from '../../domain/errors.ts';
+import { toIterationId, toUserId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import type { PromptLanguage } from '../../domain/language.ts';
+import {
+  failedResearch,
+  researchKindOf,
+  researchNoteSchema,
+  researchQueryOf,
+} from '../../domain/research.ts';
+import type { ResearchNote } from '../../domain/research.ts';
+import { noteOfAnswer, noteOfArticles } from '../../domain/research-note.ts';
+import type { ResearchInput, ResearchKind, RunRef, SubmitResearchResult } from '../../domain/run.ts';
+import type { DeepResearch } from '../../research/deep.ts';
+import type { ShallowResearch } from '../../research/shallow.ts';
+
+/**
+ * Which research is still to be done before the first round: the one that was begun, or the one that the mission's words
+ * opt into. Null when there is none, or it has come to its end.
+ */
+export async function researchWanted(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  run: RunRef,
+  opened: OpenedRun,
+): Promise<ResearchKind | null> {
+  const begun = await readResearchTask(tx, userId, run.iterationId);
+  if (begun !== null) return begun.state === 'done' || begun.state === 'failed' ? null : begun.kind;
+  const { shallow, deep } = deps.research;
+  return researchKindOf(opened.mission, { shallow: shallow !== null, deep: deep !== null });
+}
+
+/** What research brought; a failed one where its results are lost. Null without research. */
+export async function readResearchNote(
+  tx: UserTransaction,
+  userId: UserId,
+  run: RunRef,
+  key: Buffer,
+): Promise<ResearchNote | null> {
+  const task = await readResearchTask(tx, userId, run.iterationId);
+  if (task === null || (task.state !== 'done' && task.state !== 'failed')) return null;
+  const note = researchNoteSchema.safeParse(await readNote(tx, userId, run, key, 'research'));
+  return note.success ? note.data : failedResearch(task.kind);
+}
+
+/**
+ * Does shallow research, or submits a deep task, which costs its user credits and is therefore sent at most once: a row
+ * says so before the request goes out. Whoever finds that row without a task id cannot know whether the request arrived.
+ *
+ * @param signal ends the request
+ * @throws ResearchUnavailableError when another attempt may help; certainly nothing was submitted
+ * @throws GrantUnusableError
+ */
+export async function submitResearch(
+  deps: RunnerDependencies,
+  input: ResearchInput,
+  signal: AbortSignal,
+): Promise<SubmitResearchResult> {
+  const userId = toUserId(input.userId);
+  const begun = await beginResearch(deps, userId, input);
+  if ('state' in begun) return begun;
+  const { service } = begun;
+  return 'search' in service
+    ? searchArticles(deps, userId, input, { ...begun, service }, signal)
+    : submitTask(deps, userId, input, { ...begun, service }, signal);
+}
+
+interface Begun<Service> {
+  readonly service: Service;
+  readonly query: string;
+  readonly language: PromptLanguage;
+}
+
+/** Commits that a request is about to go out, or finds what became of an earlier one. */
+async function beginResearch(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: ResearchInput,
+): Promise<SubmitResearchResult | Begun<ShallowResearch | DeepResearch>> {
+  const begun = await inOpenedMission(deps, input, async (tx, { read, key }) => {
+    const task = await readResearchTask(tx, userId, input.iterationId);
+    if (task !== null && task.state !== 'submitting') return { state: task.state };
+    const options = { agentId: input.agentId, mdk: input.grantUsable ? key : null };
+    const { mission, language } = await openRun(tx, userId, input, read, options);
+    const query = researchQueryOf(input.kind, mission);
+    const service = deps.research[input.kind];
+    const isFirst = task === null && (await insertResearchTask(tx, userId, input));
+    // Looking for articles twice costs nobody anything.
+    const maySend = isFirst || input.kind === 'shallow';
+    if (service === null || query === '' || !maySend) {
+      await failResearchTask(tx, userId, input);
+      return { state: 'failed' as const };
+    }
+    return { service, query, language };
+  });
+  return begun ?? { state: 'failed' };
+}
+
+async function searchArticles(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: ResearchInput,
+  { service, query, language }: Begun<ShallowResearch>,
+  signal: AbortSignal,
+): Promise<SubmitResearchResult> {
+  const articles = await service.search({ query, language }, signal);
+  if (articles === null) return fail(deps, userId, input);
+  return keepNote(deps, userId, input, noteOfArticles(articles, language));
+}
+
+async function submitTask(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: ResearchInput,
+  { service, query }: Begun<DeepResearch>,
+  signal: AbortSignal,
+): Promise<SubmitResearchResult> {
+  const { iterationId } = input;
+  const idempotencyKey = researchIdempotencyKey(toIterationId(iterationId));
+  const submission = await service.submit({ query, userId, idempotencyKey }, signal);
+  switch (submission.kind) {
+    case 'submitted': {
+      const { taskId } = submission;
+      const isOurs = await deps.database.asUser(userId, (tx) =>
+        recordSubmission(tx, userId, iterationId, taskId),
+      );
+      return { state: isOurs ? 'submitted' : 'failed' };
+    }
+    case 'not-submitted':
+      await deps.database.asUser(userId, (tx) => takeBackResearchTask(tx, userId, iterationId));
+      throw new ResearchUnavailableError(submission.refusal);
+    case 'refused':
+    case 'unknown':
+      return fail(deps, userId, input);
+  }
+}
+
+/**
+ * Asks once for the result of a deep task, and keeps it.
+ *
+ * @throws ResearchPendingError while the task is under way
+ * @throws ResearchUnavailableError when the service gave no answer
+ * @throws GrantUnusableError
+ */
+export async function awaitResearch(
+  deps: RunnerDependencies,
+  input: ResearchInput,
+  signal: AbortSignal,
+): Promise<void> {
+  const userId = toUserId(input.userId);
+  const task = await deps.database.asUser(userId, async (tx) =>
+    (await holdsSlot(tx, userId, input)) ? readResearchTask(tx, userId, input.iterationId) : null,
+  );
+  // The run has ended meanwhile.
+  if (task === null || task.state === 'done' || task.state === 'failed') return;
+  const { deep } = deps.research;
+  const state =
+    task.taskId === null || deep === null
+      ? FAILED
+      : await deep.state({ taskId: task.taskId, userId }, signal);
+  if (state.kind === 'pending') throw new ResearchPendingError();
+  if (state.kind === 'completed') await keepNote(deps, userId, input, noteOfAnswer(state.answer));
+  else await fail(deps, userId, input);
+}
+
+const FAILED = { kind: 'failed' } as const;
+
+/** Notes that no result came. Needs no key, so that it works when the grant has ended. */
+export async function giveUpResearch(deps: RunnerDependencies, input: ResearchInput): Promise<void> {
+  await fail(deps, toUserId(input.userId), input);
+}
+
+async function fail(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: ResearchInput,
+): Promise<SubmitResearchResult> {
+  await deps.database.asUser(userId, async (tx) => {
+    if (await holdsSlot(tx, userId, input)) await failResearchTask(tx, userId, input);
+  });
+  return { state: 'failed' };
+}
+
+/** Stores the result together with the state, under the key that the grant opens now. */
+async function keepNote(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: ResearchInput,
+  note: ResearchNote,
+): Promise<SubmitResearchResult> {
+  const kept = await inOpenedMission(deps, input, async (tx, { key }) => {
+    await storeNote(tx, userId, input, key, 'research', note);
+    await finishResearchTask(tx, userId, input.iterationId);
+    return { state: 'done' as const };
+  });
+  return kept ?? { state: 'failed' };
+}

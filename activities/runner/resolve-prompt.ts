@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import type { OpenedRun } from './open-run.ts';
+import type { ReadMission } from '../../db/missions.ts';
+import type { BudgetReminder } from '../../domain/budget.ts';
+import type { ChatMessage } from '../../domain/conversation.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import type { PromptLanguage } from '../../domain/language.ts';
+import { buildPrompt } from '../../domain/planner-prompt.ts';
+import type { UnreadableInput } from '../../domain/prompt-inputs.ts';
+import type { ResearchNote } from '../../domain/research.ts';
+import { flaggedInputsOf, knownUrlsOf } from '../../domain/prompt-sources.ts';
+import type { FlaggedInput } from '../../domain/prompt-sources.ts';
+
+/** The first round's messages, and what the write-back has to know of them; the fields of a `RoundEntry`. */
+export interface ResolvedPrompt {
+  readonly prompt: ChatMessage[];
+  readonly unreadableInputs: UnreadableInput[];
+  readonly language: PromptLanguage;
+  readonly flaggedInputs: FlaggedInput[];
+  readonly knownUrls: string[];
+}
+
+export interface PromptCircumstances {
+  readonly nowMs: number;
+  /** IANA name. */
+  readonly timeZone: string;
+  /** Null without research. */
+  readonly research: ResearchNote | null;
+  /** Null while it is not worth saying. */
+  readonly budget: BudgetReminder | null;
+}
+
+/** Builds the first round's messages. Pure, but for the delimiter, which nobody may guess. */
+export function resolvePrompt(
+  opened: OpenedRun,
+  read: ReadMission,
+  { nowMs, timeZone, research, budget }: PromptCircumstances,
+): ResolvedPrompt {
+  const sources = { ...opened, research, recentIterations: read.mission.iterations };
+  const flaggedInputs = flaggedInputsOf(sources);
+  return {
+    prompt: buildPrompt({
+      ...sources,
+      budget,
+      nowIso: formatInstant(nowMs),
+      timeZone,
+      delimiter: randomBytes(12).toString('hex'),
+    }),
+    unreadableInputs: [...opened.unreadableInputs],
+    language: opened.language,
+    flaggedInputs,
+    knownUrls: knownUrlsOf(sources, flaggedInputs),
+  };
+}

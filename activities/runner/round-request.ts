@@ -1,0 +1,113 @@
+import { readCompaction } from './compact-transcript.ts';
+import type { RunnerDependencies } from './dependencies.ts';
+import type { OpenedRun } from './open-run.ts';
+import { readResearchNote } from './research.ts';
+import { resolvePrompt } from './resolve-prompt.ts';
+import type { ResolvedPrompt } from './resolve-prompt.ts';
+import { readBudget } from '../../db/budget-reservations.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import type { ReadMission } from '../../db/missions.ts';
+import { readClockMs } from '../../db/sync-changes.ts';
+import { timeZoneOfMission } from '../../db/time-zones.ts';
+import type { Agent } from '../../domain/agent.ts';
+import { budgetReminder } from '../../domain/budget.ts';
+import type { BudgetReminder } from '../../domain/budget.ts';
+import { conversationOf } from '../../domain/conversation.ts';
+import type { ChatMessage } from '../../domain/conversation.ts';
+import { toMissionId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import { flaggedBlocksIn } from '../../domain/prompt-sources.ts';
+import { delimiterOf, readToolsFor } from '../../domain/read-tools.ts';
+import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
+import type { PlanRoundInput } from '../../domain/run.ts';
+import { offeredTools } from '../../domain/tool-catalog.ts';
+import type { ToolDefinition } from '../../domain/tool-catalog.ts';
+import type { CompletionRequest } from '../../llm/gateway.ts';
+
+/** What the model is asked in a round, and what has to be known to make steps of its reply. */
+export interface RoundRequest {
+  readonly request: CompletionRequest;
+  /** Tools whose calls become steps, and tools that are answered at once. */
+  readonly planned: readonly ToolDefinition[];
+  readonly answered: readonly ToolDefinition[];
+  /** Only the first round has a prompt of its own: later ones continue its conversation. */
+  readonly opening: ResolvedPrompt | null;
+  /** Marks data in this run's prompt, and so in what its tools read. */
+  readonly delimiter: string | null;
+  /** Data that bears marks of injected instructions, for the review of steps. */
+  readonly flaggedTexts: readonly string[];
+  readonly notices: readonly Notice[];
+}
+
+/** The messages and the tools of a round; all of it is text by now, whatever the records say later. */
+export async function roundRequestOf(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: PlanRoundInput,
+  run: {
+    readonly read: ReadMission;
+    /** Of the transcript, 32 bytes. */
+    readonly key: Buffer;
+    readonly earlier: readonly RoundEntry[];
+    readonly opened: OpenedRun;
+    readonly agent: Agent | null;
+  },
+): Promise<RoundRequest> {
+  const { earlier, opened, agent } = run;
+  const [first] = earlier;
+  const research = await readResearchNote(tx, userId, input, run.key);
+  const kept = first?.prompt ?? null;
+  const opening =
+    kept !== null
+      ? null
+      : resolvePrompt(opened, run.read, {
+          nowMs: await readClockMs(tx),
+          timeZone: (await timeZoneOfMission(tx, userId, toMissionId(input.missionId))) ?? 'UTC',
+          research,
+          budget: await reminderOf(tx, userId, agent),
+        });
+  const prompt = kept ?? opening?.prompt ?? [];
+  const delimiter = delimiterOf(prompt);
+  // Looking through the whole prompt again costs tens of milliseconds, and most runs bear no mark.
+  const isFlagged = [...earlier, ...(opening === null ? [] : [opening])].some(
+    ({ flaggedInputs }) => flaggedInputs.length > 0,
+  );
+  const policy = agent?.policy ?? null;
+  const planned = offeredTools(policy);
+  // Data that cannot be marked as data is not read.
+  const answered = delimiter === null ? [] : readToolsFor(policy, opened.records);
+  const messages = conversationOf({
+    prompt,
+    rounds: earlier,
+    language: first?.language ?? opened.language,
+    compaction: first === undefined ? null : await readCompaction(tx, userId, input, run.key),
+  });
+  return {
+    request: { model: deps.planner.model, messages, tools: [...planned, ...answered] },
+    ...{ planned, answered, opening, delimiter },
+    flaggedTexts:
+      delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
+    notices:
+      opening !== null && research?.outcome === 'failed'
+        ? [{ kind: 'research-failed', research: research.kind }]
+        : [],
+  };
+}
+
+/** What the model has read so far, whether or not it was summarised since. */
+const textsOf = (prompt: readonly ChatMessage[], earlier: readonly RoundEntry[]): string[] => [
+  ...prompt.map(({ content }) => content ?? ''),
+  ...earlier.flatMap(({ toolResults }) => toolResults.map(({ content }) => content)),
+];
+
+/** Before this round's tokens are reserved; the prompt has to be there first. */
+async function reminderOf(
+  tx: UserTransaction,
+  userId: UserId,
+  agent: Agent | null,
+): Promise<BudgetReminder | null> {
+  if (agent === null || agent.maxTokensPerDay === null) return null;
+  const { usedTokens } = await readBudget(tx, userId, agent.id);
+  return budgetReminder(usedTokens, agent.maxTokensPerDay);
+}

@@ -1,0 +1,80 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import { missionWords } from './open-run.ts';
+import { openSealed } from './resolve-inputs.ts';
+import { missionDataKey, readRounds, runKey } from './transcript.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import type { ReadMission } from '../../db/missions.ts';
+import { recordKey } from '../../db/sync-changes.ts';
+import { GrantUnusableError } from '../../domain/errors.ts';
+import type { UserId } from '../../domain/ids.ts';
+import { languageOfRounds } from '../../domain/iteration-summary.ts';
+import { languageOf } from '../../domain/language.ts';
+import type { PromptLanguage } from '../../domain/language.ts';
+import { stepsOf } from '../../domain/round-entry.ts';
+import type { RoundEntry } from '../../domain/round-entry.ts';
+import type { RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
+
+/** What is to be written, once the transcript is open; in the language that the user reads. */
+export type Outcome =
+  | { readonly kind: 'planned'; readonly rounds: readonly RoundEntry[]; readonly language: PromptLanguage }
+  | { readonly kind: 'failed'; readonly failure: RunFailure; readonly language: PromptLanguage }
+  | { readonly kind: 'advance-only' };
+
+/** A plan whose transcript no longer opens (the grant ended in the last moment) becomes a failure that says so. */
+export async function outcomeOf(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: WriteIterationInput,
+  read: ReadMission,
+): Promise<Outcome> {
+  const { result } = input;
+  if (result.kind === 'advance-only') return result;
+  const plainLanguage = languageOf(Object.values(missionWords(read.mission, {})));
+  const failed = (failure: RunFailure, language = plainLanguage): Outcome => ({
+    kind: 'failed',
+    failure,
+    language,
+  });
+  let key: Buffer;
+  try {
+    key = input.grantUsable
+      ? await missionDataKey(deps, tx, userId, read.mission.grant)
+      : await runKey(deps, tx, userId, input);
+  } catch (error) {
+    if (!(error instanceof GrantUnusableError)) throw error;
+    if (result.kind === 'failed') return failed(result.failure);
+    return failed({ code: `grant-${error.problem}`, phase: 'finalizing' });
+  }
+  try {
+    const sealedLanguage = input.grantUsable
+      ? await languageOfSealedWords(tx, userId, input, read, key)
+      : plainLanguage;
+    if (result.kind === 'failed') return failed(result.failure, sealedLanguage);
+    const rounds = await readRounds(tx, userId, input, key);
+    if (rounds.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
+    return { kind: 'planned', rounds, language: languageOfRounds(rounds) ?? sealedLanguage };
+  } finally {
+    key.fill(0);
+  }
+}
+
+/** Of the mission's own words as far as they can be read; German where none of them can. */
+async function languageOfSealedWords(
+  tx: UserTransaction,
+  userId: UserId,
+  input: WriteIterationInput,
+  read: ReadMission,
+  mdk: Buffer,
+): Promise<PromptLanguage> {
+  const opened = await openSealed(tx, userId, input, mdk);
+  const own = opened.get(recordKey('aiMissions', input.missionId)) ?? {};
+  return languageOf(Object.values(missionWords(read.mission, own)));
+}
+
+export function resultOf(outcome: Outcome): WriteIterationResult {
+  if (outcome.kind === 'advance-only') return { outcome: 'advanced', steps: 0, failureCode: null };
+  if (outcome.kind === 'failed') return { outcome: 'failed', steps: 0, failureCode: outcome.failure.code };
+  const steps = stepsOf(outcome.rounds).length;
+  return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null };
+}

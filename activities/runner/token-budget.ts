@@ -1,0 +1,161 @@
+import type { RunnerDependencies } from './dependencies.ts';
+import {
+  deleteReservation,
+  insertReservation,
+  otherReservers,
+  readBudget,
+  settleCallAsUnknown,
+  settleRunAsUnknown,
+} from '../../db/budget-reservations.ts';
+import type { ModelCall } from '../../db/budget-reservations.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { lockAgent } from '../../db/mission-lock.ts';
+import { recordUsage } from '../../db/token-usage.ts';
+import { budgetReminder, callSize, decideBudget } from '../../domain/budget.ts';
+import type { BudgetReminder, CallSize } from '../../domain/budget.ts';
+import { GatewayRejectedError, GatewayUnavailableError } from '../../domain/errors.ts';
+import type { UserId } from '../../domain/ids.ts';
+import type { PlannerReply } from '../../domain/planner-reply.ts';
+import type { CompletionRequest } from '../../llm/gateway.ts';
+import { countTokens } from '../../metrics/tokens.ts';
+
+/** A call of the model, and on whose account it goes. */
+export interface BudgetedCall extends ModelCall {
+  readonly missionId: string;
+  readonly runId: string;
+  /** Null for a mission without an agent: nothing limits it. */
+  readonly agentId: string | null;
+}
+
+export type Reservation =
+  /** The call may be made; with a reminder when the budget comes to its end. */
+  | { readonly kind: 'reserved'; readonly reminder: BudgetReminder | null }
+  | { readonly kind: 'used-up'; readonly budget: BudgetReminder }
+  /** Calls of other runs hold what is left. */
+  | { readonly kind: 'held' };
+
+/** What this request may cost. */
+export function sizeOfRequest({ messages, tools }: Pick<CompletionRequest, 'messages' | 'tools'>): CallSize {
+  const body = JSON.stringify({ messages, tools });
+  return callSize(Buffer.byteLength(body), body.length);
+}
+
+/**
+ * Reserves what a call may cost, in the transaction that prepares it. A reservation that is there already is of an attempt
+ * that never came to its end: its reply was lost, so it counts as spent, by estimate.
+ *
+ * @param maxTokens the agent's `maxTokensPerDay`; null sets no limit, and then nothing is reserved
+ */
+export async function reserveTokens(
+  tx: UserTransaction,
+  userId: UserId,
+  call: BudgetedCall,
+  maxTokens: number | null,
+  size: CallSize,
+): Promise<Reservation> {
+  const { agentId } = call;
+  if (agentId === null) return { kind: 'reserved', reminder: null };
+  countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+  if (maxTokens === null) return { kind: 'reserved', reminder: null };
+  // Reading what is left and reserving it must not interleave.
+  await lockAgent(tx, userId, agentId);
+  const state = await readBudget(tx, userId, agentId);
+  const decision = decideBudget(state, maxTokens, size.atMostTokens);
+  if (decision.kind === 'used-up')
+    return { kind: 'used-up', budget: { usedTokens: state.usedTokens, maxTokens } };
+  if (decision.kind === 'held') return decision;
+  await insertReservation(tx, userId, {
+    ...call,
+    agentId,
+    reservedTokens: decision.tokens,
+    estimatedTokens: size.estimatedTokens,
+  });
+  return { kind: 'reserved', reminder: budgetReminder(state.usedTokens, maxTokens) };
+}
+
+/**
+ * Puts the real figure in place of the reservation, in the transaction that keeps the reply. A gateway that does not say
+ * what it used would make every budget endless: then the estimate counts, where there is a budget.
+ */
+export async function settleTokens(
+  tx: UserTransaction,
+  userId: UserId,
+  call: BudgetedCall,
+  reply: PlannerReply,
+): Promise<void> {
+  if (call.agentId !== null) {
+    if (reply.totalTokens === 0) countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+    else await deleteReservation(tx, userId, call);
+  }
+  const isNew = await recordUsage(tx, userId, {
+    ...call,
+    promptTokens: reply.promptTokens,
+    completionTokens: reply.completionTokens,
+    totalTokens: reply.totalTokens,
+    resolvedModel: reply.resolvedModel,
+  });
+  if (isNew) countTokens(call.purpose, reply.totalTokens);
+}
+
+/** Gives back what a call reserved that was not made after all. */
+export async function releaseTokens(tx: UserTransaction, userId: UserId, call: BudgetedCall): Promise<void> {
+  await deleteReservation(tx, userId, call);
+}
+
+/**
+ * Ends a call that brought no reply: what was certainly not charged is given back, everything else counts as spent. If the
+ * database does not answer either, the reservation stays, and the next attempt or the sweep finds it.
+ */
+export async function endFailedCall(
+  deps: RunnerDependencies,
+  userId: UserId,
+  call: BudgetedCall,
+  error: unknown,
+): Promise<void> {
+  if (call.agentId === null) return;
+  try {
+    await deps.database.asUser(userId, async (tx) => {
+      if (wasNotCharged(error)) await releaseTokens(tx, userId, call);
+      else countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+    });
+  } catch {
+    // The gateway's error is the one to report.
+  }
+}
+
+/** Timeouts of a proxy, and replies that the provider broke off, may have cost as much as a reply. */
+const MAY_BE_CHARGED: ReadonlySet<number> = new Set([408, 504]);
+
+function wasNotCharged(error: unknown): boolean {
+  if (!(error instanceof GatewayUnavailableError || error instanceof GatewayRejectedError)) return false;
+  const { status, kind, notSent } = error.problem;
+  if (notSent === true) return true;
+  return status !== null && status >= 400 && !MAY_BE_CHARGED.has(status) && kind !== 'truncated';
+}
+
+/**
+ * Settles what runs hold of an agent's budget that are no longer open: their replies will never come.
+ *
+ * @returns whether there was one
+ */
+export async function settleDeadReservations(
+  deps: RunnerDependencies,
+  userId: UserId,
+  run: { readonly agentId: string; readonly runId: string },
+): Promise<boolean> {
+  const others = await deps.database.asUser(userId, (tx) =>
+    otherReservers(tx, userId, run.agentId, run.runId),
+  );
+  let settled = false;
+  for (const other of others) {
+    if (await deps.isRunOpen(other.workflowId, other.runId)) continue;
+    await deps.database.asUser(userId, (tx) => settleEndedRun(tx, userId, other.runId));
+    settled = true;
+  }
+  return settled;
+}
+
+/** Counts as spent what a run that is over has left reserved. */
+export async function settleEndedRun(tx: UserTransaction, userId: UserId, runId: string): Promise<void> {
+  countTokens('unknown', await settleRunAsUnknown(tx, userId, runId));
+}

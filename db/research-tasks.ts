@@ -1,0 +1,96 @@
+import type { UserTransaction } from './client.ts';
+import type { UserId } from '../domain/ids.ts';
+import type { ResearchKind } from '../domain/run.ts';
+
+/** The research of one iteration; there is at most one. */
+export interface ResearchTask {
+  readonly kind: ResearchKind;
+  /** `submitting` without an end = nobody knows whether the service got the request. */
+  readonly state: 'submitting' | 'submitted' | 'done' | 'failed';
+  /** The service's id of a deep task. */
+  readonly taskId: string | null;
+}
+
+/** Names the task, and the mission with which it is forgotten. */
+export interface ResearchTaskRef {
+  readonly iterationId: string;
+  readonly missionId: string;
+  readonly kind: ResearchKind;
+}
+
+export async function readResearchTask(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+): Promise<ResearchTask | null> {
+  const [row] = await tx<ResearchTask[]>`
+    select kind, state, task_id as "taskId" from mana_ai.research_tasks
+    where user_id = ${userId} and iteration_id = ${iterationId}`;
+  return row ?? null;
+}
+
+/**
+ * Says, before the request goes out, that it is about to.
+ *
+ * @returns false when somebody has said so already
+ */
+export async function insertResearchTask(
+  tx: UserTransaction,
+  userId: UserId,
+  task: ResearchTaskRef,
+): Promise<boolean> {
+  const rows = await tx`
+    insert into mana_ai.research_tasks (user_id, iteration_id, mission_id, kind, state)
+    values (${userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'submitting')
+    on conflict (user_id, iteration_id) do nothing
+    returning iteration_id`;
+  return rows.length > 0;
+}
+
+/** @returns false when the task was given up meanwhile */
+export async function recordSubmission(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+  taskId: string,
+): Promise<boolean> {
+  const rows = await tx`
+    update mana_ai.research_tasks set state = 'submitted', task_id = ${taskId}
+    where user_id = ${userId} and iteration_id = ${iterationId} and state = 'submitting'
+    returning iteration_id`;
+  return rows.length > 0;
+}
+
+/** Only where the request certainly came to nothing: then it may be sent again. */
+export async function takeBackResearchTask(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+): Promise<void> {
+  await tx`
+    delete from mana_ai.research_tasks
+    where user_id = ${userId} and iteration_id = ${iterationId} and state = 'submitting'`;
+}
+
+/** The result is stored, in the same transaction. */
+export async function finishResearchTask(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+): Promise<void> {
+  await tx`
+    update mana_ai.research_tasks set state = 'done'
+    where user_id = ${userId} and iteration_id = ${iterationId}`;
+}
+
+/** There is no result and will be none; what is done stays done. */
+export async function failResearchTask(
+  tx: UserTransaction,
+  userId: UserId,
+  task: ResearchTaskRef,
+): Promise<void> {
+  await tx`
+    insert into mana_ai.research_tasks as known (user_id, iteration_id, mission_id, kind, state)
+    values (${userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'failed')
+    on conflict (user_id, iteration_id) do update set state = 'failed' where known.state <> 'done'`;
+}

@@ -1,0 +1,75 @@
+/**
+ * The daily token budget of an agent (contract section 3: `maxTokensPerDay`, rolling 24 hours, 0 = stopped). A round's
+ * tokens are reserved before it is asked and settled by its usage, so that concurrent runs of one agent together never
+ * overspend by more than one round.
+ */
+
+/** An agent's tokens of the last 24 hours against its `maxTokensPerDay`, once it is worth saying. */
+export interface BudgetReminder {
+  readonly usedTokens: number;
+  readonly maxTokens: number;
+}
+
+/** What one call of the model may cost, and what it probably costs; in tokens. */
+export interface CallSize {
+  readonly atMostTokens: number;
+  readonly estimatedTokens: number;
+}
+
+/** More than models of today write in one reply. */
+const MAX_COMPLETION_TOKENS = 32_768;
+const USUAL_COMPLETION_TOKENS = 1_000;
+/** German text has some three characters for each token. */
+const CHARS_PER_TOKEN = 3;
+
+/**
+ * @param requestBytes messages and tools as UTF-8 JSON; a token has at least one byte
+ * @param requestChars the same in UTF-16 code units
+ */
+export const callSize = (requestBytes: number, requestChars: number): CallSize => ({
+  atMostTokens: requestBytes + MAX_COMPLETION_TOKENS,
+  estimatedTokens: estimateTokens(requestChars) + USUAL_COMPLETION_TOKENS,
+});
+
+export const estimateTokens = (chars: number): number => Math.ceil(chars / CHARS_PER_TOKEN);
+
+export interface BudgetState {
+  /** Of the last 24 hours, unknown spend included. */
+  readonly usedTokens: number;
+  /** Held by rounds that are under way. */
+  readonly reservedTokens: number;
+}
+
+/** How much a call may reserve, or why it may not be made: the budget is used up, or other calls hold too much of it. */
+export type BudgetDecision =
+  | { readonly kind: 'reserve'; readonly tokens: number }
+  | { readonly kind: 'used-up' }
+  | { readonly kind: 'held' };
+
+/**
+ * A call reserves what it may cost at most, so that calls which are covered never overspend together. What is left in the
+ * end covers none: one call gets it for itself, while nothing else is reserved, and may cost more. So the agent overspends
+ * by less than that one call.
+ */
+export function decideBudget(state: BudgetState, maxTokens: number, atMostTokens: number): BudgetDecision {
+  if (state.usedTokens >= maxTokens) return { kind: 'used-up' };
+  const remaining = maxTokens - state.usedTokens - state.reservedTokens;
+  if (remaining >= atMostTokens) return { kind: 'reserve', tokens: atMostTokens };
+  return state.reservedTokens > 0 ? { kind: 'held' } : { kind: 'reserve', tokens: remaining };
+}
+
+/** From here on model and user are told. */
+const REMINDER_SHARE = 0.75;
+
+export const budgetReminder = (usedTokens: number, maxTokens: number): BudgetReminder | null =>
+  usedTokens >= maxTokens * REMINDER_SHARE ? { usedTokens, maxTokens } : null;
+
+/** The share of the model's window from which on the conversation is to be compacted. */
+const COMPACT_SHARE = 0.75;
+
+/**
+ * @param chars of the conversation, reply and answers included: what counts where the gateway did not say
+ * @param usedTokens prompt and completion of the last reply; 0 when unknown
+ */
+export const comesNearWindow = (chars: number, usedTokens: number, contextTokens: number): boolean =>
+  (usedTokens > 0 ? usedTokens : estimateTokens(chars)) > contextTokens * COMPACT_SHARE;

@@ -1,0 +1,80 @@
+import type { PromptLanguage } from './language.ts';
+import type { FailureCode } from './run.ts';
+
+/** What users read when a run could not do its work: why, and what to do. */
+export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
+  'grant-absent':
+    'Diese Mission ist verschlüsselt und hat keine Freigabe für den Server. Öffne die Mission in der App und erteile die Freigabe, dann läuft sie beim nächsten Termin im Hintergrund.',
+  'grant-not-configured':
+    'Auf diesem Server sind Freigaben nicht eingerichtet. Verschlüsselte Missionen laufen bis dahin nur in der geöffneten App.',
+  'grant-expired':
+    'Die Freigabe dieser Mission ist abgelaufen. Öffne die Mission in der App und erneuere die Freigabe.',
+  'grant-malformed':
+    'Die Freigabe dieser Mission ist beschädigt. Öffne die Mission in der App und erteile die Freigabe neu.',
+  'grant-wrap-rejected':
+    'Die Freigabe dieser Mission passt nicht zum Schlüssel des Servers oder wurde verändert. Öffne die Mission in der App und erteile die Freigabe neu.',
+  'grant-revoked':
+    'Die Freigabe dieser Mission wurde widerrufen. Soll sie wieder im Hintergrund laufen, erteile in der App eine neue Freigabe.',
+  'grant-unknown':
+    'Die Freigabe dieser Mission ist hier nicht bekannt. Öffne die Mission in der App und erteile die Freigabe neu.',
+  'grant-zero-knowledge':
+    'Der Zero-Knowledge-Modus ist aktiv: Der Server kann nichts entschlüsseln. Die Mission läuft nur in der geöffneten App; für Läufe im Hintergrund schalte den Modus in den Einstellungen aus.',
+  'grant-vault-missing':
+    'Für dein Konto ist kein Schlüsseltresor eingerichtet. Richte ihn in den Einstellungen der App ein und erteile die Freigabe neu.',
+  'grant-vault-unreadable':
+    'Dein Schlüsseltresor ließ sich nicht öffnen. Wende dich an den Support, wenn das beim nächsten Termin wieder geschieht.',
+  'mission-undecryptable':
+    'Titel oder Ziel dieser Mission ließen sich mit der Freigabe nicht entschlüsseln. Öffne die Mission in der App, speichere sie neu und erteile die Freigabe neu.',
+  'budget-exhausted':
+    'Das Token-Budget des Agenten für 24 Stunden ist aufgebraucht. Der nächste Termin läuft wieder, sobald Budget frei ist; du kannst das Budget in den Einstellungen des Agenten erhöhen.',
+  'gateway-unavailable':
+    'Der KI-Dienst war über längere Zeit nicht erreichbar. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
+  'gateway-rejected':
+    'Der KI-Dienst hat die Anfrage abgelehnt. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
+  'content-filtered':
+    'Der KI-Anbieter hat seine Antwort zurückgehalten (Inhaltsfilter). Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
+  'run-interrupted':
+    'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
+};
+
+/** The same in English. */
+export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
+  'grant-absent':
+    'This mission is encrypted, and the server was given no access to it. Open the mission in the app and grant access; it then runs in the background when it is next due.',
+  'grant-not-configured':
+    'This server is not set up for access to encrypted missions. Until it is, they run only while the app is open.',
+  'grant-expired':
+    'The access granted to this mission has expired. Open the mission in the app and renew the access.',
+  'grant-malformed':
+    'The access granted to this mission is damaged. Open the mission in the app and grant access again.',
+  'grant-wrap-rejected':
+    "The access granted to this mission does not fit the server's key, or it was changed. Open the mission in the app and grant access again.",
+  'grant-revoked':
+    'The access to this mission was revoked. If it is to run in the background again, grant access in the app.',
+  'grant-unknown':
+    'The access granted to this mission is not known here. Open the mission in the app and grant access again.',
+  'grant-zero-knowledge':
+    'Zero-knowledge mode is on: the server can decrypt nothing. The mission runs only while the app is open; for runs in the background, turn the mode off in the settings.',
+  'grant-vault-missing':
+    'There is no key vault for your account. Set one up in the settings of the app and grant access again.',
+  'grant-vault-unreadable':
+    'Your key vault could not be opened. Contact support if this happens again when the mission is next due.',
+  'mission-undecryptable':
+    'Title or objective of this mission could not be decrypted with the access granted. Open the mission in the app, save it again and grant access again.',
+  'budget-exhausted':
+    "The agent's token budget for 24 hours is used up. The mission runs again as soon as there is budget; you can raise it in the settings of the agent.",
+  'gateway-unavailable':
+    'The AI service could not be reached for a long time. It is tried again when the mission is next due; you need not do anything.',
+  'gateway-rejected':
+    "The AI service refused the request. Change the mission's objective or its inputs if this happens again.",
+  'content-filtered':
+    "The AI provider held its answer back (content filter). Change the mission's objective or its inputs if this happens again.",
+  'run-interrupted':
+    'Planning was interrupted and could not go on. It is planned anew when the mission is next due; you need not do anything.',
+};
+
+export const failureText = (language: PromptLanguage, code: FailureCode): string =>
+  (language === 'de' ? FAILURE_TEXTS : FAILURE_TEXTS_EN)[code];
+
+/** Every code a failed iteration may have: the tables above are complete by their type. */
+export const FAILURE_CODES = Object.keys(FAILURE_TEXTS) as FailureCode[];

@@ -1,0 +1,72 @@
+import { flagText } from './flag-texts.ts';
+import { injectionMarksOf } from './injection-marks.ts';
+import { knownUrlSet, markUnknownUrls } from './known-urls.ts';
+import type { PromptLanguage } from './language.ts';
+import { summaryOf } from './plan.ts';
+import type { PlanStep } from './plan.ts';
+import type { FlaggedInput } from './prompt-sources.ts';
+import { stepsOf } from './round-entry.ts';
+import type { RoundEntry } from './round-entry.ts';
+import { flaggedInputsText, noticeText, planText, unreadableInputsText, USER_TEXTS } from './user-texts.ts';
+
+/** Begins the summary of a step that the user should look at twice. */
+export const FLAG_SIGN = '⚠ ';
+const MAX_NAMED_STEPS = 20;
+
+/** Of the mission, as the first round found it; null when there was none. */
+export const languageOfRounds = (rounds: readonly RoundEntry[]): PromptLanguage | null =>
+  rounds[0]?.language ?? null;
+
+/**
+ * What the user reads of a plan: the model's last words, then what it could not see, what looks injected, and what
+ * happened on the way. Bounded: the model's words are, and lists name the first of many.
+ */
+export function summaryOfRounds(rounds: readonly RoundEntry[], language: PromptLanguage): string {
+  const steps = stepsOf(rounds);
+  const words = rounds.map((round) => summaryOf(round.reply)).findLast((text) => text !== null) ?? null;
+  const unreadable = rounds.flatMap((round) => round.unreadableInputs);
+  const flagged = rounds.flatMap((round) => round.flaggedInputs);
+  const known = knownUrlSet(rounds.flatMap((round) => round.knownUrls));
+  const texts = USER_TEXTS[language];
+  return [
+    words === null
+      ? planText(language, steps.length)
+      : markUnknownUrls(words, known, `[${texts.unknownUrl}]`),
+    words !== null && injectionMarksOf(words).length > 0 ? texts.flaggedSummary : '',
+    unreadable.length === 0 ? '' : unreadableInputsText(language, unreadable),
+    flagged.length === 0 ? '' : flaggedInputsText(language, distinctSources(flagged)),
+    flaggedStepsText(steps, language),
+    ...distinct(rounds.flatMap((round) => round.notices).map((notice) => noticeText(language, notice))),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+/** A record may be flagged in the prompt, and again when a tool read it. */
+const distinctSources = (sources: readonly FlaggedInput[]): FlaggedInput[] => [
+  ...new Map(sources.map((source) => [`${source.table}:${source.id}`, source])).values(),
+];
+
+const distinct = (texts: readonly string[]): string[] => [...new Set(texts)];
+
+/** Which steps, by their place in the plan, and why. */
+function flaggedStepsText(steps: readonly PlanStep[], language: PromptLanguage): string {
+  const reasons = steps.flatMap(({ flags = [] }, index) => {
+    const words = flags.map((flag) => flagText(language, flag)).filter((text) => text !== null);
+    return words.length === 0
+      ? []
+      : [`${language === 'de' ? 'Schritt' : 'step'} ${index + 1} ${words.join(', ')}`];
+  });
+  if (reasons.length === 0) return '';
+  const more = reasons.length - MAX_NAMED_STEPS;
+  const texts = USER_TEXTS[language];
+  return texts.flaggedSteps(
+    [...reasons.slice(0, MAX_NAMED_STEPS), ...(more > 0 ? [texts.andMore(more)] : [])].join('; '),
+  );
+}
+
+/** Steps as they stand on the wire: flags are no part of the contract, so their sign is in the summary. */
+export const wireSteps = (steps: readonly PlanStep[]): PlanStep[] =>
+  steps.map(({ flags = [], ...step }) =>
+    flags.length === 0 ? step : { ...step, summary: FLAG_SIGN + step.summary },
+  );

@@ -1,0 +1,111 @@
+import { decide } from './agent.ts';
+import type { AgentPolicy } from './agent.ts';
+import type { ChatMessage } from './conversation.ts';
+import { dataBlock } from './prompt-inputs.ts';
+import { answerAboutEvents } from './read-tools/events.ts';
+import { answerAboutGoal, answerAboutGoals } from './read-tools/goals.ts';
+import { answerAboutNotes } from './read-tools/notes.ts';
+import type { Reader } from './read-tools/reader.ts';
+import { answerAboutTasks, answerTaskStats } from './read-tools/tasks.ts';
+import type { ReadableRecord } from './readable-record.ts';
+import { TOOL_CATALOG } from './tool-catalog.ts';
+import type { ToolDefinition } from './tool-catalog.ts';
+
+/**
+ * Tools that only read, over the kinds of records that a mission may have (contract section 2): the server answers them
+ * itself, so that the model sees real data. The catalog's other reading tools ask for what no run can hold (contacts,
+ * weather, the whole of a day), and would have to be answered with guesses.
+ */
+const READERS: Readonly<Record<string, { readonly table: string; readonly read: Reader }>> = {
+  list_tasks: { table: 'tasks', read: answerAboutTasks },
+  get_task_stats: { table: 'tasks', read: answerTaskStats },
+  get_todays_events: { table: 'events', read: answerAboutEvents },
+  list_notes: { table: 'notes', read: answerAboutNotes },
+  list_goals: { table: 'companionGoals', read: answerAboutGoals },
+  get_goal_progress: { table: 'companionGoals', read: answerAboutGoal },
+};
+
+/** Told with the tool, because in the app the same one sees everything. */
+const LIMITS = 'Answered at once, from the records of this mission only.';
+
+/**
+ * The tools that a run answers: decided `auto`, and with a record to answer from. Where the policy says `propose`, the
+ * same tool becomes a planned step like any other (contract section 12).
+ *
+ * @param policy null for a mission without an agent: then each tool's own default holds
+ */
+export const readToolsFor = (
+  policy: AgentPolicy | null,
+  records: readonly ReadableRecord[],
+): ToolDefinition[] =>
+  [...TOOL_CATALOG.values()].flatMap((tool) => {
+    const reader = READERS[tool.name];
+    const decision = policy === null ? tool.defaultPolicy : decide(policy, tool);
+    const isReadable = records.some((record) => record.table === reader?.table);
+    return decision === 'auto' && isReadable ? { ...tool, description: `${tool.description} ${LIMITS}` } : [];
+  });
+
+/** The kind of records that a tool of `readToolsFor` reads; null for any other tool. */
+export const tableReadBy = (toolName: string): string | null => READERS[toolName]?.table ?? null;
+
+export interface ReadContext {
+  readonly records: readonly ReadableRecord[];
+  readonly nowMs: number;
+  /** IANA name, the user's. */
+  readonly timeZone: string;
+  /** Of this run's prompt: what is answered was read from records, and is marked like everything else of that kind. */
+  readonly delimiter: string;
+}
+
+/**
+ * Answers a call of one of `readToolsFor`.
+ *
+ * @param params checked against the tool's schema
+ * @returns JSON in a block of data, at most some 8,000 characters, or an error that the model can act upon
+ */
+export function answerRead(
+  toolName: string,
+  params: Readonly<Record<string, unknown>>,
+  { records, nowMs, timeZone, delimiter }: ReadContext,
+): string {
+  const reader = READERS[toolName];
+  if (reader === undefined) return 'error: nothing to read here';
+  const read = records.filter((record) => record.table === reader.table);
+  const answer = reader.read({ records: read, params, nowMs, timeZone });
+  return typeof answer === 'string' ? answer : dataBlock(delimiter, toolName, render(answer, delimiter));
+}
+
+const MAX_ANSWER_CHARS = 8_000;
+const NOTE = 'Only the records that this mission may read; the user may have others.';
+
+/** Whole entries as long as they fit; how many were left out is said. */
+function render({ facts, entries }: Exclude<ReturnType<Reader>, string>, delimiter: string): string {
+  const shown: unknown[] = [];
+  let chars = JSON.stringify({ note: NOTE, ...facts }).length;
+  for (const entry of entries ?? []) {
+    chars += JSON.stringify(entry).length + 1;
+    if (chars > MAX_ANSWER_CHARS) break;
+    shown.push(entry);
+  }
+  const notShown = (entries?.length ?? 0) - shown.length;
+  const text = JSON.stringify({
+    note: NOTE,
+    ...facts,
+    ...(entries === undefined ? {} : { entries: shown }),
+    ...(notShown === 0 ? {} : { notShownForLackOfRoom: notShown }),
+  });
+  return withoutDelimiter(text, delimiter);
+}
+
+/** Until it is gone: cutting one out may put the next one together. */
+function withoutDelimiter(text: string, delimiter: string): string {
+  let rest = text;
+  while (rest.includes(delimiter)) rest = rest.replaceAll(delimiter, '');
+  return rest;
+}
+
+/** The delimiter that a run's prompt names in its rules; null if it names none. */
+export const delimiterOf = (prompt: readonly ChatMessage[]): string | null => {
+  const [rules] = prompt;
+  return /<<<(\w{8,})/.exec(rules?.role === 'system' ? rules.content : '')?.[1] ?? null;
+};

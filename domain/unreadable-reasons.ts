@@ -1,0 +1,37 @@
+import type { PromptLanguage } from './language.ts';
+
+/** Why the run could not read an input, or a part of it. */
+export const UNREADABLE_REASONS = [
+  'missing',
+  'deleted',
+  'out-of-scope',
+  'undecryptable',
+  'no-grant',
+  'unknown-kind',
+] as const;
+export type UnreadableReason = (typeof UNREADABLE_REASONS)[number];
+
+const TEXTS: Readonly<Record<PromptLanguage, Readonly<Record<UnreadableReason, string>>>> = {
+  de: {
+    missing: 'nicht gefunden',
+    deleted: 'gelöscht',
+    'out-of-scope': 'verschlüsselt und nicht in der Freigabe enthalten',
+    undecryptable: 'lässt sich nicht entschlüsseln',
+    'no-grant': 'verschlüsselt, und es gibt keine gültige Freigabe',
+    'unknown-kind': 'unbekannte Art von Eintrag',
+  },
+  en: {
+    missing: 'not found',
+    deleted: 'deleted',
+    'out-of-scope': 'encrypted and not covered by the grant',
+    undecryptable: 'does not decrypt',
+    'no-grant': 'encrypted, and there is no valid grant',
+    'unknown-kind': 'unknown kind of record',
+  },
+};
+
+/** In words, for the model and for the user; a reason that an older version stored is given as it is. */
+export function unreadableReasonText(language: PromptLanguage, reason: string): string {
+  const known = UNREADABLE_REASONS.find((code) => code === reason);
+  return known === undefined ? reason : TEXTS[language][known];
+}

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { exchange, routeOf } from './exchange.ts';
+import { httpUrlSchema, readableItems, textSchema } from './lenient.ts';
+import type { PromptLanguage } from '../domain/language.ts';
+import { ResearchUnavailableError } from '../domain/errors.ts';
+import type { FoundArticle } from '../domain/research-note.ts';
+
+export interface ShallowResearch {
+  /**
+   * Finds feeds for a query, then articles in them.
+   *
+   * @returns null when the service refuses: asking again would give the same answer
+   * @throws ResearchUnavailableError when another try may help
+   * @throws the signal's reason when the signal ended it
+   * @see shared/platform-contract.md section 11
+   */
+  search(
+    request: { readonly query: string; readonly language: PromptLanguage },
+    signal: AbortSignal,
+  ): Promise<FoundArticle[] | null>;
+}
+
+export interface ShallowResearchOptions {
+  /** `MANA_API_URL`. */
+  readonly baseUrl: string;
+  /** For each of the two requests, 45 s by default. */
+  readonly timeoutMs?: number;
+}
+
+const ROUTES = '/api/v1/news-research';
+const DEFAULT_TIMEOUT_MS = 45_000;
+const MAX_FEEDS = 8;
+const MAX_ARTICLES = 12;
+
+const feedSchema = z.object({ url: httpUrlSchema });
+const articleSchema = z.object({
+  url: httpUrlSchema,
+  title: textSchema,
+  excerpt: textSchema,
+  publishedAt: textSchema,
+});
+
+/** The client of news-research; it takes no key, so it gets none, and no user id. */
+export function createShallowResearch(options: ShallowResearchOptions): ShallowResearch {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const post = async (route: string, body: unknown, signal: AbortSignal): Promise<unknown> => {
+    const url = routeOf(options.baseUrl, `${ROUTES}/${route}`);
+    const outcome = await exchange({ method: 'POST', url, body, timeoutMs }, signal);
+    if (outcome.kind === 'answered') return outcome.body;
+    if (outcome.kind === 'refused' && !isWorthRetrying(outcome.status)) return REFUSED;
+    throw new ResearchUnavailableError(outcome.kind === 'refused' ? outcome : null);
+  };
+  return {
+    async search({ query, language }, signal) {
+      const discovered = await post('discover', { query, language, limit: MAX_FEEDS }, signal);
+      if (discovered === REFUSED) return null;
+      const feeds = readableItems(discovered, 'feeds', feedSchema).slice(0, MAX_FEEDS);
+      if (feeds.length === 0) return [];
+      const request = { feeds: feeds.map(({ url }) => url), query, limit: MAX_ARTICLES };
+      const found = await post('search', request, signal);
+      return found === REFUSED ? null : readableItems(found, 'articles', articleSchema);
+    },
+  };
+}
+
+const REFUSED = Symbol('refused');
+
+/** 408 is a timeout that a proxy put into words. */
+const isWorthRetrying = (status: number): boolean => status === 408 || status === 429 || status >= 500;

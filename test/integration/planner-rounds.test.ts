@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sealInputs } from '../../activities/vault/seal-inputs.ts';
+import { missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
+import { GrantUnusableError } from '../../domain/errors.ts';
+import type { PlannerReply } from '../../domain/planner-reply.ts';
+import type { CompletionRequest } from '../../llm/gateway.ts';
+import { createActivityHarness } from '../support/activity-dependencies.ts';
+import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { query } from '../support/inspect.ts';
+import {
+  call,
+  createTask as task,
+  reply,
+  STORY_AGENT,
+  STORY_MISSION,
+  storiesOf,
+} from '../support/round-stories.ts';
+import type { Stories, Story } from '../support/round-stories.ts';
+
+let harness: ActivityHarness;
+let stories: Stories;
+beforeAll(async () => {
+  harness = await createActivityHarness('planner-rounds-test');
+  stories = storiesOf(harness);
+});
+afterAll(() => harness.close());
+
+/** Only this tool's calls become steps; those of its module that read are `auto`. */
+const POLICY = { policy: { ...STORY_AGENT.policy, tools: { create_task: 'propose' } } };
+const toolAnswers = (request: CompletionRequest | undefined): string[] =>
+  (request?.messages ?? []).flatMap((message) => (message.role === 'tool' ? [message.content] : []));
+
+describe('tools that read', () => {
+  it('are answered from the records of the run, as data, and become no step', async () => {
+    const told = await stories.write({ t1: { title: 'Steuer', isCompleted: false } }, POLICY);
+    const first = await told.round(1, () => reply({ toolCalls: [call('list_tasks', {}), task('x')] }));
+    expect(first).toEqual({ status: 'continue', steps: 1, totalTokens: 12 });
+    expect(await told.round(2, () => reply({ content: 'Fertig.' }))).toMatchObject({ status: 'finished' });
+    const [asked, answered] = told.requests;
+    expect(asked?.tools.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['create_task', 'list_tasks', 'get_task_stats']),
+    );
+    const delimiter = /<<<(\w+)/.exec(String(asked?.messages[0]?.content))?.[1] ?? '';
+    const [listed, recorded] = toolAnswers(answered);
+    expect(listed).toMatch(
+      new RegExp(`^<<<${delimiter} list_tasks\\n.*"title":"Steuer".*\\n${delimiter}>>>$`),
+    );
+    expect(recorded).toBe('recorded');
+  });
+
+  it('read what the records hold by then, and only a round that reads nothing more ends the plan', async () => {
+    const told = await stories.write({ t1: { title: 'alt', isCompleted: false } });
+    const first = await told.round(1, async () => {
+      await harness.webApp.update(told.user, taskAt('t1'), { title: 'neu' });
+      return reply({ toolCalls: [call('list_tasks', {})] });
+    });
+    expect(first).toMatchObject({ status: 'continue', steps: 0 });
+    expect((await told.entries())[0]?.toolResults[0]?.content).toContain('"title":"neu"');
+  });
+
+  it('are not offered without a record of their kind', async () => {
+    const told = await stories.write();
+    await told.round(1, () => reply({ content: 'Nichts.' }));
+    expect(told.requests[0]?.tools).toEqual([]);
+  });
+
+  it('open nothing once the grant has been revoked, even if the round was asked before; its tokens are kept', async () => {
+    const user = await harness.webApp.createUser();
+    const [missionId, noteId] = [randomUUID(), randomUUID()];
+    await harness.webApp.insert(user, noteAt(noteId), {
+      title: user.encrypt('Geheim'),
+      content: user.encrypt('x'),
+    });
+    const grant = await harness.grantFor(user, missionId, [`notes:${noteId}`]);
+    await harness.webApp.insert(user, missionAt(missionId), { ...STORY_MISSION, inputs: [], grant });
+    const told = await stories.claim(user, missionId, { agentId: null, grantUsable: true });
+    await sealInputs(harness.vault, told.run);
+    const round = told.round(1, async () => {
+      await query(
+        harness.databases.superuser.syncUrl,
+        'update mana_ai.mission_grants set revoked_at = now() where mission_id = $1',
+        [missionId],
+      );
+      return reply({ toolCalls: [call('list_notes', {})] });
+    });
+    await expect(round).rejects.toBeInstanceOf(GrantUnusableError);
+    expect(told.requests[0]?.tools.map(({ name }) => name)).toContain('list_notes');
+    expect(await stories.usage(told)).toEqual([{ round: 1, purpose: 'plan', tokens: 12 }]);
+  });
+});
+
+describe('a reply', () => {
+  const planned = async (): Promise<Story> => {
+    const told = await stories.write({}, POLICY);
+    await told.round(1, () => reply({ toolCalls: [task('x')] }));
+    return told;
+  };
+
+  it('whose words were cut off is continued; the last one is marked', async () => {
+    const told = await stories.write({}, POLICY);
+    const cut = (): PlannerReply => reply({ content: 'Ich würde', finishReason: 'length' });
+    expect(await told.round(1, cut, { maxRounds: 2 })).toMatchObject({ status: 'continue', steps: 0 });
+    expect(await told.round(2, cut, { maxRounds: 2 })).toMatchObject({ status: 'continue', steps: 0 });
+    expect(told.requests[1]?.messages.slice(-2)).toEqual([
+      { role: 'assistant', content: 'Ich würde' },
+      { role: 'user', content: expect.stringContaining('abgebrochen') as unknown },
+    ]);
+    expect((await told.entries()).map(({ notices }) => notices)).toEqual([[], [{ kind: 'cut-off' }]]);
+  });
+
+  it('whose last call was cut off keeps the whole ones, and the model is told', async () => {
+    const told = await stories.write({}, POLICY);
+    const broken = { id: 'b', name: 'create_task', invalidArguments: true as const, rawArguments: '{"ti' };
+    const toolCalls = [task('x'), broken];
+    const first = await told.round(1, () => reply({ toolCalls, finishReason: 'length' }));
+    expect(first).toMatchObject({ status: 'continue', steps: 1 });
+    await told.round(2, () => reply());
+    const answers = toolAnswers(told.requests[1]);
+    expect(answers).toEqual([
+      'recorded',
+      expect.stringMatching(/^error: the arguments are not a JSON object/),
+    ]);
+  });
+
+  it('that announces calls and holds none is asked for again', async () => {
+    const told = await stories.write({}, POLICY);
+    expect(await told.round(1, () => reply({ finishReason: 'tool_calls' }))).toMatchObject({
+      status: 'continue',
+    });
+    expect(await told.round(2, () => reply({ content: 'Nichts zu tun.' }))).toMatchObject({
+      status: 'finished',
+    });
+  });
+
+  it('that a content filter held back ends the run, unless something was planned', async () => {
+    const filtered = (): PlannerReply => reply({ content: '', finishReason: 'content_filter' });
+    const nothing = await stories.write({}, POLICY);
+    expect(await nothing.round(1, filtered)).toMatchObject({ status: 'content-filtered', steps: 0 });
+    const told = await planned();
+    expect(await told.round(2, filtered)).toMatchObject({ status: 'finished', steps: 1 });
+    expect((await told.entries())[1]?.notices).toEqual([{ kind: 'content-filtered' }]);
+  });
+
+  it('without a finish reason is what it holds: calls or words', async () => {
+    const told = await stories.write({}, POLICY);
+    const odd = { finishReason: null };
+    expect(await told.round(1, () => reply({ ...odd, toolCalls: [task('x')] }))).toMatchObject({
+      status: 'continue',
+    });
+    expect(await told.round(2, () => reply({ ...odd, content: 'ok' }))).toMatchObject({ status: 'finished' });
+  });
+
+  it('with arguments that would break every round after it is kept without them', async () => {
+    const told = await stories.write({}, { policy: { ...STORY_AGENT.policy, defaultForAi: 'propose' } });
+    const deep: unknown = JSON.parse('['.repeat(8_000) + ']'.repeat(8_000));
+    const patch = call('update_website_block', { blockId: 'b', patch: { deep } });
+    expect(await told.round(1, () => reply({ toolCalls: [patch] }))).toMatchObject({
+      status: 'continue',
+      steps: 0,
+    });
+    expect(await told.round(2, () => reply())).toMatchObject({ status: 'finished' });
+  });
+
+  it('near the model’s window asks for the conversation to be compacted', async () => {
+    const told = await stories.write({}, POLICY);
+    const used = (promptTokens: number) => (): PlannerReply =>
+      reply({
+        toolCalls: [task(`t${promptTokens}`)],
+        promptTokens,
+        completionTokens: 0,
+        totalTokens: promptTokens,
+      });
+    const window = { contextTokens: 1_000 };
+    expect(await told.round(1, used(700), window)).not.toHaveProperty('compact');
+    expect(await told.round(2, used(800), window)).toMatchObject({ status: 'continue', compact: true });
+    // The same again from the transcript.
+    expect(await told.round(2, used(1), window)).toMatchObject({ compact: true });
+  });
+});

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import type { ActivityHarness } from './activity-dependencies.ts';
+import { query } from './inspect.ts';
+import { forgetRun } from '../../activities/runner/forget-run.ts';
+import { loadRun } from '../../activities/runner/load-run.ts';
+import { planRound } from '../../activities/runner/plan-round.ts';
+import { prepareRound } from '../../activities/runner/prepare-round.ts';
+import { readRounds, runKey } from '../../activities/runner/transcript.ts';
+import { agentAt, missionAt, taskAt } from '../../dev/web-app.ts';
+import type { WebAppUser } from '../../dev/web-app.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import type { PlannerReply, PlannerToolCall } from '../../domain/planner-reply.ts';
+import type { PlannerSettings } from '../../domain/planner-settings.ts';
+import type { RoundEntry } from '../../domain/round-entry.ts';
+import type { LoadedRun, LoadRunInput, PlanRoundResult, RunRef } from '../../domain/run.ts';
+import type { CompletionRequest } from '../../llm/gateway.ts';
+
+export const reply = (more: Partial<PlannerReply> = {}): PlannerReply => ({
+  ...{ content: null, toolCalls: [], resolvedModel: 'scripted/planner' },
+  ...{ totalTokens: 12, promptTokens: 10, completionTokens: 2 },
+  finishReason: (more.toolCalls ?? []).length === 0 ? 'stop' : 'tool_calls',
+  ...more,
+});
+export const call = (name: string, args: Record<string, unknown>, id = 'c'): PlannerToolCall => ({
+  ...{ id, name, arguments: args },
+});
+export const createTask = (title: string): PlannerToolCall => call('create_task', { title }, title);
+
+type Fields = Readonly<Record<string, unknown>>;
+/** Answers a request, or does what else happens while the gateway works. */
+export type Answer = (request: CompletionRequest) => PlannerReply | Promise<PlannerReply>;
+
+/** A run that has claimed its mission, and its rounds without Temporal and without a gateway. */
+export interface Story {
+  readonly user: WebAppUser;
+  readonly run: RunRef;
+  readonly loaded: LoadedRun;
+  /** What the gateway was asked. */
+  readonly requests: CompletionRequest[];
+  /** One round, in which the gateway answers so. */
+  round(number: number, answer: Answer, planner?: Partial<PlannerSettings>): Promise<PlanRoundResult>;
+  /** A round whose worker is killed while the gateway works. */
+  crashIn(number: number): Promise<void>;
+  /** The run is gone from Temporal. */
+  die(): void;
+  forget(): Promise<void>;
+  /** What the rounds left behind; of missions without a grant. */
+  entries(): Promise<RoundEntry[]>;
+}
+
+export interface Stories {
+  /** A mission in plaintext with tasks as inputs and an agent of its own, claimed by a run. */
+  write(tasks?: Readonly<Record<string, Fields>>, agent?: Fields): Promise<Story>;
+  /** A further mission of the same user and agent. */
+  writeAnother(of: Story): Promise<Story>;
+  claim(
+    user: WebAppUser,
+    missionId: string,
+    options: { readonly agentId: string | null; readonly grantUsable: boolean },
+  ): Promise<Story>;
+  usage(of: Story): Promise<Fields[]>;
+}
+
+export const STORY_AGENT = {
+  ...{ name: 'Mia', state: 'active', maxConcurrentMissions: 20 },
+  policy: { tools: {}, defaultsByModule: { todo: 'auto' }, defaultForAi: 'deny' },
+};
+export const STORY_MISSION = {
+  ...{ title: 'Wochenplan', objective: 'Plane die Woche und schlage Aufgaben vor', conceptMarkdown: '' },
+  ...{ state: 'active', cadence: { kind: 'interval', everyMinutes: 30 }, iterations: [] },
+  nextRunAt: formatInstant(Date.now() - 60_000),
+};
+
+export function storiesOf(harness: ActivityHarness): Stories {
+  const writeMission = async (
+    user: WebAppUser,
+    agentId: string,
+    taskIds: readonly string[],
+  ): Promise<Story> => {
+    const missionId = randomUUID();
+    await harness.webApp.insert(user, missionAt(missionId), {
+      ...STORY_MISSION,
+      agentId,
+      inputs: taskIds.map((id) => ({ module: 'todo', table: 'tasks', id })),
+    });
+    return claim(harness, user, missionId, { agentId, grantUsable: false });
+  };
+  return {
+    write: async (tasks = {}, agent = {}) => {
+      const user = await harness.webApp.createUser();
+      const agentId = randomUUID();
+      await harness.webApp.insert(user, agentAt(agentId), { ...STORY_AGENT, ...agent });
+      for (const [id, fields] of Object.entries(tasks)) await harness.webApp.insert(user, taskAt(id), fields);
+      return writeMission(user, agentId, Object.keys(tasks));
+    },
+    writeAnother: ({ user, loaded }) => writeMission(user, loaded.agentId ?? '', []),
+    claim: (user, missionId, options) => claim(harness, user, missionId, options),
+    usage: ({ run }) =>
+      query(
+        harness.databases.superuser.syncUrl,
+        `select round, purpose, total_tokens as tokens from mana_ai.token_usage
+          where iteration_id = $1 order by round, purpose`,
+        [run.iterationId],
+      ),
+  };
+}
+
+async function claim(
+  { runner }: ActivityHarness,
+  user: WebAppUser,
+  missionId: string,
+  options: { readonly agentId: string | null; readonly grantUsable: boolean },
+): Promise<Story> {
+  const { userId } = user;
+  const runId = randomUUID();
+  const input: LoadRunInput = {
+    ...{ userId, missionId, trigger: 'projection', workflowId: `w-${missionId}`, runId },
+    ...{ startedAtMs: Date.now(), scheduledAtMs: null },
+  };
+  runner.openRuns.add(runId);
+  const loaded = await loadRun(runner, input);
+  if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);
+  const run = { userId, missionId, iterationId: loaded.iterationId, runId };
+  const requests: CompletionRequest[] = [];
+  return {
+    ...{ user, run, loaded, requests },
+    round: (number, answer, planner = {}) => {
+      const complete = async (request: CompletionRequest): Promise<PlannerReply> => {
+        requests.push(request);
+        return answer(request);
+      };
+      const deps = { ...runner, gateway: { complete }, planner: { ...runner.planner, ...planner } };
+      return planRound(deps, { ...run, round: number, ...options }, new AbortController().signal);
+    },
+    crashIn: async (number) => {
+      const prepared = await prepareRound(runner, userId, { ...run, round: number, ...options });
+      if (prepared.kind !== 'ask') throw new Error(`nothing to ask: ${prepared.kind}`);
+    },
+    die: () => void runner.openRuns.delete(runId),
+    forget: () => forgetRun(runner.database, userId, run),
+    entries: () =>
+      runner.database.asUser(userId, async (tx) =>
+        readRounds(tx, userId, run, await runKey(runner, tx, userId, run)),
+      ),
+  };
+}
