@@ -10,6 +10,7 @@ import type { JwksIssuer } from './jwks-issuer.ts';
 import { startPostgres } from './postgres.ts';
 import { logTail, spawnProcess, waitForHealth, waitUntilReady } from './processes.ts';
 import type { ManagedProcess } from './processes.ts';
+import { startScriptedResearch } from './scripted-research.ts';
 import { startTemporalServer } from './temporal-server.ts';
 import type { TemporalServer } from './temporal-server.ts';
 import { openWebApp } from './web-app.ts';
@@ -28,6 +29,8 @@ export interface StackOptions {
     readonly ui?: number;
     readonly postgres?: number;
   };
+  /** The missions of the tour want research, and a model that knows them. */
+  readonly tour?: boolean;
   /** Receives one line per stage. */
   readonly say: (line: string) => void;
 }
@@ -114,8 +117,25 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
 
   say('gateway, API and the three workers, each with its own secrets and database user');
   const gatewayLogFile = join(directory, 'gateway-requests.jsonl');
-  const gatewayUrl = await startGateway(keys.serviceKey, gatewayLogFile, logFile('gateway'), stops);
-  const environments = environmentsOf({ databases, keys, issuer, gatewayUrl, bundleFile, temporal });
+  const gatewayUrl = await startGateway(
+    {
+      SERVICE_KEY: keys.serviceKey,
+      LOG_FILE: gatewayLogFile,
+      SCRIPT: options.tour === true ? 'tour' : 'demo',
+    },
+    logFile('gateway'),
+    stops,
+  );
+  const research = options.tour === true ? await startResearch(keys.serviceKey, stops) : {};
+  const environments = environmentsOf({
+    databases,
+    keys,
+    issuer,
+    gatewayUrl,
+    bundleFile,
+    temporal,
+    research,
+  });
   const programs = await Promise.all(
     PROGRAMS.map(async (name): Promise<Program> => ({
       name,
@@ -211,8 +231,9 @@ function environmentsOf(of: {
   readonly gatewayUrl: string;
   readonly bundleFile: string;
   readonly temporal: TemporalServer;
+  readonly research: Readonly<Record<string, string>>;
 }) {
-  const { databases, keys, issuer, gatewayUrl, bundleFile, temporal } = of;
+  const { databases, keys, issuer, gatewayUrl, bundleFile, temporal, research } = of;
   const { urls } = databases;
   const common = {
     TEMPORAL_ADDRESS: temporal.address,
@@ -245,6 +266,7 @@ function environmentsOf(of: {
       MANA_AI_PRIVATE_KEY_PEM: keys.privateKeyPem,
       MANA_LLM_URL: gatewayUrl,
       MANA_SERVICE_KEY: keys.serviceKey,
+      ...research,
     },
     projection: { ...common, WORKFLOW_BUNDLE: bundleFile, SYNC_DATABASE_URL: urls.projection.sync },
   };
@@ -263,10 +285,16 @@ async function buildBundle(file: string, logFile: string): Promise<void> {
   if (code !== 0) throw new Error(`the workflows cannot be bundled:\n${logTail(logFile)}`);
 }
 
+/** The scripted research services, in this process, and what the runner has to know of them. */
+async function startResearch(serviceKey: string, stops: Stop[]): Promise<Readonly<Record<string, string>>> {
+  const research = await startScriptedResearch({ serviceKey });
+  stops.unshift(() => research.close());
+  return { MANA_API_URL: research.url, MANA_RESEARCH_URL: research.url, DEEP_RESEARCH_ENABLED: 'true' };
+}
+
 /** The scripted LLM, as a process of its own; in production this is mana-llm. */
 async function startGateway(
-  serviceKey: string,
-  requestLogFile: string,
+  env: Readonly<Record<string, string>>,
   logFile: string,
   stops: Stop[],
 ): Promise<string> {
@@ -275,7 +303,7 @@ async function startGateway(
       name: 'the scripted gateway',
       command: process.execPath,
       args: ['dev/scripted-gateway-process.ts'],
-      env: { SERVICE_KEY: serviceKey, PORT: String(port), LOG_FILE: requestLogFile },
+      env: { ...env, PORT: String(port) },
       logFile,
       cwd: root,
     });

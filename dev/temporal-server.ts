@@ -19,6 +19,8 @@ export interface TemporalServerOptions {
   readonly logFile: string;
   /** Names of Keyword search attributes to register. */
   readonly searchAttributes: readonly string[];
+  /** What differs from our dynamic configuration, by key of the server. */
+  readonly dynamicConfig?: Readonly<Record<string, boolean | number>>;
 }
 
 export interface TemporalServer {
@@ -60,7 +62,9 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
 
 function serverArguments(options: TemporalServerOptions, port: number, uiPort: number | null): string[] {
   const repeated = (flag: string, values: readonly string[]) => values.flatMap((value) => [flag, value]);
-  const settings = Object.entries(dynamicConfig).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
+  const settings = Object.entries({ ...dynamicConfig, ...options.dynamicConfig }).map(
+    ([key, value]) => `${key}=${JSON.stringify(value)}`,
+  );
   const ui = uiPort === null ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-ip', '127.0.0.1'];
   const codec = options.uiCodecEndpoint === undefined ? [] : ['--ui-codec-endpoint', options.uiCodecEndpoint];
   const file =

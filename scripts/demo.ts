@@ -8,12 +8,14 @@ import { auditRows, countFigures, gatewayRequests, iterationsOf } from '../dev/d
 import { findDemoLeaks } from '../dev/demo/leaks.ts';
 import { createDemoMissions } from '../dev/demo/missions.ts';
 import type { DemoData } from '../dev/demo/missions.ts';
+import { createTourMissions, printTour } from '../dev/demo/tour.ts';
 import { watchMissions } from '../dev/demo/watch.ts';
 import { startStack } from '../dev/stack.ts';
 import type { Stack } from '../dev/stack.ts';
 import type { PlanStep } from '../domain/plan.ts';
 
-const USAGE = `usage: bin/demo [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
+const USAGE = `usage: bin/demo [--tour] [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
+  --tour   ten varied missions, German and English, instead of three, and their plans
   --keep   keep everything running after the demo, until Ctrl-C
 Ports are free ones unless given.`;
 
@@ -21,7 +23,7 @@ const startedMs = Date.now();
 const seconds = (): number => Math.round((Date.now() - startedMs) / 100) / 10;
 const say = (line: string): void => console.log(`${seconds().toFixed(1).padStart(6)} s  ${line}`);
 
-const { keep, ports } = readArguments();
+const { keep, tour, ports } = readArguments();
 const interrupted = new AbortController();
 let stack: Stack | null = null;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -29,9 +31,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 
 try {
   say('starting');
-  stack = await startStack({ ports, say });
+  stack = await startStack({ ports, say, tour });
   say(`ready: API ${stack.apiUrl}, Temporal ${stack.temporal.address}`);
-  const report = await runDemo(stack);
+  const report = tour ? await runTour(stack) : await runDemo(stack);
   if (keep) await keepRunning(stack);
   await stack.stop();
   console.log(JSON.stringify(report));
@@ -49,6 +51,7 @@ function readArguments() {
     const { values } = parseArgs({
       options: {
         keep: { type: 'boolean', default: false },
+        tour: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
         'api-port': port,
         'temporal-port': port,
@@ -62,6 +65,7 @@ function readArguments() {
     }
     return {
       keep: values.keep,
+      tour: values.tour,
       ports: {
         ...portOf('api', values['api-port']),
         ...portOf('temporal', values['temporal-port']),
@@ -114,6 +118,17 @@ async function runDemo(running: Stack) {
     counted.llmCalls > 0 &&
     leakCount === 0;
   return { ok, ...counted, leaks: leakCount, seconds: seconds() };
+}
+
+/** Ten missions at once; nothing is counted as done that is not in the change log. */
+async function runTour(running: Stack) {
+  const data = await createTourMissions(running, say);
+  await watchMissions(running, data, say);
+  const report = await printTour(running, data);
+  const llmCalls = gatewayRequests(running).length;
+  say(`${report.iterations} iterations, ${report.steps} proposed steps, ${llmCalls} gateway calls`);
+  const ok = report.missions === 10 && report.iterations === 10 && report.failedIterations === 1;
+  return { ok, ...report, llmCalls, seconds: seconds() };
 }
 
 async function printIterations(running: Stack, data: DemoData): Promise<void> {
