@@ -10,7 +10,7 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     // A test that is skipped, focused or empty proves nothing.
     allowOnly: false,
     passWithNoTests: false,
@@ -20,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [
-            '{activities,api,config,crypto,db,dev,domain,llm,logging,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
+            '{activities,api,config,crypto,db,dev,domain,llm,logging,research,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
             'config.test.ts',
           ],
         },

@@ -73,9 +73,9 @@ describe('a run terminated in the middle of a round', () => {
     await untilAsked(objective, 2);
     await dead.terminate();
     expect(await countLeftovers(system.databases, mission.missionId)).toEqual({
+      ...NOTHING_LEFT,
       sealed_inputs: 2,
       run_transcripts: 1,
-      run_keys: 0,
       run_slots: 1,
     });
 
