@@ -11,6 +11,16 @@ export interface ProjectionCursor {
   readonly readBack25HoursAtMs: number;
   /** The database's clock, which also stamps the rows. */
   readonly nowMs: number;
+  /** Where the last page ended, if it left rows of its read-back behind. */
+  readonly pageEnd: PageEnd | null;
+}
+
+/** The last row of a page, and how far back its read-back began. */
+export interface PageEnd {
+  readonly backMs: number;
+  /** ISO 8601 with microseconds. */
+  readonly createdAt: string;
+  readonly id: string;
 }
 
 /**
@@ -22,10 +32,15 @@ export async function lockCursor(tx: postgres.TransactionSql): Promise<Projectio
     select least(read_until, clock_timestamp())::text as "readUntil",
       extract(epoch from read_back_30_minutes_at)::float8 * 1000 as "readBack30MinutesAtMs",
       extract(epoch from read_back_25_hours_at)::float8 * 1000 as "readBack25HoursAtMs",
-      extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs"
+      extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs",
+      case when page_end_id is not null then jsonb_build_object(
+        'backMs', page_back_ms, 'createdAt', ${isoMicros(tx, 'page_end_at')}, 'id', page_end_id) end as "pageEnd"
     from mana_ai.projection_cursor for update skip locked`;
   return row ?? null;
 }
+
+const isoMicros = (tx: SystemSql, column: string) =>
+  tx`to_char(${tx(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 /** Names a record of a user; only missions and agents are followed. */
 export interface FollowedRecord {
@@ -43,23 +58,23 @@ export interface FollowedChange extends ChangeRow, FollowedRecord {}
  *
  * @param readUntil see `ProjectionCursor`
  * @param backMs how far to read back: rows become visible out of order
- * @param exceptIds rows that this pass could not project; they must not be all that it sees
+ * @param after the row to go on behind
  */
 export async function readNewChanges(
   tx: postgres.TransactionSql,
   { readUntil, backMs }: { readonly readUntil: string; readonly backMs: number },
   limit: number,
-  exceptIds: readonly string[] = [],
+  after: Pick<PageEnd, 'createdAt' | 'id'> | null = null,
 ): Promise<FollowedChange[]> {
   return await tx<FollowedChange[]>`
     select changes.id, table_name as "table", user_id as "userId", record_id as "recordId", op, data,
       field_meta as "fieldMeta", client_id as "clientId",
-      to_char(changes.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "createdAt"
+      ${isoMicros(tx, 'changes.created_at')} as "createdAt"
     from public.sync_changes changes
     where app_id = 'ai' and table_name in ('aiMissions', 'agents')
       and changes.created_at >= ${readUntil}::text::timestamptz - ${backMs}::float8 * interval '1 millisecond'
       and not exists (select from mana_ai.projected_changes projected where projected.change_id = changes.id)
-      and changes.id <> all(${[...exceptIds]}::uuid[])
+      ${after === null ? tx`` : tx`and (changes.created_at, changes.id) > (${after.createdAt}::text::timestamptz, ${after.id}::uuid)`}
     order by changes.created_at, changes.id
     limit ${limit}`;
 }
@@ -77,12 +92,13 @@ export async function markProjected(
 }
 
 /**
- * Moves the cursor to the newest projected row, and notes a completed long read-back. A row from the future (a clock
- * that stepped) must not take the cursor along.
+ * Moves the cursor to the newest projected row, and notes a completed long read-back, or where a page of it ended. A row
+ * from the future (a clock that stepped) must not take the cursor along.
  */
 export async function advanceCursor(
   tx: postgres.TransactionSql,
   readBack: { readonly thirtyMinutes: boolean; readonly twentyFiveHours: boolean },
+  pageEnd: PageEnd | null,
 ): Promise<void> {
   await tx`
     update mana_ai.projection_cursor set
@@ -91,7 +107,9 @@ export async function advanceCursor(
       read_back_30_minutes_at =
         case when ${readBack.thirtyMinutes} then clock_timestamp() else read_back_30_minutes_at end,
       read_back_25_hours_at =
-        case when ${readBack.twentyFiveHours} then clock_timestamp() else read_back_25_hours_at end`;
+        case when ${readBack.twentyFiveHours} then clock_timestamp() else read_back_25_hours_at end,
+      page_back_ms = ${pageEnd?.backMs ?? null}::bigint, page_end_id = ${pageEnd?.id ?? null}::uuid,
+      page_end_at = ${pageEnd?.createdAt ?? null}::text::timestamptz`;
 }
 
 /** Forgets ids that no read-back reaches any more. */

@@ -45,3 +45,15 @@ export async function unknownTokensOfRound(
     where user_id = ${userId} and iteration_id = ${iterationId} and round = ${round} and purpose = 'unknown'`;
   return row?.tokens ?? 0;
 }
+
+/** The same of all rounds of an iteration. */
+export async function unknownTokensOfIteration(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+): Promise<number> {
+  const [row] = await tx<{ tokens: number }[]>`
+    select coalesce(sum(total_tokens), 0)::float8 as tokens from mana_ai.token_usage
+    where user_id = ${userId} and iteration_id = ${iterationId} and purpose = 'unknown'`;
+  return row?.tokens ?? 0;
+}

@@ -29,7 +29,10 @@ export interface TakenIn {
   readonly known: KnownMission;
   /** Whether an iteration, feedback or the state of a step may have been overwritten. */
   readonly mayNeedHealing: boolean;
-  /** When the user last asked to have the run under way cancelled, in epoch milliseconds; null if not in these rows. */
+  /**
+   * Until when a run must have begun for the user to have asked for its end, in epoch milliseconds; null if the user did
+   * not ask in these rows.
+   */
   readonly cancelRequestedAtMs: number | null;
 }
 
@@ -54,24 +57,35 @@ export function takeInMissionRows(before: KnownMission, rows: readonly ChangeRow
         mayNeedHealing ||= taken.mayNeedHealing;
       }
       if (!byUs && write.field === 'nextRunAt') deviceOffset = withInstant(deviceOffset, row, merge, write);
-      if (!byUs && asksToCancel(write)) {
-        cancelRequestedAtMs = Math.max(cancelRequestedAtMs ?? -Infinity, timeMs(write));
-      }
+      const cancelledMs = byUs ? null : cancelledUntilMs(write);
+      if (cancelledMs !== null)
+        cancelRequestedAtMs = Math.max(cancelRequestedAtMs ?? cancelledMs, cancelledMs);
     }
     known = { merge, iterations, deviceOffset };
   }
   return { known, mayNeedHealing, cancelRequestedAtMs };
 }
 
-const timeMs = ({ position }: FieldWrite): number => Number(position.timeMicros / 1000n);
+/** How far a device's clock may be off without anybody noticing. */
+const CLOCK_SKEW_MS = 60_000;
 
-/** On the mission, or on an iteration that is not finished: the web app knows both (contract section 2). */
-const asksToCancel = ({ field, value }: FieldWrite): boolean =>
-  (field === 'cancelRequested' && value === true) ||
-  (field === 'iterations' && Array.isArray(value) && value.some(isCancelledRun));
+/** When a device wrote, by its own clock; but not after the row began to be stored, for that clock may lie far ahead. */
+const writtenAtMs = ({ position }: FieldWrite, skewMs = 0): number =>
+  Math.min(Number(position.timeMicros / 1000n) + skewMs, Number(position.createdAtMicros / 1000n));
 
-const isCancelledRun = (iteration: unknown): boolean =>
-  isObject(iteration) && iteration['cancelRequested'] === true && (iteration['finishedAt'] ?? null) === null;
+/**
+ * A wish on the mission, or on an iteration that is not finished: the web app knows both (contract section 2). Devices send
+ * the array again with every edit, so a run that a browser never finished asks for ever: it means no run that began later.
+ */
+function cancelledUntilMs(write: FieldWrite): number | null {
+  if (write.field === 'cancelRequested' && write.value === true) return writtenAtMs(write, CLOCK_SKEW_MS);
+  if (write.field !== 'iterations' || !Array.isArray(write.value)) return null;
+  const startsMs = write.value
+    .filter(isObject)
+    .filter((each) => each['cancelRequested'] === true && (each['finishedAt'] ?? null) === null)
+    .map((each) => (instantMs(each['startedAt']) ?? Infinity) + CLOCK_SKEW_MS);
+  return startsMs.length === 0 ? null : Math.min(Math.max(...startsMs), writtenAtMs(write, CLOCK_SKEW_MS));
+}
 
 /** What a device's `nextRunAt` shows of its clock, next to the cadence that stands after this row. */
 function withInstant(
@@ -83,10 +97,12 @@ function withInstant(
   const nextRunAtMs = instantMs(write.value);
   const offsetMinutes =
     nextRunAtMs === null ? null : offsetShownBy(snapshotOf('', merge).cadence, nextRunAtMs);
-  if (nextRunAtMs === null || offsetMinutes === null) return known;
+  const shownAtMs = writtenAtMs(write);
+  // The database takes no times before our era, and no device writes one.
+  if (nextRunAtMs === null || offsetMinutes === null || shownAtMs < 0) return known;
   // The web app computes the instant when it creates or resumes a mission or edits its cadence.
   const isComputed = writesOfRow(row).some(({ path: [name] }) => name === 'cadence' || name === 'state');
-  return takeInInstant(known, { offsetMinutes, nextRunAtMs, writtenAtMs: timeMs(write), isComputed });
+  return takeInInstant(known, { offsetMinutes, nextRunAtMs, writtenAtMs: shownAtMs, isComputed });
 }
 
 const stepSchema = z.object({ id: z.string(), rank: z.number(), hasProposal: z.boolean() });

@@ -1,3 +1,5 @@
+import { parseAgent } from './agent.ts';
+import type { Agent } from './agent.ts';
 import { recordOf } from './field-merge.ts';
 import type { MergeState } from './field-merge.ts';
 import { formatInstant, instantMs } from './instant.ts';
@@ -70,13 +72,13 @@ export function snapshotOf(missionId: string, state: MergeState): Snapshot {
 
 export interface AgentSnapshot {
   readonly exists: boolean;
-  readonly state: string | null;
+  /** As a run reads it: an unreadable one counts as paused. Null for an agent that is gone. */
+  readonly state: Agent['state'] | null;
 }
 
 export function agentSnapshotOf(agentId: string, state: MergeState): AgentSnapshot {
   const merged = recordOf(agentId, state);
-  const stored = merged?.record['state'];
-  return { exists: merged !== null, state: typeof stored === 'string' ? stored : null };
+  return { exists: merged !== null, state: merged && parseAgent(agentId, merged.record).state };
 }
 
 /** The database takes other years than we write; an instant outside them is none. */

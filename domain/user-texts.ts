@@ -9,6 +9,8 @@ import { unreadableReasonText } from './unreadable-reasons.ts';
 interface UserTexts {
   /** Where the model planned without a closing word. */
   readonly plan: (steps: number) => string;
+  /** Its budget is 0 (contract section 3). */
+  readonly agentIsStopped: string;
   readonly unreadable: (inputs: string) => string;
   readonly flaggedInputs: (inputs: string) => string;
   readonly flaggedSteps: (steps: string) => string;
@@ -25,6 +27,8 @@ const de: UserTexts = {
     if (steps === 0) return 'Es gab nichts zu planen.';
     return steps === 1 ? 'Ein Schritt ist vorgeschlagen.' : `${steps} Schritte sind vorgeschlagen.`;
   },
+  agentIsStopped:
+    'Der Agent dieser Mission ist angehalten: Sein Token-Budget steht auf 0. Erhöhe es in den Einstellungen des Agenten, dann läuft die Mission beim nächsten Termin.',
   unreadable: (inputs) =>
     `Nicht lesbar und daher nicht berücksichtigt: ${inputs}. Prüfe in der App, ob es diese Einträge noch gibt und ob die Freigabe sie einschließt.`,
   flaggedInputs: (inputs) =>
@@ -66,6 +70,8 @@ const en: UserTexts = {
     if (steps === 0) return 'There was nothing to plan.';
     return steps === 1 ? 'One step is proposed.' : `${steps} steps are proposed.`;
   },
+  agentIsStopped:
+    'The agent of this mission is stopped: its token budget is 0. Raise it in the settings of the agent; the mission then runs when it is next due.',
   unreadable: (inputs) =>
     `Could not be read and was not taken into account: ${inputs}. Check in the app whether these entries still exist and whether the access you granted covers them.`,
   flaggedInputs: (inputs) =>

@@ -15,6 +15,7 @@ import {
 import type {
   FollowedChange,
   FollowedRecord,
+  PageEnd,
   ProjectionCursor,
   SavedAgent,
   SavedMission,
@@ -49,17 +50,14 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
     const cursor = await lockCursor(tx);
     if (cursor === null) return { projected: false, changes: 0, records: 0 };
     const readBack = readBackOf(cursor);
-    // A page that is full may have left rows of this read-back behind: it counts once a page is not.
-    const { changes, records, isComplete } = await projectPage(deps, tx, {
-      readUntil: cursor.readUntil,
-      backMs: readBack.backMs,
-    });
+    const { changes, records, isComplete, pageEnd } = await projectPage(deps, tx, cursor, readBack.backMs);
     const finished = {
       thirtyMinutes: isComplete && readBack.thirtyMinutes,
       twentyFiveHours: isComplete && readBack.twentyFiveHours,
     };
     // Most passes find nothing: they write nothing either.
-    if (changes > 0 || finished.thirtyMinutes || finished.twentyFiveHours) await advanceCursor(tx, finished);
+    const isAtRest = changes === 0 && cursor.pageEnd === null && !finished.thirtyMinutes;
+    if (!isAtRest) await advanceCursor(tx, finished, pageEnd);
     if (isComplete && readBack.twentyFiveHours) await pruneProjected(tx);
     return { projected: true, changes, records };
   });
@@ -68,30 +66,39 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
 interface PageCounts {
   readonly changes: number;
   readonly records: number;
+  /** Whether the read-back was read from its beginning to its end: rows may have become visible behind a page's end. */
   readonly isComplete: boolean;
+  readonly pageEnd: PageEnd | null;
 }
 
 /**
- * Projects the first page of new rows of which anything can be projected. Rows of a record that failed stay unprojected,
+ * Projects the next page of new rows of which anything can be projected. Rows of a record that failed stay unprojected,
  * and the next read-backs try them again; a page full of them must not hide the rows behind it.
+ *
+ * A long read-back goes on where the last page ended: from its beginning each page would pass over all those before.
  */
 async function projectPage(
   deps: ProjectionDependencies,
   tx: postgres.TransactionSql,
-  window: { readonly readUntil: string; readonly backMs: number },
+  cursor: ProjectionCursor,
+  backMs: number,
 ): Promise<PageCounts> {
-  const failedIds: string[] = [];
+  let isResumed = cursor.pageEnd?.backMs === backMs;
+  let after = isResumed ? cursor.pageEnd : null;
   for (;;) {
-    const page = await readNewChanges(tx, window, PAGE_SIZE, failedIds);
+    const page = await readNewChanges(tx, { readUntil: cursor.readUntil, backMs }, PAGE_SIZE, after);
     const groups = groupsOf(page.filter(isFollowed));
     const failed = await projectGroups(deps, tx, groups);
-    const isComplete = page.length < PAGE_SIZE;
+    const last = page.length < PAGE_SIZE ? undefined : page.at(-1);
+    const pageEnd = last === undefined ? null : { backMs, createdAt: last.createdAt, id: last.id };
     const done = page.filter((change) => !failed.has(keyOf(change)));
     if (done.length > 0) await markProjected(tx, done);
-    if (done.length > 0 || isComplete) {
-      return { changes: done.length, records: groups.size - failed.size, isComplete };
+    if (done.length > 0 || (pageEnd === null && !isResumed)) {
+      const isComplete = pageEnd === null && !isResumed;
+      return { changes: done.length, records: groups.size - failed.size, isComplete, pageEnd };
     }
-    failedIds.push(...page.map(({ id }) => id));
+    isResumed &&= pageEnd !== null;
+    after = pageEnd;
   }
 }
 
@@ -99,7 +106,7 @@ async function projectPage(
  * How far to read back: `created_at` is the time a transaction began, so rows become visible out of order (contract
  * section 1). 2 minutes each pass, 30 minutes every 5, 25 hours every hour and at first (architecture section 5).
  */
-export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil'>): {
+export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil' | 'pageEnd'>): {
   readonly backMs: number;
   readonly thirtyMinutes: boolean;
   readonly twentyFiveHours: boolean;
@@ -166,10 +173,35 @@ async function projectGroups(
       logFailure(deps, rows[0], error);
     }
   }
-  await saveMissions(tx, missions);
-  await saveAgents(tx, agents);
+  const logUnsaved = (record: FollowedRecord, error: unknown): void => {
+    failed.add(keyOf(record));
+    logFailure(deps, record, error);
+  };
+  await saveEach(tx, missions, saveMissions, (mission, error) =>
+    logUnsaved({ table: 'aiMissions', userId: mission.userId, recordId: mission.missionId }, error),
+  );
+  await saveEach(tx, agents, saveAgents, (agent, error) =>
+    logUnsaved({ table: 'agents', userId: agent.userId, recordId: agent.agentId }, error),
+  );
   if (shifted.length > 0) await makeInferredSchedulesPending(tx, shifted);
   return failed;
+}
+
+/** Saves all at once, or one by one where that fails: what the database does not take must stop nothing else. */
+async function saveEach<T>(
+  tx: postgres.TransactionSql,
+  all: readonly T[],
+  save: (tx: postgres.TransactionSql, some: readonly T[]) => Promise<void>,
+  onFailure: (one: T, error: unknown) => void,
+): Promise<void> {
+  if (all.length === 0) return;
+  try {
+    await tx.savepoint((inner) => save(inner, all));
+  } catch {
+    for (const one of all) {
+      await tx.savepoint((inner) => save(inner, [one])).catch((error: unknown) => onFailure(one, error));
+    }
+  }
 }
 
 function logFailure(deps: ProjectionDependencies, record: FollowedRecord | undefined, error: unknown): void {

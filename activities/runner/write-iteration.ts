@@ -9,6 +9,7 @@ import type { ReadMission } from '../../db/missions.ts';
 import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import type { MissionUpdate } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
+import { unknownTokensOfIteration } from '../../db/token-usage.ts';
 import { aiActor, SYSTEM_ACTOR } from '../../domain/actor.ts';
 import { EventIdConflictError } from '../../domain/errors.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
@@ -33,7 +34,7 @@ import { stepsOf } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
 import { storableJson } from '../../domain/storable-json.ts';
-import { failureText, grantEndsFirstText } from '../../domain/user-texts.ts';
+import { failureText, grantEndsFirstText, noticeText, USER_TEXTS } from '../../domain/user-texts.ts';
 import { writerTime } from '../../domain/writer-time.ts';
 import { countInjectionMarks } from '../../metrics/injection.ts';
 
@@ -120,14 +121,20 @@ async function rowOf(
     outcome.kind === 'advance-only'
       ? null
       : grantNoteOf(input, read, { nextRunAt, timeZone: timeZone ?? 'UTC', language: outcome.language });
-  const iteration = outcome.kind === 'advance-only' ? null : iterationOf(input, outcome, nowMs, grantNote);
+  const agentId = outcome.kind === 'advance-only' ? null : read.mission.agentId;
+  const agent = agentId === null ? null : ((await readAgent(tx, userId, agentId))?.agent ?? null);
+  const iteration =
+    outcome.kind === 'advance-only'
+      ? null
+      : iterationOf(input, outcome, nowMs, {
+          agentIsStopped: agent?.maxTokensPerDay === 0,
+          notes: [await unknownSpendNoteOf(tx, userId, input, outcome), grantNote],
+        });
   const data = {
     ...(iteration === null ? {} : { iterations: withIteration(read.merged.record['iterations'], iteration) }),
     ...(nextRunAt === undefined ? {} : { nextRunAt }),
   };
   if (Object.keys(data).length === 0) return null;
-  const agentId = iteration === null ? null : read.mission.agentId;
-  const agent = agentId === null ? null : await readAgent(tx, userId, agentId);
   return {
     changeId: changeIdOf(input, iteration !== null),
     missionId: input.missionId,
@@ -137,7 +144,7 @@ async function rowOf(
       Object.keys(data).map((field) => [field, writerTime(nowMs, fieldTimeMicros(read.merged, field))]),
     ),
     actor: {
-      ...(iteration === null ? SYSTEM_ACTOR : aiActor(agent?.agent ?? null, input.missionId, iteration.id)),
+      ...(iteration === null ? SYSTEM_ACTOR : aiActor(agent, input.missionId, iteration.id)),
     },
     origin: iteration === null ? 'system' : 'agent',
   };
@@ -158,7 +165,7 @@ function iterationOf(
   input: WriteIterationInput,
   outcome: Exclude<Outcome, { kind: 'advance-only' }>,
   nowMs: number,
-  grantNote: string | null,
+  told: { readonly agentIsStopped: boolean; readonly notes: readonly (string | null)[] },
 ): ServerIteration {
   const times = {
     iterationId: input.iterationId,
@@ -167,17 +174,37 @@ function iterationOf(
   };
   if (outcome.kind === 'failed') {
     const { code } = outcome.failure;
-    const failed = failedIteration(times, outcome.failure, failureText(outcome.language, code));
+    const text =
+      code === 'budget-exhausted' && told.agentIsStopped
+        ? USER_TEXTS[outcome.language].agentIsStopped
+        : failureText(outcome.language, code);
+    const failed = failedIteration(times, outcome.failure, text);
     // A failure of the grant itself already says what to do about it.
-    return code.startsWith('grant-') ? failed : withNote(failed, grantNote);
+    return code.startsWith('grant-') ? failed : withNotes(failed, told.notes);
   }
   const steps = wireSteps(stepsOf(outcome.rounds)).map((step) => storableJson(step) as PlanStep);
   const summary = String(storableJson(summaryOfRounds(outcome.rounds, outcome.language)));
-  return withNote(plannedIteration(times, steps, summary), grantNote);
+  return withNotes(plannedIteration(times, steps, summary), told.notes);
 }
 
-const withNote = (iteration: ServerIteration, note: string | null): ServerIteration =>
-  note === null ? iteration : { ...iteration, summary: `${iteration.summary}\n\n${note}` };
+const withNotes = (iteration: ServerIteration, notes: readonly (string | null)[]): ServerIteration => ({
+  ...iteration,
+  summary: [iteration.summary, ...notes.filter((note) => note !== null)].join('\n\n'),
+});
+
+/** A plan tells of it by its rounds' notices; of a run that failed, the round that cost something has none. */
+async function unknownSpendNoteOf(
+  tx: UserTransaction,
+  userId: UserId,
+  { iterationId }: WriteIterationInput,
+  outcome: Exclude<Outcome, { kind: 'advance-only' }>,
+): Promise<string | null> {
+  if (outcome.kind !== 'failed') return null;
+  const estimatedTokens = await unknownTokensOfIteration(tx, userId, iterationId);
+  return estimatedTokens === 0
+    ? null
+    : noticeText(outcome.language, { kind: 'unknown-spend', estimatedTokens });
+}
 
 /** What the user has to know of a grant that ends before it is needed again; null when there is nothing to say. */
 function grantNoteOf(

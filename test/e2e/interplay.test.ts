@@ -75,6 +75,20 @@ describe('a cancelled run', () => {
   });
 });
 
+describe('a run whose user sets cancelRequested on a device', () => {
+  it('is cancelled', async () => {
+    const objective = newObjective();
+    answers.set(objective, hang);
+    const told = await writeGrantedMission(system, objective);
+    const instantMs = await setDue(told);
+    await system.gateway.waitForHanging(1);
+    await system.webApp.update(told.user, missionAt(told.missionId), { cancelRequested: true });
+    expect(await dueRun(told, instantMs).result()).toMatchObject({ outcome: 'cancelled', steps: 0 });
+    await waitUntilForgotten(system.databases, told.missionId);
+    expect(await device.iterations(told)).toEqual([]);
+  });
+});
+
 describe('two starts for one due instant', () => {
   it('give one iteration and one set of requests', async () => {
     const objective = newObjective();

@@ -23,7 +23,7 @@ beforeEach(async () => {
   );
   await superuser(
     `update mana_ai.projection_cursor set read_until = '-infinity', read_back_30_minutes_at = '-infinity',
-       read_back_25_hours_at = '-infinity'`,
+       read_back_25_hours_at = '-infinity', page_end_id = null`,
   );
   harness.projection.healings.length = 0;
   harness.projection.cancelled.length = 0;
@@ -171,6 +171,58 @@ describe('projecting the change log', () => {
     expect(await project()).toMatchObject({ changes: PAGE_SIZE });
     expect(await project()).toMatchObject({ changes: 1 });
     expect(Object.keys(await snapshots())).toHaveLength(PAGE_SIZE + 1);
+  });
+
+  it('a long read-back goes on behind the last page, and then finds what became visible before its end', async () => {
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+       select 'ai', 'aiMissions', 'm' || number, $1, 'insert', '{"state": "active"}', 'd',
+         now() - interval '1 hour' + number * interval '1 second' from generate_series(1, $2::int) as number`,
+      [user.userId, PAGE_SIZE + 1],
+    );
+    expect(await project()).toMatchObject({ changes: PAGE_SIZE });
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+       values ('ai', 'aiMissions', 'late', $1, 'insert', '{"state": "active"}', 'd', now() - interval '2 hours')`,
+      [user.userId],
+    );
+    expect(await project()).toMatchObject({ changes: 1 });
+    expect(Object.keys(await snapshots())).not.toContain('late');
+    expect(await project()).toMatchObject({ changes: 1 });
+    expect(Object.keys(await snapshots())).toContain('late');
+    expect(await project()).toMatchObject({ changes: 0 });
+  });
+
+  it('a pass with nothing new reads the rows of its read-back and no others, however long the log', async () => {
+    await superuser(
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id, created_at)
+       select case when number % 20 = 0 then 'ai' else 'notes' end,
+         case when number % 20 = 0 then 'aiMissions' else 'notes' end, 'm' || number, $1, 'insert', '{}', 'd',
+         now() - interval '30 days' + number * interval '2 minutes' from generate_series(1, 20000) as number`,
+      [user.userId],
+    );
+    await superuser('analyze public.sync_changes');
+    while ((await project()).changes > 0);
+    const { database } = harness.projection;
+    const reads: unknown[] = [];
+    const asSystem: Database['asSystem'] = (work) =>
+      database.asSystem(async (tx) => {
+        const count = async () => {
+          const [row] = await tx<{ whole: number; fetched: number }[]>`
+            select seq_scan::int as whole, idx_tup_fetch::int as fetched from pg_stat_xact_user_tables
+            where relname = 'sync_changes'`;
+          return row ?? { whole: 0, fetched: 0 };
+        };
+        const before = await count();
+        const result = await work(tx);
+        const after = await count();
+        reads.push({ whole: after.whole - before.whole, fetched: after.fetched - before.fetched });
+        return result;
+      });
+    const counting = { ...harness.projection, database: { ...database, asSystem } };
+    expect(await projectChanges(counting)).toMatchObject({ projected: true, changes: 0 });
+    // Of the 1,000 missions one every 40 minutes: the newest, on which the cursor stands.
+    expect(reads).toEqual([{ whole: 0, fetched: 1 }]);
   });
 
   it('passes over rows of other tables and other apps', async () => {
@@ -355,6 +407,16 @@ describe('a run that its user wants cancelled', () => {
     expect(harness.projection.cancelled).toEqual(['run-1']);
   });
 
+  it('is not the one that began long after the run that a device keeps asking to cancel', async () => {
+    const startedAt = '2026-05-04T12:00:00.000Z';
+    const iterations = [{ id: 'i', plan: [], startedAt, overallStatus: 'running', cancelRequested: true }];
+    await insertMission('m1', { iterations });
+    await holdSlot(`now() - interval '1 minute'`);
+    await harness.webApp.update(user, missionAt('m1'), { title: 'edited', iterations });
+    await project();
+    expect(harness.projection.cancelled).toEqual([]);
+  });
+
   it('is not the one that began after the wish, nor meant by a finished iteration', async () => {
     await insertMission('m1', {
       iterations: [{ id: 'i', plan: [], cancelRequested: true, finishedAt: '2026-05-04T12:00:00.000Z' }],
@@ -417,6 +479,31 @@ describe('rows that cannot be projected', () => {
     expect(await snapshots()).toEqual({ good: 1 });
     // Once they can be projected, they are.
     expect(await project()).toMatchObject({ changes: PAGE_SIZE });
+  });
+
+  it('are none whose times are older than the database takes', async () => {
+    const daily = { state: 'active', cadence: { kind: 'daily', atHour: 8, atMinute: 0 } };
+    await harness.webApp.insertRow(user.userId, {
+      ...{ ...missionAt('m1'), op: 'update', data: { ...daily, nextRunAt: '2026-05-04T06:00:00.000Z' } },
+      fieldMeta: { nextRunAt: '0000-01-01T00:00:00Z' },
+    });
+    await insertMission('m2');
+    expect(await project()).toMatchObject({ changes: 2 });
+    expect(harness.projection.warnings).toEqual([]);
+  });
+
+  it('stop no other record when it is the database that refuses them', async () => {
+    const refuse = `alter table mana_ai.mission_snapshots add constraint refused check (mission_id <> 'refused')`;
+    await superuser(refuse);
+    try {
+      for (const id of ['m1', 'refused', 'm2']) await insertMission(id);
+      expect(await project()).toMatchObject({ changes: 2 });
+      expect(harness.projection.warnings).toMatchObject([{ missionId: 'refused' }]);
+    } finally {
+      await superuser('alter table mana_ai.mission_snapshots drop constraint refused');
+    }
+    expect(await project()).toMatchObject({ changes: 1 });
+    expect(await snapshots()).toEqual({ m1: 1, m2: 1, refused: 1 });
   });
 
   it('are none whose id is longer than any index takes', async () => {

@@ -1,10 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { makeInferredSchedulesPending } from '../../db/projection.ts';
 import { readMissionsAfter } from '../../db/schedule-state.ts';
 import { saveTimeZone, timeZoneAndSource, timeZoneOfMission } from '../../db/time-zones.ts';
 import type { SourcedTimeZone } from '../../db/time-zones.ts';
+import { isTimeZone } from '../../domain/cadence.ts';
 import { toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
+import { missionScheduleSpec } from '../../domain/schedule-spec.ts';
+import { timeZoneOfOffset } from '../../domain/utc-offset.ts';
+import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
+import { connectClient } from '../../temporal/connection.ts';
+import { createDataConverter } from '../../temporal/data-converter.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
@@ -121,4 +128,29 @@ describe('schedules become pending', () => {
     await name(userId, 'first', 'Europe/Berlin');
     expect(await pendingOf(userId)).toEqual([]);
   });
+});
+
+it('every zone that an offset stands for is one to us, and Temporal knows it', async () => {
+  const offsets = Array.from({ length: 26 * 4 + 1 }, (_, quarter) => quarter * 15 - 12 * 60);
+  const zones = [...new Set(offsets.map(timeZoneOfOffset).filter((zone) => zone !== null))];
+  expect(zones.length).toBeGreaterThan(30);
+  expect(zones.filter((zone) => !isTimeZone(zone))).toEqual([]);
+  const keys = new Map([['test', Buffer.alloc(32, 7)]]);
+  const dataConverter = createDataConverter({ primaryKeyId: 'test', keys });
+  const temporal = { address: inject('temporalAddress'), namespace: 'default' };
+  const connected = await connectClient(temporal, dataConverter);
+  const userId = randomUUID();
+  const schedules = createMissionSchedules({ client: connected.client, taskQueue: `nobody-${userId}` });
+  const cadence = { kind: 'daily', atHour: 8, atMinute: 0 } as const;
+  try {
+    for (const timeZone of zones) {
+      const spec = missionScheduleSpec({ cadence, nextRunAtMs: Date.now() + 86_400_000, timeZone });
+      if (spec === null) throw new Error(`${timeZone}: found no spec`);
+      const mission = { userId, missionId: timeZone, agentId: null, spec, paused: false };
+      expect(await schedules.ensure(mission)).toBe('created');
+      await schedules.remove(userId, timeZone);
+    }
+  } finally {
+    await connected.close();
+  }
 });
