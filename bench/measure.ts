@@ -3,7 +3,11 @@ import { cpus, loadavg, totalmem } from 'node:os';
 /** Something to be timed; its name is what the table shows. */
 export interface Variant {
   readonly name: string;
+  /** Before each sample; its time does not count. */
+  readonly prepare?: () => unknown;
   readonly run: () => unknown;
+  /** After each sample, likewise. */
+  readonly cleanUp?: () => unknown;
 }
 
 export interface Timing {
@@ -24,20 +28,29 @@ export async function measure(
 ): Promise<Timing[]> {
   const times = variants.map((): number[] => []);
   for (let turn = -warmUps; turn < samples; turn += 1) {
-    for (const [index, variant] of variants.entries()) {
+    // Each turn starts with another one: what follows the slowest variant finds other caches.
+    for (let position = 0; position < variants.length; position += 1) {
+      const index = (position + turn + warmUps) % variants.length;
+      const variant = variants[index];
+      if (variant === undefined) continue;
+      await variant.prepare?.();
       const startedMs = performance.now();
       await variant.run();
       if (turn >= 0) times[index]?.push(performance.now() - startedMs);
+      await variant.cleanUp?.();
     }
   }
   return variants.map(({ name }, index) => timingOf(name, times[index] ?? []));
 }
 
 function timingOf(name: string, times: readonly number[]): Timing {
-  const sorted = [...times].sort((a, b) => a - b);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-  return { name, medianMs: at(0.5), p99Ms: at(0.99), samples: sorted.length };
+  return { name, medianMs: quantile(times, 0.5), p99Ms: quantile(times, 0.99), samples: times.length };
+}
+
+/** The smallest value that at least this share of the values does not exceed; NaN of none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }
 
 /** How many calls a second, with so many under way at a time. */
@@ -79,6 +92,15 @@ export function table(title: string, timings: readonly Timing[], baselines: read
     String(timing.samples),
     ...baselines.map((name) => ratio(timing, name)),
   ]);
+  return plainTable(title, header, rows);
+}
+
+/** Any table in Markdown. */
+export function plainTable(
+  title: string,
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [`### ${title}`, '', line(header), line(header.map(() => '---')), ...rows.map(line), ''].join('\n');
 }

@@ -3,7 +3,8 @@ import { measure, table } from './measure.ts';
 import type { Variant } from './measure.ts';
 import { writeBenchMission } from './system.ts';
 import type { BenchMission, BenchSystem } from './system.ts';
-import { resolvePrompt } from '../activities/runner/resolve-inputs.ts';
+import { openRun } from '../activities/runner/open-run.ts';
+import { resolvePrompt } from '../activities/runner/resolve-prompt.ts';
 import { sealInputs } from '../activities/vault/seal-inputs.ts';
 import { decryptFieldValue } from '../crypto/field-value.ts';
 import { grantLabel } from '../crypto/grant-label.ts';
@@ -121,11 +122,9 @@ async function opening(
         databases.runner.asUser(userId, async (tx) => {
           const read = await readMission(tx, userId, mission.missionId);
           if (read === null) throw new Error('the mission is gone');
-          const { unreadableInputs } = await resolvePrompt(tx, userId, run, read, {
-            agentId: null,
-            mdk,
-            nowMs: Date.now(),
-          });
+          const openedRun = await openRun(tx, userId, run, read, { agentId: null, mdk });
+          const circumstances = { nowMs: Date.now(), timeZone: 'UTC', research: null, budget: null };
+          const { unreadableInputs } = resolvePrompt(openedRun, read, circumstances);
           if (unreadableInputs.length > 0) throw new Error('an input was not opened');
         }),
     },

@@ -1,0 +1,90 @@
+import { closeRun, NOTE_BYTES, NOTES, openRun, runnerDeps, writeMission } from './opened-mission.ts';
+import { measure, table } from '../measure.ts';
+import type { Variant } from '../measure.ts';
+import type { BenchMission, BenchSystem } from '../system.ts';
+import { planRound } from '../../activities/runner/plan-round.ts';
+import type { PlannerReply } from '../../domain/planner-reply.ts';
+import type { PlanRoundInput } from '../../domain/run.ts';
+import { replyWithToolCalls, startScriptedGateway } from '../../dev/scripted-gateway.ts';
+import { createGateway } from '../../llm/gateway.ts';
+import type { CompletionRequest, Gateway } from '../../llm/gateway.ts';
+
+const SERVICE_KEY = 'bench-service-key';
+const CALL = { name: 'create_task', arguments: { title: 'Pack the tent', priority: 'high' } };
+const BARE = 'bare exchange: the client and a local server';
+const NEVER = new AbortController().signal;
+
+const REPLY: PlannerReply = {
+  ...{ content: null, toolCalls: [{ id: 'call_1', ...CALL }], finishReason: 'tool_calls' },
+  ...{ totalTokens: 120, promptTokens: 100, completionTokens: 20, resolvedModel: 'bench/planner' },
+};
+
+/** What a round costs besides the model: opening, prompt, plan and keeping it; then with the client and HTTP. */
+export async function benchOverhead(
+  system: BenchSystem,
+  sizes: { readonly samples: number; readonly warmUps: number },
+): Promise<string> {
+  const server = await startScriptedGateway({
+    serviceKey: SERVICE_KEY,
+    script: () => replyWithToolCalls([CALL]),
+  });
+  try {
+    let sent: CompletionRequest | null = null;
+    const instant: Gateway = {
+      complete: (request) => {
+        sent = request;
+        return Promise.resolve(REPLY);
+      },
+    };
+    const http = createGateway({ baseUrl: server.url, serviceKey: SERVICE_KEY });
+    const mission = await writeMission(system);
+    const bare: Variant = {
+      name: BARE,
+      run: () => http.complete(sent ?? noRequest(), { signal: NEVER, idempotencyKey: 'bench' }),
+    };
+    const variants = [
+      roundOf(system, mission, { name: 'first round, instant gateway', gateway: instant, round: 1 }),
+      roundOf(system, mission, { name: 'second round, instant gateway', gateway: instant, round: 2 }),
+      roundOf(system, mission, { name: 'first round, over HTTP', gateway: http, round: 1 }),
+      bare,
+    ];
+    const timings = await measure(variants, sizes);
+    return table(`planRound: an encrypted mission with ${NOTES} notes of ${NOTE_BYTES} bytes`, timings, [
+      BARE,
+    ]);
+  } finally {
+    await server.close();
+  }
+}
+
+const noRequest = (): never => {
+  throw new Error('no round was asked before');
+};
+
+/** Each sample is the round of a run of its own. */
+function roundOf(
+  system: BenchSystem,
+  mission: BenchMission,
+  { name, gateway, round }: { readonly name: string; readonly gateway: Gateway; readonly round: 1 | 2 },
+): Variant {
+  const deps = runnerDeps(system, gateway);
+  let run: PlanRoundInput | null = null;
+  const plan = async (): Promise<void> => {
+    if (run === null) throw new Error('no run was opened');
+    const { status } = await planRound(deps, run, NEVER);
+    if (status !== 'continue') throw new Error(`round: found ${status}, expected continue`);
+  };
+  return {
+    name,
+    prepare: async () => {
+      run = await openRun(deps, system, mission);
+      if (round === 1) return;
+      await plan();
+      run = { ...run, round };
+    },
+    run: plan,
+    cleanUp: async () => {
+      if (run !== null) await closeRun(deps, run);
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import { insertMissions } from './log-rows.ts';
+import { openProjectionDatabase, projectionDeps } from './projection-deps.ts';
+import { plainTable } from '../measure.ts';
+import { eachOf, withTemporal } from '../servers.ts';
+import type { BenchPostgres, BenchTemporal } from '../servers.ts';
+import { applySchedules } from '../../activities/projection/apply-schedules.ts';
+import { CONCURRENCY } from '../../activities/projection/in-parallel.ts';
+import { projectChanges } from '../../activities/projection/project-changes.ts';
+import type { PlatformDatabases } from '../../dev/databases.ts';
+import { withClient } from '../../dev/platform-schema.ts';
+import { missionScheduleSpec } from '../../domain/schedule-spec.ts';
+import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
+import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { toScheduleRequest } from '../../schedules/schedule-request.ts';
+
+const SLICES = 4;
+const TASK_QUEUE = 'bench-without-worker';
+const SETTINGS = { taskQueue: TASK_QUEUE, catchupWindowMs: 600_000 };
+const NEVER = new AbortController().signal;
+
+/** Schedules made on a real server: by the projection, and by the bare client, a slice of each in turns. */
+export const benchRealSchedules = (postgres: BenchPostgres, schedules: number): Promise<string> =>
+  withTemporal({}, async (temporal) => {
+    const databases = await postgres.newDatabases();
+    const slice = Math.ceil(schedules / SLICES);
+    let projectedMs = 0;
+    let bareMs = 0;
+    for (let turn = 0; turn < SLICES; turn += 1) {
+      projectedMs += await byProjection(databases, temporal, turn * slice, slice);
+      bareMs += await byBareClient(temporal, slice);
+    }
+    const perSecond = (totalMs: number): number => (slice * SLICES) / (totalMs / 1000);
+    const [projected, bare] = [perSecond(projectedMs), perSecond(bareMs)];
+    return plainTable(
+      `${slice * SLICES} schedules on the development server, ${CONCURRENCY} calls at a time, ${SLICES} slices each in turns`,
+      ['by', 'creates a second', 'ratio to the bare client'],
+      [
+        ['bare client: schedule.create', bare.toFixed(0), '1.00'],
+        ['projection: applySchedules', projected.toFixed(0), (projected / bare).toFixed(2)],
+      ],
+    );
+  });
+
+/** @returns how long the schedules took; the missions were projected before */
+async function byProjection(
+  databases: PlatformDatabases,
+  { client }: BenchTemporal,
+  from: number,
+  count: number,
+): Promise<number> {
+  await withClient(databases.superuser.syncUrl, (superuser) => insertMissions(superuser, from, count));
+  const database = openProjectionDatabase(databases);
+  try {
+    const deps = projectionDeps(database, createMissionSchedules({ client, taskQueue: TASK_QUEUE }));
+    while ((await projectChanges(deps)).changes > 0);
+    const startedMs = performance.now();
+    const { changed } = await applySchedules(deps, NEVER);
+    if (changed !== count) throw new Error(`applySchedules: made ${changed} schedules, expected ${count}`);
+    return performance.now() - startedMs;
+  } finally {
+    await database.close();
+  }
+}
+
+async function byBareClient({ client }: BenchTemporal, count: number): Promise<number> {
+  const requests = Array.from({ length: count }, () => bareRequest());
+  const startedMs = performance.now();
+  await eachOf(requests, CONCURRENCY, (request) => client.schedule.create(request));
+  return performance.now() - startedMs;
+}
+
+/** What the projection sends for such a mission. */
+function bareRequest() {
+  const [userId, missionId] = [randomUUID(), randomUUID()];
+  const nextRunAtMs = Math.ceil(Date.now() / 86_400_000 + 1) * 86_400_000;
+  const cadence = { kind: 'daily', atHour: 8, atMinute: 0 } as const;
+  const spec = missionScheduleSpec({ cadence, nextRunAtMs, timeZone: 'UTC' });
+  if (spec === null) throw new Error('a daily mission has a schedule');
+  const request = toScheduleRequest({ userId, missionId, agentId: null, spec }, SETTINGS);
+  return { ...request, scheduleId: missionScheduleId(userId, missionId) };
+}
