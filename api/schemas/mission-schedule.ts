@@ -10,7 +10,10 @@ export const scheduleRequestSchema = z
 /** Instants are ISO 8601 in UTC with milliseconds. */
 export const missionScheduleSchema = z.object({
   missionId: z.string(),
-  timeZone: z.string().nullable().meta({ description: 'IANA name; null while nobody named one and no device showed one' }),
+  timeZone: z
+    .string()
+    .nullable()
+    .meta({ description: 'IANA name; null while nobody named one and no device showed one' }),
   timeZoneSource: z.enum(TIME_ZONE_SOURCES).nullable().meta({
     description:
       'mission: named for it; user: named last for another mission; inferred: from what devices wrote',
