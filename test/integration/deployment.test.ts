@@ -157,7 +157,12 @@ describe('docker-compose.temporal.yml', () => {
   it('no secret stands in the file, and every one must be given', () => {
     const references = [...composeText.matchAll(REFERENCE)];
     const optional = references.filter(([, , kind]) => kind !== '?').map(([, name]) => name);
-    expect(new Set(optional)).toEqual(new Set(['TEMPORAL_NAMESPACE', 'LOG_LEVEL']));
+    expect(new Set(optional)).toEqual(
+      new Set([
+        ...['TEMPORAL_NAMESPACE', 'LOG_LEVEL', 'POLICY_MODE'],
+        ...['MANA_API_URL', 'MANA_RESEARCH_URL', 'DEEP_RESEARCH_ENABLED'],
+      ]),
+    );
     // A bare reference would be filled in with nothing.
     expect(composeText.match(/\$(?!\{\w+:[?-])/g)).toBeNull();
     for (const [, value] of Object.entries(compose.services).flatMap(([, each]) =>
