@@ -17,8 +17,9 @@ const system = await startBenchSystem();
 try {
   console.log(`Before: ${machine()}`);
   console.log(`${POOL_SIZE} connections a pool, PostgreSQL without fsync; variants in turns.\n`);
-  console.log(await benchOverhead(system, sizes.overhead));
+  // First: what the other figures leave behind would be counted.
   console.log(await benchMemory(system, sizes.rounds));
+  console.log(await benchOverhead(system, sizes.overhead));
   console.log(`After: ${machine()}`);
 } finally {
   await system.close();
