@@ -168,6 +168,8 @@ export const contendedRuns: readonly Scenario[] = [
   { name: 'missionRun-agent-paused', record: agentPaused },
   { name: 'missionRun-agent-busy-then-runs', record: agentBusy },
   { name: 'missionRun-agent-busy-for-good', record: agentBusyForGood },
+  // Recorded when the budget was looked at before each round only; nothing is opened any more for an agent without one.
   { name: 'missionRun-budget-exhausted', record: budgetExhausted },
+  { name: 'missionRun-budget-exhausted-at-load', record: budgetExhausted },
   { name: 'sweepRuns-forgets-a-terminated-run', record: swept },
 ];

@@ -1,7 +1,7 @@
 import { endsAs, executionOf } from './scenario.ts';
 import type { Execution, Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { gate, httpError } from '../../../dev/scripted-gateway.ts';
+import { gate, httpError, httpReply } from '../../../dev/scripted-gateway.ts';
 import type { ScriptedResponse } from '../../../dev/scripted-gateway.ts';
 import { missionAt } from '../../../dev/web-app.ts';
 import { formatInstant } from '../../../domain/instant.ts';
@@ -61,6 +61,17 @@ async function gatewayRejected(system: RecordingSystem): Promise<Execution> {
   return endsAs(run, 'failed', 'gateway-rejected');
 }
 
+/** The provider holds its reply back, and nothing was planned before. */
+async function contentFiltered(system: RecordingSystem): Promise<Execution> {
+  const message = { role: 'assistant', content: '' };
+  const usage = { prompt_tokens: 100, completion_tokens: 0, total_tokens: 100 };
+  system.answerWith(() =>
+    httpReply(200, { choices: [{ index: 0, message, finish_reason: 'content_filter' }], usage }),
+  );
+  const run = await startRun(system.client, await writeGrantedMission(system, OBJECTIVE));
+  return endsAs(run, 'failed', 'content-filtered');
+}
+
 /** The first round is answered only after the user has taken the grant back. */
 async function grantRevoked(system: RecordingSystem): Promise<Execution> {
   const revoked = gate();
@@ -112,6 +123,7 @@ export const finishedRuns: readonly Scenario[] = [
   { name: 'missionRun-own-fields-encrypted-without-grant', record: ownFieldsEncrypted },
   { name: 'missionRun-gateway-failed-twice', record: gatewayFailedTwice },
   { name: 'missionRun-gateway-rejected', record: gatewayRejected },
+  { name: 'missionRun-content-filtered', record: contentFiltered },
   { name: 'missionRun-grant-revoked-between-rounds', record: grantRevoked },
   { name: 'missionRun-already-written', record: alreadyWritten },
   { name: 'missionRun-not-due', record: notDue },
