@@ -17,17 +17,13 @@ export interface ReadMission {
   readonly spaceId: string | null;
 }
 
-/** Every row of a mission of one user. */
-export const readMissionRows = (tx: UserTransaction, userId: UserId, missionId: string) =>
-  readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
-
 /** Replays a mission from the change log; null when it is unknown or deleted. */
 export async function readMission(
   tx: UserTransaction,
   userId: UserId,
   missionId: string,
 ): Promise<ReadMission | null> {
-  const rows = await readMissionRows(tx, userId, missionId);
+  const rows = await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
   const merged = mergeRecord(missionId, rows);
   if (merged === null) return null;
   const spaceId = rows.findLast((row) => row.spaceId !== null)?.spaceId ?? null;

@@ -4,7 +4,6 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 
 export type UserId = Branded<'UserId'>;
 export type MissionId = Branded<'MissionId'>;
-export type AgentId = Branded<'AgentId'>;
 /** UUIDv5 of the due key; the same run of the same mission always gets the same one. */
 export type IterationId = Branded<'IterationId'>;
 /** Temporal's run id of one workflow execution. */
@@ -17,6 +16,5 @@ export function toUserId(value: string): UserId {
 }
 
 export const toMissionId = (value: string): MissionId => value as MissionId;
-export const toAgentId = (value: string): AgentId => value as AgentId;
 export const toIterationId = (value: string): IterationId => value as IterationId;
 export const toWorkflowRunId = (value: string): WorkflowRunId => value as WorkflowRunId;
