@@ -1,4 +1,5 @@
 import { parseInstantMicros } from './instant.ts';
+import { isNestedTooDeep } from './nesting.ts';
 
 /** One row of `sync_changes` as far as merging needs it (contract section 1). */
 export interface ChangeRow {
@@ -84,6 +85,7 @@ export const EMPTY_MERGE_STATE: MergeState = {
  *   writes later than the removal count. A mere update (of a device that did not know) does not bring it back.
  * - A dotted name into null, nothing or a scalar makes an object of it. One into an array is passed over: arrays
  *   always come whole, and a stray leaf must not cost the user the array.
+ * - A value that nests deeper than `MAX_NESTING` counts as null.
  *
  * @param rows all rows of this record of one user, not mutated; values are shared with the result, not copied
  * @returns null if the record is unknown or deleted; never throws on malformed rows
@@ -225,7 +227,7 @@ function effectOfChange(
       position: timeMicros === null ? position : { ...position, timeMicros },
       field,
       path,
-      value,
+      value: isNestedTooDeep(value) ? null : value,
     });
   }
   return { kind, position, writes };

@@ -5,9 +5,10 @@ import {
   idOf,
   isFilled,
   isObject,
-  isReplacedIn,
+  nextAfter,
   outlineOf,
   overallRank,
+  replacedFailuresIn,
   startMsOf,
   stepRank,
   stepsOf,
@@ -101,30 +102,53 @@ function lostIds(writes: readonly Write[], winner: Write, versions: Versions): s
 }
 
 /** Whether a failure was replaced on purpose: then its absence is no loss, unless the user had commented on it. */
-const replacedBy =
-  (ourArrays: readonly (readonly FailureOutline[])[], ours: readonly FailureOutline[]) =>
-  (versions: readonly StoredObject[]): boolean =>
+function replacedBy(
+  ourArrays: readonly (readonly FailureOutline[])[],
+  ours: readonly FailureOutline[],
+): (versions: readonly StoredObject[]) => boolean {
+  const nextOfOurs = nextAfter(ours);
+  const isReplacedInOne = ourArrays.map((array) => replacedFailuresIn(array, nextOfOurs));
+  return (versions) =>
     !versions.some((version) => isFilled(version['userFeedback'])) &&
-    versions.map(outlineOf).some((outline) => ourArrays.some((array) => isReplacedIn(array, ours, outline)));
+    distinctOutlines(versions).some((outline) => isReplacedInOne.some((isReplaced) => isReplaced(outline)));
+}
+
+/** Most versions of an iteration begin and fail alike. */
+const distinctOutlines = (versions: readonly StoredObject[]): FailureOutline[] => [
+  ...new Map(
+    versions.map(outlineOf).map((outline) => [`${outline.startMs} ${outline.failure ?? ''}`, outline]),
+  ).values(),
+];
 
 function healedVersion(versions: readonly StoredObject[]): StoredObject {
   const base = versions.at(-1) ?? {};
   const plan = base['plan'];
+  const states = stepStates(versions);
   return withFields(base, {
     userFeedback: newestFilled(versions, 'userFeedback'),
     // A device's own run may be marked as failed and still go on; ours had ended when it was written.
     overallStatus: base['source'] === 'server' ? furthest(versions, 'overallStatus', overallRank) : undefined,
-    plan: Array.isArray(plan) ? plan.map((step: unknown) => healedStep(step, versions)) : undefined,
+    plan: Array.isArray(plan) ? plan.map((step: unknown) => healedStep(step, states)) : undefined,
   });
 }
 
-function healedStep(step: unknown, versions: readonly StoredObject[]): unknown {
+/** All that was ever written of each step, by its id. */
+function stepStates(versions: readonly StoredObject[]): ReadonlyMap<string, readonly StoredObject[]> {
+  const states = new Map<string, StoredObject[]>();
+  for (const step of versions.flatMap(stepsOf)) {
+    const id = isObject(step) ? idOf(step) : null;
+    if (!isObject(step) || id === null) continue;
+    const known = states.get(id);
+    if (known === undefined) states.set(id, [step]);
+    else known.push(step);
+  }
+  return states;
+}
+
+function healedStep(step: unknown, statesOf: ReadonlyMap<string, readonly StoredObject[]>): unknown {
   const id = isObject(step) ? idOf(step) : null;
   if (!isObject(step) || id === null) return step;
-  const states = versions
-    .flatMap(stepsOf)
-    .filter((other) => isObject(other))
-    .filter((other) => idOf(other) === id);
+  const states = statesOf.get(id) ?? [];
   return withFields(step, {
     status: furthest(states, 'status', stepRank),
     proposalId: newestFilled(states, 'proposalId'),

@@ -3,9 +3,10 @@ import {
   idOf,
   isFilled,
   isObject,
-  isReplacedIn,
+  nextAfter,
   outlineOf,
   overallRank,
+  replacedFailuresIn,
   stepRank,
   stepsOf,
 } from './stored-iteration.ts';
@@ -70,8 +71,9 @@ export function takeInIterations(
   const present = new Map(seen.map((each) => [each.id, each]));
   const isLost = all.some((each) => !keeps(present.get(each.id), each));
   const standing = entries.map(checksum);
+  const stands = new Set(standing);
   // A row of ours hands on what it read: whatever it does not hold was written while it read.
-  const isUnread = write.byUs && known.standing.some((sum) => !standing.includes(sum));
+  const isUnread = write.byUs && known.standing.some((sum) => !stands.has(sum));
   return {
     known: { weWrote, iterations: all, standing },
     mayNeedHealing: weWrote && (isLost || isUnread),
@@ -83,8 +85,8 @@ function withoutReplaced(
   known: readonly KnownIteration[],
   ourArray: readonly FailureOutline[],
 ): readonly KnownIteration[] {
-  const ours = known.filter((each) => each.ours);
-  return known.filter((each) => each.hasFeedback || !isReplacedIn(ourArray, ours, each));
+  const isReplaced = replacedFailuresIn(ourArray, nextAfter(known.filter((each) => each.ours)));
+  return known.filter((each) => each.hasFeedback || !isReplaced(each));
 }
 
 function knownOf(iteration: StoredObject): KnownIteration | null {
@@ -116,37 +118,43 @@ function joined(known: readonly KnownIteration[], seen: readonly KnownIteration[
   return [...byId.values()];
 }
 
-const join = (known: KnownIteration, seen: KnownIteration): KnownIteration => ({
-  ...seen,
-  failure: known.failure ?? seen.failure,
-  ours: known.ours || seen.ours,
-  hasFeedback: known.hasFeedback || seen.hasFeedback,
-  rank: Math.max(known.rank, seen.rank),
-  steps: seen.steps.map((step) => joinStep(step, known.steps)),
-});
-
-function joinStep(step: KnownStep, known: readonly KnownStep[]): KnownStep {
-  const others = known.filter(({ id }) => id === step.id);
+function join(known: KnownIteration, seen: KnownIteration): KnownIteration {
+  const furthest = new Map<string, KnownStep>();
+  for (const step of known.steps) furthest.set(step.id, furtherOf(step, furthest.get(step.id)));
   return {
-    id: step.id,
-    rank: Math.max(step.rank, ...others.map(({ rank }) => rank)),
-    hasProposal: step.hasProposal || others.some(({ hasProposal }) => hasProposal),
+    ...seen,
+    failure: known.failure ?? seen.failure,
+    ours: known.ours || seen.ours,
+    hasFeedback: known.hasFeedback || seen.hasFeedback,
+    rank: Math.max(known.rank, seen.rank),
+    steps: seen.steps.map((step) => furtherOf(step, furthest.get(step.id))),
   };
 }
+
+const furtherOf = (step: KnownStep, other: KnownStep | undefined): KnownStep =>
+  other === undefined
+    ? step
+    : {
+        id: step.id,
+        rank: Math.max(step.rank, other.rank),
+        hasProposal: step.hasProposal || other.hasProposal,
+      };
 
 /** @param now what the standing array holds of the iteration */
 function keeps(now: KnownIteration | undefined, all: KnownIteration): boolean {
   if (now === undefined) return !all.ours;
-  return (
-    (now.hasFeedback || !all.hasFeedback) &&
-    now.rank >= all.rank &&
-    all.steps.every((step) =>
-      now.steps.every(
-        ({ id, rank, hasProposal }) =>
-          id !== step.id || (rank >= step.rank && (hasProposal || !step.hasProposal)),
-      ),
-    )
-  );
+  if ((all.hasFeedback && !now.hasFeedback) || now.rank < all.rank) return false;
+  // Of steps that share an id, the one that lost most decides.
+  const least = new Map<string, KnownStep>();
+  for (const step of now.steps) {
+    const other = least.get(step.id);
+    const rank = Math.min(step.rank, other?.rank ?? step.rank);
+    least.set(step.id, { id: step.id, rank, hasProposal: step.hasProposal && (other?.hasProposal ?? true) });
+  }
+  return all.steps.every((step) => {
+    const kept = least.get(step.id);
+    return kept === undefined || (kept.rank >= step.rank && (kept.hasProposal || !step.hasProposal));
+  });
 }
 
 /** FNV-1a, 32 bits: tells versions apart and says nothing about their texts. */

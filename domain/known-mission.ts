@@ -84,7 +84,10 @@ function cancelledUntilMs(write: FieldWrite): number | null {
     .filter(isObject)
     .filter((each) => each['cancelRequested'] === true && (each['finishedAt'] ?? null) === null)
     .map((each) => (instantMs(each['startedAt']) ?? Infinity) + CLOCK_SKEW_MS);
-  return startsMs.length === 0 ? null : Math.min(Math.max(...startsMs), writtenAtMs(write, CLOCK_SKEW_MS));
+  if (startsMs.length === 0) return null;
+  // Not as arguments: of a hundred thousand the call fails.
+  const latestMs = startsMs.reduce((latest, startMs) => Math.max(latest, startMs));
+  return Math.min(latestMs, writtenAtMs(write, CLOCK_SKEW_MS));
 }
 
 /** What a device's `nextRunAt` shows of its clock, next to the cadence that stands after this row. */

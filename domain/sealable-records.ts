@@ -46,9 +46,10 @@ export function recordsInScope(
   missionId: string,
   pinnedAgentId: string | null,
 ): SealableRecord[] {
+  const tables = new Set(derivation.tables);
   const named = derivation.recordIds.flatMap((recordId) => {
     const parts = splitRecordId(recordId);
-    if (parts === null || !derivation.tables.includes(parts.table)) return [];
+    if (parts === null || !tables.has(parts.table)) return [];
     return sealableRecord(parts.table, parts.id) ?? [];
   });
   const implied = pinnedAgentId === null ? [mission(missionId)] : [mission(missionId), agent(pinnedAgentId)];
