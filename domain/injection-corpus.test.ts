@@ -37,11 +37,11 @@ describe('the corpus', () => {
     expect(unflagged.map(({ id }) => id)).toEqual(UNMARKED_ATTACKS);
   });
 
-  it('has more than half of its steps dropped by enforce: those that bear marks, or words of the attack', () => {
+  it('has all its steps that bear a flag dropped by enforce', () => {
     const dropped = INJECTION_CORPUS.filter((attack) => reviewed(attack, 'enforce').drop);
     expect({ attacks: INJECTION_CORPUS.length, dropped: dropped.length }).toEqual({
       attacks: 68,
-      dropped: 38,
+      dropped: 63,
     });
   });
 });

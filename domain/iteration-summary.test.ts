@@ -39,7 +39,7 @@ describe('the summary of a plan', () => {
 
   it('says in the language of the mission what was planned where the model said nothing', () => {
     expect(summaryOfRounds([round()], 'de')).toBe('Es gab nichts zu planen.');
-    expect(summaryOfRounds([round({ steps: [step('1')] })], 'en')).toBe('One step is proposed.');
+    expect(summaryOfRounds([round({ steps: [step('1')] })], 'en')).toBe('One step is planned.');
   });
 
   it('names what could not be read, flagged sources once, flagged steps with their reasons, and notices', () => {
@@ -59,7 +59,7 @@ describe('the summary of a plan', () => {
       'Fertig.',
       expect.stringContaining('notes:n2 (gelöscht)'),
       expect.stringMatching(/^⚠ Diese Quellen .*: notes:n1\. /),
-      '⚠ Bitte genau prüfen: Schritt 2 will Daten an eine Adresse senden, nennt eine Adresse, die in keiner unverdächtigen Quelle stand.',
+      '⚠ Zurückgehalten, kein Gerät führt es aus: Schritt 2 („Schritt 2“) will Daten an eine Adresse senden, nennt eine Adresse, die in keiner unverdächtigen Quelle stand. Was davon du willst, erledige selbst in der App.',
       '2 Schritte wurden verworfen, weil sie nach eingeschleusten Anweisungen aussahen.',
     ]);
   });
@@ -98,11 +98,14 @@ describe('the summary of a plan', () => {
   });
 });
 
-it('a flagged step begins with a sign on the wire, and its flags stay behind', () =>
-  expect(wireSteps([step('1'), step('2', ['secrecy'])])).toEqual([
-    step('1'),
-    { ...step('2'), summary: '⚠ Schritt 2' },
-  ]));
+it.each(Object.keys(FLAG_TEXTS.de))(
+  'a step that bears the flag %s is staged on the wire, under a sign; one without any is planned',
+  (flag) =>
+    expect(wireSteps([step('1'), step('2', [flag])])).toEqual([
+      step('1'),
+      { ...step('2'), summary: '⚠ Schritt 2', status: 'staged' },
+    ]),
+);
 
 it('every flag is explained in both languages', () => {
   for (const language of ['de', 'en'] as const)

@@ -1,17 +1,17 @@
-import { flagText } from './flag-texts.ts';
+import { FLAG_SIGN, flagText } from './flag-texts.ts';
 import { injectionMarksOf } from './injection-marks.ts';
 import { knownUrlSet, markUnknownUrls } from './known-urls.ts';
 import type { PromptLanguage } from './language.ts';
 import { summaryOf } from './plan.ts';
 import type { PlanStep } from './plan.ts';
+import { cutAtWord } from './prompt-text.ts';
 import type { FlaggedInput } from './prompt-sources.ts';
 import { stepsOf } from './round-entry.ts';
 import type { RoundEntry } from './round-entry.ts';
 import { flaggedInputsText, noticeText, planText, unreadableInputsText, USER_TEXTS } from './user-texts.ts';
 
-/** Begins the summary of a step that the user should look at twice. */
-export const FLAG_SIGN = '⚠ ';
 const MAX_NAMED_STEPS = 20;
+const MAX_NAME_CHARS = 60;
 
 /** Of the mission, as the first round found it; null when there was none. */
 export const languageOfRounds = (rounds: readonly RoundEntry[]): PromptLanguage | null =>
@@ -49,13 +49,15 @@ const distinctSources = (sources: readonly FlaggedInput[]): FlaggedInput[] => [
 
 const distinct = (texts: readonly string[]): string[] => [...new Set(texts)];
 
-/** Which steps, by their place in the plan, and why. */
+/** Which steps no device carries out, by their place in the plan and their words, and why. */
 function flaggedStepsText(steps: readonly PlanStep[], language: PromptLanguage): string {
-  const reasons = steps.flatMap(({ flags = [] }, index) => {
+  const reasons = steps.flatMap(({ flags = [], summary }, index) => {
     const words = flags.map((flag) => flagText(language, flag)).filter((text) => text !== null);
     return words.length === 0
       ? []
-      : [`${language === 'de' ? 'Schritt' : 'step'} ${index + 1} ${words.join(', ')}`];
+      : [
+          `${USER_TEXTS[language].namedStep(index + 1, cutAtWord(summary, MAX_NAME_CHARS, '…'))} ${words.join(', ')}`,
+        ];
   });
   if (reasons.length === 0) return '';
   const more = reasons.length - MAX_NAMED_STEPS;
@@ -65,8 +67,11 @@ function flaggedStepsText(steps: readonly PlanStep[], language: PromptLanguage):
   );
 }
 
-/** Steps as they stand on the wire: flags are no part of the contract, so their sign is in the summary. */
+/**
+ * Steps as they stand on the wire. Devices carry out `planned` ones unseen (contract section 2), so one that bears a flag is
+ * `staged`. Flags themselves are no part of the contract: their sign is in the summary.
+ */
 export const wireSteps = (steps: readonly PlanStep[]): PlanStep[] =>
   steps.map(({ flags = [], ...step }) =>
-    flags.length === 0 ? step : { ...step, summary: FLAG_SIGN + step.summary },
+    flags.length === 0 ? step : { ...step, summary: FLAG_SIGN + step.summary, status: 'staged' },
   );

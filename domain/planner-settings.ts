@@ -1,6 +1,6 @@
 /**
- * What happens to a step whose arguments bear marks of injected instructions: `flag` shows it to the user with a mark,
- * `enforce` drops it.
+ * What happens to a step that bears a flag (`domain/step-review.ts`): with `flag` it is written as `staged`, which no device
+ * carries out, and named to the user; `enforce` drops it.
  */
 export const POLICY_MODES = ['flag', 'enforce'] as const;
 export type PolicyMode = (typeof POLICY_MODES)[number];

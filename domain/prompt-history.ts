@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FLAG_SIGN } from './flag-texts.ts';
 import type { PromptLanguage } from './language.ts';
 import type { StoredIteration } from './mission.ts';
 import { visibleLine } from './prompt-text.ts';
@@ -36,6 +37,7 @@ interface HistoryWording {
   readonly unknown: string;
   readonly note: string;
   readonly more: (steps: number) => string;
+  readonly heldBack: string;
   readonly statuses: Statuses;
 }
 
@@ -47,6 +49,7 @@ const WORDING: Readonly<Record<PromptLanguage, HistoryWording>> = {
     unknown: 'unbekannt',
     note: 'Notiz',
     more: (steps) => `- und ${steps} weitere Schritte`,
+    heldBack: 'zurückgehalten, weil verdächtig',
     statuses: {
       ...{ planned: 'noch offen', staged: 'wartet auf den Nutzer', approved: 'ausgeführt' },
       ...{ rejected: 'abgelehnt', skipped: 'übersprungen', failed: 'fehlgeschlagen' },
@@ -60,6 +63,7 @@ const WORDING: Readonly<Record<PromptLanguage, HistoryWording>> = {
     unknown: 'unknown',
     note: 'note',
     more: (steps) => `- and ${steps} more steps`,
+    heldBack: 'held back as suspicious',
     statuses: {
       ...{ planned: 'still open', staged: 'waiting for the user', approved: 'done' },
       ...{ rejected: 'rejected', skipped: 'skipped', failed: 'failed' },
@@ -75,6 +79,19 @@ export const renderHistory = (iterations: readonly StoredIteration[], language: 
     .map((iteration) => renderIteration(iterationSchema.parse(iteration), WORDING[language]))
     .join('\n\n');
 
+/**
+ * What was held back is not shown to the model again in its words, nor are our warnings that quote it: they would make this
+ * run's history suspicious, its steps would be held back for that, and so on for ever.
+ */
+const isHeldBack = ({ status, summary }: { readonly status: string; readonly summary: string }): boolean =>
+  status === 'staged' && summary.startsWith(FLAG_SIGN);
+
+const withoutWarnings = (summary: string): string =>
+  summary
+    .split('\n\n')
+    .filter((part) => !part.startsWith(FLAG_SIGN))
+    .join('\n\n');
+
 function renderIteration(iteration: z.infer<typeof iterationSchema>, wording: HistoryWording): string {
   const status = (stored: string): string =>
     stored === ''
@@ -84,7 +101,9 @@ function renderIteration(iteration: z.infer<typeof iterationSchema>, wording: Hi
         : stored;
   const steps = iteration.plan.slice(0, MAX_STEPS).map((step) => {
     const name = step.intent.toolName === '' ? wording.note : step.intent.toolName;
-    return visibleLine(`- [${status(step.status)}] ${name}: ${step.summary}`, MAX_LINE_CHARS);
+    return isHeldBack(step)
+      ? `- [${wording.heldBack}] ${visibleLine(name, MAX_LINE_CHARS)}`
+      : visibleLine(`- [${status(step.status)}] ${name}: ${step.summary}`, MAX_LINE_CHARS);
   });
   const more = iteration.plan.length - steps.length;
   // One line each, whatever the text: no summary can pass for feedback.
@@ -93,7 +112,7 @@ function renderIteration(iteration: z.infer<typeof iterationSchema>, wording: Hi
   return [
     visibleLine(wording.run(iteration.startedAt, status(iteration.overallStatus)), MAX_LINE_CHARS),
     ...line(wording.feedback, iteration.userFeedback),
-    ...line(wording.summary, iteration.summary),
+    ...line(wording.summary, withoutWarnings(iteration.summary)),
     ...steps,
     ...(more > 0 ? [wording.more(more)] : []),
   ].join('\n');

@@ -32,7 +32,7 @@ festgelegt hat. Der Nutzer ist nicht da: Stelle keine Fragen, sondern entscheide
 
 Regeln
 - Du planst nur, indem du die angebotenen Werkzeuge aufrufst. Ein Aufruf wird nicht ausgeführt: Er wird ein geplanter \
-Schritt, den die App dem Nutzer zeigt und später ausführt. Die Antwort "recorded" heißt genau das; schreibe also nie, \
+Schritt, den die App des Nutzers später ausführt, ohne noch einmal zu fragen. Die Antwort "recorded" heißt genau das; schreibe also nie, \
 dass etwas erledigt sei.
 - Werkzeuge, die nur lesen, werden sofort beantwortet, aus den Einträgen dieser Mission. Erfinde keine Daten.
 - Ein Aufruf für jeden Schritt; mehrere Aufrufe in einer Antwort sind willkommen. Eine Antwort, die mit "error:" \
@@ -81,8 +81,8 @@ const en: PromptWording = {
 user is not present: do not ask questions, decide what is useful now.
 
 Rules
-- You plan only by calling the offered tools. A call is not carried out: it becomes a planned step that the app shows \
-to the user and carries out later. The answer "recorded" means exactly that, so never write that something has been done.
+- You plan only by calling the offered tools. A call is not carried out: it becomes a planned step that the \
+user's app carries out later, without asking again. The answer "recorded" means exactly that, so never write that something has been done.
 - Tools that only read are answered at once, from the records of this mission. Do not make up data.
 - One call for each step; several calls in one reply are welcome. An answer that begins with "error:" says what to \
 correct.

@@ -62,6 +62,12 @@ describe('a step beside a flagged input', () => {
   });
 });
 
+it('says that data with marks was read also where that data has no words', () =>
+  expect(
+    createStepReview({ knownUrls: [], policyMode: 'flag', flaggedTexts: ['\u{e0041}'] })(step({ title: 'x' }))
+      .flags,
+  ).toEqual(['beside-flagged-input']));
+
 describe('enforce', () => {
   const enforce = createStepReview({
     knownUrls: [],
@@ -74,9 +80,13 @@ describe('enforce', () => {
     expect(enforce(step({ title: 'Zoltcoin kaufen' })).drop).toBe(true);
   });
 
-  it('only marks an address that nobody knew, and what was planned beside a flagged input', () =>
-    expect(enforce(step({ url: 'https://new.example' }))).toEqual({
-      flags: ['unknown-url', 'beside-flagged-input'],
-      drop: false,
-    }));
+  it('drops as well what names an address that nobody knew, or was planned beside a flagged input', () => {
+    const unread = createStepReview({ knownUrls: [], policyMode: 'enforce' });
+    expect(unread(step({ url: 'https://new.example' }))).toEqual({ flags: ['unknown-url'], drop: true });
+    expect(unread(step({ title: 'Blumen gießen' }))).toEqual({ flags: [], drop: false });
+    expect(enforce(step({ title: 'Blumen gießen' }))).toEqual({
+      flags: ['beside-flagged-input'],
+      drop: true,
+    });
+  });
 });

@@ -3,7 +3,7 @@ import { knownUrlSet, unknownUrlsIn } from './known-urls.ts';
 import type { StepReview } from './plan.ts';
 import type { PolicyMode } from './planner-settings.ts';
 
-/** What a step may bear besides the marks of its arguments. */
+/** What a step may bear besides the marks of its arguments. Whatever the flag, no device carries the step out. */
 export const STEP_FLAGS = [
   /** An address that stood in no unsuspected source. */
   'unknown-url',
@@ -19,8 +19,8 @@ export const STEP_FLAGS = [
  * @param options.knownUrls addresses of the mission, of unsuspected inputs, of research and of answers of reading tools
  * @param options.flaggedTexts data that bears marks (`flaggedBlocksIn`): words of theirs in an argument say
  *   that the step was made of them
- * @returns codes, and with `policyMode` enforce whether the step is dropped: an address that nobody named is no reason,
- *   nor is what the model has read besides
+ * @returns codes, and with `policyMode` enforce whether the step is dropped: any code is reason enough, as it is for being
+ *   held back otherwise
  */
 export function createStepReview(options: {
   readonly knownUrls: readonly string[];
@@ -28,7 +28,8 @@ export function createStepReview(options: {
   readonly flaggedTexts?: readonly string[];
 }): StepReview {
   const known = knownUrlSet(options.knownUrls);
-  const flaggedTexts = (options.flaggedTexts ?? []).map(bareWords).filter((text) => text !== '');
+  const { flaggedTexts: readTexts = [], policyMode } = options;
+  const flaggedTexts = readTexts.map(bareWords).filter((text) => text !== '');
   return ({ params }) => {
     const texts = textsIn(params);
     const names = namesIn(params);
@@ -38,14 +39,13 @@ export function createStepReview(options: {
       ...(isTaken ? ['from-flagged-input'] : []),
     ];
     const hasUnknownUrl = texts.some((text) => unknownUrlsIn(text, known).length > 0);
-    return {
-      flags: [
-        ...suspicious,
-        ...(hasUnknownUrl ? ['unknown-url'] : []),
-        ...(flaggedTexts.length > 0 && suspicious.length === 0 ? ['beside-flagged-input'] : []),
-      ],
-      drop: options.policyMode === 'enforce' && suspicious.length > 0,
-    };
+    const flags = [
+      ...suspicious,
+      ...(hasUnknownUrl ? ['unknown-url'] : []),
+      // Also where the text that bears marks has no words, such as one of invisible characters.
+      ...(readTexts.length > 0 && suspicious.length === 0 ? ['beside-flagged-input'] : []),
+    ];
+    return { flags, drop: policyMode === 'enforce' && flags.length > 0 };
   };
 }
 

@@ -13,6 +13,8 @@ interface UserTexts {
   readonly agentIsStopped: string;
   readonly unreadable: (inputs: string) => string;
   readonly flaggedInputs: (inputs: string) => string;
+  /** A step by its place in the plan and its own words; what is wrong with it follows. */
+  readonly namedStep: (place: number, words: string) => string;
   readonly flaggedSteps: (steps: string) => string;
   readonly unknownUrl: string;
   readonly flaggedSummary: string;
@@ -25,15 +27,17 @@ interface UserTexts {
 const de: UserTexts = {
   plan: (steps) => {
     if (steps === 0) return 'Es gab nichts zu planen.';
-    return steps === 1 ? 'Ein Schritt ist vorgeschlagen.' : `${steps} Schritte sind vorgeschlagen.`;
+    return steps === 1 ? 'Ein Schritt ist geplant.' : `${steps} Schritte sind geplant.`;
   },
   agentIsStopped:
     'Der Agent dieser Mission ist angehalten: Sein Token-Budget steht auf 0. Erhöhe es in den Einstellungen des Agenten, dann läuft die Mission beim nächsten Termin.',
   unreadable: (inputs) =>
     `Nicht lesbar und daher nicht berücksichtigt: ${inputs}. Prüfe in der App, ob es diese Einträge noch gibt und ob die Freigabe sie einschließt.`,
   flaggedInputs: (inputs) =>
-    `⚠ Diese Quellen enthalten Text, der wie eine Anweisung an die KI aussieht: ${inputs}. Er wurde als Daten behandelt; sieh dir die Schritte trotzdem genau an.`,
-  flaggedSteps: (steps) => `⚠ Bitte genau prüfen: ${steps}.`,
+    `⚠ Diese Quellen enthalten Text, der wie eine Anweisung an die KI aussieht: ${inputs}. Er wurde als Daten behandelt; was danach geplant wurde, führt kein Gerät aus.`,
+  namedStep: (place, words) => `Schritt ${place} („${words}“)`,
+  flaggedSteps: (steps) =>
+    `⚠ Zurückgehalten, kein Gerät führt es aus: ${steps}. Was davon du willst, erledige selbst in der App.`,
   unknownUrl: '⚠ unbekannte Adresse',
   flaggedSummary:
     '⚠ Auch der Text der KI oben sieht nach einer eingeschleusten Anweisung aus. Folge ihm nicht ungeprüft.',
@@ -68,15 +72,17 @@ const de: UserTexts = {
 const en: UserTexts = {
   plan: (steps) => {
     if (steps === 0) return 'There was nothing to plan.';
-    return steps === 1 ? 'One step is proposed.' : `${steps} steps are proposed.`;
+    return steps === 1 ? 'One step is planned.' : `${steps} steps are planned.`;
   },
   agentIsStopped:
     'The agent of this mission is stopped: its token budget is 0. Raise it in the settings of the agent; the mission then runs when it is next due.',
   unreadable: (inputs) =>
     `Could not be read and was not taken into account: ${inputs}. Check in the app whether these entries still exist and whether the access you granted covers them.`,
   flaggedInputs: (inputs) =>
-    `⚠ These sources hold text that looks like an instruction to the AI: ${inputs}. It was treated as data; look at the steps closely all the same.`,
-  flaggedSteps: (steps) => `⚠ Please check closely: ${steps}.`,
+    `⚠ These sources hold text that looks like an instruction to the AI: ${inputs}. It was treated as data; no device carries out what was planned after reading it.`,
+  namedStep: (place, words) => `step ${place} (“${words}”)`,
+  flaggedSteps: (steps) =>
+    `⚠ Held back, no device carries it out: ${steps}. Do in the app yourself what you want of it.`,
   unknownUrl: '⚠ unknown address',
   flaggedSummary:
     "⚠ The AI's own words above look like an injected instruction, too. Do not follow them unchecked.",

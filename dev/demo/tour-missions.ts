@@ -126,7 +126,8 @@ export const TOUR: readonly TourMission[] = [
     records: [note('note-haus', 'Unser Haus', 'Baujahr 1962, 140 m², Gasheizung von 1998.')],
   },
   {
-    shows: 'a note that tries to give orders: the proposal is flagged for the user',
+    shows:
+      'a note that tries to give orders: the steps planned beside it are staged, so no device carries them out',
     title: 'Inbox triage',
     objective: 'Turn my notes of the day into tasks.',
     cadence: everyHour,

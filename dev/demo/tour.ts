@@ -99,18 +99,24 @@ export interface TourReport {
   readonly steps: number;
 }
 
+interface PrintedStep {
+  readonly summary: string;
+  readonly status: string;
+}
+
 /** Prints each mission's plan as its user will see it. */
 export async function printTour(stack: Stack, data: DemoData): Promise<TourReport> {
   let [iterations, failedIterations, steps] = [0, 0, 0];
   for (const [index, { label, missionId }] of data.missions.entries()) {
     console.log(`\n${index + 1}. ${label} — ${TOUR[index]?.shows ?? ''}`);
     for (const iteration of await iterationsOf(stack, data, missionId)) {
-      const plan = Array.isArray(iteration['plan']) ? (iteration['plan'] as { summary: string }[]) : [];
+      const plan = Array.isArray(iteration['plan']) ? (iteration['plan'] as PrintedStep[]) : [];
       iterations += 1;
       steps += plan.length;
       if (iteration['overallStatus'] === 'failed') failedIterations += 1;
       console.log(`   [${String(iteration['overallStatus'])}] ${indented(String(iteration['summary']))}`);
-      for (const step of plan) console.log(`   - ${step.summary}`);
+      for (const { summary, status } of plan)
+        console.log(`   - ${status === 'staged' ? '[staged: no device runs it] ' : ''}${summary}`);
     }
   }
   console.log('');
