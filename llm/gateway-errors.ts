@@ -2,7 +2,10 @@ import { APIError } from 'openai';
 import { z } from 'zod';
 import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
 import type { GatewayProblem } from '../domain/errors.ts';
+import type { PlannerReply } from '../domain/planner-reply.ts';
 import { wasNotSent } from './connection-errors.ts';
+import { readReply } from './reply-schema.ts';
+import type { RawReply } from './reply-schema.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
 export type GatewayFailure = GatewayUnavailableError | GatewayRejectedError;
@@ -24,8 +27,14 @@ export class GatewayStatusError extends APIError {
 }
 
 /** A 200 that holds no reply. The next try may well bring one, so it counts as unavailable. */
-export const noReply = (): GatewayUnavailableError =>
-  new GatewayUnavailableError({ ...NO_ANSWER, status: 200 });
+const noReply = (): GatewayUnavailableError => new GatewayUnavailableError({ ...NO_ANSWER, status: 200 });
+
+/** @throws GatewayUnavailableError when the 200 holds no reply */
+export function replyOf(raw: RawReply): PlannerReply {
+  const reply = readReply(raw);
+  if (reply === null) throw noReply();
+  return reply;
+}
 
 /**
  * Maps whatever the client threw. Causes are dropped on purpose: they carry bodies and addresses.

@@ -17,8 +17,9 @@ import type { Script, ScriptedGateway, ScriptedResponse } from '../dev/scripted-
 import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
 import { offeredTools } from '../domain/tool-catalog.ts';
 import { MAX_BODY_BYTES } from './bounded-fetch.ts';
-import { createGateway } from './gateway.ts';
+import { createGateway, encodeRequest } from './gateway.ts';
 import type { CompletionRequest, Gateway } from './gateway.ts';
+import { replyOf } from './gateway-errors.ts';
 
 const SERVICE_KEY = 'key-of-the-gateway-test';
 const PROVIDER_TEXT = 'PROVIDER-ECHOES-THE-PROMPT';
@@ -43,8 +44,8 @@ async function scripted(
   return { server, gateway: createGateway({ baseUrl: server.url, serviceKey: SERVICE_KEY, timeoutMs }) };
 }
 
-const complete = (gateway: Gateway, signal: AbortSignal = new AbortController().signal) =>
-  gateway.complete(request, { signal, idempotencyKey: 'run-1:round-1' });
+const complete = async (gateway: Gateway, signal: AbortSignal = new AbortController().signal) =>
+  replyOf(await gateway.complete(encodeRequest(request), { signal, idempotencyKey: 'run-1:round-1' }));
 
 const failureOf = async (gateway: Gateway): Promise<GatewayUnavailableError | GatewayRejectedError> => {
   const error: unknown = await complete(gateway).then(
@@ -126,7 +127,9 @@ describe('the request', () => {
     const [tool] = offeredTools(null);
     if (tool === undefined) throw new Error('the catalog is empty');
     const signal = new AbortController().signal;
-    await gateway.complete({ ...request, tools: [tool] }, { signal, idempotencyKey: 'run-1:round-1' });
+    const bodyText = encodeRequest({ ...request, tools: [tool] });
+    await gateway.complete(bodyText, { signal, idempotencyKey: 'run-1:round-1' });
+    expect(server.requests[0]?.bodyText).toBe(bodyText);
     expect(server.requests[0]?.idempotencyKey).toBe('run-1:round-1');
     expect(server.requests[0]?.headerNames).toEqual(expect.arrayContaining(['authorization', 'x-api-key']));
     expect(JSON.parse(server.requests[0]?.bodyText ?? '')).toEqual({

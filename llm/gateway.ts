@@ -1,12 +1,11 @@
 import { OpenAI } from 'openai';
 import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
 import type { ChatMessage } from '../domain/conversation.ts';
-import type { PlannerReply } from '../domain/planner-reply.ts';
 import { toGatewayTool } from '../domain/tool-catalog.ts';
 import type { ToolDefinition } from '../domain/tool-catalog.ts';
 import { boundedFetch } from './bounded-fetch.ts';
-import { failureOfStatus, GatewayStatusError, noReply, toGatewayFailure } from './gateway-errors.ts';
-import { readReply } from './reply-schema.ts';
+import { failureOfStatus, GatewayStatusError, toGatewayFailure } from './gateway-errors.ts';
+import type { RawReply } from './reply-schema.ts';
 
 export interface GatewayOptions {
   /** `MANA_LLM_URL`, without `/v1`. */
@@ -34,14 +33,16 @@ export interface CompletionOptions {
 
 export interface Gateway {
   /**
-   * Asks the model once; retries are Temporal's.
+   * Asks the model once; retries are Temporal's. What came is given back as it came, so that it can be kept before anything
+   * is read into it (`readReply`): it is paid for by then.
    *
+   * @param bodyText of `encodeRequest`; these very bytes are sent
    * @throws GatewayUnavailableError when another try later may help
    * @throws GatewayRejectedError when the same request would get the same answer
    * @throws the signal's reason when the signal ended the request
    * @see shared/platform-contract.md section 10
    */
-  complete(request: CompletionRequest, options: CompletionOptions): Promise<PlannerReply>;
+  complete(bodyText: string, options: CompletionOptions): Promise<RawReply>;
 }
 
 const DEFAULT_TIMEOUT_MS = 300_000;
@@ -50,14 +51,19 @@ const TEMPERATURE = 0.3;
 export function createGateway(options: GatewayOptions): Gateway {
   const client = createClient(options);
   return {
-    async complete(request, { signal, idempotencyKey }) {
+    async complete(bodyText, { signal, idempotencyKey }) {
       try {
-        const response = await client.chat.completions
-          .create(toParams(request), { signal, headers: { 'Idempotency-Key': idempotencyKey } })
+        const response = await client
+          .post('/chat/completions', {
+            ...{ body: bodyText, signal },
+            // With a media type of its own the client sends a text as it is.
+            headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey },
+          })
           .asResponse();
-        const reply = readReply(await response.text(), response.headers.get('x-mana-llm-resolved'));
-        if (reply === null) throw new GatewayStatusError(noReply(), response.headers);
-        return reply;
+        return {
+          bodyText: await response.text(),
+          resolvedModel: response.headers.get('x-mana-llm-resolved'),
+        };
       } catch (error) {
         signal.throwIfAborted();
         throw toGatewayFailure(error);
@@ -104,6 +110,9 @@ class GatewayClient extends OpenAI {
     return new GatewayStatusError(failure, headers);
   }
 }
+
+/** The body of a request. The same request always gives the same text. */
+export const encodeRequest = (request: CompletionRequest): string => JSON.stringify(toParams(request));
 
 const toParams = ({ model, messages, tools }: CompletionRequest): ChatCompletionCreateParamsNonStreaming => ({
   model,

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { plannerReplySchema } from '../domain/planner-reply.ts';
-import { readReply } from './reply-schema.ts';
+import { readReply as readRaw } from './reply-schema.ts';
+
+const readReply = (bodyText: string, resolvedModel: string | null) => readRaw({ bodyText, resolvedModel });
 
 const body = (message: unknown, rest: Record<string, unknown> = {}): string =>
   JSON.stringify({ choices: [{ message, finish_reason: 'stop' }], ...rest });
@@ -65,8 +67,28 @@ describe('a body that holds no reply is never an empty plan', () => {
 });
 
 test('odd usage counts as nothing spent, not as an error', () => {
-  for (const usage of [null, 'x', { total_tokens: -1 }, { total_tokens: 'many' }, { total_tokens: 1.5 }])
+  for (const usage of [null, 'x', { total_tokens: -1 }, { total_tokens: 'many' }, { total_tokens: '-7' }])
     expect(readReply(body({ content: 'x' }, { usage }), null)?.totalTokens).toBe(0);
+});
+
+test.each([
+  ['2147483648', 2_147_483_648],
+  ['1.5', 2],
+  ['"120"', 120],
+  ['"99999999999999999999"', Number.MAX_SAFE_INTEGER],
+  ['1e300', Number.MAX_SAFE_INTEGER],
+  ['1e999', 0],
+  ['-1e300', 0],
+  ['-0.5', 0],
+])('a usage of %s is within what a column holds: %d', (sent, read) => {
+  const text = body({ content: 'x' }, { usage: 'USAGE' }).replace(
+    '"USAGE"',
+    `{"prompt_tokens":${sent},"completion_tokens":${sent},"total_tokens":${sent}}`,
+  );
+  const reply = readReply(text, null);
+  expect(reply?.promptTokens).toBe(read);
+  expect(reply?.totalTokens).toBe(Math.min(2 * read, Number.MAX_SAFE_INTEGER));
+  expect(plannerReplySchema.safeParse(reply).success).toBe(true);
 });
 
 test('a total that says less than its parts is not believed', () => {

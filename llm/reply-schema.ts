@@ -12,7 +12,22 @@ const toolCallSchema = z.object({
   function: z.object({ name: z.string(), arguments: z.unknown().optional() }),
 });
 
-const tokens = z.number().int().min(0).catch(0);
+/**
+ * What a column holds and a number can say exactly, whatever the gateway sends: in between, rounded up; a text of digits
+ * is a number to some providers. What says nothing counts as 0, and the estimate stands for it.
+ */
+const clampTokens = (value: number): number =>
+  Math.ceil(Math.min(Math.max(value, 0), Number.MAX_SAFE_INTEGER));
+const tokens = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d{1,20}$/)
+      .transform(Number),
+  ])
+  .catch(0)
+  .transform(clampTokens);
 const usageSchema = z
   .object({ prompt_tokens: tokens, completion_tokens: tokens, total_tokens: tokens })
   .catch({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 });
@@ -42,14 +57,20 @@ const argumentsSchema = z.record(z.string(), z.unknown());
 /** The name is kept in clear, so only something that looks like `provider/model` is taken for one. */
 const MODEL_NAME = /^(?=.{3,100}$)[\w.+-]+(?:\/[\w.:@+-]+){1,3}$/;
 
+/** A 200 as it came. */
+export interface RawReply {
+  /** The media type is not asked, since the gateway sometimes mislabels. */
+  readonly bodyText: string;
+  /** Header `X-Mana-LLM-Resolved`. */
+  readonly resolvedModel: string | null;
+}
+
 /**
- * Reads the body of a 200.
+ * Reads the body of a 200. Pure: what is read is the same whenever it is read again.
  *
- * @param bodyText as received; the media type is not asked, since the gateway sometimes mislabels
- * @param resolvedModel header `X-Mana-LLM-Resolved`, or null
  * @returns the reply, or null when the body holds none: that is an error and never an empty plan
  */
-export function readReply(bodyText: string, resolvedModel: string | null): PlannerReply | null {
+export function readReply({ bodyText, resolvedModel }: RawReply): PlannerReply | null {
   const parsed = completionSchema.safeParse(jsonOrUndefined(bodyText));
   if (!parsed.success) return null;
   const { usage } = parsed.data;
@@ -58,7 +79,7 @@ export function readReply(bodyText: string, resolvedModel: string | null): Plann
     content: message.content ?? null,
     toolCalls: (message.tool_calls ?? []).map(readToolCall),
     finishReason,
-    totalTokens: Math.max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens),
+    totalTokens: clampTokens(Math.max(usage.total_tokens, usage.prompt_tokens + usage.completion_tokens)),
     promptTokens: usage.prompt_tokens,
     completionTokens: usage.completion_tokens,
     resolvedModel: resolvedModel !== null && MODEL_NAME.test(resolvedModel) ? resolvedModel : null,

@@ -15,7 +15,9 @@ import type { UserId } from '../../domain/ids.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import { delimiterOf } from '../../domain/read-tools.ts';
 import type { CompactTranscriptInput, CompactTranscriptResult, RunRef } from '../../domain/run.ts';
+import { encodeRequest } from '../../llm/gateway.ts';
 import type { CompletionRequest } from '../../llm/gateway.ts';
+import { replyOf } from '../../llm/gateway-errors.ts';
 
 /** What stands in place of earlier rounds; null without a summary, and then they stand as they are. */
 export async function readCompaction(
@@ -92,7 +94,7 @@ async function ask(
 ): Promise<PlannerReply> {
   const idempotencyKey = compactionIdempotencyKey(toIterationId(call.iterationId), call.round);
   try {
-    return await deps.gateway.complete(request, { signal, idempotencyKey });
+    return replyOf(await deps.gateway.complete(encodeRequest(request), { signal, idempotencyKey }));
   } catch (error) {
     await endFailedCall(deps, userId, call, error);
     throw error;

@@ -9,6 +9,8 @@ import { toIterationId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
+import { encodeRequest } from '../../llm/gateway.ts';
+import { replyOf } from '../../llm/gateway-errors.ts';
 
 /**
  * One round with the model: asks, turns the reply into steps and keeps it, encrypted. A round that is stored already is
@@ -57,10 +59,11 @@ async function ask(
   signal: AbortSignal,
 ): Promise<PlannerReply> {
   try {
-    return await deps.gateway.complete(request, {
+    const raw = await deps.gateway.complete(encodeRequest(request), {
       signal,
       idempotencyKey: roundIdempotencyKey(toIterationId(input.iterationId), input.round),
     });
+    return replyOf(raw);
   } catch (error) {
     await endFailedCall(deps, userId, call, error);
     throw error;

@@ -5,9 +5,10 @@ import type { BenchMission, BenchSystem } from '../system.ts';
 import { planRound } from '../../activities/runner/plan-round.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import type { PlanRoundInput } from '../../domain/run.ts';
+import { modelGateway } from '../../dev/scripted-model.ts';
 import { replyWithToolCalls, startScriptedGateway } from '../../dev/scripted-gateway.ts';
 import { createGateway } from '../../llm/gateway.ts';
-import type { CompletionRequest, Gateway } from '../../llm/gateway.ts';
+import type { Gateway } from '../../llm/gateway.ts';
 
 const SERVICE_KEY = 'bench-service-key';
 const CALL = { name: 'create_task', arguments: { title: 'Pack the tent', priority: 'high' } };
@@ -29,13 +30,11 @@ export async function benchOverhead(
     script: () => replyWithToolCalls([CALL]),
   });
   try {
-    let sent: CompletionRequest | null = null;
-    const instant: Gateway = {
-      complete: (request) => {
-        sent = request;
-        return Promise.resolve(REPLY);
-      },
-    };
+    let sent: string | null = null;
+    const instant = modelGateway(({ bodyText }) => {
+      sent = bodyText;
+      return REPLY;
+    });
     const http = createGateway({ baseUrl: server.url, serviceKey: SERVICE_KEY });
     const mission = await writeMission(system);
     const bare: Variant = {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compactTranscript } from '../../activities/runner/compact-transcript.ts';
+import { modelGateway } from '../../dev/scripted-model.ts';
+import type { SentRequest } from '../../dev/scripted-model.ts';
 import { GatewayUnavailableError } from '../../domain/errors.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { CompletionOptions, CompletionRequest } from '../../llm/gateway.ts';
+import type { CompletionOptions } from '../../llm/gateway.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
@@ -21,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => harness.close());
 
 interface Asked {
-  readonly request: CompletionRequest;
+  readonly request: SentRequest;
   readonly options: CompletionOptions;
 }
 
@@ -32,11 +34,11 @@ async function compact(
   answer: () => PlannerReply | Promise<PlannerReply>,
   asked: Asked[] = [],
 ) {
-  const complete = async (request: CompletionRequest, options: CompletionOptions): Promise<PlannerReply> => {
+  const gateway = modelGateway((request, options) => {
     asked.push({ request, options });
     return answer();
-  };
-  const deps = { ...harness.runner, gateway: { complete } };
+  });
+  const deps = { ...harness.runner, gateway };
   const input = { ...told.run, round, agentId: told.loaded.agentId, grantUsable: false };
   return compactTranscript(deps, input, new AbortController().signal);
 }

@@ -13,6 +13,7 @@ import type { Database } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { startJwksIssuer } from '../../dev/jwks-issuer.ts';
 import type { JwksIssuer } from '../../dev/jwks-issuer.ts';
+import { modelGateway } from '../../dev/scripted-model.ts';
 import { missionAt, noteAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
@@ -119,13 +120,11 @@ const task = { id: 'c', name: 'create_task', arguments: { title: 'eins' } };
 function runnerWith(prompts: string[]): RunnerDependencies {
   return {
     ...harness.runner,
-    gateway: {
-      complete: async ({ messages }) => {
-        prompts.push(JSON.stringify(messages));
-        await nextTurn();
-        return reply(messages.some(({ role }) => role === 'tool') ? [] : [task]);
-      },
-    },
+    gateway: modelGateway(async ({ messages }) => {
+      prompts.push(JSON.stringify(messages));
+      await nextTurn();
+      return reply(messages.some(({ role }) => role === 'tool') ? [] : [task]);
+    }),
   };
 }
 const round = (deps: RunnerDependencies, { run }: Story, number: number) =>

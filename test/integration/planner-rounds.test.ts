@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sealInputs } from '../../activities/vault/seal-inputs.ts';
+import type { SentRequest } from '../../dev/scripted-model.ts';
 import { missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { CompletionRequest } from '../../llm/gateway.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
@@ -28,7 +28,7 @@ afterAll(() => harness.close());
 
 /** Only this tool's calls become steps; those of its module that read are `auto`. */
 const POLICY = { policy: { ...STORY_AGENT.policy, tools: { create_task: 'propose' } } };
-const toolAnswers = (request: CompletionRequest | undefined): string[] =>
+const toolAnswers = (request: SentRequest | undefined): string[] =>
   (request?.messages ?? []).flatMap((message) => (message.role === 'tool' ? [message.content] : []));
 
 describe('tools that read', () => {

@@ -9,6 +9,7 @@ import { mintGrant } from '../../crypto/wrap-grant.ts';
 import { openDatabase } from '../../db/client.ts';
 import type { Database } from '../../db/client.ts';
 import { enterMintedGrant } from '../../db/mission-grants.ts';
+import { modelGateway } from '../../dev/scripted-model.ts';
 import { openWebApp } from '../../dev/web-app.ts';
 import type { WebApp, WebAppUser } from '../../dev/web-app.ts';
 import type { Grant, GrantVersion } from '../../domain/grant.ts';
@@ -110,15 +111,16 @@ export const PLANNER_SETTINGS: PlannerSettings = {
 function runnerOf(database: Database, privateKey: KeyObject): ActivityHarness['runner'] {
   const openRuns = new Set<string>();
   const replies: PlannerReply[] = [];
-  const complete = (): Promise<PlannerReply> => {
+  const gateway = modelGateway(() => {
     const reply = replies.shift();
-    return reply === undefined ? Promise.reject(new Error('no reply left')) : Promise.resolve(reply);
-  };
+    if (reply === undefined) throw new Error('no reply left');
+    return reply;
+  });
   return {
     database,
     privateKeys: [privateKey],
     codecKeys: { primaryKeyId: 'k1', keys: new Map([['k1', randomBytes(32)]]) },
-    gateway: { complete },
+    gateway,
     planner: PLANNER_SETTINGS,
     research: { shallow: null, deep: null },
     isRunOpen: (_workflowId, runId) => Promise.resolve(openRuns.has(runId)),

@@ -6,6 +6,8 @@ import { loadRun } from '../../activities/runner/load-run.ts';
 import { planRound } from '../../activities/runner/plan-round.ts';
 import { prepareRound } from '../../activities/runner/prepare-round.ts';
 import { readRounds, runKey } from '../../activities/runner/transcript.ts';
+import { modelGateway } from '../../dev/scripted-model.ts';
+import type { SentRequest } from '../../dev/scripted-model.ts';
 import { agentAt, missionAt, taskAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import { formatInstant } from '../../domain/instant.ts';
@@ -13,7 +15,6 @@ import type { PlannerReply, PlannerToolCall } from '../../domain/planner-reply.t
 import type { PlannerSettings } from '../../domain/planner-settings.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { LoadedRun, LoadRunInput, PlanRoundResult, RunRef } from '../../domain/run.ts';
-import type { CompletionRequest } from '../../llm/gateway.ts';
 
 export const reply = (more: Partial<PlannerReply> = {}): PlannerReply => ({
   ...{ content: null, toolCalls: [], resolvedModel: 'scripted/planner' },
@@ -28,7 +29,7 @@ export const createTask = (title: string): PlannerToolCall => call('create_task'
 
 type Fields = Readonly<Record<string, unknown>>;
 /** Answers a request, or does what else happens while the gateway works. */
-export type Answer = (request: CompletionRequest) => PlannerReply | Promise<PlannerReply>;
+export type Answer = (request: SentRequest) => PlannerReply | Promise<PlannerReply>;
 
 /** A run that has claimed its mission, and its rounds without Temporal and without a gateway. */
 export interface Story {
@@ -36,7 +37,7 @@ export interface Story {
   readonly run: RunRef;
   readonly loaded: LoadedRun;
   /** What the gateway was asked. */
-  readonly requests: CompletionRequest[];
+  readonly requests: SentRequest[];
   /** One round, in which the gateway answers so. */
   round(number: number, answer: Answer, planner?: Partial<PlannerSettings>): Promise<PlanRoundResult>;
   /** A round whose worker is killed while the gateway works. */
@@ -121,15 +122,15 @@ async function claim(
   const loaded = await loadRun(runner, input);
   if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);
   const run = { userId, missionId, iterationId: loaded.iterationId, runId };
-  const requests: CompletionRequest[] = [];
+  const requests: SentRequest[] = [];
   return {
     ...{ user, run, loaded, requests },
     round: (number, answer, planner = {}) => {
-      const complete = async (request: CompletionRequest): Promise<PlannerReply> => {
+      const gateway = modelGateway((request) => {
         requests.push(request);
         return answer(request);
-      };
-      const deps = { ...runner, gateway: { complete }, planner: { ...runner.planner, ...planner } };
+      });
+      const deps = { ...runner, gateway, planner: { ...runner.planner, ...planner } };
       return planRound(deps, { ...run, round: number, ...options }, new AbortController().signal);
     },
     crashIn: async (number) => {
