@@ -13,11 +13,17 @@ export interface SentRequest {
   readonly bodyText: string;
 }
 
+/** What a model says: as it is to be read, or the very text. */
+export type ModelAnswer = PlannerReply | RawReply;
+
 /** A gateway without HTTP, whose model is a function. */
 export const modelGateway = (
-  answer: (request: SentRequest, options: CompletionOptions) => PlannerReply | Promise<PlannerReply>,
+  answer: (request: SentRequest, options: CompletionOptions) => ModelAnswer | Promise<ModelAnswer>,
 ): Gateway => ({
-  complete: async (bodyText, options) => rawReplyOf(await answer(readRequest(bodyText), options)),
+  complete: async (bodyText, options) => {
+    const answered = await answer(readRequest(bodyText), options);
+    return 'bodyText' in answered ? answered : rawReplyOf(answered);
+  },
 });
 
 function readRequest(bodyText: string): SentRequest {

@@ -7,7 +7,7 @@ import { planRound } from '../../activities/runner/plan-round.ts';
 import { prepareRound } from '../../activities/runner/prepare-round.ts';
 import { readRounds, runKey } from '../../activities/runner/transcript.ts';
 import { modelGateway } from '../../dev/scripted-model.ts';
-import type { SentRequest } from '../../dev/scripted-model.ts';
+import type { ModelAnswer, SentRequest } from '../../dev/scripted-model.ts';
 import { agentAt, missionAt, taskAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import { formatInstant } from '../../domain/instant.ts';
@@ -29,7 +29,7 @@ export const createTask = (title: string): PlannerToolCall => call('create_task'
 
 type Fields = Readonly<Record<string, unknown>>;
 /** Answers a request, or does what else happens while the gateway works. */
-export type Answer = (request: SentRequest) => PlannerReply | Promise<PlannerReply>;
+export type Answer = (request: SentRequest) => ModelAnswer | Promise<ModelAnswer>;
 
 /** A run that has claimed its mission, and its rounds without Temporal and without a gateway. */
 export interface Story {
