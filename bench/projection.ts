@@ -1,6 +1,6 @@
 /**
  * `yarn bench:projection [--small] [part …]`: what a pass costs over long logs, the first build, schedules on a real server,
- * and how late schedules and runs are. Prints Markdown for docs/performance.md, with the machine and its load.
+ * and how late schedules and runs are, late-seen ones too. Prints Markdown for docs/performance.md, with the machine and its load.
  */
 import { parseArgs } from 'node:util';
 import { machine } from './measure.ts';
@@ -8,6 +8,7 @@ import { benchDueLag } from './projection/due-lag.ts';
 import { benchInitialBuild } from './projection/initial-build.ts';
 import { benchLag } from './projection/lag.ts';
 import { benchPassTime } from './projection/pass-time.ts';
+import { benchLateSeen } from './projection/late-seen.ts';
 import { POOL_SIZE } from './projection/projection-deps.ts';
 import { benchRealSchedules } from './projection/real-schedules.ts';
 import { withPostgres } from './servers.ts';
@@ -19,6 +20,7 @@ const FULL = {
   schedules: 2_000,
   lagSamples: 300,
   due: 1_000,
+  lateSeen: 300,
 };
 const SMALL: typeof FULL = {
   passes: { logs: [1_000, 5_000], samples: 5, warmUps: 1 },
@@ -26,6 +28,7 @@ const SMALL: typeof FULL = {
   schedules: 40,
   lagSamples: 10,
   due: 20,
+  lateSeen: 20,
 };
 
 const { values, positionals } = parseArgs({
@@ -40,6 +43,7 @@ const PARTS: Readonly<Record<string, (postgres: BenchPostgres) => Promise<string
   'pass-time': (postgres) => benchPassTime(postgres, sizes.passes),
   'real-schedules': (postgres) => benchRealSchedules(postgres, sizes.schedules),
   lag: (postgres) => benchLag(postgres, sizes.lagSamples),
+  'late-seen': (postgres) => benchLateSeen(postgres, sizes.lateSeen),
   'due-lag': () => benchDueLag(sizes.due),
 };
 

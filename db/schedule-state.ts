@@ -2,12 +2,10 @@ import type { SystemSql } from './client.ts';
 import { knownZone, sourcedTimeZone } from './time-zones.ts';
 import type { KnownZone } from './time-zones.ts';
 import type { Cadence } from '../domain/mission.ts';
+import type { MissionTiming } from '../domain/schedule-spec.ts';
 
 /** The schedule that Temporal was last told about. */
-export interface AppliedSchedule {
-  readonly cadence: Cadence;
-  readonly nextRunAtMs: number | null;
-  readonly timeZone: string;
+export interface AppliedSchedule extends MissionTiming {
   readonly agentId: string | null;
 }
 
@@ -119,6 +117,32 @@ export async function readPassedMissions(
   return rows.map(pendingMission);
 }
 
+/** Missions whose schedule was written shortly before its instant, which has passed by now; the oldest first. */
+export async function readMissionsToLookAt(sql: SystemSql, limit: number): Promise<PendingMission[]> {
+  const rows = await sql<PendingRow[]>`
+    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
+    where look_again_at < clock_timestamp() - interval '1 second' and version = applied_version
+    order by look_again_at limit ${limit}`;
+  return rows.map(pendingMission);
+}
+
+/**
+ * Notes that a mission was looked at. Without a second look at a row that was written meanwhile it would be lost.
+ *
+ * @param again whether it is to be looked at once more, a while later
+ */
+export async function markLookedAt(
+  sql: SystemSql,
+  mission: Pick<PendingMission, 'userId' | 'missionId' | 'rowVersion'>,
+  again: boolean,
+): Promise<void> {
+  await sql`
+    update mana_ai.mission_snapshots missions
+    set look_again_at = case when ${again} then clock_timestamp() + ${postponement(sql)} end
+    where user_id = ${mission.userId} and mission_id = ${mission.missionId}
+      and (${again} or missions.xmin::text = ${mission.rowVersion})`;
+}
+
 /** All missions, gone ones too, one page in the order of their key. */
 export async function readMissionsAfter(
   sql: SystemSql,
@@ -152,11 +176,14 @@ export async function postponePending(sql: SystemSql, mission: MissionKey): Prom
  * Follower, pass and reconcile may write one schedule at the same time, each with what it read. Whoever finds the row
  * written by somebody else since (`rowVersion`, the row's `xmin`), and not with the same version, cannot know whose
  * schedule was written last: the mission is pending again, and the next who applies it makes the schedule right.
+ *
+ * @param lookAgainAtMs when to look whether a run has come, see `readMissionsToLookAt`; null: not at all
  */
 export async function markApplied(
   sql: SystemSql,
   mission: Pick<PendingMission, 'userId' | 'missionId' | 'version' | 'rowVersion'>,
   applied: AppliedSchedule | null,
+  lookAgainAtMs: number | null = null,
 ): Promise<void> {
   const isSure = sql`
     (known.xmin::text = ${mission.rowVersion} or known.applied_version = ${mission.version}::bigint)`;
@@ -164,6 +191,7 @@ export async function markApplied(
     update mana_ai.mission_snapshots known set
       applied_version = case when ${isSure} then ${mission.version}::bigint else 0 end,
       applied_schedule = case when ${isSure}
-        then ${applied === null ? null : JSON.stringify(applied)}::text::jsonb end
+        then ${applied === null ? null : JSON.stringify(applied)}::text::jsonb end,
+      look_again_at = to_timestamp(${lookAgainAtMs}::float8 / 1000)
     where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
 }

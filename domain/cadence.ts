@@ -137,6 +137,12 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
+/** Whether it is one of these full hours at an instant (epoch milliseconds), by the wall clock of the zone. */
+export function isAtHour(instantMs: number, timeZone: string, hours: readonly number[]): boolean {
+  const wall = Temporal.Instant.fromEpochMilliseconds(instantMs).toZonedDateTimeISO(timeZone);
+  return wall.minute === 0 && wall.second === 0 && hours.includes(wall.hour);
+}
+
 /** Whether the text is a cron expression that missions may have: five fields, see `parseCron`. */
 export const isCronExpression = (text: string): boolean => parseCron(text) !== null;
 

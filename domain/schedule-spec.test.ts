@@ -237,3 +237,53 @@ describe('canonicalSpec', () => {
     expect(JSON.parse(JSON.stringify(made))).toEqual(made);
   });
 });
+
+describe('a zone that the server does not follow', () => {
+  const computed = (
+    nextRunAt: string | null,
+    from = '2026-01-01T00:00:00Z',
+    cadence: Cadence = dailyAt8,
+  ) => ({
+    ...timing(cadence, nextRunAt, 'Canada/East-Saskatchewan'),
+    computedFromMs: Date.parse(from),
+  });
+
+  it('the schedule holds the next sixteen instants, each once, and no calendar', () => {
+    const made = missionScheduleSpec(computed('2026-01-10T14:00:00.000Z'));
+    if (made === null) throw new Error('no spec');
+    expect(made).toMatchObject({ calendars: [], timeZone: 'UTC', jitterMs: 120_000 });
+    expect(made.intervals).toHaveLength(16);
+    const found = fires(made, '2026-01-01T00:00:00Z', 16);
+    expect(found.slice(0, 2)).toEqual(['2026-01-10T14:00:00.000Z', '2026-01-11T14:00:00.000Z']);
+    expect(found.at(-1)).toBe('2026-01-25T14:00:00.000Z');
+  });
+
+  it('an instant set by hand comes first and is meant exactly; cron without one begins with its next', () => {
+    expect(missionScheduleSpec(computed('2026-01-10T14:07:00.000Z'))).toMatchObject({ jitterMs: 0 });
+    const made = missionScheduleSpec(computed(null, '2026-01-01T00:00:00Z', cron('30 6 * * *')));
+    expect(made?.startAtMs).toBe(Date.parse('2026-01-01T12:30:00Z'));
+    expect(missionScheduleSpec(computed(null))).toBeNull();
+  });
+
+  it('no update is sent while enough of the instants are ahead, and one is before they run out', () => {
+    const present = computed('2026-01-10T14:00:00.000Z');
+    const now = (day: number) => Date.parse(`2026-01-${day}T14:05:00Z`);
+    expect(wouldFireNextAt(present, computed('2026-01-16T14:00:00.000Z'), now(15))).toBe(true);
+    expect(wouldFireNextAt(present, computed('2026-01-23T14:00:00.000Z'), now(22))).toBe(false);
+    expect(wouldFireNextAt(present, computed('2026-01-16T14:30:00.000Z'), now(15))).toBe(false);
+  });
+
+  it('another cadence with the same next instant, and the way to and from calendars, are sent', () => {
+    const present = computed('2026-01-10T14:00:00.000Z');
+    const nowMs = Date.parse('2026-01-09T00:00:00Z');
+    const weekly = computed('2026-01-10T14:00:00.000Z', undefined, {
+      kind: 'weekly',
+      dayOfWeek: 6,
+      atHour: 8,
+    });
+    expect(wouldFireNextAt(present, weekly, nowMs)).toBe(false);
+    const calendars = timing(dailyAt8, '2026-01-10T14:00:00.000Z', 'Canada/East-Saskatchewan');
+    expect(wouldFireNextAt(present, calendars, nowMs)).toBe(false);
+    expect(wouldFireNextAt(calendars, present, nowMs)).toBe(false);
+  });
+});

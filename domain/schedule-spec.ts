@@ -23,6 +23,11 @@ const LATEST_FIRE_MS = Date.UTC(2100, 0, 1);
 /** The server repeats or drops calendar times within hours of a clock change; a day on both sides is safe. */
 const CLOCK_CHANGE_MARGIN_MS = DAY_MS + 2 * HOUR_MS;
 
+/** So many instants of a mission stand in its schedule where the server cannot compute them. */
+const COMPUTED_INSTANTS = 16;
+/** With fewer of them ahead, a schedule is sent anew. */
+const FEWEST_INSTANTS = 4;
+
 /** What a mission's Temporal Schedule depends on. */
 export interface MissionTiming {
   readonly cadence: Cadence;
@@ -30,6 +35,11 @@ export interface MissionTiming {
   readonly nextRunAtMs: number | null;
   /** IANA name. */
   readonly timeZone: string;
+  /**
+   * Present where the server's calendars do not follow the zone as we do (it refuses it, or has other rules): then the
+   * schedule holds the next instants themselves, computed here, from this epoch milliseconds on.
+   */
+  readonly computedFromMs?: number;
 }
 
 /** When a mission's schedule fires: the union of intervals and calendars from `startAtMs` on. Plain JSON. */
@@ -61,6 +71,7 @@ export function missionScheduleSpec(timing: MissionTiming): MissionScheduleSpec 
   const { cadence, timeZone } = timing;
   const startAtMs = firstFireMs(timing.nextRunAtMs);
   const fields = wallClockFields(cadence);
+  if (fields !== null && timing.computedFromMs !== undefined) return computedSpec(timing);
   if (startAtMs === null) {
     if (timing.nextRunAtMs !== null || cadence.kind !== 'cron' || fields === null) return null;
     return {
@@ -76,6 +87,32 @@ export function missionScheduleSpec(timing: MissionTiming): MissionScheduleSpec 
   if (fields === null) return { startAtMs, intervals, calendars: [], timeZone: 'UTC', jitterMs: 0 };
   const jitterMs = isOnCadence(timing) ? longestJitterMs(cadence) : 0;
   return { startAtMs, intervals, calendars: calendarsOf(fields), timeZone, jitterMs };
+}
+
+/** The next instants themselves, each as an interval that comes once in the life of a mission. */
+function computedSpec(timing: MissionTiming): MissionScheduleSpec | null {
+  const instants = computedInstants(timing);
+  const [startAtMs] = instants;
+  if (startAtMs === undefined) return null;
+  const intervals = instants.map((ms) => ({ everyMs: ONCE_EVERY_MS, offsetMs: ms % ONCE_EVERY_MS }));
+  const isExact = timing.nextRunAtMs !== null && !isOnCadence(timing);
+  const jitterMs = isExact ? 0 : longestJitterMs(timing.cadence);
+  return { startAtMs, intervals, calendars: [], timeZone: 'UTC', jitterMs };
+}
+
+/** Ascending; empty where nothing is computed here, and where nothing is to be fired. */
+function computedInstants({ cadence, nextRunAtMs, timeZone, computedFromMs }: MissionTiming): number[] {
+  const fields = wallClockFields(cadence);
+  if (fields === null || computedFromMs === undefined) return [];
+  const startAtMs = firstFireMs(nextRunAtMs);
+  if (startAtMs === null && (nextRunAtMs !== null || cadence.kind !== 'cron')) return [];
+  const instants = startAtMs === null ? [] : [startAtMs];
+  while (instants.length < COMPUTED_INSTANTS) {
+    const next = nextWallClockInstant(fields, instants.at(-1) ?? computedFromMs, timeZone);
+    if (next === null || next >= LATEST_FIRE_MS) break;
+    instants.push(next);
+  }
+  return instants;
 }
 
 function firstFireMs(nextRunAtMs: number | null): number | null {
@@ -132,6 +169,7 @@ export function wouldFireNextAt(present: MissionTiming, desired: MissionTiming, 
   const desiredSpec = missionScheduleSpec(desired);
   if (presentSpec === null || desiredSpec === null) return false;
   if (recurrence(presentSpec) !== recurrence(desiredSpec)) return false;
+  if (desired.computedFromMs !== undefined) return holdsInstantsOf(present, desired, nowMs);
   const nextMs = nextFireMs(desiredSpec, nowMs);
   if (nextMs === null || nextMs !== nextFireMs(presentSpec, nowMs)) return false;
   if (desiredSpec.calendars.length === 0) return true;
@@ -142,9 +180,18 @@ export function wouldFireNextAt(present: MissionTiming, desired: MissionTiming, 
   );
 }
 
-/** All of a spec but its phase, as text. */
+/** Whether a schedule of computed instants still holds enough of them, and none that is not wanted. */
+function holdsInstantsOf(present: MissionTiming, desired: MissionTiming, nowMs: number): boolean {
+  const ahead = computedInstants(present).filter((ms) => ms > nowMs);
+  const wanted = computedInstants(desired).filter((ms) => ms > nowMs);
+  // The last of a mission's instants may be few.
+  const fewest = Math.max(1, Math.min(FEWEST_INSTANTS, wanted.length));
+  return ahead.length >= fewest && ahead.every((ms, index) => ms === wanted[index]);
+}
+
+/** All of a spec but its phase, as text; an instant that comes once is a phase. */
 const recurrence = (spec: MissionScheduleSpec): string =>
-  JSON.stringify([spec.intervals.map(({ everyMs }) => everyMs), ...calendarPart(spec)]);
+  JSON.stringify([[...new Set(spec.intervals.map(({ everyMs }) => everyMs))], ...calendarPart(spec)]);
 
 /** A text that is the same for specs that fire alike, for hashing. */
 export const canonicalSpec = (spec: MissionScheduleSpec): string =>

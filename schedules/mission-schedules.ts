@@ -15,6 +15,7 @@ import { runSearchAttributes, scheduleHash, toScheduleRequest } from './schedule
 import type { MissionScheduleTarget, ScheduleSettings } from './schedule-request.ts';
 import { describeSchedule, isOperatorsPause, sendUpdate, wantedState } from './schedule-update.ts';
 import type { PauseState, PresentSchedule } from './schedule-update.ts';
+import { createServerZones } from './server-zones.ts';
 import { sentSpecDigest, shownSpecDigest } from './spec-digest.ts';
 
 /** The server's own downtime only; a passed instant is started by `startDue` (architecture section 5). */
@@ -97,6 +98,8 @@ export function createMissionSchedules(options: {
     /** Whether a direct start would go round a pause, or double a run that the schedule has started. */
     holdsBack: (userId: string, missionId: string) => holdsBack(client, missionScheduleId(userId, missionId)),
     list: () => listSchedules(client),
+    /** Whether the server's calendars follow a zone as we do: see `createServerZones`. */
+    followsZone: createServerZones(client),
     startDue: (run: DueRun) => startDue(client, taskQueue, run),
   };
 }

@@ -1,7 +1,11 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { wantedSchedule } from './wanted-schedule.ts';
 import { markApplied } from '../../db/schedule-state.ts';
-import type { PendingMission } from '../../db/schedule-state.ts';
+import type { AppliedSchedule, PendingMission } from '../../db/schedule-state.ts';
+import type { MissionScheduleSpec } from '../../domain/schedule-spec.ts';
+
+/** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
+const SHORTLY_MS = 60_000;
 
 export interface AppliedMission {
   readonly change: 'created' | 'updated' | 'removed' | 'unchanged';
@@ -10,7 +14,8 @@ export interface AppliedMission {
 }
 
 /**
- * Makes a mission's schedule what its snapshot wants, and starts the mission if its instant has passed.
+ * Makes a mission's schedule what its snapshot wants, and starts the mission if its instant has passed; also where the
+ * schedule could not be written.
  *
  * @param options.isDrifted the schedule is not, or may not be, what was applied last: look at it in any case
  * @throws what the calls of Temporal and the database throw; the mission stays as pending as it was
@@ -21,21 +26,40 @@ export async function applyMission(
   options: { readonly isDrifted: boolean } = { isDrifted: false },
 ): Promise<AppliedMission> {
   const { userId, missionId } = mission;
-  const wanted = wantedSchedule(mission);
+  const wanted = await wantedSchedule(mission, deps.schedules.followsZone);
   if (wanted === null) {
     const removed = await deps.schedules.remove(userId, missionId);
     await markApplied(deps.database.system, mission, null);
     return { change: removed ? 'removed' : 'unchanged', started: false };
   }
   const { schedule, spec, isApplied } = wanted;
-  const change =
-    isApplied && !options.isDrifted
-      ? 'unchanged'
-      : await deps.schedules.ensure({ userId, missionId, agentId: schedule.agentId, spec, paused: false });
+  const change = isApplied && !options.isDrifted ? 'unchanged' : await ensure(deps, mission, schedule, spec);
   const started = await startIfPassed(deps, mission);
-  await markApplied(deps.database.system, mission, schedule);
+  const lookAgainAtMs = isShortlyAhead(mission.nextRunAtMs) ? mission.nextRunAtMs : null;
+  await markApplied(deps.database.system, mission, schedule, lookAgainAtMs);
   return { change, started };
 }
+
+async function ensure(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+  { agentId }: AppliedSchedule,
+  spec: MissionScheduleSpec,
+): Promise<AppliedMission['change']> {
+  const { userId, missionId } = mission;
+  try {
+    return await deps.schedules.ensure({ userId, missionId, agentId, spec, paused: false });
+  } catch (error) {
+    // A passed instant does not wait for a schedule that cannot be written.
+    await startIfPassed(deps, mission);
+    throw error;
+  }
+}
+
+const isShortlyAhead = (instantMs: number | null): boolean => {
+  const aheadMs = (instantMs ?? 0) - Date.now();
+  return aheadMs > 0 && aheadMs < SHORTLY_MS;
+};
 
 /**
  * A passed instant never fires by itself (architecture section 5). A mission whose run is open, waiting for its agent

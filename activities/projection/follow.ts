@@ -3,11 +3,12 @@ import { applySchedules } from './apply-schedules.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logAuditHeads } from './log-audit-heads.ts';
 import { projectChanges } from './project-changes.ts';
-import { OVERDUE_MS, startPassed } from './start-passed.ts';
+import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
 
 /** An activity of this length, then a new run of the workflow: its history stays short (architecture section 5). */
 const FOLLOW_MS = 5 * 60_000;
 const PAUSE_MS = 500;
+const LOOK_PAUSE_MS = 2_000;
 /** A server that is down is not asked as often. */
 const UNAVAILABLE_PAUSE_MS = 2_000;
 
@@ -17,6 +18,7 @@ export interface FollowResult {
   readonly changes: number;
   readonly schedules: number;
   readonly overdueStarted: number;
+  readonly lateSeenStarted: number;
 }
 
 /**
@@ -33,12 +35,13 @@ export async function followChangeLog(
     followLog(deps, until),
     keepSchedules(deps, until),
     startPassed(deps, OVERDUE_MS, until),
+    keepLooking(deps, until),
     tryLogAuditHeads(deps, until),
   ] as const;
   try {
-    const [{ passes, changes }, schedules, overdueStarted] = await Promise.all(loops);
+    const [{ passes, changes }, schedules, overdueStarted, lateSeenStarted] = await Promise.all(loops);
     signal.throwIfAborted();
-    return { passes, changes, schedules, overdueStarted };
+    return { passes, changes, schedules, overdueStarted, lateSeenStarted };
   } finally {
     // One that fails ends the others; none of them may outlive the activity.
     failed.abort();
@@ -70,6 +73,15 @@ async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal): 
     await pause(isUnavailable ? UNAVAILABLE_PAUSE_MS : PAUSE_MS, until);
   }
   return schedules;
+}
+
+async function keepLooking(deps: ProjectionDependencies, until: AbortSignal): Promise<number> {
+  let started = 0;
+  while (!until.aborted) {
+    started += await startLateSeen(deps, until);
+    await pause(LOOK_PAUSE_MS, until);
+  }
+  return started;
 }
 
 /** Nothing waits for the audit: what could not be logged is logged at the next start. */

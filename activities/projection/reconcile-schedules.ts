@@ -81,7 +81,7 @@ async function reconcilePage(
     const scheduleId = missionScheduleId(mission.userId, mission.missionId);
     const fingerprint = found.get(scheduleId)?.fingerprint ?? null;
     found.delete(scheduleId);
-    const expected = fingerprintOf(deps, mission);
+    const expected = await fingerprintOf(deps, mission);
     if (expected !== null) counts.missions += 1;
     if (mission.isPending) continue;
     if (fingerprint !== expected) toLookAt.push(() => mend(deps, mission, counts));
@@ -91,8 +91,8 @@ async function reconcilePage(
 }
 
 /** Null for a mission that has no schedule. */
-function fingerprintOf(deps: ProjectionDependencies, mission: PendingMission): string | null {
-  const wanted = wantedSchedule(mission);
+async function fingerprintOf(deps: ProjectionDependencies, mission: PendingMission): Promise<string | null> {
+  const wanted = await wantedSchedule(mission, deps.schedules.followsZone);
   if (wanted === null) return null;
   const { userId, missionId } = mission;
   return deps.schedules.fingerprintOf({

@@ -2,7 +2,7 @@ import { startIfPassed } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
-import { readPassedMissions } from '../../db/schedule-state.ts';
+import { markLookedAt, readMissionsToLookAt, readPassedMissions } from '../../db/schedule-state.ts';
 import type { PendingMission } from '../../db/schedule-state.ts';
 import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 
@@ -38,4 +38,29 @@ export async function startPassed(
     page = await readPassedMissions(deps.database.system, passedForMs, page.at(-1) ?? null, PAGE_SIZE);
   }
   return outcome.started;
+}
+
+/**
+ * Looks at the missions whose schedules were written shortly before their instants: the server may have taken up such a
+ * schedule only afterwards, and a passed instant never fires. One whose run has come is left alone.
+ *
+ * @returns how many were started
+ */
+export async function startLateSeen(deps: ProjectionDependencies, signal: AbortSignal): Promise<number> {
+  let started = 0;
+  const look = async (mission: PendingMission): Promise<void> => {
+    let again = false;
+    try {
+      if (await startIfPassed(deps, mission)) started += 1;
+    } catch (error) {
+      logFailure(deps, 'late-seen mission not started; it is tried again', mission, error);
+      again = true;
+    }
+    await markLookedAt(deps.database.system, mission, again);
+  };
+  for (;;) {
+    const page = signal.aborted ? [] : await readMissionsToLookAt(deps.database.system, PAGE_SIZE);
+    await inParallel(page, signal, look);
+    if (page.length < PAGE_SIZE) return started;
+  }
 }

@@ -1,4 +1,5 @@
 import type { AppliedSchedule, PendingMission } from '../../db/schedule-state.ts';
+import { isTimeZone, wallClockFields } from '../../domain/cadence.ts';
 import { missionScheduleSpec, wouldFireNextAt } from '../../domain/schedule-spec.ts';
 import type { MissionScheduleSpec } from '../../domain/schedule-spec.ts';
 import { zonedCadence } from '../../domain/zoned-cadence.ts';
@@ -15,10 +16,14 @@ export interface WantedSchedule {
  * No update is sent when the present spec would fire exactly at the new `nextRunAt`, as it does after every run. Then the
  * schedule that was applied is the one to keep, first instant included, and the next one has to be compared with it.
  *
+ * @param followsZone whether the server's calendars follow a zone as we do
  * @returns null for missions that have no schedule: gone, not active, opted out, or never to fire
  */
-export function wantedSchedule(mission: PendingMission): WantedSchedule | null {
-  const wanted = newSchedule(mission);
+export async function wantedSchedule(
+  mission: PendingMission,
+  followsZone: (timeZone: string) => Promise<boolean>,
+): Promise<WantedSchedule | null> {
+  const wanted = await newSchedule(mission, followsZone);
   const { applied } = mission;
   const isApplied = wanted !== null && applied !== null && firesAs(applied, wanted);
   const schedule = isApplied ? applied : wanted;
@@ -26,11 +31,24 @@ export function wantedSchedule(mission: PendingMission): WantedSchedule | null {
   return schedule === null || spec === null ? null : { schedule, spec, isApplied };
 }
 
-function newSchedule(mission: PendingMission): AppliedSchedule | null {
+async function newSchedule(
+  mission: PendingMission,
+  followsZone: (timeZone: string) => Promise<boolean>,
+): Promise<AppliedSchedule | null> {
   const { cadence, nextRunAtMs, agentId } = mission;
   if (!mission.exists || mission.state !== 'active' || mission.isOptedOut || cadence === null) return null;
-  return { ...zonedCadence(cadence, mission.timeZone), nextRunAtMs, agentId };
+  // Another Node may have known the zone.
+  const isKnown = mission.timeZone !== null && isTimeZone(mission.timeZone);
+  const zoned = zonedCadence(cadence, isKnown ? mission.timeZone : null);
+  const isOurs =
+    isWithoutRules(zoned.timeZone) ||
+    wallClockFields(zoned.cadence) === null ||
+    (await followsZone(zoned.timeZone));
+  return { ...zoned, nextRunAtMs, agentId, ...(isOurs ? {} : { computedFromMs: Date.now() }) };
 }
+
+/** Zones about which no two databases disagree. */
+const isWithoutRules = (timeZone: string): boolean => timeZone === 'UTC' || timeZone.startsWith('Etc/');
 
 const firesAs = (applied: AppliedSchedule, wanted: AppliedSchedule): boolean =>
   applied.agentId === wanted.agentId &&
@@ -38,6 +56,9 @@ const firesAs = (applied: AppliedSchedule, wanted: AppliedSchedule): boolean =>
 
 /** Spares the calendars' arithmetic: a reconcile compares every mission, and nearly all are as they were applied. */
 const isSameTiming = (one: AppliedSchedule, other: AppliedSchedule): boolean =>
+  // Computed instants run out.
+  one.computedFromMs === undefined &&
+  other.computedFromMs === undefined &&
   one.nextRunAtMs === other.nextRunAtMs &&
   one.timeZone === other.timeZone &&
   JSON.stringify(one.cadence) === JSON.stringify(other.cadence);

@@ -51,6 +51,7 @@ export function recordingSchedules(): RecordingSchedules {
     remove: () => Promise.resolve(false),
     removeById: () => Promise.resolve(false),
     pauseOf: () => Promise.resolve(null),
+    followsZone: () => Promise.resolve(true),
     holdsBack: () => Promise.resolve(false),
     list: () => noSchedules(),
     startDue: () => Promise.reject(new Error('bench: no mission of ours is due')),

@@ -5,7 +5,7 @@ import { applySchedules } from '../../activities/projection/apply-schedules.ts';
 import { followChangeLog } from '../../activities/projection/follow.ts';
 import { projectChanges } from '../../activities/projection/project-changes.ts';
 import { runPass } from '../../activities/projection/run-pass.ts';
-import { startPassed } from '../../activities/projection/start-passed.ts';
+import { startLateSeen, startPassed } from '../../activities/projection/start-passed.ts';
 import { readPendingMissions } from '../../db/schedule-state.ts';
 import { missionAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
@@ -133,6 +133,97 @@ describe('a mission whose instant has passed', () => {
     for (let n = 1; n <= 449; n += 1) deps.schedules.heldBack.add(`m${n}`);
     expect(await startPassed(deps, 0, signal)).toBe(1);
     expect(deps.schedules.asked).toEqual(['start m450']);
+  });
+});
+
+describe('a mission that is first seen shortly before its instant', () => {
+  const passInstant = () =>
+    superuser(`update mana_ai.mission_snapshots set
+      next_run_at = next_run_at - interval '1 minute', look_again_at = look_again_at - interval '1 minute'`);
+
+  it('is started within seconds of it if its schedule passed over it, once', async () => {
+    await writeMission('m1', Date.now() + 20_000);
+    const deps = recording();
+    await applySchedules(deps, signal);
+    expect(await startLateSeen(deps, signal)).toBe(0);
+    await passInstant();
+    expect(await startLateSeen(deps, signal)).toBe(1);
+    expect(await startLateSeen(deps, signal)).toBe(0);
+    expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
+  });
+
+  it('is left alone if its run has come, or an operator holds it back', async () => {
+    await writeMission('m1', Date.now() + 20_000);
+    const deps = recording();
+    await applySchedules(deps, signal);
+    deps.schedules.heldBack.add('m1');
+    await passInstant();
+    expect(await startLateSeen(deps, signal)).toBe(0);
+    expect(deps.schedules.asked).toEqual(['ensure m1']);
+  });
+
+  it('is tried again when it could not be started, without keeping the others waiting', async () => {
+    await writeMission('bad', Date.now() + 20_000);
+    await writeMission('good', Date.now() + 20_000);
+    const deps = recording();
+    await applySchedules(deps, signal);
+    await passInstant();
+    const refusing = {
+      ...deps.schedules,
+      startDue: (run: Parameters<RecordingSchedules['startDue']>[0]) =>
+        run.missionId === 'bad' ? Promise.reject(unavailable()) : deps.schedules.startDue(run),
+    };
+    expect(await startLateSeen({ ...deps, schedules: refusing }, signal)).toBe(1);
+    await passInstant();
+    expect(await startLateSeen(deps, signal)).toBe(1);
+    expect(deps.schedules.asked.slice(2)).toEqual(['start good', 'start bad']);
+  });
+
+  it('one that is seen in time is not looked at', async () => {
+    await writeMission('m1', Date.now() + HOUR_MS);
+    await applySchedules(recording(), signal);
+    expect(await superuser(`select look_again_at from mana_ai.mission_snapshots`)).toEqual([
+      { look_again_at: null },
+    ]);
+  });
+});
+
+describe('a mission whose zone the server refuses', () => {
+  const daily = (timeZone: string) =>
+    superuser(`update mana_ai.mission_snapshots set cadence = '{"kind":"daily","atHour":8,"atMinute":0}';
+      insert into mana_ai.mission_time_zones (user_id, mission_id, time_zone)
+      values ('${user.userId}', 'm1', '${timeZone}')
+      on conflict (user_id, mission_id) do update set time_zone = excluded.time_zone`);
+
+  it('gets a schedule of instants computed here, and no update until they run low', async () => {
+    // The last 08:00 there, where clocks are never changed.
+    const dayMs = 24 * HOUR_MS;
+    await writeMission('m1', Math.floor((Date.now() - 14 * HOUR_MS) / dayMs) * dayMs + 14 * HOUR_MS);
+    await daily('Canada/East-Saskatchewan');
+    const deps = recording();
+    deps.schedules.unfollowedZones.add('Canada/East-Saskatchewan');
+    await applySchedules(deps, signal);
+    const [schedule] = [...deps.schedules.present.values()];
+    expect(schedule?.spec).toMatchObject({ calendars: [], timeZone: 'UTC' });
+    expect(schedule?.spec.intervals).toHaveLength(16);
+    const nextDay = (days: number) =>
+      superuser(`update mana_ai.mission_snapshots set version = version + 1,
+        next_run_at = next_run_at + interval '${days} days'`);
+    await nextDay(1);
+    await applySchedules(deps, signal);
+    expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
+    await nextDay(13);
+    await applySchedules(deps, signal);
+    expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1', 'ensure m1']);
+  });
+
+  it('is started when its instant has passed, even if its schedule cannot be written at all', async () => {
+    await writeMission('m1', Date.now() - HOUR_MS);
+    await daily('No/Such_Zone');
+    const deps = recording();
+    deps.schedules.beforeEach = () => Promise.reject(new TypeError('Invalid schedule spec'));
+    await applySchedules(deps, signal);
+    expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
   });
 });
 

@@ -3,7 +3,7 @@ import { TypedSearchAttributes } from '@temporalio/common';
 import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { nextCadenceInstant } from '../../domain/cadence.ts';
+import { isAtHour, nextCadenceInstant } from '../../domain/cadence.ts';
 import type { Cadence } from '../../domain/mission.ts';
 import { missionScheduleSpec, nextFireMs, wouldFireNextAt } from '../../domain/schedule-spec.ts';
 import type { MissionScheduleSpec, MissionTiming } from '../../domain/schedule-spec.ts';
@@ -363,4 +363,50 @@ describe('our idea of when a schedule fires, against the server', () => {
       expect(updates).toBeLessThan(12);
     },
   );
+});
+
+describe('followsZone', () => {
+  it.each([
+    ['Europe/Berlin', true],
+    ['America/New_York', true],
+    ['UTC', true],
+    // Refused by the server, known to Node.
+    ['Canada/East-Saskatchewan', false],
+    ['US/Pacific-New', false],
+  ])('%s: %s', async (timeZone, expected) => {
+    expect(await schedules.followsZone(timeZone)).toBe(expected);
+  });
+
+  it('a zone of which the two databases have other rules is not followed, and the comparison leaves nothing behind', async () => {
+    const differing = ['America/Vancouver', 'Africa/Casablanca'];
+    const answers = await Promise.all(differing.map((zone) => schedules.followsZone(zone)));
+    for (const [index, zone] of differing.entries()) {
+      const fires = await serverTimes(zone);
+      const agree = fires.every((ms) => isAtHour(ms, zone, [9]));
+      expect(answers[index]).toBe(agree);
+    }
+    const left = [];
+    for await (const { scheduleId } of client.schedule.list())
+      if (scheduleId.startsWith('mana:zone:')) left.push(scheduleId);
+    expect(left).toEqual([]);
+  });
+
+  /** Every ninth hour of the next year, as the server sees it. */
+  async function serverTimes(timezone: string): Promise<number[]> {
+    const scheduleId = `times-${randomUUID()}`;
+    const handle = await client.schedule.create({
+      scheduleId,
+      spec: { calendars: [{ hour: 9 }], timezone },
+      action: { type: 'startWorkflow', workflowType: 'none', taskQueue, args: [] },
+      state: { paused: true },
+    });
+    const { startTime } = await client.workflowService.listScheduleMatchingTimes({
+      namespace: 'default',
+      scheduleId,
+      startTime: msToTs(Date.now()),
+      endTime: msToTs(Date.now() + 400 * DAY_MS),
+    });
+    await handle.delete();
+    return startTime.map(tsToMs);
+  }
 });

@@ -144,6 +144,7 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       fingerprintOf: () => '',
       removeById: () => Promise.reject(new Error('not part of this test')),
       pauseOf: () => Promise.resolve(null),
+      followsZone: () => Promise.resolve(true),
       holdsBack: () => Promise.resolve(false),
       list: () => noSchedules(),
       startDue: () => Promise.reject(new Error('not part of this test')),

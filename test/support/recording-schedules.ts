@@ -9,6 +9,8 @@ export interface RecordingSchedules extends MissionSchedules {
   readonly present: Map<string, MissionSchedule>;
   /** Missions that an operator paused or whose schedule has a run open. */
   readonly heldBack: Set<string>;
+  /** Zones that the server refuses, or follows by other rules. */
+  readonly unfollowedZones: Set<string>;
   /** Awaited by each change of a schedule. */
   beforeEach: (missionId: string) => Promise<void>;
 }
@@ -19,6 +21,7 @@ export function recordingSchedules(): RecordingSchedules {
     asked: [],
     present,
     heldBack: new Set(),
+    unfollowedZones: new Set(),
     beforeEach: () => Promise.resolve(),
     ensure: async (schedule) => {
       schedules.asked.push(`ensure ${schedule.missionId}`);
@@ -38,6 +41,7 @@ export function recordingSchedules(): RecordingSchedules {
     hashOf: ({ spec }) => JSON.stringify(spec),
     fingerprintOf: ({ spec, agentId }) => JSON.stringify([spec, agentId]),
     pauseOf: () => Promise.resolve(null),
+    followsZone: (timeZone) => Promise.resolve(!schedules.unfollowedZones.has(timeZone)),
     holdsBack: (_userId, missionId) => Promise.resolve(schedules.heldBack.has(missionId)),
     async *list() {
       for (const [scheduleId, schedule] of await Promise.resolve([...present])) {
