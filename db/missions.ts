@@ -1,10 +1,12 @@
 import { AGENTS, MISSIONS, readRecordRows } from './sync-changes.ts';
+import type { StoredRow } from './sync-changes.ts';
 import type { UserTransaction } from './client.ts';
 import { parseAgent } from '../domain/agent.ts';
 import type { Agent } from '../domain/agent.ts';
 import { mergeRecord } from '../domain/field-merge.ts';
 import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
 import type { UserId } from '../domain/ids.ts';
+import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
 import { parseMission } from '../domain/mission.ts';
 import type { Mission } from '../domain/mission.ts';
 
@@ -23,7 +25,26 @@ export async function readMission(
   userId: UserId,
   missionId: string,
 ): Promise<ReadMission | null> {
+  return missionOf(missionId, await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId }));
+}
+
+/**
+ * The same without what stands under our own client id: that is iterations and instants, and what says more was written by
+ * somebody who is not the user.
+ */
+export async function readMissionOfDevices(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: string,
+): Promise<ReadMission | null> {
   const rows = await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
+  return missionOf(missionId, rows.filter(isOfDevice));
+}
+
+/** Whether a device wrote the row, and not we. */
+export const isOfDevice = (row: ChangeRow): boolean => row.clientId !== RUNNER_CLIENT_ID;
+
+function missionOf(missionId: string, rows: readonly StoredRow[]): ReadMission | null {
   const merged = mergeRecord(missionId, rows);
   if (merged === null) return null;
   const spaceId = rows.findLast((row) => row.spaceId !== null)?.spaceId ?? null;

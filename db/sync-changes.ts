@@ -13,7 +13,7 @@ export interface RecordRef {
 export const MISSIONS = { appId: 'ai', table: 'aiMissions' } as const;
 export const AGENTS = { appId: 'ai', table: 'agents' } as const;
 
-interface StoredRow extends ChangeRow {
+export interface StoredRow extends ChangeRow {
   readonly spaceId: string | null;
 }
 

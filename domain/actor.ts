@@ -1,5 +1,5 @@
 import type { Agent } from './agent.ts';
-import { looksEncrypted } from './prompt-text.ts';
+import { cutAtWord, looksEncrypted } from './prompt-text.ts';
 
 /** Who wrote a row (contract section 4). */
 export interface Actor {
@@ -20,11 +20,15 @@ export const SYSTEM_ACTOR: Actor = {
 /** A fixed text: a rationale must not leak what was decrypted (contract section 4). */
 const RATIONALE = 'Geplanter Lauf der Mission im Hintergrund';
 
+/** The database takes no row of ours with an actor without end. */
+const MAX_NAME_CHARS = 200;
+
 /** @param agent null for a mission without one */
 export const aiActor = (agent: Agent | null, missionId: string, iterationId: string): Actor => ({
   kind: 'ai',
   principalId: agent?.id ?? 'legacy:ai-default',
-  displayName: agent === null || looksEncrypted(agent.name) ? 'Mana' : agent.name,
+  displayName:
+    agent === null || looksEncrypted(agent.name) ? 'Mana' : cutAtWord(agent.name, MAX_NAME_CHARS, '…'),
   missionId,
   iterationId,
   rationale: RATIONALE,

@@ -37,9 +37,13 @@ export function sealableRecord(table: string, recordId: string): SealableRecord 
     : { appId: module.appId, table, recordId, encryptedFields: module.encryptedFields };
 }
 
+/** What every grant of a mission opens: the mission itself, and the agent pinned at the grant's first use. */
+export const ownRecords = (missionId: string, pinnedAgentId: string | null): SealableRecord[] =>
+  pinnedAgentId === null ? [mission(missionId)] : [mission(missionId), agent(pinnedAgentId)];
+
 /**
- * The records a grant opens: those it names, of tables it names too, and implied the mission itself and the agent pinned
- * at the grant's first use (architecture section 2). Each record once.
+ * The records a grant opens: those it names, of tables it names too, and implied the mission's own (architecture section
+ * 2). Each record once.
  */
 export function recordsInScope(
   derivation: GrantDerivation,
@@ -52,8 +56,11 @@ export function recordsInScope(
     if (parts === null || !tables.has(parts.table)) return [];
     return sealableRecord(parts.table, parts.id) ?? [];
   });
-  const implied = pinnedAgentId === null ? [mission(missionId)] : [mission(missionId), agent(pinnedAgentId)];
-  return [...new Map([...implied, ...named].map((record) => [keyOf(record), record])).values()];
+  return [
+    ...new Map(
+      [...ownRecords(missionId, pinnedAgentId), ...named].map((record) => [keyOf(record), record]),
+    ).values(),
+  ];
 }
 
 /** Inputs that the mission names and the grant does not: they stay closed. */
@@ -65,5 +72,8 @@ export function inputsOutOfScope(
   const outside = inputs.flatMap((input) => sealableRecord(input.table, input.id) ?? []);
   return outside.filter((record) => !inScope.has(keyOf(record)));
 }
+
+export const isSameRecord = (one: SealableRecord, other: SealableRecord): boolean =>
+  keyOf(one) === keyOf(other);
 
 const keyOf = (record: SealableRecord): string => `${record.table}:${record.recordId}`;

@@ -5,8 +5,9 @@ import { deriveMissionDataKey } from '../../crypto/mission-data-key.ts';
 import { sealRecord } from '../../crypto/sealed-record.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
-import { readMission } from '../../db/missions.ts';
+import { isOfDevice, readMissionOfDevices } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
+import { ciphertextsElsewhere } from '../../db/own-ciphertexts.ts';
 import { insertRefusal, insertSealedRecords, readSealedBefore } from '../../db/sealed-inputs.ts';
 import type { SealedRecord } from '../../db/sealed-inputs.ts';
 import { readClockMs, readRowsOfRecords, recordKey } from '../../db/sync-changes.ts';
@@ -16,7 +17,7 @@ import { mergeRecord } from '../../domain/field-merge.ts';
 import { toMissionId, toUserId, toWorkflowRunId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { RunRef, SealResult } from '../../domain/run.ts';
-import { inputsOutOfScope, recordsInScope } from '../../domain/sealable-records.ts';
+import { inputsOutOfScope, isSameRecord, ownRecords, recordsInScope } from '../../domain/sealable-records.ts';
 import type { SealableRecord } from '../../domain/sealable-records.ts';
 import { openVault } from '../../vault/open-vault.ts';
 
@@ -37,7 +38,7 @@ export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<
   const userId = toUserId(run.userId);
   return deps.syncDatabase.asUser(userId, async (tx) => {
     await lockMission(tx, userId, toMissionId(run.missionId));
-    const read = await readMission(tx, userId, run.missionId);
+    const read = await readMissionOfDevices(tx, userId, run.missionId);
     if (read === null) return nothingSealed('absent');
     const checked = await checkGrant(tx, userId, read, {
       acceptV1: deps.acceptV1,
@@ -50,8 +51,9 @@ export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<
     const { masterKey } = vault;
     const mdk = deriveMissionDataKey({ ...checked.grant, masterKey, userId });
     try {
+      const own = ownRecords(run.missionId, checked.pinnedAgentId);
       const scope = recordsInScope(checked.grant.derivation, run.missionId, checked.pinnedAgentId);
-      return await sealScope({ tx, userId, run, masterKey, mdk }, read, scope);
+      return await sealScope({ tx, userId, run, masterKey, mdk, own }, read, scope);
     } finally {
       // JavaScript cannot promise erasure (copies may exist); what we hold is overwritten.
       mdk.fill(0);
@@ -99,6 +101,8 @@ interface Sealing {
   readonly run: RunRef;
   readonly masterKey: Buffer;
   readonly mdk: Buffer;
+  /** What no grant has to name. */
+  readonly own: readonly SealableRecord[];
 }
 
 async function sealScope(
@@ -111,17 +115,18 @@ async function sealScope(
   const waiting: SealedRecord[] = [];
   let sealed = 0;
   let failed = 0;
+  let scopeViolations = 0;
   let ownFieldsReadable = true;
   for await (const { record, fields } of readRecords(sealing, scope)) {
-    const opened = openFields(sealing.masterKey, record, fields);
+    const copied = await copiedFields(sealing, record, fields);
+    const opened = openFields(sealing.masterKey, record, fields, copied);
     const key = recordKey(record.table, record.recordId);
-    if (opened.failedFields.length > 0) {
-      failed += 1;
+    if (copied.length > 0) scopeViolations += 1;
+    if (opened.failedFields.length > 0) failed += 1;
+    const refusal = refusalOf(copied, opened.failedFields);
+    if (refusal !== null) {
       if (record.table === 'aiMissions' && record.recordId === read.mission.id) ownFieldsReadable = false;
-      if (!before.refused.has(key)) {
-        const reason = `undecryptable: ${opened.failedFields.join(', ')}`;
-        await insertRefusal(tx, userId, { ...auditOf(run, record), status: 'failed', reason });
-      }
+      if (!before.refused.has(key)) await insertRefusal(tx, userId, { ...auditOf(run, record), ...refusal });
     }
     if (opened.openedCount > 0) {
       sealed += 1;
@@ -130,8 +135,43 @@ async function sealScope(
     }
   }
   await insertSealedRecords(tx, userId, run, waiting);
-  const scopeViolations = await auditOutOfScope(sealing, read, scope, before.refused);
+  scopeViolations += await auditOutOfScope(sealing, read, scope, before.refused);
   return { problem: null, sealed, failed, scopeViolations, ownFieldsReadable };
+}
+
+/**
+ * The encrypted fields of the mission itself, or of its agent, that hold the ciphertext of another record: whoever can
+ * write there would otherwise have records opened that no grant names. Records that a grant names are not looked at; the
+ * user named them.
+ */
+async function copiedFields(
+  { tx, userId, own }: Sealing,
+  record: SealableRecord,
+  fields: Readonly<Record<string, unknown>>,
+): Promise<readonly string[]> {
+  if (!own.some((each) => isSameRecord(each, record))) return [];
+  const held = record.encryptedFields.flatMap((field) => {
+    const value = fields[field];
+    return isEncryptedValue(value) ? [{ field, value }] : [];
+  });
+  if (held.length === 0) return [];
+  const values = held.map(({ value }) => value);
+  const elsewhere = await ciphertextsElsewhere(tx, userId, record, values);
+  return held.filter(({ value }) => elsewhere.has(value)).map(({ field }) => field);
+}
+
+/** One audit row for each record: what breaks the scope says more than what does not open. */
+function refusalOf(
+  copied: readonly string[],
+  failed: readonly string[],
+): { readonly status: 'failed' | 'scope-violation'; readonly reason: string } | null {
+  if (copied.length > 0) {
+    return {
+      status: 'scope-violation',
+      reason: `holds the ciphertext of another record: ${copied.join(', ')}`,
+    };
+  }
+  return failed.length > 0 ? { status: 'failed', reason: `undecryptable: ${failed.join(', ')}` } : null;
 }
 
 const auditOf = (run: RunRef, record: SealableRecord) => ({
@@ -192,7 +232,8 @@ async function* readRecords(
     const batch = records.slice(start, start + BATCH_SIZE);
     const rows = await readRowsOfRecords(tx, userId, batch);
     for (const record of batch) {
-      const merged = mergeRecord(record.recordId, rows.get(recordKey(record.table, record.recordId)) ?? []);
+      const all = rows.get(recordKey(record.table, record.recordId)) ?? [];
+      const merged = mergeRecord(record.recordId, all.filter(isOfDevice));
       if (merged !== null) yield { record, fields: merged.record };
     }
   }
@@ -209,10 +250,11 @@ function openFields(
   masterKey: Buffer,
   record: SealableRecord,
   fields: Readonly<Record<string, unknown>>,
+  except: readonly string[],
 ): OpenedFields {
   const values: Record<string, unknown> = {};
   const failedFields: string[] = [];
-  for (const field of record.encryptedFields) {
+  for (const field of record.encryptedFields.filter((each) => !except.includes(each))) {
     const stored = fields[field];
     if (!isEncryptedValue(stored)) continue;
     const decrypted = decryptFieldValue(masterKey, stored);

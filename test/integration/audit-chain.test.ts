@@ -66,7 +66,7 @@ describe('a row of the decrypt audit', () => {
       }),
       1000,
     );
-    await asVault((client) =>
+    await asSuperuser((client) =>
       asUser(client, userId, async () => {
         for (const row of rows) {
           await client.query(
@@ -166,11 +166,12 @@ describe('a chain has no gaps', () => {
 
   it('when a row is not inserted after all: a conflict, a savepoint, a rollback', async () => {
     const userId = newUser();
-    await asVault((client) =>
+    await asSuperuser((client) =>
       asUser(client, userId, async () => {
         await insertAuditRow(client, userId);
         const { rows } = await client.query<{ id: string }>(
-          'select max(id) as id from mana_ai.decrypt_audit',
+          'select max(id) as id from mana_ai.decrypt_audit where user_id = $1',
+          [userId],
         );
         await client.query(
           `insert into mana_ai.decrypt_audit (id, user_id, mission_id, table_name, record_id, status)

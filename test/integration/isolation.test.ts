@@ -29,6 +29,9 @@ beforeAll(async () => {
        ), sealed as (
          insert into mana_ai.sealed_inputs (user_id, run_id, table_name, record_id, mission_id, sealed, audit_id)
          select '${userId}', 'r', 'notes', 'n', 'm', 'x', id from audited
+       ), ciphertext as (
+         insert into mana_ai.own_ciphertexts (user_id, table_name, record_id, sha256, elsewhere)
+         values ('${userId}', 'aiMissions', 'm', sha256('x'), false)
        ), granted as (
          insert into mana_ai.mission_grants
            (user_id, wrapped_key_sha256, mission_id, version, tables, record_ids, origin, issued_at, expires_at)
@@ -112,6 +115,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.audit_checkpoints': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
   'mana_ai.mission_revocations': { api: OWN, vault: OWN, runner: NONE, projection: NONE },
   'mana_ai.sealed_inputs': { api: OWN, vault: OWN, runner: OWN, projection: NONE },
+  'mana_ai.own_ciphertexts': { api: NONE, vault: OWN, runner: NONE, projection: NONE },
   'mana_ai.run_transcripts': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_keys': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_notes': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
@@ -203,7 +207,9 @@ describe('what a role writes into the change log', () => {
     user_id: ada,
     op: 'update',
     data: '{"iterations": []}',
+    field_meta: '{"iterations": "2026-01-01T00:00:00.000Z"}',
     client_id: RUNNER_CLIENT_ID,
+    actor: '{}',
     origin: 'agent',
   };
   const insert = (role: RoleName, changed: Partial<typeof row> = {}) =>

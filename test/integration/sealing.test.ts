@@ -3,6 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sealInputs } from '../../activities/vault/seal-inputs.ts';
 import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
 import { openSealedRecord } from '../../crypto/sealed-record.ts';
+import { revokeMissionGrants } from '../../db/mission-grants.ts';
+import { insertMissionUpdate } from '../../db/sync-changes.ts';
+import { withClient } from '../../dev/platform-schema.ts';
 import { agentAt, missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import type { Grant } from '../../domain/grant.ts';
@@ -11,6 +14,7 @@ import { formatInstant } from '../../domain/instant.ts';
 import type { RunRef, SealResult } from '../../domain/run.ts';
 import { createActivityHarness, newRun } from '../support/activity-dependencies.ts';
 import type { ActivityHarness, GrantOptions } from '../support/activity-dependencies.ts';
+import { asUser } from '../support/audit-rows.ts';
 import { countRows, query } from '../support/inspect.ts';
 
 let harness: ActivityHarness;
@@ -231,6 +235,205 @@ describe('sealing', () => {
     await harness.webApp.update(told.user, missionAt(told.missionId), { grant });
     await seal(told.run);
     expect(await openedOf({ ...told, grant })).toMatchObject({ 'tasks:t1': { subtasks } });
+  });
+});
+
+describe('the ciphertext of another record', () => {
+  /** A note that no grant names, and its ciphertext in a field of the mission: what a stolen session can write. */
+  const copyInto = async (told: Story, field: string): Promise<void> => {
+    const id = randomUUID();
+    const content = told.user.encrypt('not granted');
+    await harness.webApp.insert(told.user, noteAt(id), { title: 'x', content });
+    await harness.webApp.update(told.user, missionAt(told.missionId), { [field]: content });
+  };
+
+  it.each(['title', 'objective', 'conceptMarkdown'])(
+    'in the mission’s %s is refused as a breach of the scope, in each run again',
+    async (field) => {
+      const told = await story();
+      await copyInto(told, field);
+      const expected = { problem: null, sealed: 2, scopeViolations: 1, ownFieldsReadable: false };
+      expect(await seal(told.run)).toMatchObject(expected);
+      const violation = `scope-violation aiMissions:${told.missionId} holds the ciphertext of another record: ${field}`;
+      expect(await auditOf(told)).toContain(violation);
+      const opened = await openedOf(told);
+      expect(JSON.stringify(opened)).not.toContain('not granted');
+      expect(opened[`aiMissions:${told.missionId}`]).not.toHaveProperty(field);
+      expect(await seal(told.run)).toMatchObject(expected);
+      expect(await seal(newRun(told.user, told.missionId))).toMatchObject(expected);
+      expect((await auditOf(told)).filter((line) => line === violation)).toHaveLength(2);
+    },
+  );
+
+  it.each<[string, (told: Story, content: string) => Promise<unknown>]>([
+    [
+      'a note that was removed',
+      async (told, content) => {
+        await harness.webApp.insert(told.user, noteAt('gone'), { content });
+        await harness.webApp.insertRow(told.user.userId, { ...noteAt('gone'), op: 'delete', data: {} });
+      },
+    ],
+    [
+      'a record that held it before',
+      async (told, content) => {
+        await harness.webApp.insert(told.user, taskAt('t'), { description: content });
+        await harness.webApp.update(told.user, taskAt('t'), { description: told.user.encrypt('newer') });
+      },
+    ],
+    [
+      'another mission',
+      (told, content) => harness.webApp.insert(told.user, missionAt('m2'), { conceptMarkdown: content }),
+    ],
+    ['an agent', (told, content) => harness.webApp.insert(told.user, agentAt('other'), { memory: content })],
+    ['a granted note', (told, content) => harness.webApp.update(told.user, noteAt('n1'), { content })],
+  ])('of %s is refused', async (_, write) => {
+    const told = await story();
+    const content = told.user.encrypt('not granted');
+    await write(told, content);
+    await harness.webApp.update(told.user, missionAt(told.missionId), { conceptMarkdown: content });
+    expect(await seal(told.run)).toMatchObject({ scopeViolations: 1, ownFieldsReadable: false });
+  });
+
+  it('in a field of the mission’s agent is refused', async () => {
+    const told = await story({ notes: [], granted: ['none'], mission: { agentId: 'a' } });
+    const content = told.user.encrypt('not granted');
+    await harness.webApp.insert(told.user, noteAt('n9'), { content });
+    await harness.webApp.insert(told.user, agentAt('a'), {
+      systemPrompt: content,
+      memory: told.user.encrypt('memory'),
+    });
+    expect(await seal(told.run)).toMatchObject({ scopeViolations: 1, ownFieldsReadable: true });
+    expect(await openedOf(told)).toMatchObject({ 'agents:a': { memory: 'memory' } });
+    expect(await auditOf(told)).toContain(
+      'scope-violation agents:a holds the ciphertext of another record: systemPrompt',
+    );
+  });
+
+  it('is no other field of the mission, no earlier row of it, and none of another user', async () => {
+    const told = await story();
+    const title = told.user.encrypt('one text');
+    await harness.webApp.update(told.user, missionAt(told.missionId), { title, objective: title });
+    const stranger = await harness.webApp.createUser();
+    await harness.webApp.insert(stranger, noteAt('theirs'), { title });
+    expect(await seal(told.run)).toMatchObject({ sealed: 2, scopeViolations: 0, ownFieldsReadable: true });
+  });
+
+  it('is looked for once for each ciphertext, and what is looked for is forgotten with it', async () => {
+    const told = await story();
+    const kept = () =>
+      sync('select elsewhere from mana_ai.own_ciphertexts where record_id = $1', [told.missionId]);
+    await seal(told.run);
+    expect(await kept()).toEqual([{ elsewhere: false }, { elsewhere: false }]);
+    // A copy that is made later is one of the mission's own words.
+    const mission = await harness.webApp.read(told.user, missionAt(told.missionId));
+    await harness.webApp.insert(told.user, noteAt('copy'), { title: mission?.record['title'] });
+    expect(await seal(newRun(told.user, told.missionId))).toMatchObject({ scopeViolations: 0 });
+    await copyInto(told, 'objective');
+    await seal(newRun(told.user, told.missionId));
+    expect((await kept()).map((row) => row['elsewhere']).toSorted()).toEqual([false, true]);
+  });
+});
+
+describe('what stands under the runner’s own client id', () => {
+  const clientId = 'mana-ai-runner';
+  const asRunner = (told: Story, data: Readonly<Record<string, unknown>>) =>
+    harness.webApp.insertRow(told.user.userId, {
+      ...{ ...missionAt(told.missionId), op: 'update', clientId, data },
+      fieldMeta: Object.fromEntries(
+        Object.keys(data).map((field) => [field, formatInstant(Date.now() + HOUR_MS)]),
+      ),
+    });
+
+  it('changes nothing of the mission that is sealed', async () => {
+    const told = await story({ notes: ['n1', 'n2'], granted: ['n1'] });
+    await asRunner(told, {
+      objective: told.user.encrypt('not the user’s'),
+      inputs: [],
+      agentId: 'other',
+      grant: null,
+      deletedAt: formatInstant(Date.now()),
+    });
+    await harness.webApp.insert(told.user, agentAt('other'), { memory: told.user.encrypt('not asked for') });
+    expect(await seal(told.run)).toMatchObject({ sealed: 2, scopeViolations: 1, ownFieldsReadable: true });
+    expect(await openedOf(told)).toMatchObject({
+      [`aiMissions:${told.missionId}`]: { title: 'mission title', objective: 'mission objective' },
+    });
+    expect(await openedOf(told)).not.toHaveProperty('agents:other');
+  });
+
+  it('makes no mission', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = randomUUID();
+    const grant = await harness.grantFor(user, missionId, ['notes:n1']);
+    const told = { user, missionId, run: newRun(user, missionId), grant };
+    await asRunner(told, { title: user.encrypt('x'), grant });
+    expect(await seal(told.run)).toEqual(refused('absent'));
+  });
+});
+
+describe('a v1 grant that was revoked', () => {
+  const issuedAtMs = Date.now() - HOUR_MS;
+  const foreign = (): Promise<Story> => story({ grant: { version: 'v1', logged: false, issuedAtMs } });
+  const asRunner = (told: Story, statement: string, values: readonly string[]) =>
+    withClient(harness.databases.urls.runner.sync, (client) =>
+      asUser(client, told.user.userId, () => client.query(statement, [...values])),
+    );
+
+  it.each<[string, (told: Story) => Promise<unknown>]>([
+    [
+      'before its first use, through the API',
+      (told) =>
+        harness.api.asUser(told.user.userId, (tx) =>
+          revokeMissionGrants(tx, told.user.userId, toMissionId(told.missionId)),
+        ),
+    ],
+    [
+      'after its first use, through the API',
+      async (told) => {
+        await seal(told.run);
+        await harness.api.asUser(told.user.userId, (tx) =>
+          revokeMissionGrants(tx, told.user.userId, toMissionId(told.missionId)),
+        );
+      },
+    ],
+    [
+      'by the web app',
+      async (told) => {
+        await seal(told.run);
+        await harness.webApp.update(told.user, missionAt(told.missionId), { grant: null });
+      },
+    ],
+  ])('%s is not entered again by a stolen runner', async (_, revoke) => {
+    const told = await foreign();
+    await revoke(told);
+    const later = formatInstant(Date.now() + HOUR_MS);
+    for (const data of [
+      { grant: { ...told.grant, issuedAt: later } },
+      { 'grant.issuedAt': later },
+      { iterations: [], grant: { ...told.grant, issuedAt: later } },
+    ]) {
+      const writing = harness.runner.database.asUser(told.user.userId, (tx) =>
+        insertMissionUpdate(tx, told.user.userId, {
+          ...{ changeId: randomUUID(), missionId: told.missionId, spaceId: null, data, origin: 'agent' },
+          fieldMeta: Object.fromEntries(Object.keys(data).map((field) => [field, later])),
+          actor: { kind: 'system' },
+        }),
+      );
+      await expect(writing).rejects.toMatchObject({ code: '42501' });
+    }
+    for (const statement of [
+      'update mana_ai.mission_grants set revoked_at = null where mission_id = $1',
+      'delete from mana_ai.mission_grants where mission_id = $1',
+      'delete from mana_ai.mission_revocations where mission_id = $1',
+      `insert into mana_ai.mission_grants
+         (user_id, wrapped_key_sha256, mission_id, version, tables, record_ids, origin, issued_at, expires_at)
+       values (current_setting('app.current_user_id'), sha256('x'), $1, 'v1', '{}', '{}', 'foreign', now(), now())`,
+    ]) {
+      await expect(asRunner(told, statement, [told.missionId])).rejects.toMatchObject({ code: '42501' });
+    }
+    const run = newRun(told.user, told.missionId);
+    expect(['revoked', 'absent']).toContain((await seal(run)).problem);
+    expect(await sealedOf({ ...told, run })).toEqual([]);
   });
 });
 

@@ -39,14 +39,14 @@ export const insertAuditRow = (client: Client, userId: string, row: AuditRowToIn
     ],
   );
 
-/** Adds rows with the vault worker's user, oldest first, all at the given age. */
+/** Adds rows as another service of the platform, which may name their time; oldest first, all at the given age. */
 export const addAuditRows = (
   databases: PlatformDatabases,
   userId: string,
   count: number,
   ageDays = 0,
 ): Promise<void> =>
-  withClient(databases.urls.vault.sync, (client) =>
+  withClient(databases.superuser.syncUrl, (client) =>
     asUser(client, userId, async () => {
       await client.query(
         `insert into mana_ai.decrypt_audit (user_id, mission_id, iteration_id, table_name, record_id, status, ts)
