@@ -19,6 +19,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          // Properties run thousands of cases, next to other work.
+          testTimeout: 30_000,
           include: [
             '{activities,api,config,crypto,db,dev,domain,llm,logging,research,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
             'config.test.ts',

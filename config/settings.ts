@@ -73,6 +73,8 @@ const runner = {
   // Of all runners together, kept by the server: ten thousand waiting missions must not hammer the gateway.
   PLANNER_ROUNDS_PER_SECOND: integer(1, 10_000).default(20),
   POLICY_MODE: oneOf(POLICY_MODES).default('flag'),
+  // Of a user's missions without an agent, together: a small mission every hour fits, a loop does not.
+  DEFAULT_TOKENS_PER_DAY: integer(0, 1_000_000_000).default(500_000),
   // Not set: no shallow research.
   MANA_API_URL: httpUrl.optional(),
   MANA_RESEARCH_URL: httpUrl.optional(),
@@ -160,6 +162,7 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
     contextTokens: env.MANA_LLM_CONTEXT_TOKENS,
     maxRounds: env.MAX_PLANNER_ROUNDS,
     policyMode: env.POLICY_MODE,
+    defaultTokensPerDay: env.DEFAULT_TOKENS_PER_DAY,
   },
   roundsPerSecond: env.PLANNER_ROUNDS_PER_SECOND,
   research: {

@@ -18,18 +18,26 @@ export interface Reserver {
   readonly runId: string;
 }
 
+/** Rows of one account: an agent's, or with null the user's own. */
+const ofAccount = (tx: UserTransaction, agentId: string | null) =>
+  agentId === null ? tx`agent_id is null` : tx`agent_id = ${agentId}`;
+
 /**
- * What an agent spent in the last 24 hours and what is reserved: in one statement, since a call that is settled in between
+ * What an account spent in the last 24 hours and what is reserved: in one statement, since a call that is settled in between
  * would be in neither.
  */
-export async function readBudget(tx: UserTransaction, userId: UserId, agentId: string): Promise<BudgetState> {
+export async function readBudget(
+  tx: UserTransaction,
+  userId: UserId,
+  agentId: string | null,
+): Promise<BudgetState> {
   const [row] = await tx<{ usedTokens: number; reservedTokens: number }[]>`
     select
       (select coalesce(sum(total_tokens), 0)::float8 from mana_ai.token_usage
-        where user_id = ${userId} and agent_id = ${agentId}
+        where user_id = ${userId} and ${ofAccount(tx, agentId)}
           and recorded_at > clock_timestamp() - interval '24 hours') as "usedTokens",
       (select coalesce(sum(reserved_tokens), 0)::float8 from mana_ai.budget_reservations
-        where user_id = ${userId} and agent_id = ${agentId}) as "reservedTokens"`;
+        where user_id = ${userId} and ${ofAccount(tx, agentId)}) as "reservedTokens"`;
   return row ?? { usedTokens: 0, reservedTokens: 0 };
 }
 
@@ -39,7 +47,7 @@ export async function insertReservation(
   userId: UserId,
   reservation: ModelCall & {
     readonly missionId: string;
-    readonly agentId: string;
+    readonly agentId: string | null;
     readonly runId: string;
     readonly reservedTokens: number;
     readonly estimatedTokens: number;
@@ -108,16 +116,16 @@ async function settleAsUnknown(
   return rows.reduce((sum, { tokens }) => sum + tokens, 0);
 }
 
-/** Which other runs hold something of an agent's budget. */
+/** Which other runs hold something of a budget. */
 export async function otherReservers(
   tx: UserTransaction,
   userId: UserId,
-  agentId: string,
+  agentId: string | null,
   runId: string,
 ): Promise<Reserver[]> {
   return await tx<Reserver[]>`
     select distinct workflow_id as "workflowId", run_id as "runId" from mana_ai.budget_reservations
-    where user_id = ${userId} and agent_id = ${agentId} and run_id <> ${runId}`;
+    where user_id = ${userId} and ${ofAccount(tx, agentId)} and run_id <> ${runId}`;
 }
 
 /** Runs of all users that reserved before an instant, for the sweep; ids only. */

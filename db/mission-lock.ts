@@ -10,7 +10,11 @@ export async function lockMission(tx: UserTransaction, userId: UserId, missionId
   await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['mission', userId, missionId])}, 0))`;
 }
 
-/** Likewise for the missions of one agent: counting slots and adding one must not interleave. */
-export async function lockAgent(tx: UserTransaction, userId: UserId, agentId: string): Promise<void> {
+/**
+ * Likewise for the missions of one agent: counting slots and adding one must not interleave.
+ *
+ * @param agentId null: the user's missions without an agent
+ */
+export async function lockAgent(tx: UserTransaction, userId: UserId, agentId: string | null): Promise<void> {
   await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['agent', userId, agentId])}, 0))`;
 }

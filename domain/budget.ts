@@ -4,7 +4,18 @@
  * overspend by more than one round.
  */
 
-/** An agent's tokens of the last 24 hours against its `maxTokensPerDay`, once it is worth saying. */
+/**
+ * What an account may spend in any 24 hours: an agent what its record says, null for no limit. Missions without an agent,
+ * and those whose agent is unknown to this user, share an account of the user's own.
+ *
+ * @param agent null: there is none
+ */
+export const tokensPerDay = (
+  agent: { readonly maxTokensPerDay: number | null } | null,
+  defaultTokensPerDay: number,
+): number | null => (agent === null ? defaultTokensPerDay : agent.maxTokensPerDay);
+
+/** An account's tokens of the last 24 hours against its limit, once it is worth saying. */
 export interface BudgetReminder {
   readonly usedTokens: number;
   readonly maxTokens: number;

@@ -15,4 +15,6 @@ export interface PlannerSettings {
   readonly contextTokens: number;
   readonly maxRounds: number;
   readonly policyMode: PolicyMode;
+  /** Of a user's missions without an agent, together, in any 24 hours; 0 = they do not run. */
+  readonly defaultTokensPerDay: number;
 }

@@ -1,3 +1,4 @@
+import { failureText } from './failure-texts.ts';
 import type { PromptLanguage } from './language.ts';
 import type { Notice } from './round-entry.ts';
 import { unreadableReasonText } from './unreadable-reasons.ts';
@@ -11,6 +12,8 @@ interface UserTexts {
   readonly plan: (steps: number) => string;
   /** Its budget is 0 (contract section 3). */
   readonly agentIsStopped: string;
+  /** A mission without an agent: `DEFAULT_TOKENS_PER_DAY` is used up. */
+  readonly noBudgetWithoutAgent: string;
   readonly unreadable: (inputs: string) => string;
   readonly flaggedInputs: (inputs: string) => string;
   /** A step by its place in the plan and its own words; what is wrong with it follows. */
@@ -29,6 +32,8 @@ const de: UserTexts = {
     if (steps === 0) return 'Es gab nichts zu planen.';
     return steps === 1 ? 'Ein Schritt ist geplant.' : `${steps} Schritte sind geplant.`;
   },
+  noBudgetWithoutAgent:
+    'Diese Mission hat keinen Agenten, und das Token-Budget für alle deine Missionen ohne Agent (24 Stunden) ist aufgebraucht. Sie läuft wieder, sobald Budget frei ist; oder gib ihr in der App einen Agenten.',
   agentIsStopped:
     'Der Agent dieser Mission ist angehalten: Sein Token-Budget steht auf 0. Erhöhe es in den Einstellungen des Agenten, dann läuft die Mission beim nächsten Termin.',
   unreadable: (inputs) =>
@@ -53,8 +58,8 @@ const de: UserTexts = {
         return 'Die Antwort der KI wurde wegen ihrer Länge abgeschnitten; der Plan kann unvollständig sein.';
       case 'budget':
         return notice.usedTokens >= notice.maxTokens
-          ? `Das Token-Budget des Agenten ist aufgebraucht (${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden); der Plan endet deshalb hier.`
-          : `Das Token-Budget des Agenten ist bald aufgebraucht: ${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden.`;
+          ? `Das Token-Budget ist aufgebraucht (${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden); der Plan endet deshalb hier.`
+          : `Das Token-Budget ist bald aufgebraucht: ${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden.`;
       case 'unknown-spend':
         return `Der Verbrauch einer abgebrochenen Runde ist unbekannt und wurde mit ${format(notice.estimatedTokens)} Tokens geschätzt.`;
       case 'research-failed':
@@ -74,6 +79,8 @@ const en: UserTexts = {
     if (steps === 0) return 'There was nothing to plan.';
     return steps === 1 ? 'One step is planned.' : `${steps} steps are planned.`;
   },
+  noBudgetWithoutAgent:
+    'This mission has no agent, and the token budget of all your missions without an agent (24 hours) is used up. It runs again as soon as there is budget; or give it an agent in the app.',
   agentIsStopped:
     'The agent of this mission is stopped: its token budget is 0. Raise it in the settings of the agent; the mission then runs when it is next due.',
   unreadable: (inputs) =>
@@ -98,8 +105,8 @@ const en: UserTexts = {
         return "The AI's answer was cut off because of its length; the plan may be incomplete.";
       case 'budget':
         return notice.usedTokens >= notice.maxTokens
-          ? `The agent's token budget is used up (${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours); the plan ends here for that reason.`
-          : `The agent's token budget is nearly used up: ${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours.`;
+          ? `The token budget is used up (${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours); the plan ends here for that reason.`
+          : `The token budget is nearly used up: ${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours.`;
       case 'unknown-spend':
         return `What an interrupted round used is unknown; it was estimated at ${format(notice.estimatedTokens)} tokens.`;
       case 'research-failed':
@@ -160,6 +167,17 @@ export const flaggedInputsText = (language: PromptLanguage, sources: readonly Na
       return kind ?? recordName(source);
     }),
   );
+
+/** Why a run without a budget did nothing, and what the user can do. */
+export function budgetText(
+  language: PromptLanguage,
+  agent: { readonly maxTokensPerDay: number | null } | null,
+): string {
+  if (agent === null) return USER_TEXTS[language].noBudgetWithoutAgent;
+  return agent.maxTokensPerDay === 0
+    ? USER_TEXTS[language].agentIsStopped
+    : failureText(language, 'budget-exhausted');
+}
 
 export const noticeText = (language: PromptLanguage, notice: Notice): string => {
   const format = new Intl.NumberFormat(language);

@@ -7,6 +7,7 @@ import { readRounds } from './transcript.ts';
 import { compactionIdempotencyKey } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readAgent } from '../../db/missions.ts';
+import { tokensPerDay } from '../../domain/budget.ts';
 import { compactionMessages, compactionOf, compactionSchema } from '../../domain/compaction.ts';
 import type { RoundsToCompact } from '../../domain/compaction.ts';
 import type { Compaction } from '../../domain/conversation.ts';
@@ -34,7 +35,7 @@ const NOT_COMPACTED: CompactTranscriptResult = { compacted: false, totalTokens: 
 
 /**
  * Has the rounds so far summarised by a cheaper model, and keeps the summary, encrypted like them. What is summarised
- * already is not asked for again. Without room in the agent's budget the rounds stay as they are.
+ * already is not asked for again. Without room in the budget the rounds stay as they are.
  *
  * @param signal ends the gateway call
  * @throws GrantUnusableError, GatewayUnavailableError, GatewayRejectedError
@@ -77,8 +78,8 @@ async function prepare(
       messages: compactionMessages(summarised),
       tools: [],
     };
-    const agent = input.agentId === null ? null : await readAgent(tx, userId, input.agentId);
-    const maxTokens = agent?.agent.maxTokensPerDay ?? null;
+    const read = input.agentId === null ? null : await readAgent(tx, userId, input.agentId);
+    const maxTokens = tokensPerDay(read?.agent ?? null, deps.planner.defaultTokensPerDay);
     const reservation = await reserveTokens(tx, userId, call, maxTokens, sizeOfRequest(request));
     return reservation.kind === 'reserved' ? { summarised, request } : NOT_COMPACTED;
   });

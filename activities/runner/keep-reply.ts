@@ -53,8 +53,7 @@ export async function keepReply(
       if (error instanceof GrantUnusableError) return { error };
       throw error;
     }
-    const unknownTokens =
-      input.agentId === null ? 0 : await unknownTokensOfRound(tx, userId, input.iterationId, input.round);
+    const unknownTokens = await unknownTokensOfRound(tx, userId, input.iterationId, input.round);
     const entry = entryOf(deps, input, asked, { reply, reads, unknownTokens });
     if (await storeRound(tx, userId, input, key, input.round, entry)) return { entry };
     const stored = (await readRounds(tx, userId, input, key))[input.round - 1];

@@ -9,6 +9,7 @@ import { readAgent, readMission } from '../../db/missions.ts';
 import { releaseSlot, setSlotIteration } from '../../db/run-slots.ts';
 import { changeExists } from '../../db/sync-changes.ts';
 import type { Agent } from '../../domain/agent.ts';
+import { tokensPerDay } from '../../domain/budget.ts';
 import { cadencePeriodMs } from '../../domain/cadence.ts';
 import { SlotBusyError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
@@ -66,23 +67,25 @@ async function passGates(
   if (await changeExists(tx, userId, eventIdOf(iterationId)))
     return { outcome: 'already-written', iterationId };
 
-  if (mission.agentId !== null) {
-    const agent = await readAgent(tx, userId, mission.agentId);
-    // An agent that is gone limits nothing and names nobody: the mission runs as one without an agent.
-    if (agent !== null && agent.agent.state !== 'active') return { outcome: 'agent-paused', iterationId };
-    if (agent !== null) {
-      const budgetExhausted = await isBudgetUsedUp(tx, userId, agent.agent);
-      return { ...ready(deps, userId, mission, iterationId, mission.agentId), budgetExhausted };
-    }
-  }
-  return ready(deps, userId, mission, iterationId, null);
+  // An agent that is gone, or another user's, names nobody: the mission runs as one without an agent.
+  const agent =
+    mission.agentId === null ? null : ((await readAgent(tx, userId, mission.agentId))?.agent ?? null);
+  if (agent !== null && agent.state !== 'active') return { outcome: 'agent-paused', iterationId };
+  const budgetExhausted = await isBudgetUsedUp(deps, tx, userId, agent);
+  return { ...ready(deps, userId, mission, iterationId, agent?.id ?? null), budgetExhausted };
 }
 
 /** Then nothing is opened; whether a round may be asked is decided again before each of them. */
-async function isBudgetUsedUp(tx: UserTransaction, userId: UserId, agent: Agent): Promise<boolean> {
-  if (agent.maxTokensPerDay === null) return false;
-  const { usedTokens } = await readBudget(tx, userId, agent.id);
-  return usedTokens >= agent.maxTokensPerDay;
+async function isBudgetUsedUp(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  agent: Agent | null,
+): Promise<boolean> {
+  const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
+  if (maxTokens === null) return false;
+  const { usedTokens } = await readBudget(tx, userId, agent?.id ?? null);
+  return usedTokens >= maxTokens;
 }
 
 const refused = (outcome: RefusedRun['outcome']): RefusedRun => ({ outcome, iterationId: null });

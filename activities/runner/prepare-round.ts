@@ -13,6 +13,7 @@ import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { holdsSlot } from '../../db/run-slots.ts';
+import { tokensPerDay } from '../../domain/budget.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { closingEntry, stepsOf } from '../../domain/round-entry.ts';
@@ -28,10 +29,10 @@ export interface AskedRound extends RoundRequest {
   readonly call: BudgetedCall;
 }
 
-/** What has to be asked, what the round came to without asking, or that other runs hold the agent's budget. */
+/** What has to be asked, what the round came to without asking, or that other runs hold the budget. */
 export type PreparedRound =
   | { readonly kind: 'done'; readonly result: PlanRoundResult }
-  | { readonly kind: 'held'; readonly agentId: string }
+  | { readonly kind: 'held'; readonly agentId: string | null }
   | AskedRound;
 
 /**
@@ -88,10 +89,11 @@ async function prepareWith(
   const round = await roundRequestOf(deps, tx, userId, input, { read, key, earlier, opened, agent });
   const call: BudgetedCall = { ...input, agentId: input.agentId, purpose: 'plan' };
   const size = sizeOfRequest(round.request);
-  const reservation = await reserveTokens(tx, userId, call, agent?.maxTokensPerDay ?? null, size);
+  const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
+  const reservation = await reserveTokens(tx, userId, call, maxTokens, size);
   if (reservation.kind === 'used-up')
     return stopAtBudget(tx, userId, input, key, earlier, reservation.budget);
-  if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId ?? '' };
+  if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId };
   return {
     kind: 'ask',
     key,

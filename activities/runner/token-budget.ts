@@ -23,7 +23,7 @@ import { countTokens } from '../../metrics/tokens.ts';
 export interface BudgetedCall extends ModelCall {
   readonly missionId: string;
   readonly runId: string;
-  /** Null for a mission without an agent: nothing limits it. */
+  /** Null for a mission without an agent: then it is the user's own. */
   readonly agentId: string | null;
 }
 
@@ -44,7 +44,7 @@ export function sizeOfRequest({ messages, tools }: Pick<CompletionRequest, 'mess
  * Reserves what a call may cost, in the transaction that prepares it. A reservation that is there already is of an attempt
  * that never came to its end: its reply was lost, so it counts as spent, by estimate.
  *
- * @param maxTokens the agent's `maxTokensPerDay`; null sets no limit, and then nothing is reserved
+ * @param maxTokens see `tokensPerDay`; null sets no limit, and then nothing is reserved
  */
 export async function reserveTokens(
   tx: UserTransaction,
@@ -54,7 +54,6 @@ export async function reserveTokens(
   size: CallSize,
 ): Promise<Reservation> {
   const { agentId } = call;
-  if (agentId === null) return { kind: 'reserved', reminder: null };
   countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
   if (maxTokens === null) return { kind: 'reserved', reminder: null };
   // Reading what is left and reserving it must not interleave.
@@ -83,10 +82,8 @@ export async function settleTokens(
   call: BudgetedCall,
   reply: PlannerReply,
 ): Promise<void> {
-  if (call.agentId !== null) {
-    if (reply.totalTokens === 0) countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
-    else await deleteReservation(tx, userId, call);
-  }
+  if (reply.totalTokens === 0) countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+  else await deleteReservation(tx, userId, call);
   const isNew = await recordUsage(tx, userId, {
     ...call,
     promptTokens: reply.promptTokens,
@@ -112,7 +109,6 @@ export async function endFailedCall(
   call: BudgetedCall,
   error: unknown,
 ): Promise<void> {
-  if (call.agentId === null) return;
   try {
     await deps.database.asUser(userId, async (tx) => {
       if (wasNotCharged(error)) await releaseTokens(tx, userId, call);
@@ -134,14 +130,14 @@ function wasNotCharged(error: unknown): boolean {
 }
 
 /**
- * Settles what runs hold of an agent's budget that are no longer open: their replies will never come.
+ * Settles what runs hold of a budget that are no longer open: their replies will never come.
  *
  * @returns whether there was one
  */
 export async function settleDeadReservations(
   deps: RunnerDependencies,
   userId: UserId,
-  run: { readonly agentId: string; readonly runId: string },
+  run: { readonly agentId: string | null; readonly runId: string },
 ): Promise<boolean> {
   const others = await deps.database.asUser(userId, (tx) =>
     otherReservers(tx, userId, run.agentId, run.runId),

@@ -11,6 +11,7 @@ import type { MissionUpdate } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
 import { unknownTokensOfIteration } from '../../db/token-usage.ts';
 import { aiActor, SYSTEM_ACTOR } from '../../domain/actor.ts';
+import type { Agent } from '../../domain/agent.ts';
 import { EventIdConflictError } from '../../domain/errors.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
 import { parseGrant } from '../../domain/grant.ts';
@@ -34,7 +35,7 @@ import { stepsOf } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
 import { storableJson } from '../../domain/storable-json.ts';
-import { failureText, grantEndsFirstText, noticeText, USER_TEXTS } from '../../domain/user-texts.ts';
+import { budgetText, failureText, grantEndsFirstText, noticeText } from '../../domain/user-texts.ts';
 import { writerTime } from '../../domain/writer-time.ts';
 import { countInjectionMarks } from '../../metrics/injection.ts';
 
@@ -127,7 +128,7 @@ async function rowOf(
     outcome.kind === 'advance-only'
       ? null
       : iterationOf(input, outcome, nowMs, {
-          agentIsStopped: agent?.maxTokensPerDay === 0,
+          agent,
           notes: [await unknownSpendNoteOf(tx, userId, input, outcome), grantNote],
         });
   const data = {
@@ -165,7 +166,7 @@ function iterationOf(
   input: WriteIterationInput,
   outcome: Exclude<Outcome, { kind: 'advance-only' }>,
   nowMs: number,
-  told: { readonly agentIsStopped: boolean; readonly notes: readonly (string | null)[] },
+  told: { readonly agent: Agent | null; readonly notes: readonly (string | null)[] },
 ): ServerIteration {
   const times = {
     iterationId: input.iterationId,
@@ -175,8 +176,8 @@ function iterationOf(
   if (outcome.kind === 'failed') {
     const { code } = outcome.failure;
     const text =
-      code === 'budget-exhausted' && told.agentIsStopped
-        ? USER_TEXTS[outcome.language].agentIsStopped
+      code === 'budget-exhausted'
+        ? budgetText(outcome.language, told.agent)
         : failureText(outcome.language, code);
     const failed = failedIteration(times, outcome.failure, text);
     // A failure of the grant itself already says what to do about it.

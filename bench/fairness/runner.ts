@@ -61,7 +61,7 @@ export async function benchRunner(
     gateway: createGateway({ baseUrl: gateway.url, serviceKey: SERVICE_KEY }),
     planner: {
       ...{ model: 'mana/reasoning', compactModel: 'mana/fast-text', contextTokens: 128_000 },
-      ...{ maxRounds: 5, policyMode: 'flag' },
+      ...{ maxRounds: 5, policyMode: 'flag', defaultTokensPerDay: 1_000_000_000 },
     },
     research: createResearchServices({ shallowUrl: null, deep: null }),
     isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),

@@ -25,7 +25,7 @@ export const runnerDeps = (system: BenchSystem, gateway: Gateway): RunnerDepende
   gateway,
   planner: {
     ...{ model: 'mana/reasoning', compactModel: 'mana/fast-text', contextTokens: 128_000 },
-    ...{ maxRounds: 5, policyMode: 'flag' },
+    ...{ maxRounds: 5, policyMode: 'flag', defaultTokensPerDay: 1_000_000_000 },
   },
   research: createResearchServices({ shallowUrl: null, deep: null }),
   isRunOpen: () => Promise.resolve(false),

@@ -256,7 +256,7 @@ const MANA_AI: readonly TableRights[] = [
       round: 1,
       purpose: n % 2 === 0 ? 'plan' : 'compact',
       mission_id: 'm',
-      agent_id: 'a',
+      agent_id: n % 2 === 0 ? 'a' : null,
       workflow_id: 'w',
       run_id: 'r',
       reserved_tokens: 2,

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sweepRuns } from '../../activities/runner/forget-run.ts';
+import { writeIteration } from '../../activities/runner/write-iteration.ts';
+import { agentAt, missionAt } from '../../dev/web-app.ts';
 import { BudgetReservedError, GatewayRejectedError, GatewayUnavailableError } from '../../domain/errors.ts';
 import type { GatewayProblem } from '../../domain/errors.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import type { PlanRoundResult } from '../../domain/run.ts';
 import { registry } from '../../metrics/registry.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
+import { createActivityHarness, PLANNER_SETTINGS } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
 import { createTask, reply, STORY_AGENT, storiesOf } from '../support/round-stories.ts';
@@ -224,6 +226,119 @@ describe('a round whose reply nobody saw', () => {
     await sweepRuns(harness.runner);
     expect(await reservedOf(gone)).toEqual([]);
     expect(await reservedOf(open)).toHaveLength(1);
+  });
+});
+
+describe('a mission without an agent', () => {
+  /** What the operator gives a user's missions without an agent together. */
+  const limitTo = (defaultTokensPerDay: number) => ({ defaultTokensPerDay });
+
+  it.each<[string, () => Promise<Story>]>([
+    ['none', () => stories.writeWithoutAgent()],
+    ['one that nobody knows', () => stories.writeWithoutAgent({ agentId: randomUUID() })],
+    [
+      'another user’s',
+      async () => {
+        const owner = await withBudget(null);
+        return stories.writeWithoutAgent({ agentId: owner.loaded.agentId });
+      },
+    ],
+    [
+      'one that was deleted',
+      async () => {
+        const told = await stories.writeWithoutAgent();
+        const agentId = randomUUID();
+        await harness.webApp.insert(told.user, agentAt(agentId), { ...STORY_AGENT, maxTokensPerDay: null });
+        await harness.webApp.insertRow(told.user.userId, { ...agentAt(agentId), op: 'delete', data: {} });
+        return stories.writeWithoutAgent({ agentId, user: told.user });
+      },
+    ],
+  ])('(%s) has the user’s own budget of the day', async (_, write) => {
+    const told = await write();
+    expect(told.loaded).toMatchObject({ agentId: null, budgetExhausted: false });
+    let during: unknown[] = [];
+    await told.round(1, async () => {
+      during = await reservedOf(told);
+      return planning('x', PLANNER_SETTINGS.defaultTokensPerDay);
+    });
+    expect(during).toHaveLength(1);
+    expect(await told.round(2, () => reply())).toMatchObject({ status: 'budget-exhausted', steps: 1 });
+    const { user } = told;
+    for (const agentId of [null, randomUUID()])
+      expect((await stories.writeWithoutAgent({ user, agentId })).loaded.budgetExhausted).toBe(true);
+    expect((await stories.writeWithoutAgent()).loaded.budgetExhausted).toBe(false);
+  });
+
+  it('shares no budget with one that has an agent, and an agent without a limit has none', async () => {
+    const told = await withBudget(1_000);
+    const { user } = told;
+    await (await stories.writeWithoutAgent({ user })).round(1, () => costing(400_000));
+    expect((await stories.writeAnother(told)).loaded.budgetExhausted).toBe(false);
+    const unlimited = await withBudget(null);
+    await unlimited.round(1, () => planning('x', 10_000_000));
+    expect(await unlimited.round(2, () => reply())).toMatchObject({ status: 'finished' });
+  });
+
+  it('counts lost replies there', async () => {
+    const told = await stories.writeWithoutAgent();
+    const before = await unknownTokensCounted();
+    await told.crashIn(1);
+    const [{ estimated = 0 } = {}] = await reservedOf(told);
+    await told.round(1, () => planning('x', 500));
+    expect(Number(estimated)).toBeGreaterThan(1_000);
+    expect(await stories.usage(told)).toEqual([
+      { round: 1, purpose: 'plan', tokens: 500 },
+      { round: 1, purpose: 'unknown', tokens: estimated },
+    ]);
+    expect((await told.entries())[0]?.notices).toContainEqual({
+      kind: 'unknown-spend',
+      estimatedTokens: estimated,
+    });
+    expect((await unknownTokensCounted()) - before).toBe(Number(estimated));
+    await expect(told.round(2, failing(unavailable({ status: 504 })))).rejects.toThrow();
+    expect(await stories.usage(told)).toContainEqual({
+      ...{ round: 2, purpose: 'unknown' },
+      tokens: expect.toSatisfy((tokens: number) => tokens > 1_000) as unknown,
+    });
+    const limit = limitTo(Number(estimated));
+    expect(await told.round(2, () => reply(), limit)).toMatchObject({ status: 'budget-exhausted' });
+  });
+
+  it('waits while another one of the user holds the rest, and not for a run that is gone', async () => {
+    const holder = await stories.writeWithoutAgent();
+    const other = await stories.writeWithoutAgent({ user: holder.user });
+    await holder.round(
+      1,
+      async () => {
+        await expect(other.round(1, () => reply(), limitTo(20_000))).rejects.toBeInstanceOf(
+          BudgetReservedError,
+        );
+        return planning('x', 100);
+      },
+      limitTo(20_000),
+    );
+    const gone = await stories.writeWithoutAgent();
+    const heir = await stories.writeWithoutAgent({ user: gone.user });
+    await gone.crashIn(1, limitTo(20_000));
+    await expect(heir.round(1, () => reply(), limitTo(20_000))).rejects.toBeInstanceOf(BudgetReservedError);
+    gone.die();
+    expect(await heir.round(1, () => reply(), limitTo(20_000))).toMatchObject({ status: 'finished' });
+  });
+
+  it('does not run with a default of 0, and its user reads what to do', async () => {
+    const told = await stories.writeWithoutAgent();
+    expect(await told.round(1, () => reply(), limitTo(0))).toMatchObject({ status: 'budget-exhausted' });
+    expect(told.requests).toEqual([]);
+    const deps = { ...harness.runner, planner: { ...PLANNER_SETTINGS, defaultTokensPerDay: 0 } };
+    await writeIteration(deps, {
+      ...told.run,
+      ...{ startedAtMs: Date.now(), grantUsable: false },
+      result: { kind: 'failed', failure: { code: 'budget-exhausted', phase: 'resolving-inputs' } },
+    });
+    const mission = await harness.webApp.read(told.user, missionAt(told.run.missionId));
+    expect(mission?.record['iterations']).toMatchObject([
+      { overallStatus: 'failed', summary: expect.stringContaining('hat keinen Agenten') as unknown },
+    ]);
   });
 });
 

@@ -105,6 +105,7 @@ export const PLANNER_SETTINGS: PlannerSettings = {
   contextTokens: 128_000,
   maxRounds: 5,
   policyMode: 'flag',
+  defaultTokensPerDay: 500_000,
 };
 
 /** The gateway answers with `replies`, first in, first out; runs are open whose run id is in `openRuns`. */

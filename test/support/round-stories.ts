@@ -41,7 +41,7 @@ export interface Story {
   /** One round, in which the gateway answers so. */
   round(number: number, answer: Answer, planner?: Partial<PlannerSettings>): Promise<PlanRoundResult>;
   /** A round whose worker is killed while the gateway works. */
-  crashIn(number: number): Promise<void>;
+  crashIn(number: number, planner?: Partial<PlannerSettings>): Promise<void>;
   /** The run is gone from Temporal. */
   die(): void;
   forget(): Promise<void>;
@@ -52,6 +52,11 @@ export interface Story {
 export interface Stories {
   /** A mission in plaintext with tasks as inputs and an agent of its own, claimed by a run. */
   write(tasks?: Readonly<Record<string, Fields>>, agent?: Fields): Promise<Story>;
+  /** A mission that names this agent, whether there is one or not; of a new user or of one that exists. */
+  writeWithoutAgent(options?: {
+    readonly agentId?: string | null;
+    readonly user?: WebAppUser;
+  }): Promise<Story>;
   /** A further mission of the same user and agent. */
   writeAnother(of: Story): Promise<Story>;
   claim(
@@ -75,8 +80,9 @@ export const STORY_MISSION = {
 export function storiesOf(harness: ActivityHarness): Stories {
   const writeMission = async (
     user: WebAppUser,
-    agentId: string,
+    agentId: string | null,
     taskIds: readonly string[],
+    options: { readonly agentId: string | null } = { agentId },
   ): Promise<Story> => {
     const missionId = randomUUID();
     await harness.webApp.insert(user, missionAt(missionId), {
@@ -84,7 +90,7 @@ export function storiesOf(harness: ActivityHarness): Stories {
       agentId,
       inputs: taskIds.map((id) => ({ module: 'todo', table: 'tasks', id })),
     });
-    return claim(harness, user, missionId, { agentId, grantUsable: false });
+    return claim(harness, user, missionId, { ...options, grantUsable: false });
   };
   return {
     write: async (tasks = {}, agent = {}) => {
@@ -94,6 +100,8 @@ export function storiesOf(harness: ActivityHarness): Stories {
       for (const [id, fields] of Object.entries(tasks)) await harness.webApp.insert(user, taskAt(id), fields);
       return writeMission(user, agentId, Object.keys(tasks));
     },
+    writeWithoutAgent: async ({ agentId = null, user } = {}) =>
+      writeMission(user ?? (await harness.webApp.createUser()), agentId, [], { agentId: null }),
     writeAnother: ({ user, loaded }) => writeMission(user, loaded.agentId ?? '', []),
     claim: (user, missionId, options) => claim(harness, user, missionId, options),
     usage: ({ run }) =>
@@ -133,8 +141,9 @@ async function claim(
       const deps = { ...runner, gateway, planner: { ...runner.planner, ...planner } };
       return planRound(deps, { ...run, round: number, ...options }, new AbortController().signal);
     },
-    crashIn: async (number) => {
-      const prepared = await prepareRound(runner, userId, { ...run, round: number, ...options });
+    crashIn: async (number, planner = {}) => {
+      const deps = { ...runner, planner: { ...runner.planner, ...planner } };
+      const prepared = await prepareRound(deps, userId, { ...run, round: number, ...options });
       if (prepared.kind !== 'ask') throw new Error(`nothing to ask: ${prepared.kind}`);
     },
     die: () => void runner.openRuns.delete(runId),
