@@ -19,6 +19,21 @@ export async function readSealedRows(
     where user_id = ${userId} and run_id = ${runId}`;
 }
 
+/**
+ * Writes into the audit which sealed rows of this run did not open here, each once in an iteration. The database takes only
+ * rows that are there (migration `run_grants`).
+ */
+export async function auditUnopened(
+  tx: UserTransaction,
+  run: { readonly runId: string; readonly iterationId: string },
+  unopened: readonly Pick<SealedRow, 'table' | 'recordId'>[],
+): Promise<void> {
+  if (unopened.length === 0) return;
+  const [tables, records] = [unopened.map(({ table }) => table), unopened.map(({ recordId }) => recordId)];
+  await tx`
+    select mana_ai.audit_unopened(${run.runId}, ${run.iterationId}, ${tables}::text[], ${records}::text[])`;
+}
+
 export interface TranscriptRow {
   readonly round: number;
   readonly entry: Buffer;
@@ -127,7 +142,7 @@ export async function replaceRunNote(
 }
 
 /**
- * Deletes everything that runs of a mission left behind: sealed records, transcripts, run keys, notes, research. Whoever
+ * Deletes everything that runs of a mission left behind: sealed records, kept grants, transcripts, run keys, notes, research. Whoever
  * holds the mission's slot may call it, for then every other run of the mission is over.
  *
  * That a deep task was submitted is remembered for two days (ids and a state, no content): a run that was terminated and
@@ -139,6 +154,7 @@ export async function forgetMissionStorage(
   missionId: string,
 ): Promise<void> {
   await tx`delete from mana_ai.sealed_inputs where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_grants where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_transcripts where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_keys where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_notes where user_id = ${userId} and mission_id = ${missionId}`;

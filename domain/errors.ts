@@ -92,6 +92,8 @@ export const GRANT_PROBLEMS = [
   'zero-knowledge',
   'vault-missing',
   'vault-unreadable',
+  /** The master key is another than when the grant was issued. */
+  'key-changed',
 ] as const;
 /** Why a grant opens nothing; the first five after `absent` are the contract's (section 7). */
 export type GrantProblem = (typeof GRANT_PROBLEMS)[number];

@@ -23,8 +23,12 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
     'Für dein Konto ist kein Schlüsseltresor eingerichtet. Richte ihn in den Einstellungen der App ein und erteile die Freigabe neu.',
   'grant-vault-unreadable':
     'Dein Schlüsseltresor ließ sich nicht öffnen. Wende dich an den Support, wenn das beim nächsten Termin wieder geschieht.',
+  'grant-key-changed':
+    'Der Schlüssel deines Tresors hat sich geändert, seit diese Freigabe erteilt wurde; sie öffnet nichts mehr. Öffne die Mission in der App und erteile die Freigabe neu.',
   'mission-undecryptable':
-    'Titel oder Ziel dieser Mission ließen sich mit der Freigabe nicht entschlüsseln. Öffne die Mission in der App, speichere sie neu und erteile die Freigabe neu.',
+    'Titel, Ziel oder Konzept dieser Mission ließen sich mit der Freigabe nicht entschlüsseln. Öffne die Mission in der App, speichere sie neu und erteile die Freigabe neu.',
+  'mission-empty':
+    'Diese Mission hat weder Titel noch Ziel noch Konzept; es gibt nichts, wonach geplant werden könnte. Öffne die Mission in der App und schreibe, was sie tun soll.',
   'budget-exhausted':
     'Das Token-Budget des Agenten für 24 Stunden ist aufgebraucht. Der nächste Termin läuft wieder, sobald Budget frei ist; du kannst das Budget in den Einstellungen des Agenten erhöhen.',
   'gateway-unavailable':
@@ -59,8 +63,12 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
     'There is no key vault for your account. Set one up in the settings of the app and grant access again.',
   'grant-vault-unreadable':
     'Your key vault could not be opened. Contact support if this happens again when the mission is next due.',
+  'grant-key-changed':
+    'The key of your vault has changed since this access was granted; it opens nothing any more. Open the mission in the app and grant access again.',
   'mission-undecryptable':
-    'Title or objective of this mission could not be decrypted with the access granted. Open the mission in the app, save it again and grant access again.',
+    'Title, objective or concept of this mission could not be decrypted with the access granted. Open the mission in the app, save it again and grant access again.',
+  'mission-empty':
+    'This mission has neither a title nor an objective nor a concept: there is nothing to plan by. Open the mission in the app and write what it is to do.',
   'budget-exhausted':
     "The agent's token budget for 24 hours is used up. The mission runs again as soon as there is budget; you can raise it in the settings of the agent.",
   'gateway-unavailable':

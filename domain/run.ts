@@ -33,6 +33,7 @@ export type RunOutcome =
 export type FailureCode =
   | `grant-${GrantProblem}`
   | 'mission-undecryptable'
+  | 'mission-empty'
   | 'budget-exhausted'
   | 'gateway-unavailable'
   | 'gateway-rejected'
@@ -103,15 +104,25 @@ export interface PlanRoundInput extends RunRef {
   readonly grantUsable: boolean;
 }
 
+/** Why there are no words of the user to plan from. */
+export type WordsProblem = 'mission-undecryptable' | 'mission-empty' | 'key-changed';
+
 export interface PlanRoundResult {
   /**
    * `continue` = the model called tools and waits for their answers, or its words were cut off. `transcript-lost` =
    * earlier rounds no longer open, because the grant was renewed or a codec key removed while the run was under way.
    * `research-wanted` = nothing was asked yet: the mission's words opt into research, which comes first.
    * `content-filtered` = the provider held its reply back, and nothing was planned before.
+   * `mission-undecryptable`, `mission-empty`, `key-changed` = the mission's own words are not there, so nobody was asked.
    */
   readonly status:
-    'continue' | 'finished' | 'budget-exhausted' | 'transcript-lost' | 'research-wanted' | 'content-filtered';
+    | 'continue'
+    | 'finished'
+    | 'budget-exhausted'
+    | 'transcript-lost'
+    | 'research-wanted'
+    | 'content-filtered'
+    | WordsProblem;
   readonly steps: number;
   readonly totalTokens: number;
   /** With `research-wanted`: which. */

@@ -255,7 +255,7 @@ async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promis
     }
     run.steps = result.steps;
     run.totalTokens += result.totalTokens;
-    const failure = failureOf(result);
+    const failure = failureOf(run, result);
     if (failure !== null) return failure;
     if (result.status !== 'continue') return null;
     if (result.compact === true && round < maxRounds) await compact(run, loaded, ref);
@@ -275,8 +275,16 @@ const opened = (run: RunState, loaded: LoadedRun) => ({
 });
 
 /** A round that ended without a plan, in the words of the iteration; a plan that is cut short is still one. */
-function failureOf({ status, steps }: PlanRoundResult): RunFailure | null {
+function failureOf({ grantState }: RunState, { status, steps }: PlanRoundResult): RunFailure | null {
   const phase = 'calling-llm';
+  const opening = 'resolving-inputs';
+  if (status === 'key-changed') return { code: 'grant-key-changed', phase: opening };
+  if (status === 'mission-empty') return { code: status, phase: opening };
+  if (status === 'mission-undecryptable') {
+    // Without a grant it was the lack of one: the words were in clear when the run began.
+    const isGranted = grantState === 'usable' || grantState === null;
+    return { code: isGranted ? status : `grant-${grantState}`, phase: opening };
+  }
   if (status === 'transcript-lost' || status === 'research-wanted') return { code: 'run-interrupted', phase };
   if (status === 'content-filtered') return { code: 'content-filtered', phase };
   return status === 'budget-exhausted' && steps === 0 ? { code: 'budget-exhausted', phase } : null;

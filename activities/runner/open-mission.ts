@@ -4,6 +4,7 @@ import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readMission } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
+import { readRunGrant } from '../../db/run-grants.ts';
 import { holdsSlot } from '../../db/run-slots.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
 import { toMissionId, toUserId } from '../../domain/ids.ts';
@@ -20,6 +21,21 @@ export interface OpenedMission {
 export type OpeningRun = RunRef & { readonly grantUsable: boolean };
 
 /**
+ * The mission as a run has it: with the grant that it sealed with, whatever the record says by now. A grant that was renewed
+ * or replaced meanwhile is the next run's. A run that began before grants were kept has the record's.
+ */
+export async function readMissionOfRun(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<OpeningRun, 'missionId' | 'runId' | 'grantUsable'>,
+): Promise<ReadMission | null> {
+  const read = await readMission(tx, userId, run.missionId);
+  if (read === null || !run.grantUsable) return read;
+  const grant = await readRunGrant(tx, userId, run.runId);
+  return grant === null ? read : { ...read, mission: { ...read.mission, grant } };
+}
+
+/**
  * The mission and the key of its transcript; a mission that was deleted meanwhile has taken its grant with it.
  *
  * @throws GrantUnusableError
@@ -30,10 +46,10 @@ export async function openMission(
   userId: UserId,
   run: OpeningRun,
 ): Promise<OpenedMission> {
-  const read = await readMission(tx, userId, run.missionId);
+  const read = await readMissionOfRun(tx, userId, run);
   if (read === null) throw new GrantUnusableError('revoked');
   const key = run.grantUsable
-    ? await missionDataKey(deps, tx, userId, read.mission.grant)
+    ? await missionDataKey(deps, tx, userId, read)
     : await runKey(deps, tx, userId, run);
   return { read, key };
 }

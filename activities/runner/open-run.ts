@@ -1,5 +1,5 @@
 import { openSealed, resolveInputs } from './resolve-inputs.ts';
-import type { OpenedRecords, ResolvedInputs } from './resolve-inputs.ts';
+import type { OpenedRecords, OpenedSeals, ResolvedInputs } from './resolve-inputs.ts';
 import { isEncryptedValue } from '../../crypto/field-value.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readAgent } from '../../db/missions.ts';
@@ -9,8 +9,10 @@ import type { Agent } from '../../domain/agent.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { languageOf } from '../../domain/language.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
+import { ENCRYPTED_MISSION_FIELDS } from '../../domain/mission.ts';
 import type { Mission } from '../../domain/mission.ts';
-import type { RunRef } from '../../domain/run.ts';
+import { visibleText } from '../../domain/prompt-text.ts';
+import type { RunRef, WordsProblem } from '../../domain/run.ts';
 
 /** What a run may read, in clear: for its prompt, for its research and for the tools that only read. */
 export interface OpenedRun extends ResolvedInputs {
@@ -24,6 +26,7 @@ export interface OpenedRun extends ResolvedInputs {
   readonly language: PromptLanguage;
   /** Null for a mission without an agent. */
   readonly agent: Pick<Agent, 'id' | 'name' | 'role' | 'systemPrompt' | 'memory'> | null;
+  readonly unopened: OpenedSeals['unopened'];
 }
 
 /**
@@ -40,7 +43,8 @@ export async function openRun(
   options: { readonly agentId: string | null; readonly mdk: Buffer | null },
 ): Promise<OpenedRun> {
   const { mission } = read;
-  const opened = options.mdk === null ? null : await openSealed(tx, userId, run, options.mdk);
+  const seals = options.mdk === null ? null : await openSealed(tx, userId, run, options.mdk);
+  const opened = seals?.records ?? null;
   const own = opened?.get(recordKey('aiMissions', run.missionId)) ?? {};
   const words = missionWords(mission, own);
   return {
@@ -48,6 +52,7 @@ export async function openRun(
     language: languageOf([words.title, words.objective, words.conceptMarkdown]),
     agent: await openAgent(tx, userId, options.agentId, opened),
     ...(await resolveInputs(tx, userId, mission, opened)),
+    unopened: seals?.unopened ?? [],
   };
 }
 
@@ -60,6 +65,28 @@ export const missionWords = (
   conceptMarkdown: plain(sealed['conceptMarkdown'] ?? mission.conceptMarkdown),
   objective: plain(sealed['objective'] ?? mission.objective),
 });
+
+/**
+ * Whether the user's own words are there: without them the model is not asked, whatever else it could read. Words may have
+ * become ciphertext since the run began.
+ *
+ * @returns null when they are
+ */
+export function problemOfWords(
+  mission: Mission,
+  { mission: words, unopened }: Pick<OpenedRun, 'mission' | 'unopened'>,
+): WordsProblem | null {
+  const isClosed = ENCRYPTED_MISSION_FIELDS.some(
+    (field) => words[field] === null && isEncryptedValue(mission[field]),
+  );
+  if (isClosed) {
+    const isOfMission = unopened.some(
+      ({ table, recordId }) => table === 'aiMissions' && recordId === mission.id,
+    );
+    return isOfMission ? 'key-changed' : 'mission-undecryptable';
+  }
+  return Object.values(words).every((text) => visibleText(text ?? '') === '') ? 'mission-empty' : null;
+}
 
 async function openAgent(
   tx: UserTransaction,

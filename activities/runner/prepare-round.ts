@@ -1,6 +1,6 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { openMission } from './open-mission.ts';
-import { openRun } from './open-run.ts';
+import { openRun, problemOfWords } from './open-run.ts';
 import { researchWanted } from './research.ts';
 import { roundRequestOf } from './round-request.ts';
 import type { RoundRequest } from './round-request.ts';
@@ -13,12 +13,13 @@ import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { holdsSlot } from '../../db/run-slots.ts';
+import { auditUnopened } from '../../db/run-storage.ts';
 import { tokensPerDay } from '../../domain/budget.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { closingEntry, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
-import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
+import type { PlanRoundInput, PlanRoundResult, WordsProblem } from '../../domain/run.ts';
 
 /** A round that is to be asked, with its tokens reserved. */
 export interface AskedRound extends RoundRequest {
@@ -81,6 +82,9 @@ async function prepareWith(
     mdk: input.grantUsable ? key : null,
   });
   if (input.round === 1) {
+    await auditUnopened(tx, input, opened.unopened);
+    const problem = problemOfWords(read.mission, opened);
+    if (problem !== null) return ended(problem, []);
     const research = await researchWanted(deps, tx, userId, input, opened);
     if (research !== null)
       return { kind: 'done', result: { status: 'research-wanted', research, steps: 0, totalTokens: 0 } };
@@ -131,7 +135,7 @@ async function stopAtBudget(
 }
 
 const ended = (
-  status: 'budget-exhausted' | 'transcript-lost',
+  status: 'budget-exhausted' | 'transcript-lost' | WordsProblem,
   earlier: readonly RoundEntry[],
 ): PreparedRound => ({
   kind: 'done',

@@ -24,14 +24,22 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Decrypted fields of sealed records, by `recordKey`. */
 export type OpenedRecords = ReadonlyMap<string, Fields>;
 
-/** Opens what was sealed for this run; a row that does not open is left out. */
+/** What was sealed for a run, as far as it opens. */
+export interface OpenedSeals {
+  readonly records: OpenedRecords;
+  /** Sealed under another key than the grant's: the master key has changed since the grant was issued. */
+  readonly unopened: readonly { readonly table: string; readonly recordId: string }[];
+}
+
+/** Opens what was sealed for this run. */
 export async function openSealed(
   tx: UserTransaction,
   userId: UserId,
   run: RunRef,
   mdk: Buffer,
-): Promise<OpenedRecords> {
-  const opened = new Map<string, Fields>();
+): Promise<OpenedSeals> {
+  const records = new Map<string, Fields>();
+  const unopened: { table: string; recordId: string }[] = [];
   for (const row of await readSealedRows(tx, userId, run.runId)) {
     const context = {
       userId,
@@ -41,9 +49,10 @@ export async function openSealed(
       recordId: row.recordId,
     };
     const fields = openSealedRecord(mdk, context, row.sealed);
-    if (fields !== null) opened.set(recordKey(row.table, row.recordId), fields);
+    if (fields === null) unopened.push({ table: row.table, recordId: row.recordId });
+    else records.set(recordKey(row.table, row.recordId), fields);
   }
-  return opened;
+  return { records, unopened };
 }
 
 export interface ResolvedInputs {

@@ -39,7 +39,7 @@ export async function outcomeOf(
   let key: Buffer;
   try {
     key = input.grantUsable
-      ? await missionDataKey(deps, tx, userId, read.mission.grant)
+      ? await missionDataKey(deps, tx, userId, read)
       : await runKey(deps, tx, userId, input);
   } catch (error) {
     if (!(error instanceof GrantUnusableError)) throw error;
@@ -67,8 +67,8 @@ async function languageOfSealedWords(
   read: ReadMission,
   mdk: Buffer,
 ): Promise<PromptLanguage> {
-  const opened = await openSealed(tx, userId, input, mdk);
-  const own = opened.get(recordKey('aiMissions', input.missionId)) ?? {};
+  const { records } = await openSealed(tx, userId, input, mdk);
+  const own = records.get(recordKey('aiMissions', input.missionId)) ?? {};
   return languageOf(Object.values(missionWords(read.mission, own)));
 }
 

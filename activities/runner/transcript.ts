@@ -5,6 +5,7 @@ import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
 import { sha256OfWrappedKey } from '../../crypto/wrap-grant.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { grantEnd } from '../../db/grant-use.ts';
+import type { ReadMission } from '../../db/missions.ts';
 import {
   deleteRunKey,
   deleteTranscriptFrom,
@@ -16,15 +17,18 @@ import {
 import { GrantUnusableError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
 import { parseGrant } from '../../domain/grant.ts';
+import { lastRevocationMs } from '../../domain/grant-revocation.ts';
 import { toIterationId, toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
+import { instantMs } from '../../domain/instant.ts';
 import { roundEntrySchema } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { countUnwrapFailure } from '../../metrics/grants.ts';
 
 /**
- * Unwraps the mission data key, after reading in this very transaction whether the grant has ended meanwhile.
+ * Unwraps the mission data key, after reading in this very transaction whether the run's grant has ended meanwhile: in the
+ * mint log, or by a revocation in the record that no projection has entered there yet.
  *
  * @returns 32 bytes, to be overwritten by the caller
  * @throws GrantUnusableError when the grant was revoked, has expired or no longer unwraps
@@ -33,11 +37,13 @@ export async function missionDataKey(
   deps: RunnerDependencies,
   tx: UserTransaction,
   userId: UserId,
-  storedGrant: unknown,
+  { mission, rows }: Pick<ReadMission, 'mission' | 'rows'>,
 ): Promise<Buffer> {
-  if (storedGrant === null) throw unusable('revoked');
-  const grant = parseGrant(storedGrant);
+  if (mission.grant === null) throw unusable('revoked');
+  const grant = parseGrant(mission.grant);
   if (grant === null) throw unusable('malformed');
+  const revokedMs = lastRevocationMs(rows);
+  if (revokedMs !== null && (instantMs(grant.issuedAt) ?? -Infinity) < revokedMs) throw unusable('revoked');
   const end = await grantEnd(tx, userId, sha256OfWrappedKey(grant.wrappedKey));
   if (end !== null) throw unusable(end);
   const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId, grant, nowMs: Date.now() });

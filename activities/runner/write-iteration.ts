@@ -1,10 +1,11 @@
 import type { RunnerDependencies } from './dependencies.ts';
+import { readMissionOfRun } from './open-mission.ts';
 import { outcomeOf, resultOf } from './run-outcome.ts';
 import type { Outcome } from './run-outcome.ts';
 import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
-import { readAgent, readMission } from '../../db/missions.ts';
+import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import type { MissionUpdate } from '../../db/sync-changes.ts';
@@ -73,7 +74,7 @@ async function writeOnce(
   input: WriteIterationInput,
 ): Promise<Written> {
   await lockMission(tx, userId, toMissionId(input.missionId));
-  const read = await readMission(tx, userId, input.missionId);
+  const read = await readMissionOfRun(tx, userId, input);
   const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
   if (read === null) return before({ outcome: 'mission-gone', steps: 0, failureCode: null });
   const written = input.result.kind === 'advance-only' ? null : writtenBefore(read, input.iterationId);
@@ -219,7 +220,8 @@ function grantNoteOf(
 ): string | null {
   if (!input.grantUsable) return null;
   const nextRunAtMs = instantMs(after.nextRunAt === undefined ? read.mission.nextRunAt : after.nextRunAt);
-  const expiresAtMs = instantMs(parseGrant(read.mission.grant)?.expiresAt);
+  // Of the next run's grant, which is the record's.
+  const expiresAtMs = instantMs(parseGrant(read.merged.record['grant'])?.expiresAt);
   if (nextRunAtMs === null || expiresAtMs === null || expiresAtMs > nextRunAtMs) return null;
   return grantEndsFirstText(after.language, expiresAtMs, nextRunAtMs, after.timeZone);
 }

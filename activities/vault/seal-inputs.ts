@@ -8,6 +8,7 @@ import { lockMission } from '../../db/mission-lock.ts';
 import { isOfDevice, readMissionOfDevices } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { ciphertextsElsewhere } from '../../db/own-ciphertexts.ts';
+import { keepRunGrant, readRunGrant } from '../../db/run-grants.ts';
 import { insertRefusal, insertSealedRecords, readSealedBefore } from '../../db/sealed-inputs.ts';
 import type { SealedRecord } from '../../db/sealed-inputs.ts';
 import { readClockMs, readRowsOfRecords, recordKey } from '../../db/sync-changes.ts';
@@ -29,8 +30,8 @@ const BATCH_SIZE = 50;
 
 /**
  * Seals exactly the granted records from the user's master key to the mission data key, for one run (architecture
- * section 2). Grant check, audit rows and sealed rows are one transaction under the mission's lock. Whose records they
- * are is decided here: another user's record is simply not found.
+ * section 2). Grant check, audit rows, sealed rows and the grant that the run keeps to are one transaction under the
+ * mission's lock. Whose records they are is decided here: another user's record is simply not found.
  *
  * @returns counts, and the problem of a grant that opens nothing; a bad grant does not throw
  */
@@ -40,11 +41,15 @@ export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<
     await lockMission(tx, userId, toMissionId(run.missionId));
     const read = await readMissionOfDevices(tx, userId, run.missionId);
     if (read === null) return nothingSealed('absent');
-    const checked = await checkGrant(tx, userId, read, {
+    // A repeated attempt must not mix grants: what is sealed already opens with the first one's.
+    const kept = await readRunGrant(tx, userId, run.runId);
+    const asked = kept === null ? read : { ...read, mission: { ...read.mission, grant: kept } };
+    const checked = await checkGrant(tx, userId, asked, {
       acceptV1: deps.acceptV1,
       nowMs: await readClockMs(tx),
     });
     if (!checked.ok) return nothingSealed(checked.problem);
+    await keepRunGrant(tx, userId, run, checked.grant);
 
     const vault = await openVaultForRun(deps, userId, run.missionId);
     if (!vault.ok) return nothingSealed(vault.problem);
@@ -245,6 +250,9 @@ interface OpenedFields {
   readonly failedFields: readonly string[];
 }
 
+/** What a mission or an agent says of itself is text; anything else, ciphertext in ciphertext too, is no words of a user. */
+const isText = (value: unknown): boolean => typeof value === 'string' && !isEncryptedValue(value);
+
 /** Opens the fields that are ciphertext; those in clear are read by the runner itself. */
 function openFields(
   masterKey: Buffer,
@@ -254,11 +262,12 @@ function openFields(
 ): OpenedFields {
   const values: Record<string, unknown> = {};
   const failedFields: string[] = [];
+  const isWords = record.table === 'aiMissions' || record.table === 'agents';
   for (const field of record.encryptedFields.filter((each) => !except.includes(each))) {
     const stored = fields[field];
     if (!isEncryptedValue(stored)) continue;
     const decrypted = decryptFieldValue(masterKey, stored);
-    if (decrypted.ok) values[field] = decrypted.value;
+    if (decrypted.ok && (!isWords || isText(decrypted.value))) values[field] = decrypted.value;
     else failedFields.push(field);
   }
   return { values, openedCount: Object.keys(values).length, failedFields };

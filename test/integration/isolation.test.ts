@@ -41,6 +41,8 @@ beforeAll(async () => {
        ), checkpoint as (
          insert into mana_ai.audit_checkpoints (user_id, seq, hash, key_id, signature)
          values ('${userId}', 1, sha256('x'), 'k', sha512('x'))
+       ), run_grant as (
+         insert into mana_ai.run_grants (user_id, run_id, mission_id, mission_grant) values ('${userId}', 'r', 'm', '{}')
        ), transcript as (
          insert into mana_ai.run_transcripts (user_id, iteration_id, round, mission_id, entry)
          values ('${userId}', 'i', 1, 'm', 'x')
@@ -116,6 +118,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.mission_revocations': { api: OWN, vault: OWN, runner: NONE, projection: NONE },
   'mana_ai.sealed_inputs': { api: OWN, vault: OWN, runner: OWN, projection: NONE },
   'mana_ai.own_ciphertexts': { api: NONE, vault: OWN, runner: NONE, projection: NONE },
+  'mana_ai.run_grants': { api: NONE, vault: OWN, runner: OWN, projection: NONE },
   'mana_ai.run_transcripts': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_keys': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_notes': { api: NONE, vault: NONE, runner: OWN, projection: NONE },

@@ -158,6 +158,20 @@ const MANA_AI: readonly TableRights[] = [
     { vault: { select: ofOwn('*'), insert: ofOwn('*'), delete: ofOwn('*') } },
   ),
   mana(
+    'run_grants',
+    ['user_id', 'run_id'],
+    perUser((userId, n) => ({
+      user_id: userId,
+      run_id: `run-${n}`,
+      mission_id: 'm',
+      mission_grant: { wrappedKey: 'x' },
+    })),
+    {
+      vault: { select: ofOwn('*'), insert: ofOwn('*') },
+      runner: { select: ofOwn('*'), delete: ofOwn('*') },
+    },
+  ),
+  mana(
     'run_transcripts',
     ['user_id', 'iteration_id'],
     perUser((userId, n) => ({ user_id: userId, iteration_id: `it-${n}`, round: 1, mission_id: 'm', entry: bytes(1) })),

@@ -4,6 +4,7 @@ import type { PlatformDatabases } from '../../dev/databases.ts';
 /** What a run keeps between its activities and must have forgotten at its end. */
 const FORGOTTEN_TABLES = [
   'sealed_inputs',
+  'run_grants',
   'run_transcripts',
   'run_keys',
   'run_notes',
@@ -14,6 +15,7 @@ export type ForgottenTable = (typeof FORGOTTEN_TABLES)[number];
 
 export const NOTHING_LEFT: Readonly<Record<ForgottenTable, number>> = {
   sealed_inputs: 0,
+  run_grants: 0,
   run_transcripts: 0,
   run_keys: 0,
   run_notes: 0,

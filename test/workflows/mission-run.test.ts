@@ -287,6 +287,20 @@ describe('a run', () => {
     expect(done.writes).toMatchObject([{ result: { kind: 'planned' } }]);
   });
 
+  it.each([
+    ['key-changed', 'usable', 'grant-key-changed'],
+    ['mission-empty', 'usable', 'mission-empty'],
+    ['mission-undecryptable', 'usable', 'mission-undecryptable'],
+    ['mission-undecryptable', 'expired', 'grant-expired'],
+    ['mission-undecryptable', 'absent', 'grant-absent'],
+  ] as const)('without the user’s words (%s, grant %s) fails as %s', async (status, grant, code) => {
+    const done = await run({ loadRun: () => ready({ grant }), planRound: () => round(status, 0) });
+    expect(done.writes).toMatchObject([
+      { result: { kind: 'failed', failure: { code, phase: 'resolving-inputs' } } },
+    ]);
+    expect(done.rounds).toHaveLength(1);
+  });
+
   it('whose budget ends in a later round writes the steps that it has', async () => {
     const rounds = [round('continue', 1), round('budget-exhausted', 1)];
     const done = await run({ planRound: () => rounds.shift() ?? round('finished') });
