@@ -4,7 +4,7 @@ import type { RoundEntry } from './round-entry.ts';
 
 const DELIMITER = '0123456789abcdef';
 const entry = (content: string, answer: string): RoundEntry => ({
-  ...{ prompt: null, unreadableInputs: [], finished: false, language: 'de', flaggedInputs: [] },
+  ...{ prompt: null, unreadableInputs: [], finished: false, flaw: null, language: 'de', flaggedInputs: [] },
   ...{ knownUrls: [], notices: [] },
   reply: {
     content,

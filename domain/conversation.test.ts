@@ -14,7 +14,7 @@ const replyOf = (content: string | null, toolCalls: PlannerReply['toolCalls']): 
   resolvedModel: null,
 });
 
-test('calls carry the ids of their answers, and answers follow in order', () => {
+test('calls and their answers get ids by their place in the run, and answers follow in order', () => {
   const reply = replyOf('', [
     { id: '', name: 'create_task', arguments: { title: 'x' } },
     { id: 'b', name: 'böse tools', invalidArguments: true, rawArguments: '{"ti' },
@@ -31,12 +31,12 @@ test('calls carry the ids of their answers, and answers follow in order', () => 
       role: 'assistant',
       content: null,
       tool_calls: [
-        { id: 'call_1_0', type: 'function', function: { name: 'create_task', arguments: '{"title":"x"}' } },
-        { id: 'b', type: 'function', function: { name: 'unknown_tool', arguments: '{}' } },
+        { id: 'call01000', type: 'function', function: { name: 'create_task', arguments: '{"title":"x"}' } },
+        { id: 'call01001', type: 'function', function: { name: 'unknown_tool', arguments: '{}' } },
       ],
     },
-    { role: 'tool', tool_call_id: 'call_1_0', content: 'recorded' },
-    { role: 'tool', tool_call_id: 'b', content: 'error: no such tool' },
+    { role: 'tool', tool_call_id: 'call01000', content: 'recorded' },
+    { role: 'tool', tool_call_id: 'call01001', content: 'error: no such tool' },
   ]);
 });
 
@@ -71,6 +71,43 @@ test.each([
     ]);
   },
 );
+
+test.each([
+  ['refused', 'Das kann ich nicht.', 'Das kann ich nicht.', /^Du hast die Mission abgelehnt/],
+  ['empty', null, '…', /^Deine letzte Antwort war leer/],
+  ['call-as-text', '<|tool_call|>{"name": 1}<|call|>', '{"name": 1}', /einen Werkzeugaufruf als Text/],
+] as const)(
+  'what is wrong with a reply is said, and its control tokens do not come back: %s',
+  (flaw, words, sent, text) => {
+    const rounds = [{ reply: replyOf(words, []), toolResults: [], finished: false, flaw }];
+    expect(conversationOf({ prompt, rounds, language: 'de' })).toEqual([
+      ...prompt,
+      { role: 'assistant', content: sent },
+      { role: 'user', content: expect.stringMatching(text) as unknown },
+    ]);
+  },
+);
+
+test('after an error of the provider the same is asked again', () => {
+  const flaw = 'provider-error' as const;
+  const rounds = [{ reply: replyOf('Ich wür', []), toolResults: [], finished: false, flaw }];
+  expect(conversationOf({ prompt, rounds, language: 'de' })).toEqual(prompt);
+});
+
+test('ids of calls are not those of another round, also behind a summary', () => {
+  const round = {
+    reply: replyOf(null, [{ id: 'call_0', name: 'create_task', arguments: {} }]),
+    toolResults: [{ toolCallId: 'call_0', name: 'create_task', content: 'recorded' }],
+    finished: false,
+  };
+  const idsOf = (upToRound: number): string[] =>
+    conversationOf({
+      ...{ prompt, rounds: [round, round, round], language: 'en' },
+      compaction: upToRound === 0 ? null : { upToRound, summary: 'x' },
+    }).flatMap((message) => (message.role === 'tool' ? [message.tool_call_id] : []));
+  expect(idsOf(0)).toEqual(['call01000', 'call02000', 'call03000']);
+  expect(idsOf(2)).toEqual(['call03000']);
+});
 
 test('a summary stands in place of the rounds that it covers, and leaves no answer without its call', () => {
   const round = (id: string) => ({

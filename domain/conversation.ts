@@ -1,6 +1,10 @@
 import type { PromptLanguage } from './language.ts';
+import { MODEL_NOTICES, NO_WORDS } from './model-notices.ts';
+import { withoutControlTokens } from './model-words.ts';
+import { callId } from './plan.ts';
 import type { ToolResult } from './plan.ts';
 import type { PlannerReply } from './planner-reply.ts';
+import type { ReplyFlaw } from './reply-flaw.ts';
 
 export interface AssistantToolCall {
   id: string;
@@ -19,8 +23,9 @@ export type ChatMessage =
 export interface ConversationRound {
   readonly reply: PlannerReply;
   readonly toolResults: readonly ToolResult[];
-  /** False for a round that is to be continued: without calls, its words were cut off. */
+  /** False for a round that is to be continued: without calls, its words were cut off, or it has a flaw. */
   readonly finished: boolean;
+  readonly flaw?: ReplyFlaw | null;
 }
 
 /** What stands in place of the rounds up to and including `upToRound`. */
@@ -29,24 +34,12 @@ export interface Compaction {
   readonly summary: string;
 }
 
-/** Nobody is there to answer the model, so these two say the little that has to be said. */
-const CONTINUE: Readonly<Record<PromptLanguage, string>> = {
-  de: 'Deine letzte Antwort ist abgebrochen. Fahre fort und fasse dich kürzer: Rufe die Werkzeuge auf, die noch fehlen, oder schließe mit wenigen Sätzen ab.',
-  en: 'Your last answer was cut off. Go on, and be brief: call the tools that are still missing, or close with a few sentences.',
-};
-const RESUME: Readonly<Record<PromptLanguage, string>> = {
-  de: 'Das war die Zusammenfassung deiner bisherigen Runden. Fahre auf dieser Grundlage fort und wiederhole keine Schritte.',
-  en: 'That was the summary of your rounds so far. Go on from there, and do not repeat steps.',
-};
-/** Some providers refuse a message without content. */
-const NO_WORDS = '…';
-
 /**
  * The messages for the next round.
  *
- * Calls carry the ids of their answers, because the gateway may have sent empty ones. What a provider could choke on
- * is made regular: a name that no provider would accept, arguments that are no JSON (the answer says so). User and
- * assistant take turns, and compaction replaces whole rounds, so that no answer is left without its call.
+ * Calls and their answers get ids by their place, see `callId`. What else a provider could choke on is made regular: a
+ * name that no provider would accept, arguments that are no JSON (the answer says so). User and assistant take turns, and
+ * compaction replaces whole rounds, so that no answer is left without its call.
  *
  * @throws TypeError when a round leaves a call without an answer: providers refuse such a conversation
  */
@@ -63,46 +56,66 @@ export function conversationOf(input: {
       ? []
       : [
           { role: 'assistant', content: compaction.summary },
-          { role: 'user', content: RESUME[language] },
+          { role: 'user', content: MODEL_NOTICES[language].resume },
         ];
-  const rest = rounds.slice(compaction?.upToRound ?? 0);
-  return [...prompt, ...summary, ...rest.flatMap((round) => roundMessages(round, language))];
+  const skipped = compaction?.upToRound ?? 0;
+  const rest = rounds
+    .slice(skipped)
+    .flatMap((round, index) => roundMessages(round, skipped + index + 1, language));
+  return [...prompt, ...summary, ...rest];
 }
 
 function roundMessages(
-  { reply, toolResults, finished }: ConversationRound,
+  { reply, toolResults, finished, flaw = null }: ConversationRound,
+  number: number,
   language: PromptLanguage,
 ): ChatMessage[] {
   const content = reply.content === '' ? null : reply.content;
   if (reply.toolCalls.length !== toolResults.length)
     throw new TypeError(`round: found ${toolResults.length} answers to ${reply.toolCalls.length} calls`);
-  if (toolResults.length === 0) return wordsAlone(content, finished, language);
+  if (toolResults.length === 0) return wordsAlone(content, { finished, flaw, language });
   const toolCalls = toolResults.map((result, index): AssistantToolCall => {
     const call = reply.toolCalls[index];
     const args = call !== undefined && 'arguments' in call ? call.arguments : {};
     return {
-      id: result.toolCallId,
+      id: callId(number, index),
       type: 'function',
       function: { name: regularName(result.name), arguments: JSON.stringify(args) },
     };
   });
   return [
     { role: 'assistant', content, tool_calls: toolCalls },
-    ...toolResults.map((result): ChatMessage => ({
+    ...toolResults.map((result, index): ChatMessage => ({
       role: 'tool',
-      tool_call_id: result.toolCallId,
+      tool_call_id: callId(number, index),
       content: result.content,
     })),
   ];
 }
 
 /** An assistant message with neither text nor calls is refused by providers, and it says nothing. */
-function wordsAlone(content: string | null, finished: boolean, language: PromptLanguage): ChatMessage[] {
-  if (finished) return content === null ? [] : [{ role: 'assistant', content }];
+function wordsAlone(
+  content: string | null,
+  round: {
+    readonly finished: boolean;
+    readonly flaw: ReplyFlaw | null;
+    readonly language: PromptLanguage;
+  },
+): ChatMessage[] {
+  if (round.finished) return content === null ? [] : [{ role: 'assistant', content }];
+  // The provider failed, not the model: it is asked the same once more.
+  if (round.flaw === 'provider-error') return [];
+  const words = withoutControlTokens(content ?? '');
   return [
-    { role: 'assistant', content: content ?? NO_WORDS },
-    { role: 'user', content: CONTINUE[language] },
+    { role: 'assistant', content: words === '' ? NO_WORDS : words },
+    { role: 'user', content: noticeAfter(round.flaw, round.language) },
   ];
+}
+
+function noticeAfter(flaw: Exclude<ReplyFlaw, 'provider-error'> | null, language: PromptLanguage): string {
+  const notices = MODEL_NOTICES[language];
+  if (flaw === null) return notices.continue;
+  return { refused: notices.refused, 'call-as-text': notices.callAsText, empty: notices.empty }[flaw];
 }
 
 const regularName = (name: string): string => (/^[\w-]{1,64}$/.test(name) ? name : 'unknown_tool');

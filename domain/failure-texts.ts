@@ -37,6 +37,14 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
     'Der KI-Dienst hat die Anfrage abgelehnt. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
   'content-filtered':
     'Der KI-Anbieter hat seine Antwort zurückgehalten (Inhaltsfilter). Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
+  'provider-error':
+    'Der KI-Anbieter hat die Planung zweimal mit einem Fehler beendet. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
+  'model-refused':
+    'Die KI hat es zweimal abgelehnt, diese Mission zu planen. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
+  'empty-reply':
+    'Die KI hat zweimal mit nichts geantwortet. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
+  'no-plan':
+    'Es kam kein Plan zustande: Die KI hat die Werkzeuge der App nicht richtig aufgerufen oder kein Ende gefunden. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
   'run-interrupted':
     'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
 };
@@ -77,6 +85,14 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
     "The AI service refused the request. Change the mission's objective or its inputs if this happens again.",
   'content-filtered':
     "The AI provider held its answer back (content filter). Change the mission's objective or its inputs if this happens again.",
+  'provider-error':
+    'The AI provider ended the planning with an error twice. It is tried again when the mission is next due; you need not do anything.',
+  'model-refused':
+    "The AI declined to plan this mission twice. Change the mission's objective or its inputs if this happens again.",
+  'empty-reply':
+    'The AI answered with nothing twice. It is tried again when the mission is next due; you need not do anything.',
+  'no-plan':
+    "No plan came about: the AI did not call the app's tools correctly, or came to no end. Change the mission's objective or its inputs if this happens again.",
   'run-interrupted':
     'Planning was interrupted and could not go on. It is planned anew when the mission is next due; you need not do anything.',
 };

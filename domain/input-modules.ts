@@ -7,6 +7,8 @@ export interface InputModule {
   readonly encryptedFields: readonly string[];
   /** Plain fields worth telling the model; dotted names reach into objects. */
   readonly plainFields: readonly string[];
+  /** False for what today's web app keeps on the device; records that come all the same are read. */
+  readonly isSynced: boolean;
 }
 
 const tasks: InputModule = {
@@ -15,6 +17,7 @@ const tasks: InputModule = {
   table: 'tasks',
   encryptedFields: ['title', 'description', 'subtasks', 'metadata'],
   plainFields: ['isCompleted', 'dueDate', 'priority'],
+  isSynced: true,
 };
 
 export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
@@ -24,6 +27,7 @@ export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
     table: 'companionGoals',
     encryptedFields: [],
     plainFields: ['title', 'currentValue', 'target.value', 'target.period'],
+    isSynced: false,
   },
   notes: {
     name: 'notes',
@@ -31,6 +35,7 @@ export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
     table: 'notes',
     encryptedFields: ['title', 'content'],
     plainFields: [],
+    isSynced: true,
   },
   tasks,
   todo: tasks,
@@ -41,6 +46,7 @@ export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
     encryptedFields: ['title', 'description', 'location'],
     // Of its time block, see `eventTimes`.
     plainFields: ['startDate', 'endDate', 'allDay', 'recurrenceRule', 'timeZone'],
+    isSynced: true,
   },
   journal: {
     name: 'journal',
@@ -48,6 +54,7 @@ export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
     table: 'journalEntries',
     encryptedFields: ['title', 'content'],
     plainFields: [],
+    isSynced: true,
   },
   kontext: {
     name: 'kontext',
@@ -55,6 +62,7 @@ export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
     table: 'kontextDoc',
     encryptedFields: ['content'],
     plainFields: [],
+    isSynced: true,
   },
   profile: {
     name: 'profile',
@@ -62,6 +70,7 @@ export const INPUT_MODULES: Readonly<Record<string, InputModule>> = {
     table: 'userContext',
     encryptedFields: ['about', 'interests', 'routine', 'nutrition', 'leisure', 'goals', 'social', 'freeform'],
     plainFields: [],
+    isSynced: true,
   },
 };
 

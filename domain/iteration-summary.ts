@@ -23,7 +23,12 @@ export const languageOfRounds = (rounds: readonly RoundEntry[]): PromptLanguage 
  */
 export function summaryOfRounds(rounds: readonly RoundEntry[], language: PromptLanguage): string {
   const steps = stepsOf(rounds);
-  const words = rounds.map((round) => summaryOf(round.reply)).findLast((text) => text !== null) ?? null;
+  const words =
+    rounds
+      // A reply with a flaw has no words to the user.
+      .map(({ flaw, reply }) => (flaw === null ? summaryOf(reply) : null))
+      .findLast((text) => text !== null) ?? null;
+  const flaw = rounds.at(-1)?.flaw ?? null;
   const unreadable = rounds.flatMap((round) => round.unreadableInputs);
   const flagged = rounds.flatMap((round) => round.flaggedInputs);
   const known = knownUrlSet(rounds.flatMap((round) => round.knownUrls));
@@ -36,6 +41,7 @@ export function summaryOfRounds(rounds: readonly RoundEntry[], language: PromptL
     unreadable.length === 0 ? '' : unreadableInputsText(language, unreadable),
     flagged.length === 0 ? '' : flaggedInputsText(language, distinctSources(flagged)),
     flaggedStepsText(steps, language),
+    flaw === null ? '' : texts.flawedEnd[flaw],
     ...distinct(rounds.flatMap((round) => round.notices).map((notice) => noticeText(language, notice))),
   ]
     .filter((part) => part !== '')

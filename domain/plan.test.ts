@@ -48,7 +48,7 @@ test('a call of an offered tool becomes a planned step and is answered "recorded
         status: 'planned',
       },
     ],
-    toolResults: [{ toolCallId: 'a', name: 'create_task', content: 'recorded' }],
+    toolResults: [{ toolCallId: 'call01000', name: 'create_task', content: 'recorded' }],
     droppedSteps: 0,
   }));
 
@@ -147,9 +147,15 @@ describe('a repeated call', () => {
   });
 });
 
-test('empty and repeated call ids get stable, distinct ones', () => {
-  const { toolResults } = plan([task('', 'x'), task('same', 'y'), task('same', 'z')], [], 3);
-  expect(toolResults.map((result) => result.toolCallId)).toEqual(['call_3_0', 'same', 'call_3_2']);
+test('every call of a run gets an id of its own, of nine letters and digits, whatever its own was', () => {
+  const idsOf = (round: number) =>
+    plan([task('', 'x'), task('same', 'y'), task('same', 'z')], [], round).toolResults.map(
+      (result) => result.toolCallId,
+    );
+  expect(idsOf(3)).toEqual(['call03000', 'call03001', 'call03002']);
+  const ids = Array.from({ length: 20 }, (_, round) => idsOf(round + 1)).flat();
+  expect(new Set(ids).size).toBe(60);
+  for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9]{9}$/);
 });
 
 test('a plan holds at most 50 steps, and so many characters of arguments', () => {
@@ -197,6 +203,9 @@ describe('the closing text', () => {
     );
     expect([summaryOf(replyOf([])), summaryOf(replyOf([], ' \u200b'))]).toEqual([null, null]);
   });
+
+  test('is no call that was written as text', () =>
+    expect(summaryOf(replyOf([], '```json\n{"name": "create_task"}\n```'))).toBeNull());
 
   test('is cut at a word, with a visible mark', () => {
     const summary = summaryOf(replyOf([], 'Wörter '.repeat(1_000))) ?? '';

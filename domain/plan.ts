@@ -1,3 +1,5 @@
+import { holdsCallText } from './call-as-text.ts';
+import { RECORDED } from './model-notices.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
 import { CUT_MARK, cutAtWord, visibleLine, visibleText } from './prompt-text.ts';
 import { checkArguments } from './tool-catalog.ts';
@@ -55,14 +57,12 @@ export interface RoundInput {
   readonly reads: ReadTools;
   readonly review: StepReview;
   readonly previousSteps: readonly PlanStep[];
-  /** Number of this round, from 1: part of the id given to a call that came without one. */
+  /** Number of this round, from 1: part of the ids of its calls. */
   readonly round: number;
   /** Id of the step at that place of the whole plan, from 0. Must be deterministic: a retried round repeats it. */
   readonly stepId: (index: number) => string;
 }
 
-/** The contract's answer to a call that became a step (section 12). */
-const RECORDED = 'recorded';
 /** More than a user would review; a looping model must not fill the user's mission record. */
 const MAX_STEPS = 50;
 const MAX_PLAN_CHARS = 200_000;
@@ -102,9 +102,8 @@ export function planRound(input: RoundInput): RoundOutcome {
     if (!checked.ok) return `error: wrong arguments: ${checked.problems}`;
     return offered.has(tool.name) ? plan.add(tool, checked.params) : read(tool.name, checked.params);
   };
-  const ids = callIds(reply.toolCalls, round);
   const toolResults = reply.toolCalls.map((call, index) => ({
-    toolCallId: ids[index] ?? '',
+    toolCallId: callId(round, index),
     name: call.name,
     content: answer(call),
   }));
@@ -148,21 +147,24 @@ function openPlan({ previousSteps, review, stepId }: RoundInput) {
   return { newSteps, add, droppedSteps: () => dropped.size };
 }
 
-/** The model's text for the user, cut to what an iteration's summary should hold, or null if there is none. */
+/**
+ * The model's text for the user, cut to what an iteration's summary should hold, or null if there is none. A call that
+ * was written as text is none.
+ */
 export function summaryOf(reply: PlannerReply): string | null {
   const text = visibleText(reply.content ?? '');
-  return text === '' ? null : cutAtWord(text, MAX_SUMMARY_CHARS, CUT_MARK);
+  return text === '' || holdsCallText(text) ? null : cutAtWord(text, MAX_SUMMARY_CHARS, CUT_MARK);
 }
 
-/** Gateways send empty ids, and some models number the calls of one reply alike; answers need distinct ones. */
-function callIds(calls: readonly PlannerToolCall[], round: number): string[] {
-  const seen = new Set<string>();
-  return calls.map((call, index) => {
-    const id = call.id === '' || seen.has(call.id) ? `call_${round}_${index}` : call.id;
-    seen.add(id);
-    return id;
-  });
-}
+/**
+ * The id of a call and of its answer, by their place in the run. Those of providers are empty, numbers, the same in every
+ * reply, or of a form that the provider of the next round refuses: nine letters and digits are what all of them take.
+ *
+ * @param round from 1
+ * @param index from 0
+ */
+export const callId = (round: number, index: number): string =>
+  `call${String(round).padStart(2, '0')}${String(index).padStart(3, '0')}`;
 
 const identityOf = (step: Pick<PlanStep, 'intent'>): string =>
   `${step.intent.toolName} ${canonicalJson(step.intent.params)}`;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { boundedReply, isUnfinished } from './planner-reply.ts';
+import { boundedReply, isCutOff } from './planner-reply.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
 
 const replyOf = (more: Partial<PlannerReply>): PlannerReply => ({
@@ -59,14 +59,27 @@ describe('a reply within bounds', () => {
   });
 });
 
+test('what no database and no provider takes is gone before anything is made of it', () =>
+  expect(
+    boundedReply(
+      replyOf({
+        toolCalls: [
+          {
+            id: 'a\u0000',
+            name: 'create_\u0000task',
+            arguments: { title: 'x\u0000\ud83d', n: { ['\u0000']: [] } },
+          },
+        ],
+      }),
+    ).toolCalls,
+  ).toEqual([{ id: 'a', name: 'create_task', arguments: { title: 'x\ufffd', n: { ['']: [] } } }]));
+
 test.each<[boolean, Partial<PlannerReply>]>([
   [true, { finishReason: 'length', content: 'Ich würde zuerst' }],
   [true, { finishReason: 'length', content: null }],
-  [true, { finishReason: 'tool_calls', content: ' ' }],
-  [false, { finishReason: 'tool_calls', content: 'Fertig.' }],
   [false, { finishReason: 'length', toolCalls: [callWith({})] }],
   [false, { finishReason: null }],
   [false, { finishReason: 'stop' }],
-])('whether there is nothing to act upon yet: %s for %j', (expected, reply) =>
-  expect(isUnfinished(replyOf(reply))).toBe(expected),
+])('whether words are to be continued: %s for %j', (expected, reply) =>
+  expect(isCutOff(replyOf(reply))).toBe(expected),
 );

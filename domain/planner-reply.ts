@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { CUT_MARK, cutAtWord } from './prompt-text.ts';
+import { storableJson, storableText } from './storable-json.ts';
 
 const validCallSchema = z.object({
   /** As the gateway sent it; may be empty (contract section 10). */
@@ -26,7 +27,7 @@ export const plannerReplySchema = z.object({
   /** Null and empty mean the same: no text. */
   content: z.string().nullable(),
   toolCalls: z.array(plannerToolCallSchema),
-  /** As received: `stop`, `tool_calls`, `length`, `content_filter`, null or something new. */
+  /** A `FinishReason`; null when there was none that anybody knows. */
   finishReason: z.string().nullable(),
   /** 0 when the gateway did not say. */
   totalTokens: tokens,
@@ -37,11 +38,9 @@ export const plannerReplySchema = z.object({
 });
 export type PlannerReply = z.infer<typeof plannerReplySchema>;
 
-/** A reply that was cut off, or that announces calls and holds none, with nothing in it to act upon. */
-export const isUnfinished = (reply: PlannerReply): boolean =>
-  reply.toolCalls.length === 0 &&
-  (reply.finishReason === 'length' ||
-    (reply.finishReason === 'tool_calls' && (reply.content ?? '').trim() === ''));
+/** Words that were cut off: they are to be continued. */
+export const isCutOff = (reply: PlannerReply): boolean =>
+  reply.toolCalls.length === 0 && reply.finishReason === 'length';
 
 const MAX_CONTENT_CHARS = 20_000;
 const MAX_CALLS = 100;
@@ -53,7 +52,8 @@ const MAX_VALUES = 2_000;
 /**
  * The reply within bounds: what goes beyond them would be kept, sent again in every round after it, and written into
  * the user's record. Arguments too large or nested too deeply become those of a call that cannot be carried out;
- * deep nesting also breaks whatever walks a value recursively, `JSON.stringify` included.
+ * deep nesting also breaks whatever walks a value recursively, `JSON.stringify` included. What no database and no
+ * provider takes (NUL, halves of characters) goes before anything is made of it.
  */
 export const boundedReply = (reply: PlannerReply): PlannerReply => ({
   ...reply,
@@ -61,9 +61,11 @@ export const boundedReply = (reply: PlannerReply): PlannerReply => ({
   toolCalls: reply.toolCalls.slice(0, MAX_CALLS).map(boundedCall),
 });
 
+const storableArguments = z.record(z.string(), z.unknown());
+
 function boundedCall(call: PlannerToolCall): PlannerToolCall {
-  const id = call.id.slice(0, MAX_NAME_CHARS);
-  const name = call.name.slice(0, MAX_NAME_CHARS);
+  const id = storableText(call.id.slice(0, MAX_NAME_CHARS));
+  const name = storableText(call.name.slice(0, MAX_NAME_CHARS));
   if (!('arguments' in call))
     return {
       id,
@@ -72,7 +74,7 @@ function boundedCall(call: PlannerToolCall): PlannerToolCall {
       rawArguments: call.rawArguments.slice(0, MAX_ARGUMENTS_CHARS),
     };
   return isBounded(call.arguments)
-    ? { id, name, arguments: call.arguments }
+    ? { id, name, arguments: storableArguments.parse(storableJson(call.arguments)) }
     : { id, name, invalidArguments: true, rawArguments: '' };
 }
 

@@ -19,6 +19,10 @@ describe('the words of a mission', () => {
     'Finde einen Artikel',
     'Bitte suche, was es gibt.',
     'Online-Recherche',
+    // Beginnings of words, as the web app matches them.
+    ...['Recherchiere Preise', 'bitte recherchieren', 'Recherchen zum Garten'],
+    ...["today's weather", 'Historisches zum Tag', 'history of my town', 'Schreibe den Newsletter'],
+    ...['Researchers unite', 'suche_nach', 'Suchergebnisse? Suche!', 'Neuestes aus Ulm', 'Aktuelles'],
   ])('opt into shallow research: %s', (objective) => expect(kindOf(objective)).toBe('shallow'));
 
   it.each([
@@ -33,13 +37,42 @@ describe('the words of a mission', () => {
   it.each([
     'Versuche, meine Woche zu planen',
     'Besuche planen, Untersuche nichts',
-    'Schreibe den Newsletter',
     'Empfinde ich das so?',
-    'Researchers unite',
-    'suche_nach',
+    'Prähistorisches, Goodnews, untoday',
+    'Such etwas, find etwas, aktuell, neu',
     'Plane die Woche',
     '',
   ])('that only look alike opt into nothing: %s', (objective) => expect(kindOf(objective)).toBeNull());
+
+  it.each([
+    'Plane die Woche ohne Recherche',
+    'Finde freie Termine. Keine Recherche!',
+    'Suche im Kalender, ohne Internetrecherche',
+    'Suche in den Notizen (keine weitere Recherche)',
+    'Aktuelle Aufgaben, ohne Web-Recherche',
+    'Finde etwas, ohne zu recherchieren',
+    'Finde etwas, bitte nicht recherchieren',
+    'Finde etwas, aber recherchiere nicht.',
+    'Today: plan my day, no research',
+    'Find news in my notes without web research',
+    "Don't research, just plan today",
+    'deep dive into my notes, no research please',
+    'OHNE RECHERCHE: Hintergrundrecherche',
+  ])('may decline it, which wins: %s', (objective) => expect(kindOf(objective)).toBeNull());
+
+  it('decline it in the concept as well', () =>
+    expect(
+      researchKindOf({ objective: 'Finde etwas', conceptMarkdown: '- keine Recherche\n' }, BOTH),
+    ).toBeNull());
+
+  it.each([
+    'Ich habe keine Zeit für Recherche: suche du',
+    'Keine Idee, recherchiere bitte',
+    'Plane nicht ohne Recherche',
+    'Recherchiere nicht nur Preise',
+    'Keine Fragen. Recherche zu Zelten',
+    'Ohne Zelt? Suche eines',
+  ])('that only come near declining it do not: %s', (objective) => expect(kindOf(objective)).toBe('shallow'));
 
   it('count in the concept as well', () =>
     expect(researchKindOf({ objective: null, conceptMarkdown: '## Deep dive' }, BOTH)).toBe('deep'));

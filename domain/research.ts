@@ -32,18 +32,60 @@ interface MissionWords {
   readonly conceptMarkdown: string | null;
 }
 
-/**
- * The words of contract section 12 as whole words, so that neither "Newsletter" nor "Versuche" is one; German endings
- * belong to the word. "Hintergrundrecherche" is here as well: where deep research is off, it is research all the same.
- */
-const SHALLOW =
-  /(?<![\p{L}\p{N}_])(?:(?:hintergrund)?recherchen?|research|news|aktuelle[mnrs]?|neueste[mnrs]?|finde|suche)(?![\p{L}\p{N}_])/iu;
-const DEEP =
-  /(?<![\p{L}\p{N}_])(?:deep[\s-]+research|(?:tiefe|umfassende)[mnrs]?\s+recherchen?|hintergrundrecherchen?|deep[\s-]+dives?)(?![\p{L}\p{N}_])/iu;
+/** Beginnings of words, as the web app matches them, so that a mission researches here and there alike. */
+const SHALLOW = [
+  ...['recherche', 'recherchier', 'hintergrundrecherche', 'research'],
+  ...['news', 'finde', 'suche', 'aktuelle', 'neueste', 'today', 'histor'],
+];
+/** The words of contract section 12 with their German endings; a deep task costs credits, so nothing else opts into one. */
+const DEEP = [
+  ['deep', 'research'],
+  ['tiefe', 'recherche'],
+  ['umfassende', 'recherche'],
+  ['hintergrundrecherche'],
+  ['deep', 'dive'],
+];
+const ENDINGS: ReadonlySet<string> = new Set(['', 'm', 'n', 'r', 's']);
+
+const WITHOUT: ReadonlySet<string> = new Set('ohne kein keine keinen keiner keinerlei no without'.split(' '));
+const NOT: ReadonlySet<string> = new Set(["don't", 'never', 'nicht', 'nie', 'not']);
+const ONLY: ReadonlySet<string> = new Set(['nur', 'only', 'bloß']);
+
+const isResearch = (word = ''): boolean => /recherchen?$|^recherchier|^research/.test(word);
+/** Between "keine" and "Recherche". "Keine Zeit für Recherche" declines none, nor does "keine Idee, recherchiere". */
+const mayStandBetween = (word = ''): boolean => /e[nrs]?$|^(?:web|online|internet|zu)$/.test(word);
+
+/** Words in lower case, and the ends of sentences; letters, digits and underscores make a word, as for the web app. */
+const wordsOf = (text: string): string[] =>
+  text
+    .normalize('NFC')
+    .toLowerCase()
+    .replaceAll('’', "'")
+    .match(/[\p{L}\p{N}_']+|[.!?;:]/gu) ?? [];
+
+/** "Ohne Recherche", "keine weitere Internetrecherche", "bitte nicht recherchieren"; not "nicht ohne Recherche". */
+const optsOut = (words: readonly string[]): boolean =>
+  words.some((word, index) => {
+    const [before = '', next = '', afterNext = ''] = [words[index - 1], words[index + 1], words[index + 2]];
+    if (NOT.has(word)) return isResearch(next) || (/^recherchier/.test(before) && !ONLY.has(next));
+    if (!WITHOUT.has(word) || NOT.has(before)) return false;
+    const isNoun = /recherchen?$|^research$|^recherchieren$/.test(afterNext);
+    return isResearch(next) || (mayStandBetween(next) && isNoun);
+  });
+
+const isDeep = (words: readonly string[]): boolean =>
+  words.some((_, index) =>
+    DEEP.some((phrase) =>
+      phrase.every((part, place) => {
+        const word = words[index + place] ?? '';
+        return word.startsWith(part) && ENDINGS.has(word.slice(part.length));
+      }),
+    ),
+  );
 
 /**
  * Which research the mission's own words opt into (contract section 12), of what the server offers. Deep words win; where
- * deep research is off they count for what they are without "deep".
+ * deep research is off they count for what they are without "deep". "Ohne Recherche" anywhere wins over all of them.
  *
  * @returns null for none
  */
@@ -51,9 +93,11 @@ export function researchKindOf(
   { objective, conceptMarkdown }: Omit<MissionWords, 'title'>,
   offered: { readonly shallow: boolean; readonly deep: boolean },
 ): ResearchKind | null {
-  const words = `${objective ?? ''}\n${conceptMarkdown ?? ''}`.normalize('NFC');
-  if (offered.deep && DEEP.test(words)) return 'deep';
-  return offered.shallow && SHALLOW.test(words) ? 'shallow' : null;
+  const words = wordsOf(`${objective ?? ''}\n${conceptMarkdown ?? ''}`);
+  if (optsOut(words)) return null;
+  if (offered.deep && isDeep(words)) return 'deep';
+  const isShallow = words.some((word) => SHALLOW.some((beginning) => word.startsWith(beginning)));
+  return offered.shallow && isShallow ? 'shallow' : null;
 }
 
 /** A search takes few words; a deep task is a question. */

@@ -29,6 +29,7 @@ const entry: RoundEntry = {
   steps: [step('1')],
   toolResults: [{ toolCallId: 'call_1_0', name: 'create_task', content: 'recorded' }],
   finished: false,
+  flaw: null,
   language: 'de',
   flaggedInputs: [],
   knownUrls: [],

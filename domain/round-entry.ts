@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ChatMessage } from './conversation.ts';
 import type { PlanStep, ToolResult } from './plan.ts';
 import { plannerReplySchema } from './planner-reply.ts';
+import { REPLY_FLAWS } from './reply-flaw.ts';
 
 /**
  * What a planner round leaves behind, encrypted, for the rounds after it and for the write-back. The first one also
@@ -54,6 +55,8 @@ export const roundEntrySchema = z.object({
   steps: z.array(stepSchema),
   toolResults: z.array(toolResultSchema),
   finished: z.boolean(),
+  /** What is wrong with the reply. The round after it asks once more, unless this one did so itself. */
+  flaw: z.enum(REPLY_FLAWS).nullable().default(null),
   /** Of the mission; entries of before issue 6 have none of the fields from here on. */
   language: z.enum(['de', 'en']).default('de'),
   flaggedInputs: z.array(flaggedInputSchema).default([]),
@@ -88,6 +91,7 @@ export const closingEntry = (first: RoundEntry, notice: Notice): RoundEntry => (
   steps: [],
   toolResults: [],
   finished: true,
+  flaw: null,
   language: first.language,
   flaggedInputs: [],
   knownUrls: [],

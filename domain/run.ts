@@ -38,6 +38,10 @@ export type FailureCode =
   | 'gateway-unavailable'
   | 'gateway-rejected'
   | 'content-filtered'
+  | 'provider-error'
+  | 'model-refused'
+  | 'empty-reply'
+  | 'no-plan'
   | 'run-interrupted';
 
 export interface RunFailure {

@@ -11,4 +11,4 @@ export function storableJson(value: unknown): unknown {
   );
 }
 
-const storableText = (text: string): string => text.replaceAll('\u0000', '').toWellFormed();
+export const storableText = (text: string): string => text.replaceAll('\u0000', '').toWellFormed();

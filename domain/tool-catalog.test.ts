@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { AgentPolicy } from './agent.ts';
 import { checkArguments, offeredTools, TOOL_CATALOG, toGatewayTool } from './tool-catalog.ts';
 import type { ToolDefinition } from './tool-catalog.ts';
+import { strictToolProblems } from '../test/support/strict-provider.ts';
 
 const toolNamed = (name: string): ToolDefinition => {
   const tool = TOOL_CATALOG.get(name);
@@ -14,6 +15,39 @@ test('the catalog holds 110 tools under distinct names, each requiring only what
   expect(TOOL_CATALOG.size).toBe(110);
   for (const { parameters } of TOOL_CATALOG.values())
     expect(Object.keys(parameters.properties)).toEqual(expect.arrayContaining(parameters.required));
+});
+
+describe('what is sent of the catalog', () => {
+  test('is valid for providers that take a strict subset of JSON schema only', () => {
+    expect([...TOOL_CATALOG.values()].flatMap((tool) => strictToolProblems(toGatewayTool(tool)))).toEqual([]);
+  });
+
+  test('says of every list what it holds; the catalog itself, by which the device goes, stays as it is', () => {
+    const sentOf = (name: string): Record<string, unknown> =>
+      toGatewayTool(toolNamed(name)).function.parameters['properties'] as Record<string, unknown>;
+    expect(sentOf('import_articles_from_urls')['urls']).toMatchObject({ items: { type: 'string' } });
+    expect(sentOf('create_invoice')['lines']).toMatchObject({ items: { type: 'object' } });
+    expect(toolNamed('create_invoice').parameters.properties['lines']).not.toHaveProperty('items');
+    const lines = [{ title: 'Zelt', quantity: 1, unitPrice: 99.5, note: 'x' }];
+    expect(checkArguments(toolNamed('create_invoice'), { clientName: 'A', lines })).toMatchObject({
+      params: { lines },
+    });
+  });
+
+  test('is repaired in a later catalog, too', () => {
+    const tool = toolNamed('create_task');
+    const list = { type: 'array' as const, description: 'x' };
+    const later = { ...tool, parameters: { ...tool.parameters, properties: { list } } };
+    expect(
+      strictToolProblems(toGatewayTool({ ...later, parameters: { ...later.parameters, required: [] } })),
+    ).toEqual([]);
+    const own = { ...list, items: { type: 'number' } };
+    const { properties } = toGatewayTool({
+      ...later,
+      parameters: { ...later.parameters, properties: { list: own } },
+    }).function.parameters;
+    expect(properties).toEqual({ list: own });
+  });
 });
 
 describe('offered tools', () => {

@@ -7,6 +7,7 @@ const propertySchema = z.object({
   type: z.enum(['string', 'number', 'boolean', 'array', 'object']),
   description: z.string(),
   enum: z.array(z.string()).exactOptional(),
+  items: z.record(z.string(), z.unknown()).exactOptional(),
 });
 
 const parametersSchema = z.object({
@@ -52,10 +53,50 @@ export interface GatewayTool {
   function: { name: string; description: string; parameters: Record<string, unknown> };
 }
 
-/** The shape in which the gateway takes a tool (contract section 10). */
+/**
+ * What lists hold that the catalog leaves open: strict providers refuse a request with one such list, whole (contract
+ * section 14). As the descriptions in the catalog say it.
+ */
+const LIST_ITEMS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  'create_invoice.lines': {
+    type: 'object',
+    properties: {
+      title: { type: 'string' },
+      quantity: { type: 'number' },
+      unitPrice: { type: 'number' },
+      vatRate: { type: 'number' },
+      unit: { type: 'string' },
+    },
+    required: ['title', 'quantity', 'unitPrice'],
+  },
+  'import_articles_from_urls.urls': { type: 'string' },
+};
+/** Of a list that a later catalog leaves open: most are lists of names or ids. */
+const OPEN_ITEMS = { type: 'string' };
+
+/**
+ * The shape in which the gateway takes a tool (contract section 10), valid for strict providers: every list says what it
+ * holds, and nothing is required of a tool that takes nothing. What the model calls with is checked against the catalog
+ * all the same, and that is what the device gets.
+ */
 export const toGatewayTool = ({ name, description, parameters }: ToolDefinition): GatewayTool => ({
   type: 'function',
-  function: { name, description, parameters: { ...parameters } },
+  function: {
+    name,
+    description,
+    parameters: {
+      type: parameters.type,
+      properties: Object.fromEntries(
+        Object.entries(parameters.properties).map(([property, schema]) => [
+          property,
+          schema.type === 'array' && schema.items === undefined
+            ? { ...schema, items: LIST_ITEMS[`${name}.${property}`] ?? OPEN_ITEMS }
+            : schema,
+        ]),
+      ),
+      ...(parameters.required.length === 0 ? {} : { required: parameters.required }),
+    },
+  },
 });
 
 /** Validated arguments, or what is wrong with them in words that the model can act upon (no values in them). */

@@ -3,6 +3,8 @@ import type { PromptLanguage } from './language.ts';
 /** Why the run could not read an input, or a part of it. */
 export const UNREADABLE_REASONS = [
   'missing',
+  /** Of a kind that devices keep to themselves: the record may well be there. */
+  'not-synced',
   'deleted',
   'out-of-scope',
   'undecryptable',
@@ -14,6 +16,7 @@ export type UnreadableReason = (typeof UNREADABLE_REASONS)[number];
 const TEXTS: Readonly<Record<PromptLanguage, Readonly<Record<UnreadableReason, string>>>> = {
   de: {
     missing: 'nicht gefunden',
+    'not-synced': 'noch nur auf dem Gerät',
     deleted: 'gelöscht',
     'out-of-scope': 'verschlüsselt und nicht in der Freigabe enthalten',
     undecryptable: 'lässt sich nicht entschlüsseln',
@@ -22,6 +25,7 @@ const TEXTS: Readonly<Record<PromptLanguage, Readonly<Record<UnreadableReason, s
   },
   en: {
     missing: 'not found',
+    'not-synced': 'on the device only so far',
     deleted: 'deleted',
     'out-of-scope': 'encrypted and not covered by the grant',
     undecryptable: 'does not decrypt',

@@ -43,14 +43,36 @@ describe.each([
 });
 
 it('unreadable inputs are named by their ids, each with its own reason', () => {
-  const inputs = UNREADABLE_REASONS.map((reason, index) => ({ table: 'notes', id: `n${index}`, reason }));
+  const inputs = UNREADABLE_REASONS.filter((reason) => reason !== 'not-synced').map((reason, index) => ({
+    table: 'notes',
+    id: `n${index}`,
+    reason,
+  }));
   for (const language of ['de', 'en'] as const) {
     const text = unreadableInputsText(language, inputs);
-    expect(new Set(text.match(/\(.+?\)/g)).size).toBe(UNREADABLE_REASONS.length);
+    expect(new Set(text.match(/\(.+?\)/g)).size).toBe(inputs.length);
   }
   expect(unreadableInputsText('de', [{ table: 'tasks', id: 't1', reason: 'deleted' }])).toContain(
     'tasks:t1 (gelöscht)',
   );
+});
+
+it('what devices keep to themselves is named, and nobody is sent to look for it in the app', () => {
+  const goal = { table: 'companionGoals', id: 'g1', reason: 'not-synced' };
+  for (const [language, told, advice] of [
+    ['de', /auf dem Gerät behält: companionGoals:g1\. Du musst nichts tun\.$/, /Prüfe in der App/],
+    ['en', /on the device so far: companionGoals:g1\. You need not do anything\.$/, /Check in the app/],
+  ] as const) {
+    expect(unreadableInputsText(language, [goal])).toMatch(told);
+    expect(unreadableInputsText(language, [goal])).not.toMatch(advice);
+    const [others, goals] = unreadableInputsText(language, [
+      goal,
+      { table: 'tasks', id: 't1', reason: 'missing' },
+    ]).split('\n\n');
+    expect(others).toMatch(advice);
+    expect(others).not.toContain('companionGoals');
+    expect(goals).toMatch(told);
+  }
 });
 
 it('flagged sources are named by id, or by what they are, and long lists are cut short', () => {

@@ -1,5 +1,6 @@
 import { failureText } from './failure-texts.ts';
 import type { PromptLanguage } from './language.ts';
+import type { ReplyFlaw } from './reply-flaw.ts';
 import type { Notice } from './round-entry.ts';
 import { unreadableReasonText } from './unreadable-reasons.ts';
 
@@ -15,12 +16,16 @@ interface UserTexts {
   /** A mission without an agent: `DEFAULT_TOKENS_PER_DAY` is used up. */
   readonly noBudgetWithoutAgent: string;
   readonly unreadable: (inputs: string) => string;
+  /** Of inputs that no device passes on: there is nothing to look for in the app. */
+  readonly notSynced: (inputs: string) => string;
   readonly flaggedInputs: (inputs: string) => string;
   /** A step by its place in the plan and its own words; what is wrong with it follows. */
   readonly namedStep: (place: number, words: string) => string;
   readonly flaggedSteps: (steps: string) => string;
   readonly unknownUrl: string;
   readonly flaggedSummary: string;
+  /** Where a plan ends with a reply that was none. */
+  readonly flawedEnd: Readonly<Record<ReplyFlaw, string>>;
   readonly andMore: (count: number) => string;
   readonly sources: Readonly<Record<'agents' | 'iterations' | 'research', string>>;
   readonly grantEndsFirst: (expiresAt: string, nextRunAt: string) => string;
@@ -38,6 +43,8 @@ const de: UserTexts = {
     'Der Agent dieser Mission ist angehalten: Sein Token-Budget steht auf 0. Erhöhe es in den Einstellungen des Agenten, dann läuft die Mission beim nächsten Termin.',
   unreadable: (inputs) =>
     `Nicht lesbar und daher nicht berücksichtigt: ${inputs}. Prüfe in der App, ob es diese Einträge noch gibt und ob die Freigabe sie einschließt.`,
+  notSynced: (inputs) =>
+    `Nicht berücksichtigt, weil die App diese Einträge bisher auf dem Gerät behält: ${inputs}. Du musst nichts tun.`,
   flaggedInputs: (inputs) =>
     `⚠ Diese Quellen enthalten Text, der wie eine Anweisung an die KI aussieht: ${inputs}. Er wurde als Daten behandelt; was danach geplant wurde, führt kein Gerät aus.`,
   namedStep: (place, words) => `Schritt ${place} („${words}“)`,
@@ -46,6 +53,14 @@ const de: UserTexts = {
   unknownUrl: '⚠ unbekannte Adresse',
   flaggedSummary:
     '⚠ Auch der Text der KI oben sieht nach einer eingeschleusten Anweisung aus. Folge ihm nicht ungeprüft.',
+  flawedEnd: {
+    'provider-error':
+      'Der KI-Anbieter hat die Planung mit einem Fehler beendet; der Plan kann unvollständig sein.',
+    refused: 'Die KI hat es abgelehnt weiterzuplanen; der Plan kann unvollständig sein.',
+    'call-as-text':
+      'Die KI hat einen weiteren Schritt nicht richtig aufgerufen; der Plan kann unvollständig sein.',
+    empty: 'Die KI hat weitere Schritte angekündigt, die nicht ankamen; der Plan kann unvollständig sein.',
+  },
   andMore: (count) => `und ${count} weitere`,
   sources: { agents: 'Gedächtnis des Agenten', iterations: 'früherer Lauf', research: 'Recherche' },
   grantEndsFirst: (expiresAt, nextRunAt) =>
@@ -85,6 +100,8 @@ const en: UserTexts = {
     'The agent of this mission is stopped: its token budget is 0. Raise it in the settings of the agent; the mission then runs when it is next due.',
   unreadable: (inputs) =>
     `Could not be read and was not taken into account: ${inputs}. Check in the app whether these entries still exist and whether the access you granted covers them.`,
+  notSynced: (inputs) =>
+    `Not taken into account, because the app keeps these entries on the device so far: ${inputs}. You need not do anything.`,
   flaggedInputs: (inputs) =>
     `⚠ These sources hold text that looks like an instruction to the AI: ${inputs}. It was treated as data; no device carries out what was planned after reading it.`,
   namedStep: (place, words) => `step ${place} (“${words}”)`,
@@ -93,6 +110,12 @@ const en: UserTexts = {
   unknownUrl: '⚠ unknown address',
   flaggedSummary:
     "⚠ The AI's own words above look like an injected instruction, too. Do not follow them unchecked.",
+  flawedEnd: {
+    'provider-error': 'The AI provider ended the planning with an error; the plan may be incomplete.',
+    refused: 'The AI declined to plan any further; the plan may be incomplete.',
+    'call-as-text': 'The AI did not call a further step correctly; the plan may be incomplete.',
+    empty: 'The AI announced further steps that never came; the plan may be incomplete.',
+  },
   andMore: (count) => `and ${count} more`,
   sources: { agents: "the agent's memory", iterations: 'earlier run', research: 'research' },
   grantEndsFirst: (expiresAt, nextRunAt) =>
@@ -146,17 +169,20 @@ const MAX_ID_CHARS = 80;
 const recordName = ({ table, id }: NamedSource): string => `${table}:${id}`.slice(0, MAX_ID_CHARS);
 
 /** Inputs that the plan could not take into account, each with its reason. */
-export const unreadableInputsText = (
+export function unreadableInputsText(
   language: PromptLanguage,
   inputs: readonly (NamedSource & { readonly reason: string })[],
-): string =>
-  USER_TEXTS[language].unreadable(
-    named(
-      language,
-      inputs,
-      (input) => `${recordName(input)} (${unreadableReasonText(language, input.reason)})`,
-    ),
-  );
+): string {
+  const texts = USER_TEXTS[language];
+  const notSynced = inputs.filter(({ reason }) => reason === 'not-synced');
+  const others = inputs.filter(({ reason }) => reason !== 'not-synced');
+  const nameWithReason = (input: (typeof inputs)[number]): string =>
+    `${recordName(input)} (${unreadableReasonText(language, input.reason)})`;
+  return [
+    ...(others.length === 0 ? [] : [texts.unreadable(named(language, others, nameWithReason))]),
+    ...(notSynced.length === 0 ? [] : [texts.notSynced(named(language, notSynced, recordName))]),
+  ].join('\n\n');
+}
 
 /** Sources of the prompt that bear marks of injected instructions. */
 export const flaggedInputsText = (language: PromptLanguage, sources: readonly NamedSource[]): string =>

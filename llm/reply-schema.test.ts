@@ -38,6 +38,8 @@ describe('arguments', () => {
     [null, {}],
     [undefined, {}],
     [{ title: 'x' }, { title: 'x' }],
+    ['"{\\"title\\":\\"x\\"}"', { title: 'x' }],
+    ['```json\n{"title":"x"}\n```', { title: 'x' }],
   ])('%j become %j', (sent, read) =>
     expect(readReply(callWith(sent), null)?.toolCalls).toEqual([
       { id: 'a', name: 'create_task', arguments: read },
@@ -51,6 +53,91 @@ describe('arguments', () => {
   );
 });
 
+describe('of an odd reply, what can be read is used', () => {
+  const call = { id: 'a', function: { name: 'create_task', arguments: '{"title":"x"}' } };
+  const read = { id: 'a', name: 'create_task', arguments: { title: 'x' } };
+  const nameless = { id: '', name: '', arguments: {} };
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    [
+      'thoughts among the parts',
+      { content: [{ type: 'thinking', text: 'Hm' }, 'Fer', { text: 'tig' }] },
+      { content: 'Fertig' },
+    ],
+    ['parts of no known shape', { content: [null, 7, { type: 'image' }, { text: 7 }] }, { content: null }],
+    ['content of no known shape', { content: 7 }, { content: null }],
+    ['a null among the calls', { tool_calls: [null, call, 7] }, { toolCalls: [nameless, read, nameless] }],
+    [
+      'calls without names',
+      { tool_calls: [{ id: 'b' }, call] },
+      { toolCalls: [{ ...nameless, id: 'b' }, read] },
+    ],
+    ['a name that is no text', { tool_calls: [{ function: { name: 7 } }] }, { toolCalls: [nameless] }],
+    ['a number for an id', { tool_calls: [{ ...call, id: 0 }] }, { toolCalls: [{ ...read, id: '0' }] }],
+    [
+      'an index only',
+      { tool_calls: [{ index: 0, function: call.function }] },
+      { toolCalls: [{ ...read, id: '' }] },
+    ],
+    ['one call without a list', { tool_calls: call }, { toolCalls: [read] }],
+    ['a call without `function`', { tool_calls: [{ id: 'a', ...call.function }] }, { toolCalls: [read] }],
+    ['calls of no known shape', { tool_calls: 'x', content: 'Fertig' }, { toolCalls: [], content: 'Fertig' }],
+    [
+      'the older way to call',
+      { content: null, function_call: call.function },
+      { toolCalls: [{ ...read, id: '' }] },
+    ],
+    ['both ways to call', { tool_calls: [call], function_call: call.function }, { toolCalls: [read] }],
+    [
+      'calls among the parts',
+      { content: [{ type: 'tool_use', id: 'a', name: 'create_task', input: { title: 'x' } }] },
+      { toolCalls: [read] },
+    ],
+    ['calls as text beside calls', { content: '<tool_call>{}', tool_calls: [call] }, { content: null }],
+    [
+      'thoughts beside the words',
+      { content: '<think>Hm</think>Fertig', reasoning_content: 'Hm' },
+      { content: 'Fertig' },
+    ],
+    ['words that refuse', { content: null, refusal: 'No.' }, { content: 'No.', finishReason: 'refusal' }],
+    ['an empty refusal', { content: 'Fertig', refusal: '' }, { finishReason: 'stop' }],
+  ])('%s', (_, message, expected) => expect(readReply(body(message), null)).toMatchObject(expected));
+
+  test('the first choice with a message is the reply', () =>
+    expect(
+      readReply(JSON.stringify({ choices: [null, { message: null }, { message: { content: 'a' } }] }), null),
+    ).toMatchObject({ content: 'a', finishReason: null }));
+
+  test('an error of the choice is the end of the reply', () => {
+    const choice = { message: { content: '' }, finish_reason: null, error: { code: 502 } };
+    expect(readReply(JSON.stringify({ choices: [choice] }), null)?.finishReason).toBe('error');
+  });
+
+  test.each([
+    ['functions.create_task', 'create_task'],
+    ['functions.create_task:0', 'create_task'],
+    ['default_api:create_task', 'create_task'],
+    ['create_task<|channel|>commentary', 'create_task'],
+    [' create_task\n', 'create_task'],
+    // A Cyrillic letter.
+    ['\u0441reate_task', '\u0441reate_task'],
+    ['functions.', 'functions'],
+    ['::', ''],
+  ])('%j names %j', (sent, name) =>
+    expect(readReply(body({ tool_calls: [{ function: { name: sent } }] }), null)?.toolCalls[0]?.name).toBe(
+      name,
+    ),
+  );
+
+  test('a reply nested a million deep is read, and its arguments are none', () => {
+    const deep = `${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}`;
+    const text = `{"choices":[{"message":{"tool_calls":[{"function":{"name":"create_task","arguments":${deep}}}]}}]}`;
+    expect(readReply(text, null)?.toolCalls).toEqual([
+      { id: '', name: 'create_task', invalidArguments: true, rawArguments: '' },
+    ]);
+  });
+});
+
 describe('a body that holds no reply is never an empty plan', () => {
   test.each([
     'null',
@@ -60,9 +147,6 @@ describe('a body that holds no reply is never an empty plan', () => {
     '{"choices":[{}]}',
     '{"choices":[{"message":null}]}',
     '{"detail":"x"}',
-    body({ content: 7 }),
-    body({ tool_calls: 'x' }),
-    body({ tool_calls: [{ id: 'a' }] }),
   ])('%s', (text) => expect(readReply(text, null)).toBeNull());
 });
 

@@ -15,6 +15,7 @@ import { toIterationId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import { delimiterOf } from '../../domain/read-tools.ts';
+import { flawOf } from '../../domain/reply-flaw.ts';
 import type { CompactTranscriptInput, CompactTranscriptResult, RunRef } from '../../domain/run.ts';
 import { encodeRequest } from '../../llm/gateway.ts';
 import type { CompletionRequest } from '../../llm/gateway.ts';
@@ -117,7 +118,8 @@ async function keep(
   await deps.database.asUser(userId, (tx) => settleTokens(tx, userId, call, reply));
   const { totalTokens } = reply;
   const found = (reply.content ?? '').trim();
-  if (found === '' || reply.finishReason === 'content_filter') return { compacted: false, totalTokens };
+  const isUsable = reply.finishReason !== 'content_filter' && flawOf(reply, 0) === null;
+  if (found === '' || !isUsable) return { compacted: false, totalTokens };
   const kept = await inOpenedMission(deps, input, async (tx, { key }) => {
     await storeNote(tx, userId, input, key, 'compaction', compactionOf(found, summarised));
     return { compacted: true, totalTokens };

@@ -13,9 +13,10 @@ import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { planRound as planReply } from '../../domain/plan.ts';
 import type { RoundOutcome } from '../../domain/plan.ts';
-import { boundedReply, isUnfinished } from '../../domain/planner-reply.ts';
+import { boundedReply } from '../../domain/planner-reply.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import { readSources } from '../../domain/read-sources.ts';
+import { endOfRound } from '../../domain/reply-flaw.ts';
 import { promptMessages, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
@@ -94,7 +95,9 @@ function entryOf(
     round: input.round,
     stepId: (index) => `${input.iterationId}-${index + 1}`,
   });
-  const steps = stepsOf(earlier).length + outcome.newSteps.length;
+  const plannedSteps = stepsOf(earlier).length;
+  const steps = plannedSteps + outcome.newSteps.length;
+  const previousFlaw = earlier.at(-1)?.flaw ?? null;
   // The model knows it from the next round on.
   const read = readSources(outcome.toolResults, reads.records);
   return {
@@ -103,7 +106,7 @@ function entryOf(
     reply,
     steps: [...outcome.newSteps],
     toolResults: [...outcome.toolResults],
-    finished: isFinished(reply),
+    ...endOfRound(reply, { plannedSteps, previousFlaw, isLast }),
     language: opening?.language ?? earlier[0]?.language ?? 'de',
     flaggedInputs: [...(opening?.flaggedInputs ?? []), ...read.flaggedInputs],
     knownUrls: [...(opening?.knownUrls ?? []), ...read.knownUrls],
@@ -114,17 +117,13 @@ function entryOf(
   };
 }
 
-/** Calls want their answers, and words that were cut off are to be continued; a filter's verdict is final. */
-const isFinished = (reply: PlannerReply): boolean =>
-  reply.finishReason === 'content_filter' || (reply.toolCalls.length === 0 && !isUnfinished(reply));
-
 function noticesOf(
   reply: PlannerReply,
   { droppedSteps }: RoundOutcome,
   round: { readonly steps: number; readonly isLast: boolean; readonly unknownTokens: number },
 ): Notice[] {
   const isFiltered = reply.finishReason === 'content_filter' && round.steps > 0;
-  const isCutOff = round.isLast && (reply.finishReason === 'length' || isUnfinished(reply));
+  const isCutOff = round.isLast && reply.finishReason === 'length';
   return [
     ...(round.unknownTokens > 0
       ? [{ kind: 'unknown-spend' as const, estimatedTokens: round.unknownTokens }]

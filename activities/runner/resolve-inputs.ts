@@ -116,7 +116,7 @@ const grantedRecords = (mission: Mission): MissionInput[] => {
 
 type StoredRecord =
   | { readonly module: InputModule; readonly fields: Fields }
-  | { readonly problem: Extract<UnreadableReason, 'missing' | 'deleted' | 'unknown-kind'> };
+  | { readonly problem: Extract<UnreadableReason, 'missing' | 'not-synced' | 'deleted' | 'unknown-kind'> };
 
 /** The user's own records as their rows make them, by `recordKey`. */
 async function readStored(
@@ -142,7 +142,7 @@ async function readStored(
 }
 
 function storedRecord(module: InputModule, id: string, rows: readonly ChangeRow[]): StoredRecord {
-  if (rows.length === 0) return { problem: 'missing' };
+  if (rows.length === 0) return { problem: module.isSynced ? 'missing' : 'not-synced' };
   const merged = mergeRecord(id, rows);
   return merged === null ? { problem: 'deleted' } : { module, fields: merged.record };
 }

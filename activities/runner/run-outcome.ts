@@ -10,6 +10,7 @@ import type { UserId } from '../../domain/ids.ts';
 import { languageOfRounds } from '../../domain/iteration-summary.ts';
 import { languageOf } from '../../domain/language.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
+import { failureOfRounds } from '../../domain/plan-failure.ts';
 import { stepsOf } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
@@ -53,7 +54,9 @@ export async function outcomeOf(
     if (result.kind === 'failed') return failed(result.failure, sealedLanguage);
     const rounds = await readRounds(tx, userId, input, key);
     if (rounds.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
-    return { kind: 'planned', rounds, language: languageOfRounds(rounds) ?? sealedLanguage };
+    const language = languageOfRounds(rounds) ?? sealedLanguage;
+    const failure = failureOfRounds(rounds);
+    return failure === null ? { kind: 'planned', rounds, language } : failed(failure, language);
   } finally {
     key.fill(0);
   }

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { holdsCallText } from './call-as-text.ts';
+import { MODEL_NOTICES, withoutEchoes } from './model-notices.ts';
+import { wordsOf } from './model-words.ts';
+
+describe('what a model thinks', () => {
+  it.each([
+    ['<think>Hm.</think>Fertig.', 'Fertig.'],
+    ['<think>\nHm.\n</think>\n\nFertig.', 'Fertig.'],
+    ['<THINKING effort="low">Hm.</THINKING>Fertig.', 'Fertig.'],
+    ['<reasoning>Hm.</reasoning>Fertig.', 'Fertig.'],
+    ['<thought>Hm.</thought>Fertig.<scratchpad>x</scratchpad>', 'Fertig.'],
+    ['<seed:think>Hm.</seed:think>Fertig.', 'Fertig.'],
+    ['[THINK]Hm.[/THINK]Fertig.', 'Fertig.'],
+    ['◁think▷Hm.◁/think▷Fertig.', 'Fertig.'],
+    ['<|begin_of_thought|>Hm.<|end_of_thought|>Fertig.', 'Fertig.'],
+    ['&lt;think&gt;Hm.&lt;/think&gt;Fertig.', 'Fertig.'],
+    ['Erst.<think>a<think>b</think>c</think> Dann.', 'Erst. Dann.'],
+    [
+      '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Fertig.<|return|>',
+      'Fertig.',
+    ],
+    ['<|channel>thought\nHm.<channel|><|channel|>final<|message|>Fertig.', 'Fertig.'],
+    ['analysisHm, so.assistantfinalFertig.', 'Fertig.'],
+  ])('is cut: %s', (content, words) => expect(wordsOf(content)).toBe(words));
+
+  it('reaches to the end where it has none, and from the beginning where only its end came', () => {
+    expect(wordsOf('<think>Ich könnte create_task({"title":"x"}) aufrufen, aber')).toBe('');
+    expect(wordsOf('Erst.\n<thinking>Hm')).toBe('Erst.');
+    expect(wordsOf('Hm, also.</think>Fertig.')).toBe('Fertig.');
+    expect(wordsOf('<|channel|>analysis<|message|>We need')).toBe('');
+  });
+
+  it('is no quotation of a tag, and no word that only begins so', () => {
+    for (const words of ['Nutze `<think>` so.', 'Think <thinker> x', '2 < 3 > 1'])
+      expect(wordsOf(words)).toBe(words);
+  });
+});
+
+describe('echoes of what the model was told', () => {
+  it.each(Object.values(MODEL_NOTICES).flatMap((notices): string[] => Object.values(notices)))(
+    'are cut, whole and by the sentence: %s',
+    (notice) => {
+      expect(wordsOf(notice)).toBe('');
+      expect(wordsOf(`${notice}\n\nFertig.`)).toBe('Fertig.');
+      const [sentence = ''] = notice.split(/(?<=\.)\s/);
+      expect(wordsOf(`${sentence} Fertig.`)).toBe('Fertig.');
+    },
+  );
+
+  it.each(['recorded', 'Recorded.', '"recorded"\nrecorded', '…', '...', ' ', '\u0000'])(
+    'are cut where nothing else was said: %j',
+    (content) => expect(wordsOf(content)).toBe(''),
+  );
+
+  it('leave words alone that only hold them', () =>
+    expect(withoutEchoes('Ich habe alles recorded.')).toBe('Ich habe alles recorded.'));
+});
+
+it('control tokens, NUL and halves of characters are no words', () =>
+  expect(wordsOf('Fer\u0000tig \ud83d.<|im_end|><｜end▁of▁sentence｜>')).toBe('Fertig \ufffd.'));
+
+it('twice the text takes about twice the work, whatever it is made of', () => {
+  const pieces = [
+    ...[
+      '<think>',
+      '</think>',
+      '<',
+      '<think ',
+      '&lt;',
+      '[',
+      '{"',
+      '```',
+      '<|channel|>',
+      '<|start|>',
+      '<|',
+      '◁',
+    ],
+    ...[
+      'create_task',
+      'create_task(',
+      '"name": "',
+      'recorded ',
+      '\n',
+      'a ',
+      'to=',
+      '<function=',
+      MODEL_NOTICES.en.empty,
+    ],
+  ];
+  const workOf = (text: string): number => {
+    const startedAt = performance.now();
+    holdsCallText(wordsOf(text));
+    return performance.now() - startedAt;
+  };
+  for (const piece of pieces) {
+    const text = piece.repeat(Math.ceil(200_000 / piece.length));
+    const once = Math.min(workOf(text), workOf(text), workOf(text));
+    const fourfold = Math.min(workOf(text.repeat(4)), workOf(text.repeat(4)));
+    // Quadratic work would be sixteen times as much.
+    expect(fourfold, piece).toBeLessThan(10 * once + 50);
+  }
+});
