@@ -60,7 +60,7 @@ describe('echoes of what the model was told', () => {
 it('control tokens, NUL and halves of characters are no words', () =>
   expect(wordsOf('Fer\u0000tig \ud83d.<|im_end|><｜end▁of▁sentence｜>')).toBe('Fertig \ufffd.'));
 
-it('twice the text takes about twice the work, whatever it is made of', () => {
+it('the work on a text is linear, whatever it is made of', () => {
   const pieces = [
     ...[
       '<think>',
@@ -88,16 +88,11 @@ it('twice the text takes about twice the work, whatever it is made of', () => {
       MODEL_NOTICES.en.empty,
     ],
   ];
-  const workOf = (text: string): number => {
-    const startedAt = performance.now();
-    holdsCallText(wordsOf(text));
-    return performance.now() - startedAt;
-  };
   for (const piece of pieces) {
-    const text = piece.repeat(Math.ceil(200_000 / piece.length));
-    const once = Math.min(workOf(text), workOf(text), workOf(text));
-    const fourfold = Math.min(workOf(text.repeat(4)), workOf(text.repeat(4)));
-    // Quadratic work would be sixteen times as much.
-    expect(fourfold, piece).toBeLessThan(10 * once + 50);
+    const text = piece.repeat(Math.ceil(400_000 / piece.length));
+    const before = process.cpuUsage();
+    holdsCallText(wordsOf(text));
+    // Tens of milliseconds; quadratic work would be minutes. Counted is the processor's time, not that of the machine.
+    expect(process.cpuUsage(before).user, piece).toBeLessThan(2_000_000);
   }
 });
