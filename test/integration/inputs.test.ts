@@ -126,7 +126,10 @@ describe('inputs', () => {
       title: stranger.encrypt('x'),
       content: stranger.encrypt('y'),
     });
-    const inputs = [good, gone, outside, damaged, inputOf('notes', 'never'), inputOf('secrets', 's')];
+    const inputs = [
+      ...[good, gone, outside, damaged, inputOf('notes', 'never'), inputOf('secrets', 's')],
+      inputOf('goals', 'g'),
+    ];
     const told = await open(user, { inputs, granted: [good, gone, damaged] });
     const reasons = [
       'notes:gone deleted',
@@ -134,6 +137,8 @@ describe('inputs', () => {
       'notes:damaged undecryptable',
       'notes:never missing',
       'secrets:s unknown-kind',
+      // Today's web app keeps them on the device: nobody is sent to look for it.
+      'companionGoals:g not-synced',
     ];
     expect(reasonsOf(told)).toEqual(reasons);
     const [, message] = promptOf(told).prompt;

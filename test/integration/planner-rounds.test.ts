@@ -164,7 +164,29 @@ describe('a reply', () => {
       status: 'continue',
       steps: 0,
     });
-    expect(await told.round(2, () => reply())).toMatchObject({ status: 'finished' });
+    expect(await told.round(2, () => reply({ content: 'Nichts.' }))).toMatchObject({ status: 'finished' });
+  });
+
+  it('that is none is asked for once more, and that is known from the rounds that are kept', async () => {
+    const told = await stories.write({}, POLICY);
+    expect(await told.round(1, () => reply())).toMatchObject({ status: 'continue', steps: 0 });
+    // A worker that died after the round was kept: nobody is asked again, and nothing is counted twice.
+    const unasked = (): PlannerReply => reply({ content: 'nobody asks this' });
+    expect(await told.round(1, unasked)).toMatchObject({ status: 'continue', steps: 0 });
+    await told.crashIn(2);
+    const asText = (): PlannerReply => reply({ content: 'create_task(title="x")' });
+    expect(await told.round(2, asText)).toMatchObject({ status: 'finished', steps: 0 });
+    expect(await told.round(2, unasked)).toMatchObject({ status: 'finished', steps: 0 });
+    expect((await told.entries()).map(({ flaw, finished }) => [flaw, finished])).toEqual([
+      ['empty', false],
+      ['call-as-text', true],
+    ]);
+    expect(told.requests).toHaveLength(2);
+  });
+
+  it('that is none is not asked for again in the last round', async () => {
+    const told = await stories.write({}, POLICY);
+    expect(await told.round(1, () => reply(), { maxRounds: 1 })).toMatchObject({ status: 'finished' });
   });
 
   it('near the model’s window asks for the conversation to be compacted', async () => {

@@ -136,11 +136,23 @@ describe('writing back', () => {
 
   it('an empty plan is approved and says so', async () => {
     const told = await story();
-    await plan(told, [reply([], null)]);
+    await plan(told, [reply([], 'Nichts zu tun.')]);
     expect(await write(told)).toEqual({ outcome: 'empty-plan', steps: 0, failureCode: null });
     expect((await missionOf(told))['iterations']).toMatchObject([
-      { overallStatus: 'approved', plan: [], summary: 'Es gab nichts zu planen.' },
+      { overallStatus: 'approved', plan: [], summary: 'Nichts zu tun.' },
     ]);
+  });
+
+  it('no words and no steps are no plan: it failed, and says why', async () => {
+    const told = await story();
+    await plan(told, [reply([], null), reply([], null)]);
+    const failed = { outcome: 'failed', steps: 0, failureCode: 'empty-reply' };
+    expect(await write(told)).toEqual(failed);
+    expect((await missionOf(told))['iterations']).toMatchObject([
+      { overallStatus: 'failed', plan: [], errorDetails: { name: 'empty-reply', phase: 'parsing-response' } },
+    ]);
+    // The same from the row, when the acknowledgement was lost.
+    expect(await write(told)).toEqual(failed);
   });
 
   it('keeps iterations and feedback that were synced while the run planned', async () => {
