@@ -48,7 +48,7 @@ const MIN_ECHO_CHARS = 24;
 
 /** Whole notices first, then their sentences. */
 const ECHOES: readonly string[] = Object.values(MODEL_NOTICES)
-  .flatMap((notices): string[] => Object.values(notices))
+  .flatMap((notices) => Object.values<string>({ ...notices }))
   .flatMap((notice) => [notice, ...notice.split(/(?<=[.:])\s/)])
   .filter((echo) => echo.length >= MIN_ECHO_CHARS)
   .sort((a, b) => b.length - a.length);

@@ -38,7 +38,7 @@ describe('what a model thinks', () => {
 });
 
 describe('echoes of what the model was told', () => {
-  it.each(Object.values(MODEL_NOTICES).flatMap((notices): string[] => Object.values(notices)))(
+  it.each(Object.values(MODEL_NOTICES).flatMap((notices) => Object.values<string>({ ...notices })))(
     'are cut, whole and by the sentence: %s',
     (notice) => {
       expect(wordsOf(notice)).toBe('');

@@ -16,7 +16,8 @@ function withoutThoughts(text: string): string {
   let from = 0;
   let depth = 0;
   for (const match of text.matchAll(THOUGHT)) {
-    const [, ...ends] = match;
+    // Of the ways to write a tag, one took part.
+    const ends: readonly (string | undefined)[] = match.slice(1);
     const isEnd = ends.some((end) => end === '/' || end?.toLowerCase() === 'end');
     if (isEnd) {
       if (depth === 0) said = '';
