@@ -62,7 +62,7 @@ describe('tools that read', () => {
 
   it('are not offered without a record of their kind', async () => {
     const told = await stories.write();
-    await told.round(1, () => reply({ content: 'Nichts.' }));
+    await told.round(1, () => reply());
     expect(told.requests[0]?.tools).toEqual([]);
   });
 
@@ -164,12 +164,13 @@ describe('a reply', () => {
       status: 'continue',
       steps: 0,
     });
-    expect(await told.round(2, () => reply({ content: 'Nichts.' }))).toMatchObject({ status: 'finished' });
+    expect(await told.round(2, () => reply())).toMatchObject({ status: 'finished' });
   });
 
   it('that is none is asked for once more, and that is known from the rounds that are kept', async () => {
     const told = await stories.write({}, POLICY);
-    expect(await told.round(1, () => reply())).toMatchObject({ status: 'continue', steps: 0 });
+    const empty = (): PlannerReply => reply({ content: null });
+    expect(await told.round(1, empty)).toMatchObject({ status: 'continue', steps: 0 });
     // A worker that died after the round was kept: nobody is asked again, and nothing is counted twice.
     const unasked = (): PlannerReply => reply({ content: 'nobody asks this' });
     expect(await told.round(1, unasked)).toMatchObject({ status: 'continue', steps: 0 });
@@ -186,7 +187,9 @@ describe('a reply', () => {
 
   it('that is none is not asked for again in the last round', async () => {
     const told = await stories.write({}, POLICY);
-    expect(await told.round(1, () => reply(), { maxRounds: 1 })).toMatchObject({ status: 'finished' });
+    expect(await told.round(1, () => reply({ content: null }), { maxRounds: 1 })).toMatchObject({
+      status: 'finished',
+    });
   });
 
   it('near the model’s window asks for the conversation to be compacted', async () => {

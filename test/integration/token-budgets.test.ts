@@ -159,7 +159,7 @@ describe('concurrent runs of one agent', () => {
       await expect(other.round(1, () => reply())).rejects.toBeInstanceOf(BudgetReservedError);
       return planning('x', 100);
     });
-    expect(await other.round(1, () => reply({ content: 'Nichts.' }))).toMatchObject({ status: 'finished' });
+    expect(await other.round(1, () => reply())).toMatchObject({ status: 'finished' });
   });
 });
 
@@ -195,7 +195,7 @@ describe('a round whose reply nobody saw', () => {
     await gone.crashIn(1);
     await expect(heir.round(1, () => reply())).rejects.toBeInstanceOf(BudgetReservedError);
     gone.die();
-    expect(await heir.round(1, () => reply({ content: 'Nichts.' }))).toMatchObject({ status: 'finished' });
+    expect(await heir.round(1, () => reply())).toMatchObject({ status: 'finished' });
     expect((await stories.usage(gone)).map(({ purpose }) => purpose)).toEqual(['unknown']);
   });
 

@@ -16,9 +16,11 @@ import type { PlannerSettings } from '../../domain/planner-settings.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { LoadedRun, LoadRunInput, PlanRoundResult, RunRef } from '../../domain/run.ts';
 
+/** A reply; one without calls ends the plan with a word, unless it says why it ends. */
 export const reply = (more: Partial<PlannerReply> = {}): PlannerReply => ({
-  ...{ content: null, toolCalls: [], resolvedModel: 'scripted/planner' },
+  ...{ toolCalls: [], resolvedModel: 'scripted/planner' },
   ...{ totalTokens: 12, promptTokens: 10, completionTokens: 2 },
+  content: more.toolCalls === undefined && more.finishReason === undefined ? 'Nichts zu tun.' : null,
   finishReason: (more.toolCalls ?? []).length === 0 ? 'stop' : 'tool_calls',
   ...more,
 });
