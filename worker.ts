@@ -54,7 +54,13 @@ async function run(): Promise<void> {
   const { namespace } = config.temporal;
   const client = new Client({ connection, namespace, dataConverter: createDataConverter(config.codecKeys) });
   const { codecKeys, workflowBundlePath } = config;
-  const parts = await createParts({ connection, client, namespace, codecKeys, workflowBundlePath, logger });
+  const dataConverter = createDataConverter(codecKeys, { refusePlaintext: !config.acceptPlaintextPayloads });
+  if (config.acceptPlaintextPayloads) {
+    logger.warn('TEMPORAL_CODEC_ACCEPT_PLAINTEXT is on: whoever reaches the Temporal server can start runs');
+  }
+  const parts = await createParts({
+    ...{ connection, client, namespace, codecKeys, dataConverter, workflowBundlePath, logger },
+  });
   const server = await startHealthServer({
     host: config.host,
     port: config.healthPort,

@@ -102,10 +102,11 @@ const processSettings = (env: Values<typeof common>) => ({
   codecKeys: codecKeysOf(env.TEMPORAL_CODEC_KEYS),
 });
 const workerSettings = (
-  env: Values<typeof common> & { HEALTH_PORT: number; WORKFLOW_BUNDLE?: string | undefined },
+  env: Values<typeof common & ReturnType<typeof worker>> & { WORKFLOW_BUNDLE?: string | undefined },
 ) => ({
   ...processSettings(env),
   healthPort: env.HEALTH_PORT,
+  acceptPlaintextPayloads: env.TEMPORAL_CODEC_ACCEPT_PLAINTEXT,
   /** Null: bundled at start. */
   workflowBundlePath: env.WORKFLOW_BUNDLE ?? null,
 });
@@ -177,17 +178,21 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
 const projectionSettings = (env: Values<typeof common & typeof projection>) =>
   syncDatabase(env.SYNC_DATABASE_URL_PROJECTION, env.DATABASE_MAX_CONNECTIONS);
 
-const healthPort = (role: keyof typeof HEALTH_PORTS) => ({ HEALTH_PORT: port.default(HEALTH_PORTS[role]) });
+const worker = (role: keyof typeof HEALTH_PORTS) => ({
+  HEALTH_PORT: port.default(HEALTH_PORTS[role]),
+  // For namespaces with runs of before there were codec keys.
+  TEMPORAL_CODEC_ACCEPT_PLAINTEXT: boolean.default(false),
+});
 /** The variables of each process. */
 export const shapes = {
   api: { ...common, ...api },
-  vault: { ...common, ...healthPort('vault'), ...vault },
-  runner: { ...common, ...healthPort('runner'), ...workflows, ...runner },
-  projection: { ...common, ...healthPort('projection'), ...workflows, ...projection },
+  vault: { ...common, ...worker('vault'), ...vault },
+  runner: { ...common, ...worker('runner'), ...workflows, ...runner },
+  projection: { ...common, ...worker('projection'), ...workflows, ...projection },
   // The three workers in one process; each part keeps its own bounded pools.
   all: {
     ...common,
-    ...healthPort('all'),
+    ...worker('all'),
     ...workflows,
     ...vault,
     ...runner,

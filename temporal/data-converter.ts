@@ -1,7 +1,7 @@
 import type { DataConverter } from '@temporalio/common';
 import { fileURLToPath } from 'node:url';
 import { createPayloadCodec } from './payload-codec.ts';
-import type { CodecKeys } from './payload-codec.ts';
+import type { CodecKeys, PlaintextOptions } from './payload-codec.ts';
 
 /** For bundling workflows without any key. */
 export const FAILURE_CONVERTER_PATH = fileURLToPath(new URL('./failure-converter.ts', import.meta.url));
@@ -9,9 +9,11 @@ export const FAILURE_CONVERTER_PATH = fileURLToPath(new URL('./failure-converter
 /**
  * The one data converter of clients and workers: encrypted payloads and encoded failures (architecture section 3).
  *
+ * @param options workers act on what they decode, so they refuse plaintext; clients also read what an operator edited by
+ *   hand, such as a schedule
  * @throws RangeError or TypeError for unusable keys, see `createPayloadCodec`
  */
-export const createDataConverter = (codecKeys: CodecKeys): DataConverter => ({
+export const createDataConverter = (codecKeys: CodecKeys, options: PlaintextOptions = {}): DataConverter => ({
   failureConverterPath: FAILURE_CONVERTER_PATH,
-  payloadCodecs: [createPayloadCodec(codecKeys)],
+  payloadCodecs: [createPayloadCodec(codecKeys, options)],
 });

@@ -2,7 +2,12 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { Payload } from '@temporalio/common';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPayloadCodec, PayloadUnreadableError, UnknownCodecKeyError } from './payload-codec.ts';
+import {
+  createPayloadCodec,
+  PayloadUnreadableError,
+  PlaintextPayloadError,
+  UnknownCodecKeyError,
+} from './payload-codec.ts';
 
 const key = (fill: number): Buffer => Buffer.alloc(32, fill);
 const codec = (primaryKeyId: string, keys: Record<string, Buffer>) =>
@@ -94,7 +99,24 @@ describe('payload codec', () => {
     );
   });
 
-  it('payloads that are not encrypted pass through', async () => {
+  it.each<[string, Payload]>([
+    ['JSON', payload(marker)],
+    ['nothing at all', payload(undefined)],
+    ['bytes', payload(Buffer.from(marker))],
+    ['no metadata', { data: new Uint8Array([1]) }],
+    ['an empty payload', {}],
+    ['another encryption', { metadata: { encoding: Buffer.from('binary/encrypted2') }, data: null }],
+  ])('a worker refuses a payload in plaintext, and quotes nothing: %s', async (_, plain) => {
+    const keys = { primaryKeyId: 'a', keys: new Map([['a', key(1)]]) };
+    const made = createPayloadCodec(keys, { refusePlaintext: true });
+    const good = await encodeOne(made, payload(marker));
+    expect((await made.decode([good])).map(value)).toEqual([marker]);
+    const error = await made.decode([good, plain]).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(PlaintextPayloadError);
+    expect(String(error)).not.toContain(marker);
+  });
+
+  it('payloads that are not encrypted pass through for those who only look', async () => {
     const made = codec('a', { a: key(1) });
     const plain = [payload(marker), { metadata: {}, data: new Uint8Array([1]) }, {}];
     expect(await made.decode(plain)).toEqual(plain);

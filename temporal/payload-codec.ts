@@ -11,6 +11,10 @@ export interface CodecKeys {
   readonly keys: ReadonlyMap<string, Buffer>;
 }
 
+export interface PlaintextOptions {
+  readonly refusePlaintext?: boolean;
+}
+
 const PURPOSE = 'mana-missions/temporal-payload/v1';
 /** The encoding that Temporal's samples, UI and CLI know for encrypted payloads. */
 const ENCODING = Buffer.from('binary/encrypted', 'utf8');
@@ -25,6 +29,20 @@ export class UnknownCodecKeyError extends Error {
       `payload codec: found a payload under key id ${JSON.stringify(keyId)}, which TEMPORAL_CODEC_KEYS does not hold`,
     );
     this.keyId = keyId;
+  }
+}
+
+/**
+ * A payload is under no key at all: whoever can write to the Temporal server without our keys made it, or a version of
+ * before there were any.
+ */
+export class PlaintextPayloadError extends Error {
+  override readonly name = 'PlaintextPayloadError';
+  constructor() {
+    super(
+      'payload codec: found a payload that no codec key encrypted; if it is of before there were codec keys, set ' +
+        'TEMPORAL_CODEC_ACCEPT_PLAINTEXT=true on the workers until such runs have ended',
+    );
   }
 }
 
@@ -43,11 +61,15 @@ export class PayloadUnreadableError extends Error {
  *
  * The additional authenticated data names purpose and key, never the workflow: a scheduled run's id is the schedule's
  * base id plus its time, which the encoder does not know, so every scheduled run would hang (architecture section 6).
- * Payloads that are not encrypted pass through on decode: search attributes, and what older versions wrote.
  *
+ * @param options.refusePlaintext what is not encrypted is an error on decode, also an empty value; it passes through by
+ *   default, for those who only look. The SDK asks no codec for search attributes and headers
  * @throws RangeError without the primary key; TypeError if a key has not 32 bytes
  */
-export function createPayloadCodec({ primaryKeyId, keys }: CodecKeys): PayloadCodec {
+export function createPayloadCodec(
+  { primaryKeyId, keys }: CodecKeys,
+  { refusePlaintext = false }: PlaintextOptions = {},
+): PayloadCodec {
   for (const [id, key] of keys) assertKeyLength(key, `payload codec key ${id}`);
   const primaryKey = keys.get(primaryKeyId);
   if (primaryKey === undefined) {
@@ -57,7 +79,8 @@ export function createPayloadCodec({ primaryKeyId, keys }: CodecKeys): PayloadCo
     encode: (payloads) =>
       Promise.resolve(payloads.map((payload) => encryptPayload(primaryKeyId, primaryKey, payload))),
     // The SDK expects a rejection, not an exception from the call itself.
-    decode: async (payloads) => Promise.resolve(payloads.map((payload) => decryptPayload(keys, payload))),
+    decode: async (payloads) =>
+      Promise.resolve(payloads.map((payload) => decryptPayload(keys, payload, refusePlaintext))),
   };
 }
 
@@ -69,9 +92,16 @@ function encryptPayload(keyId: string, key: Buffer, payload: Payload): Payload {
   };
 }
 
-function decryptPayload(keys: ReadonlyMap<string, Buffer>, payload: Payload): Payload {
+function decryptPayload(
+  keys: ReadonlyMap<string, Buffer>,
+  payload: Payload,
+  refusePlaintext: boolean,
+): Payload {
   const encoding = payload.metadata?.['encoding'];
-  if (!encoding || !ENCODING.equals(encoding)) return payload;
+  if (!encoding || !ENCODING.equals(encoding)) {
+    if (refusePlaintext) throw new PlaintextPayloadError();
+    return payload;
+  }
   const keyId = Buffer.from(payload.metadata?.[KEY_ID_METADATA] ?? []).toString('utf8');
   const key = keys.get(keyId);
   if (key === undefined) throw new UnknownCodecKeyError(keyId);

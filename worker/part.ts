@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
 import type { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
@@ -9,6 +10,8 @@ export interface WorkerContext {
   readonly client: Client;
   readonly namespace: string;
   readonly codecKeys: Config['codecKeys'];
+  /** Of workers: refuses what no codec key encrypted, unless the operator lets it pass. */
+  readonly dataConverter: DataConverter;
   /** A bundle made ahead, or null to bundle at start. */
   readonly workflowBundlePath: string | null;
   readonly logger: Logger;

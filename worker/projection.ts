@@ -13,7 +13,6 @@ import {
   startProjection,
   startReconcile,
 } from '../schedules/system-workflows.ts';
-import { createDataConverter } from '../temporal/data-converter.ts';
 import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
 
 /** Task queue `missions-projection`: follows the change log and keeps the schedules; holds no key of users. */
@@ -38,7 +37,7 @@ export async function createProjectionPart(
     connection: context.connection,
     namespace: context.namespace,
     taskQueue: PROJECTION_TASK_QUEUE,
-    dataConverter: createDataConverter(context.codecKeys),
+    dataConverter: context.dataConverter,
     ...workflowSource(context.workflowBundlePath),
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: '2s',

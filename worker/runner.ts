@@ -8,7 +8,6 @@ import { createGateway } from '../llm/gateway.ts';
 import { createResearchServices } from '../research/services.ts';
 import { isRunOpen } from '../schedules/open-runs.ts';
 import { ensureSweepSchedule } from '../schedules/sweep-schedule.ts';
-import { createDataConverter } from '../temporal/data-converter.ts';
 import { RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
 
 /** Recovery after a killed worker waits for this (architecture section 6). */
@@ -41,7 +40,7 @@ export async function createRunnerPart(
     connection: context.connection,
     namespace: context.namespace,
     taskQueue: RUNNER_TASK_QUEUE,
-    dataConverter: createDataConverter(context.codecKeys),
+    dataConverter: context.dataConverter,
     ...workflowSource(context.workflowBundlePath),
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,

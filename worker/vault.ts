@@ -3,7 +3,6 @@ import type { WorkerContext, WorkerPart } from './part.ts';
 import { createVaultActivities } from '../activities/vault/activities.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
-import { createDataConverter } from '../temporal/data-converter.ts';
 import { VAULT_TASK_QUEUE } from '../workflows/messages.ts';
 
 /** Longer than sealing a full grant takes. */
@@ -26,7 +25,7 @@ export async function createVaultPart(
     connection: context.connection,
     namespace: context.namespace,
     taskQueue: VAULT_TASK_QUEUE,
-    dataConverter: createDataConverter(context.codecKeys),
+    dataConverter: context.dataConverter,
     activities: { ...activities },
     shutdownGraceTime: SHUTDOWN_GRACE,
     // A run at a time for each connection of the pool: waiting in the pool would look like slow sealing.

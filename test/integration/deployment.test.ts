@@ -159,7 +159,13 @@ describe('docker-compose.temporal.yml', () => {
     const optional = references.filter(([, , kind]) => kind !== '?').map(([, name]) => name);
     expect(new Set(optional)).toEqual(
       new Set([
-        ...['TEMPORAL_NAMESPACE', 'LOG_LEVEL', 'POLICY_MODE', 'DEFAULT_TOKENS_PER_DAY'],
+        ...[
+          'TEMPORAL_NAMESPACE',
+          'LOG_LEVEL',
+          'POLICY_MODE',
+          'DEFAULT_TOKENS_PER_DAY',
+          'TEMPORAL_CODEC_ACCEPT_PLAINTEXT',
+        ],
         ...['MANA_API_URL', 'MANA_RESEARCH_URL', 'DEEP_RESEARCH_ENABLED'],
       ]),
     );

@@ -13,6 +13,7 @@ import type { Gate } from '../../dev/scripted-gateway.ts';
 import { missionAt } from '../../dev/web-app.ts';
 import { FAILURE_TEXTS } from '../../domain/user-texts.ts';
 import { createLogger } from '../../logging/logger.ts';
+import { createDataConverter } from '../../temporal/data-converter.ts';
 import { connectWorker } from '../../temporal/worker-connection.ts';
 import type { WorkerPart } from '../../worker/part.ts';
 import { createRunnerPart } from '../../worker/runner.ts';
@@ -71,6 +72,7 @@ async function startPart(
     client: system.client,
     namespace: system.namespace,
     codecKeys: system.keys.codecKeys,
+    dataConverter: createDataConverter(system.keys.codecKeys, { refusePlaintext: true }),
     workflowBundlePath: await workflowBundlePath(),
     logger: createLogger('test', 'silent'),
   });

@@ -11,6 +11,7 @@ import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
 import { missionScheduleId } from '../../schedules/schedule-ids.ts';
 import { connect, connectClient } from '../../temporal/connection.ts';
 import { createDataConverter } from '../../temporal/data-converter.ts';
+import { createPayloadCodec } from '../../temporal/payload-codec.ts';
 import { setUpTemporal } from '../../temporal/setup.ts';
 import { connectWorker } from '../../temporal/worker-connection.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -136,6 +137,63 @@ describe('data converter', () => {
       await connection.close();
       await old.close();
       await fresh.close();
+    }
+  });
+});
+
+describe('a worker', () => {
+  it('refuses what no codec key encrypted, visibly, and goes on with the rest', async () => {
+    const taskQueue = `plaintext-${randomUUID()}`;
+    const keys = { primaryKeyId: 'new', keys: new Map([newKey]) };
+    const connection = await connectWorker(config());
+    const ours = await connectClient(config(), createDataConverter(keys));
+    const strangers = await connect(config());
+    const stranger = new Client({ connection: strangers, namespace: 'default' });
+    const startOf = (client: Client, workflowId: string) =>
+      client.workflow.start('awaitWord', { workflowId, taskQueue, args: ['hello'] });
+    const failuresOf = async (workflowId: string): Promise<(Payload | null | undefined)[]> => {
+      const { events } = await ours.client.workflow.getHandle(workflowId).fetchHistory();
+      return (events ?? []).flatMap((event) => {
+        const failed = event.workflowTaskFailedEventAttributes ?? null;
+        return failed === null ? [] : [failed.failure?.encodedAttributes];
+      });
+    };
+    const [started, signalled] = [`started-${randomUUID()}`, `signalled-${randomUUID()}`];
+    try {
+      const dataConverter = createDataConverter(keys, { refusePlaintext: true });
+      const worker = await Worker.create({ connection, taskQueue, workflowsPath, dataConverter });
+      await worker.runUntil(async () => {
+        await startOf(stranger, started);
+        await startOf(ours.client, signalled);
+        await stranger.workflow.getHandle(signalled).signal('word', 'in clear');
+        for (const workflowId of [started, signalled]) {
+          const [failure] = await waitUntil('the task is refused', async () => {
+            const failures = await failuresOf(workflowId);
+            return failures.length > 0 && failures;
+          });
+          const [told] = await createPayloadCodec(keys).decode([failure ?? {}]);
+          expect(Buffer.from(told?.data ?? []).toString()).toContain('TEMPORAL_CODEC_ACCEPT_PLAINTEXT');
+        }
+        const good = await startOf(ours.client, `good-${randomUUID()}`);
+        await good.signal('word', 'world');
+        expect(await good.result()).toBe('hello world');
+        expect((await ours.client.workflow.getHandle(started).describe()).status.name).toBe('RUNNING');
+      });
+
+      // The switch of the first roll-out: the same runs go on.
+      const lenient = await Worker.create({
+        ...{ connection, taskQueue, workflowsPath },
+        dataConverter: createDataConverter(keys),
+      });
+      await lenient.runUntil(async () => {
+        await ours.client.workflow.getHandle(started).signal('word', 'again');
+        expect(await ours.client.workflow.getHandle(started).result()).toBe('hello again');
+        expect(await ours.client.workflow.getHandle(signalled).result()).toBe('hello in clear');
+      });
+    } finally {
+      await strangers.close();
+      await ours.close();
+      await connection.close();
     }
   });
 });

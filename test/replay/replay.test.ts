@@ -22,7 +22,7 @@ async function replay(
 ): Promise<Map<string, unknown>> {
   const errors = new Map<string, unknown>();
   const results = Worker.runReplayHistories(
-    { workflowBundle, dataConverter: createDataConverter(replayCodecKeys) },
+    { workflowBundle, dataConverter: createDataConverter(replayCodecKeys, { refusePlaintext: true }) },
     recorded.map(({ name, history }) => ({ workflowId: name, history })),
   );
   for await (const { workflowId, error } of results) if (error !== undefined) errors.set(workflowId, error);

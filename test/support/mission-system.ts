@@ -203,6 +203,7 @@ async function startParts(
     }),
     namespace: temporal.namespace,
     codecKeys: keys.codecKeys,
+    dataConverter: createDataConverter(keys.codecKeys, { refusePlaintext: true }),
     workflowBundlePath: await workflowBundlePath(),
     logger: log.logger,
   };

@@ -188,7 +188,8 @@ beforeAll(async () => {
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
   const key = Buffer.alloc(32, 7);
-  const dataConverter = createDataConverter({ primaryKeyId: 'k', keys: new Map([['k', key]]) });
+  const keys = { primaryKeyId: 'k', keys: new Map([['k', key]]) };
+  const dataConverter = createDataConverter(keys, { refusePlaintext: true });
   environment = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path: timeSkippingServerPath() } },
     client: { dataConverter },
