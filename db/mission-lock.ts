@@ -11,6 +11,20 @@ export async function lockMission(tx: UserTransaction, userId: UserId, missionId
 }
 
 /**
+ * Likewise, for the projection: it holds what everybody waits for, and comes back later.
+ *
+ * @throws what the driver throws for a lock that is not free within two seconds
+ */
+export async function lockMissionBriefly(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<void> {
+  await tx`set local lock_timeout = '2s'`;
+  await lockMission(tx, userId, missionId);
+}
+
+/**
  * Likewise for the missions of one agent: counting slots and adding one must not interleave.
  *
  * @param agentId null: the user's missions without an agent

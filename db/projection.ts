@@ -1,6 +1,6 @@
 import type postgres from 'postgres';
 import type { SystemSql } from './client.ts';
-import type { ChangeRow } from '../domain/field-merge.ts';
+import type { FollowedRecord, FollowedHead, PageEnd } from './followed-changes.ts';
 import type { AgentSnapshot, Snapshot } from '../domain/mission-snapshot.ts';
 
 /** Where the projection stands, and when it last read back how far. Epoch milliseconds, -Infinity for never. */
@@ -13,14 +13,8 @@ export interface ProjectionCursor {
   readonly nowMs: number;
   /** Where the last page ended, if it left rows of its read-back behind. */
   readonly pageEnd: PageEnd | null;
-}
-
-/** The last row of a page, and how far back its read-back began. */
-export interface PageEnd {
-  readonly backMs: number;
-  /** ISO 8601 with microseconds. */
-  readonly createdAt: string;
-  readonly id: string;
+  /** Whether rows of some users are read in turns of their own. */
+  readonly hasBacklogs: boolean;
 }
 
 /**
@@ -34,7 +28,8 @@ export async function lockCursor(tx: postgres.TransactionSql): Promise<Projectio
       extract(epoch from read_back_25_hours_at)::float8 * 1000 as "readBack25HoursAtMs",
       extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs",
       case when page_end_id is not null then jsonb_build_object(
-        'backMs', page_back_ms, 'createdAt', ${isoMicros(tx, 'page_end_at')}, 'id', page_end_id) end as "pageEnd"
+        'backMs', page_back_ms, 'createdAt', ${isoMicros(tx, 'page_end_at')}, 'id', page_end_id) end as "pageEnd",
+      exists (select from mana_ai.projection_backlogs) as "hasBacklogs"
     from mana_ai.projection_cursor for update skip locked`;
   return row ?? null;
 }
@@ -42,47 +37,10 @@ export async function lockCursor(tx: postgres.TransactionSql): Promise<Projectio
 const isoMicros = (tx: SystemSql, column: string) =>
   tx`to_char(${tx(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
-/** Names a record of a user; only missions and agents are followed. */
-export interface FollowedRecord {
-  readonly table: 'aiMissions' | 'agents';
-  readonly userId: string;
-  readonly recordId: string;
-}
-
-/** A row of the change log, and whose record it changes. */
-export interface FollowedChange extends ChangeRow, FollowedRecord {}
-
-/**
- * Rows of missions and agents that became visible and were not projected yet. The predicate repeats that of our partial
- * index: under row-level security a query without it scans the whole log.
- *
- * @param readUntil see `ProjectionCursor`
- * @param backMs how far to read back: rows become visible out of order
- * @param after the row to go on behind
- */
-export async function readNewChanges(
-  tx: postgres.TransactionSql,
-  { readUntil, backMs }: { readonly readUntil: string; readonly backMs: number },
-  limit: number,
-  after: Pick<PageEnd, 'createdAt' | 'id'> | null = null,
-): Promise<FollowedChange[]> {
-  return await tx<FollowedChange[]>`
-    select changes.id, table_name as "table", user_id as "userId", record_id as "recordId", op, data,
-      field_meta as "fieldMeta", client_id as "clientId",
-      ${isoMicros(tx, 'changes.created_at')} as "createdAt"
-    from public.sync_changes changes
-    where app_id = 'ai' and table_name in ('aiMissions', 'agents')
-      and changes.created_at >= ${readUntil}::text::timestamptz - ${backMs}::float8 * interval '1 millisecond'
-      and not exists (select from mana_ai.projected_changes projected where projected.change_id = changes.id)
-      ${after === null ? tx`` : tx`and (changes.created_at, changes.id) > (${after.createdAt}::text::timestamptz, ${after.id}::uuid)`}
-    order by changes.created_at, changes.id
-    limit ${limit}`;
-}
-
 /** Remembers rows as projected, with the time that the log gives them. */
 export async function markProjected(
   tx: postgres.TransactionSql,
-  changes: readonly Pick<FollowedChange, 'id' | 'createdAt'>[],
+  changes: readonly Pick<FollowedHead, 'id' | 'createdAt'>[],
 ): Promise<void> {
   await tx`
     insert into mana_ai.projected_changes (change_id, created_at)
@@ -92,8 +50,8 @@ export async function markProjected(
 }
 
 /**
- * Moves the cursor to the newest projected row, and notes a completed long read-back, or where a page of it ended. A row
- * from the future (a clock that stepped) must not take the cursor along.
+ * Moves the cursor to the newest projected row, and notes a completed long read-back, or where a page of it ended. Neither
+ * a row from the future (a clock that stepped) nor one of a user's own turn may take the cursor along past what is unread.
  */
 export async function advanceCursor(
   tx: postgres.TransactionSql,
@@ -103,7 +61,8 @@ export async function advanceCursor(
   await tx`
     update mana_ai.projection_cursor set
       read_until = greatest(least(read_until, clock_timestamp()), least(
-        coalesce((select max(created_at) from mana_ai.projected_changes), read_until), clock_timestamp())),
+        coalesce((select max(created_at) from mana_ai.projected_changes), read_until),
+        coalesce(${pageEnd?.createdAt ?? null}::text::timestamptz, 'infinity'), clock_timestamp())),
       read_back_30_minutes_at =
         case when ${readBack.thirtyMinutes} then clock_timestamp() else read_back_30_minutes_at end,
       read_back_25_hours_at =

@@ -159,7 +159,9 @@ export async function readMissionsAfter(
 /** Whether the log was read once from its beginning: before that, a mission without a snapshot may exist. */
 export async function isProjectionComplete(sql: SystemSql): Promise<boolean> {
   const [row] = await sql<{ complete: boolean }[]>`
-    select read_back_25_hours_at > '-infinity' as complete from mana_ai.projection_cursor`;
+    select read_back_25_hours_at > '-infinity'
+      and not exists (select from mana_ai.projection_backlogs where is_first_build) as complete
+    from mana_ai.projection_cursor`;
   return row?.complete ?? false;
 }
 

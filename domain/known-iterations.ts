@@ -23,7 +23,15 @@ export interface KnownIterations {
   readonly iterations: readonly KnownIteration[];
   /** Checksums of the entries of the array that stands now. */
   readonly standing: readonly number[];
+  /** Nothing of them is kept any more; every row that writes `iterations` may need healing. */
+  readonly tooMany: boolean;
 }
+
+/** Of what is kept of a mission's iterations, as JSON, roughly. */
+const MAX_KNOWN_CHARS = 400_000;
+const ITERATION_CHARS = 140;
+const STEP_CHARS = 50;
+const CHECKSUM_CHARS = 11;
 
 export interface KnownIteration extends FailureOutline {
   readonly id: string;
@@ -40,7 +48,12 @@ interface KnownStep {
   readonly hasProposal: boolean;
 }
 
-export const NO_KNOWN_ITERATIONS: KnownIterations = { weWrote: false, iterations: [], standing: [] };
+export const NO_KNOWN_ITERATIONS: KnownIterations = {
+  weWrote: false,
+  iterations: [],
+  standing: [],
+  tooMany: false,
+};
 
 /** A row that writes `iterations`. */
 export interface IterationsWrite {
@@ -61,13 +74,14 @@ export function takeInIterations(
   known: KnownIterations,
   write: IterationsWrite,
 ): { readonly known: KnownIterations; readonly mayNeedHealing: boolean } {
+  const weWrote = known.weWrote || write.byUs;
+  if (known.tooMany) return { known: { ...known, weWrote }, mayNeedHealing: weWrote };
   const entries = acceptableIterations(write.value);
   const seen = entries.map(knownOf).filter((each) => each !== null);
-  const weWrote = known.weWrote || write.byUs;
   const union = joined(known.iterations, seen);
   const all = write.byUs ? withoutReplaced(union, entries.map(outlineOf)) : union;
   // One that comes late, or with an old time, is rare enough to look at all rows.
-  if (!write.wins) return { known: { ...known, weWrote, iterations: all }, mayNeedHealing: weWrote };
+  if (!write.wins) return { known: bounded({ ...known, weWrote, iterations: all }), mayNeedHealing: weWrote };
   const present = new Map(seen.map((each) => [each.id, each]));
   const isLost = all.some((each) => !keeps(present.get(each.id), each));
   const standing = entries.map(checksum);
@@ -75,9 +89,21 @@ export function takeInIterations(
   // A row of ours hands on what it read: whatever it does not hold was written while it read.
   const isUnread = write.byUs && known.standing.some((sum) => !stands.has(sum));
   return {
-    known: { weWrote, iterations: all, standing },
+    known: bounded({ weWrote, iterations: all, standing, tooMany: false }),
     mayNeedHealing: weWrote && (isLost || isUnread),
   };
+}
+
+/** Whoever writes iterations without end must not make the snapshot grow with them. */
+function bounded(known: KnownIterations): KnownIterations {
+  let chars = known.standing.length * CHECKSUM_CHARS;
+  for (const { id, steps } of known.iterations) {
+    chars += ITERATION_CHARS + id.length;
+    for (const step of steps) chars += STEP_CHARS + step.id.length;
+  }
+  return chars <= MAX_KNOWN_CHARS
+    ? known
+    : { weWrote: known.weWrote, iterations: [], standing: [], tooMany: true };
 }
 
 /** A failure that we replaced is missing on purpose, unless the user had commented on it. */

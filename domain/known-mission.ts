@@ -36,12 +36,18 @@ export interface TakenIn {
   readonly cancelRequestedAtMs: number | null;
 }
 
+/** A row, and whether its array of iterations was too large to be read. */
+export interface MissionRow extends ChangeRow {
+  readonly unread?: 'nothing' | 'iterations' | 'row';
+}
+
 /**
- * Takes rows in, in any order and more than once.
+ * Takes rows in, in any order and more than once. Of an array of iterations that was not read nothing is known but that it
+ * was written: what it lost is not found out.
  *
  * @param rows of one mission of one user
  */
-export function takeInMissionRows(before: KnownMission, rows: readonly ChangeRow[]): TakenIn {
+export function takeInMissionRows(before: KnownMission, rows: readonly MissionRow[]): TakenIn {
   let known = before;
   let mayNeedHealing = false;
   let cancelRequestedAtMs: number | null = null;
@@ -52,9 +58,13 @@ export function takeInMissionRows(before: KnownMission, rows: readonly ChangeRow
     for (const write of writesOfRow(row)) {
       if (write.field === 'iterations') {
         const wins = merge.writes.get('iterations')?.position.rowId === row.id;
-        const taken = takeInIterations(iterations, { value: write.value, byUs, wins });
-        iterations = taken.known;
-        mayNeedHealing ||= taken.mayNeedHealing;
+        if (row.unread === 'iterations') {
+          if (wins) iterations = { ...iterations, standing: [] };
+        } else {
+          const taken = takeInIterations(iterations, { value: write.value, byUs, wins });
+          iterations = taken.known;
+          mayNeedHealing ||= taken.mayNeedHealing;
+        }
       }
       if (!byUs && write.field === 'nextRunAt') deviceOffset = withInstant(deviceOffset, row, merge, write);
       const cancelledMs = byUs ? null : cancelledUntilMs(write);
@@ -126,6 +136,7 @@ export const knownMissionSchema: z.ZodType<KnownMission> = z.object({
     weWrote: z.boolean(),
     iterations: z.array(iterationSchema),
     standing: z.array(z.number()),
+    tooMany: z.boolean().default(false),
   }),
   deviceOffset: z.object({
     offsetMinutes: z.number().nullable(),

@@ -2,24 +2,31 @@ import type postgres from 'postgres';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
 import {
+  beginBacklogs,
+  endBacklog,
+  endTurn,
+  LONGEST_RECORD_ID,
+  nextBacklog,
+  readBacklogHeads,
+  readChanges,
+  readLateHeads,
+  readNewHeads,
+} from '../../db/followed-changes.ts';
+import type { FollowedChange, FollowedHead, FollowedRecord, PageEnd } from '../../db/followed-changes.ts';
+import {
   advanceCursor,
   lockCursor,
   makeInferredSchedulesPending,
   markProjected,
   pruneProjected,
   readKept,
-  readNewChanges,
   saveAgents,
   saveMissions,
 } from '../../db/projection.ts';
-import type {
-  FollowedChange,
-  FollowedRecord,
-  PageEnd,
-  ProjectionCursor,
-  SavedAgent,
-  SavedMission,
-} from '../../db/projection.ts';
+import type { ProjectionCursor, SavedAgent, SavedMission } from '../../db/projection.ts';
+import { pageShares, turnShares } from '../../domain/page-shares.ts';
+import type { PageShares } from '../../domain/page-shares.ts';
+import { countPutAside } from '../../metrics/put-aside.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -28,6 +35,10 @@ const HOUR_MS = 60 * MINUTE_MS;
  * are projected, and the database ends one that idles for a minute.
  */
 export const PAGE_SIZE = 200;
+/** What is not projected by then waits for the next pass: calls of Temporal may be slow. */
+const LONGEST_PAGE_MS = 5_000;
+/** Records whose kept state is read at once. */
+const RECORDS_AT_ONCE = 10;
 
 export interface PassCounts {
   /** False when another worker held the cursor. */
@@ -42,13 +53,14 @@ export interface PassCounts {
  * Takes in the rows of missions and agents that became visible since the last pass. Nothing but these rows is read, and
  * what is kept of their records: a pass costs what is new, however long the log is.
  *
- * All of it is one transaction, under the cursor's lock: two workers never project the same rows, and after a crash they
- * are projected again, which changes nothing.
+ * All of a page is one transaction, under the cursor's lock: two workers never project the same rows, and after a crash
+ * they are projected again, which changes nothing. Users who write more than their share have a page of their own, one
+ * user after the other, so that what all others wait for stays short.
  */
 export async function projectChanges(deps: ProjectionDependencies): Promise<PassCounts> {
-  return deps.database.asSystem(async (tx) => {
+  const { hasBacklogs, ...page } = await deps.database.asSystem(async (tx) => {
     const cursor = await lockCursor(tx);
-    if (cursor === null) return { projected: false, changes: 0, records: 0 };
+    if (cursor === null) return { projected: false, changes: 0, records: 0, hasBacklogs: false };
     const readBack = readBackOf(cursor);
     const { changes, records, isComplete, pageEnd } = await projectPage(deps, tx, cursor, readBack.backMs);
     const finished = {
@@ -56,10 +68,40 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
       twentyFiveHours: isComplete && readBack.twentyFiveHours,
     };
     // Most passes find nothing: they write nothing either.
-    const isAtRest = changes === 0 && cursor.pageEnd === null && !finished.thirtyMinutes;
+    const isAtRest =
+      changes === 0 &&
+      cursor.pageEnd === null &&
+      pageEnd === null &&
+      !finished.thirtyMinutes &&
+      !cursor.hasBacklogs;
     if (!isAtRest) await advanceCursor(tx, finished, pageEnd);
     if (isComplete && readBack.twentyFiveHours) await pruneProjected(tx);
-    return { projected: true, changes, records };
+    return { projected: true, changes, records, hasBacklogs: cursor.hasBacklogs };
+  });
+  const turn = hasBacklogs ? await takeTurn(deps) : { changes: 0, records: 0 };
+  return { ...page, changes: page.changes + turn.changes, records: page.records + turn.records };
+}
+
+/**
+ * A page of one user who has turns of their own. What became visible behind it meanwhile is looked for at the end, as far
+ * back as rows are late at all.
+ */
+async function takeTurn(
+  deps: ProjectionDependencies,
+): Promise<{ readonly changes: number; readonly records: number }> {
+  return deps.database.asSystem(async (tx) => {
+    const cursor = await lockCursor(tx);
+    const backlog = cursor === null ? null : await nextBacklog(tx);
+    if (cursor === null || backlog === null) return { changes: 0, records: 0 };
+    const ahead = await readBacklogHeads(tx, backlog, PAGE_SIZE);
+    const isLast = ahead.length === 0;
+    const heads = isLast ? await readLateHeads(tx, backlog, cursor, PAGE_SIZE) : ahead;
+    const shares = turnShares(heads, heads.length === PAGE_SIZE);
+    const done = await projectShares(deps, tx, heads, { ...shares, backlogs: new Map() });
+    if (isLast && done.changes === 0) await endBacklog(tx, backlog.userId);
+    else
+      await endTurn(tx, backlog.userId, isLast ? backlog.after : (done.end ?? heads.at(-1) ?? backlog.after));
+    return done;
   });
 }
 
@@ -83,30 +125,109 @@ async function projectPage(
   cursor: ProjectionCursor,
   backMs: number,
 ): Promise<PageCounts> {
+  const untilMs = Date.now() + LONGEST_PAGE_MS;
   let isResumed = cursor.pageEnd?.backMs === backMs;
   let after = isResumed ? cursor.pageEnd : null;
   for (;;) {
-    const page = await readNewChanges(tx, { readUntil: cursor.readUntil, backMs }, PAGE_SIZE, after);
-    const groups = groupsOf(page.filter(isFollowed));
-    const failed = await projectGroups(deps, tx, groups);
-    const last = page.length < PAGE_SIZE ? undefined : page.at(-1);
-    const pageEnd = last === undefined ? null : { backMs, createdAt: last.createdAt, id: last.id };
-    const done = page.filter((change) => !failed.has(keyOf(change)));
-    if (done.length > 0) await markProjected(tx, done);
-    if (done.length > 0 || (pageEnd === null && !isResumed)) {
-      const isComplete = pageEnd === null && !isResumed;
-      return { changes: done.length, records: groups.size - failed.size, isComplete, pageEnd };
+    const heads = await readNewHeads(tx, { readUntil: cursor.readUntil, backMs }, PAGE_SIZE, after);
+    const shares = pageShares(heads, heads.length === PAGE_SIZE);
+    const { changes, records, end } = await projectShares(deps, tx, heads, shares);
+    const pageEnd = end === null ? null : { backMs, createdAt: end.createdAt, id: end.id };
+    if (changes > 0 || (pageEnd === null && !isResumed) || Date.now() >= untilMs) {
+      return { changes, records, isComplete: pageEnd === null && !isResumed, pageEnd };
     }
     isResumed &&= pageEnd !== null;
     after = pageEnd;
   }
 }
 
+interface ProjectedShares {
+  /** Rows that count as projected. */
+  readonly changes: number;
+  readonly records: number;
+  /** See `PageShares`; earlier, where a page could not be projected as a whole. */
+  readonly end: FollowedHead | null;
+}
+
+/** Reads and projects what is to be taken of a page, and remembers what was. */
+async function projectShares(
+  deps: ProjectionDependencies,
+  tx: postgres.TransactionSql,
+  heads: readonly FollowedHead[],
+  shares: PageShares<FollowedHead>,
+): Promise<ProjectedShares> {
+  const { rows, unreadable } = await readRows(tx, shares.taken);
+  const groups = groupsOf(rows.filter(isFollowed));
+  const { failed, left } = await projectGroups(deps, tx, groups);
+  // What did not fit into this process, or into the time of a page, is the beginning of the next one.
+  const notRead = shares.taken.slice(shares.taken.findLastIndex(isOneOf([...rows, ...unreadable])) + 1);
+  const isForLater = isOneOf([...notRead, ...shares.taken.filter((head) => left.has(keyOf(head)))]);
+  const firstLeft = heads.findIndex(isForLater);
+  const isNow = isOneOf(firstLeft === -1 ? heads : heads.slice(0, firstLeft));
+  const tooLarge = shares.tooLarge.filter(isNow);
+  const done = shares.taken.filter((head) => !isForLater(head) && !failed.has(keyOf(head)));
+  for (const head of [...tooLarge, ...unreadable]) putAside(deps, head, 'row');
+  for (const row of rows)
+    if (row.unread !== 'nothing' && !left.has(keyOf(row))) putAside(deps, row, row.unread);
+  const projected = [...done, ...tooLarge];
+  if (projected.length > 0) await markProjected(tx, projected);
+  await beginBacklogs(tx, new Map([...shares.backlogs].filter(([, last]) => isNow(last))));
+  const end = firstLeft === -1 ? shares.end : (heads[firstLeft - 1] ?? null);
+  return { changes: projected.length, records: groups.size - failed.size - left.size, end };
+}
+
+const isOneOf = (some: readonly { readonly id: string }[]): ((one: { readonly id: string }) => boolean) => {
+  const ids = new Set(some.map(({ id }) => id));
+  return ({ id }) => ids.has(id);
+};
+
+interface ReadRows {
+  /** From the beginning, and as many as fit. */
+  readonly rows: readonly FollowedChange[];
+  /** Those that the database does not give, or not in time. */
+  readonly unreadable: readonly FollowedHead[];
+}
+
+/** After a failure that one row may be to blame for, a few are read one by one: it must not stop the others for good. */
+const READ_ONE_BY_ONE = 4;
+
+async function readRows(tx: postgres.TransactionSql, taken: readonly FollowedHead[]): Promise<ReadRows> {
+  const idsOf = (heads: readonly FollowedHead[]): string[] => heads.map(({ id }) => id);
+  try {
+    return { rows: await tx.savepoint((inner) => readChanges(inner, idsOf(taken))), unreadable: [] };
+  } catch {
+    const rows: FollowedChange[] = [];
+    const unreadable: FollowedHead[] = [];
+    for (const head of taken.slice(0, READ_ONE_BY_ONE)) {
+      try {
+        rows.push(...(await tx.savepoint((inner) => readChanges(inner, idsOf([head])))));
+      } catch {
+        unreadable.push(head);
+      }
+    }
+    return { rows, unreadable };
+  }
+}
+
+/** The user's run says it where it can be said: it meets the same limits. */
+function putAside(
+  deps: ProjectionDependencies,
+  head: FollowedRecord & { readonly id: string },
+  what: 'row' | 'iterations',
+): void {
+  countPutAside(what === 'row' ? 'projected-row' : 'projected-iterations');
+  const { table, userId, recordId, id } = head;
+  deps.log.warn('too large to be projected; it is passed over', {
+    ...{ table, userId, changeId: id, what },
+    ...(table === 'agents' ? { agentId: recordId } : { missionId: recordId }),
+  });
+}
+
 /**
  * How far to read back: `created_at` is the time a transaction began, so rows become visible out of order (contract
  * section 1). 2 minutes each pass, 30 minutes every 5, 25 hours every hour and at first (architecture section 5).
  */
-export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil' | 'pageEnd'>): {
+export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil' | 'pageEnd' | 'hasBacklogs'>): {
   readonly backMs: number;
   readonly thirtyMinutes: boolean;
   readonly twentyFiveHours: boolean;
@@ -119,9 +240,6 @@ export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil' | 'pageEnd
   const backMs = twentyFiveHours ? 25 * HOUR_MS : thirtyMinutes ? 30 * MINUTE_MS : 2 * MINUTE_MS;
   return { backMs, thirtyMinutes, twentyFiveHours };
 }
-
-/** Ids of the web app have some 36 characters; our index on user and record takes 2704 bytes for both together. */
-const LONGEST_RECORD_ID = 500;
 
 /** Rows of a user nobody can be (an empty id), or with an id that no web app makes, are nobody's record. */
 const isFollowed = ({ userId, recordId }: FollowedRecord): boolean =>
@@ -141,8 +259,30 @@ function groupsOf(changes: readonly FollowedChange[]): Map<string, FollowedChang
   return groups;
 }
 
-/** @returns the keys of records that could not be projected: one must not stop the others */
+interface ProjectedGroups {
+  /** Keys of records that could not be projected: one must not stop the others. */
+  readonly failed: ReadonlySet<string>;
+  /** Keys of records for which there was no time. */
+  readonly left: ReadonlySet<string>;
+}
+
 async function projectGroups(
+  deps: ProjectionDependencies,
+  tx: postgres.TransactionSql,
+  groups: ReadonlyMap<string, readonly FollowedChange[]>,
+): Promise<ProjectedGroups> {
+  const failed = new Set<string>();
+  const waiting = [...groups];
+  const untilMs = Date.now() + LONGEST_PAGE_MS;
+  do {
+    const some = new Map(waiting.splice(0, RECORDS_AT_ONCE));
+    for (const key of await projectSome(deps, tx, some)) failed.add(key);
+  } while (waiting.length > 0 && Date.now() < untilMs);
+  return { failed, left: new Set(waiting.map(([key]) => key)) };
+}
+
+/** @returns the keys of records that could not be projected */
+async function projectSome(
   deps: ProjectionDependencies,
   tx: postgres.TransactionSql,
   groups: ReadonlyMap<string, readonly FollowedChange[]>,

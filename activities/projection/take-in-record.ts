@@ -1,10 +1,11 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import type { SystemSql } from '../../db/client.ts';
 import { revokeGrantsIssuedBefore } from '../../db/grant-use.ts';
-import { lockMission } from '../../db/mission-lock.ts';
+import { lockMissionBriefly } from '../../db/mission-lock.ts';
+import { readChanges, readHeadsOfRecord } from '../../db/followed-changes.ts';
+import type { FollowedChange } from '../../db/followed-changes.ts';
 import { findRunClaimedBefore } from '../../db/projection.ts';
-import type { FollowedChange, SavedAgent, SavedMission } from '../../db/projection.ts';
-import { AGENTS, MISSIONS, readRecordRows } from '../../db/sync-changes.ts';
+import type { SavedAgent, SavedMission } from '../../db/projection.ts';
 import { EMPTY_MERGE_STATE, takeInRows } from '../../domain/field-merge.ts';
 import type { ChangeRow } from '../../domain/field-merge.ts';
 import { lastRevocationMs } from '../../domain/grant-revocation.ts';
@@ -18,6 +19,7 @@ import {
 } from '../../domain/known-mission.ts';
 import { keepFields, mergeStateJson, mergeStateSchema } from '../../domain/merge-state.ts';
 import { AGENT_FIELDS, agentSnapshotOf, snapshotOf } from '../../domain/mission-snapshot.ts';
+import { MAX_ROW_BYTES } from '../../domain/page-shares.ts';
 
 /** What the projection has of a record. */
 interface Before {
@@ -47,14 +49,22 @@ export async function takeInMission(
   const [{ userId: user, recordId: missionId }] = first(rows);
   const kept = knownMissionSchema.safeParse(before.kept);
   const known = kept.success ? kept.data : UNKNOWN_MISSION;
-  const all = kept.success || !before.isKnown ? rows : await readAll(deps, first(rows)[0]);
-  const taken = takeInMissionRows(known, all);
+  let mayNeedHealing = false;
+  let all = known;
+  if (!kept.success && before.isKnown) {
+    for await (const some of readAll(deps.database.system, first(rows)[0])) {
+      const older = takeInMissionRows(all, some);
+      all = older.known;
+      mayNeedHealing ||= older.mayNeedHealing;
+    }
+  }
+  const taken = takeInMissionRows(all, rows);
   await revokeGrants(deps, user, missionId, rows);
   if (taken.cancelRequestedAtMs !== null) {
     const run = await findRunClaimedBefore(tx, { userId: user, missionId }, taken.cancelRequestedAtMs);
     if (run !== null) await deps.requestCancel(run.workflowId, run.runId);
   }
-  if (taken.mayNeedHealing) await deps.startHealing(user, missionId);
+  if (mayNeedHealing || taken.mayNeedHealing) await deps.startHealing(user, missionId);
   const { offsetMinutes, shownAtMs } = taken.known.deviceOffset;
   return {
     mission: {
@@ -73,8 +83,12 @@ export async function takeInAgent(
 ): Promise<SavedAgent> {
   const [{ userId, recordId: agentId }] = first(rows);
   const kept = mergeStateSchema.safeParse(before.kept);
-  const all = kept.success || !before.isKnown ? rows : await readAll(deps, first(rows)[0]);
-  const state = takeInRows(kept.success ? kept.data : EMPTY_MERGE_STATE, all, keepFields(AGENT_FIELDS));
+  let state = kept.success ? kept.data : EMPTY_MERGE_STATE;
+  if (!kept.success && before.isKnown) {
+    for await (const some of readAll(deps.database.system, first(rows)[0]))
+      state = takeInRows(state, some, keepFields(AGENT_FIELDS));
+  }
+  state = takeInRows(state, rows, keepFields(AGENT_FIELDS));
   return { userId, agentId, kept: mergeStateJson(state), ...agentSnapshotOf(agentId, state) };
 }
 
@@ -84,15 +98,24 @@ function first<T>(rows: readonly T[]): readonly [T] {
   return [row];
 }
 
-/** Of a record whose kept state was made by another version. */
-const readAll = (
-  deps: ProjectionDependencies,
-  { table, userId, recordId }: FollowedChange,
-): Promise<ChangeRow[]> => {
-  const user = toUserId(userId);
-  const at = table === 'agents' ? AGENTS : MISSIONS;
-  return deps.database.asUser(user, (tx) => readRecordRows(tx, user, { ...at, recordId }));
-};
+/** The newest rows of a record that are read again; older ones decide nothing that a device would not send again. */
+const READ_AGAIN = 1_000;
+const READ_AT_ONCE = 50;
+
+/** Of a record whose kept state was made by another version, part by part. */
+async function* readAll(
+  sql: SystemSql,
+  record: FollowedChange,
+): AsyncGenerator<readonly FollowedChange[], void, undefined> {
+  const heads = await readHeadsOfRecord(sql, record, READ_AGAIN);
+  const ids = heads.filter(({ bytes }) => bytes <= MAX_ROW_BYTES).map(({ id }) => id);
+  for (let start = 0; start < ids.length;) {
+    const rows = await readChanges(sql, ids.slice(start, start + READ_AT_ONCE));
+    if (rows.length === 0) return;
+    start += rows.length;
+    yield rows;
+  }
+}
 
 /** Sealing and revoking take the mission's lock (architecture section 2). */
 async function revokeGrants(
@@ -105,7 +128,7 @@ async function revokeGrants(
   if (revokedMs === null) return;
   const [userId, missionId] = [toUserId(user), toMissionId(mission)];
   await deps.database.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, missionId);
+    await lockMissionBriefly(tx, userId, missionId);
     await revokeGrantsIssuedBefore(tx, userId, missionId, revokedMs);
   });
 }

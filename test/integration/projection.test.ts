@@ -19,7 +19,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await superuser(
     `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.agent_snapshots,
-       mana_ai.projected_changes, mana_ai.mission_grants, mana_ai.run_slots`,
+       mana_ai.projected_changes, mana_ai.mission_grants, mana_ai.run_slots, mana_ai.projection_backlogs`,
   );
   await superuser(
     `update mana_ai.projection_cursor set read_until = '-infinity', read_back_30_minutes_at = '-infinity',

@@ -1,0 +1,231 @@
+import type postgres from 'postgres';
+import type { SystemSql } from './client.ts';
+import type { ChangeRow } from '../domain/field-merge.ts';
+import type { RowHead } from '../domain/page-shares.ts';
+
+/** Names a record of a user; only missions and agents are followed. */
+export interface FollowedRecord {
+  readonly table: 'aiMissions' | 'agents';
+  readonly userId: string;
+  readonly recordId: string;
+}
+
+/** A row of the change log that is not read yet, and whose record it changes. */
+export interface FollowedHead extends RowHead, FollowedRecord {}
+
+/**
+ * A row of the change log as far as the projection looks at it: all its fields by name, the values of those that a
+ * snapshot depends on and `true` for all others.
+ */
+export interface FollowedChange extends ChangeRow, FollowedRecord {
+  /** What was too large to be read: the array of iterations, or the whole row. */
+  readonly unread: 'nothing' | 'iterations' | 'row';
+}
+
+/** The last row of a page, and how far back its read-back began. */
+export interface PageEnd {
+  readonly backMs: number;
+  /** ISO 8601 with microseconds. */
+  readonly createdAt: string;
+  readonly id: string;
+}
+
+type LogPosition = Pick<PageEnd, 'createdAt' | 'id'>;
+
+/** Ids of the web app have some 36 characters; our index on user and record takes 2704 bytes for both together. */
+export const LONGEST_RECORD_ID = 500;
+
+const isoMicros = (tx: SystemSql, column: string) =>
+  tx`to_char(${tx(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/**
+ * What a row may hold, without reading it: stored sizes are known, and what was compressed counts four times. Text of
+ * missions shrinks to a quarter at most; what shrinks more was made for it, and meets the limits of `readChanges`.
+ */
+const estimatedBytes = (tx: SystemSql) => tx`
+  (coalesce(pg_column_size(data), 0) * case when pg_column_compression(data) is null then 1 else 4 end
+    + coalesce(pg_column_size(field_meta), 0)
+      * case when pg_column_compression(field_meta) is null then 1 else 4 end)::float8`;
+
+const headColumns = (tx: SystemSql) => tx`
+  changes.id, table_name as "table", user_id as "userId", left(record_id, ${LONGEST_RECORD_ID + 1}) as "recordId",
+  ${isoMicros(tx, 'changes.created_at')} as "createdAt", ${estimatedBytes(tx)} as bytes`;
+
+/** The predicate repeats that of our partial index: under row-level security a query without it scans the whole log. */
+const isFollowed = (tx: SystemSql) => tx`app_id = 'ai' and table_name in ('aiMissions', 'agents')`;
+
+const isNotProjected = (tx: SystemSql) => tx`
+  not exists (select from mana_ai.projected_changes projected where projected.change_id = changes.id)`;
+
+const isBehind = (tx: SystemSql, after: LogPosition) => tx`
+  (changes.created_at, changes.id) > (${after.createdAt}::text::timestamptz, ${after.id}::uuid)`;
+
+/**
+ * Rows of missions and agents that became visible and were not projected yet, but for those of users who have turns of
+ * their own.
+ *
+ * @param readUntil see `ProjectionCursor`
+ * @param backMs how far to read back: rows become visible out of order
+ * @param after the row to go on behind
+ */
+export async function readNewHeads(
+  tx: postgres.TransactionSql,
+  { readUntil, backMs }: { readonly readUntil: string; readonly backMs: number },
+  limit: number,
+  after: LogPosition | null = null,
+): Promise<FollowedHead[]> {
+  return await tx<FollowedHead[]>`
+    select ${headColumns(tx)} from public.sync_changes changes
+    where ${isFollowed(tx)}
+      and changes.created_at >= ${readUntil}::text::timestamptz - ${backMs}::float8 * interval '1 millisecond'
+      and ${isNotProjected(tx)}
+      and not exists (select from mana_ai.projection_backlogs backlogs where backlogs.user_id = changes.user_id)
+      ${after === null ? tx`` : tx`and ${isBehind(tx, after)}`}
+    order by changes.created_at, changes.id
+    limit ${limit}`;
+}
+
+/** A user whose rows are read in turns. */
+export interface Backlog {
+  readonly userId: string;
+  readonly after: LogPosition;
+}
+
+/** The user whose turn it is; null where all rows are read with everybody's. */
+export async function nextBacklog(tx: SystemSql): Promise<Backlog | null> {
+  const [row] = await tx<(LogPosition & { readonly userId: string })[]>`
+    select user_id as "userId", ${isoMicros(tx, 'after_at')} as "createdAt", after_id as id
+    from mana_ai.projection_backlogs order by turn_at limit 1`;
+  return row === undefined ? null : { userId: row.userId, after: { createdAt: row.createdAt, id: row.id } };
+}
+
+/** The next rows of such a user. */
+export async function readBacklogHeads(
+  tx: postgres.TransactionSql,
+  { userId, after }: Backlog,
+  limit: number,
+): Promise<FollowedHead[]> {
+  return await tx<FollowedHead[]>`
+    select ${headColumns(tx)} from public.sync_changes changes
+    where ${isFollowed(tx)} and user_id = ${userId} and ${isNotProjected(tx)} and ${isBehind(tx, after)}
+    order by changes.created_at, changes.id
+    limit ${limit}`;
+}
+
+/** Rows of such a user that became visible behind its last turn, as far back as rows are late at all. */
+export async function readLateHeads(
+  tx: postgres.TransactionSql,
+  { userId }: Backlog,
+  { readUntil }: { readonly readUntil: string },
+  limit: number,
+): Promise<FollowedHead[]> {
+  return await tx<FollowedHead[]>`
+    select ${headColumns(tx)} from public.sync_changes changes
+    where ${isFollowed(tx)} and user_id = ${userId} and ${isNotProjected(tx)}
+      and changes.created_at >= ${readUntil}::text::timestamptz - interval '25 hours'
+    order by changes.created_at, changes.id
+    limit ${limit}`;
+}
+
+/** Has the further rows of users read in turns of their own, behind the last that was read with everybody's. */
+export async function beginBacklogs(
+  tx: postgres.TransactionSql,
+  backlogs: ReadonlyMap<string, LogPosition>,
+): Promise<void> {
+  if (backlogs.size === 0) return;
+  const positions = [...backlogs.values()];
+  await tx`
+    insert into mana_ai.projection_backlogs (user_id, after_at, after_id, is_first_build)
+    select begun.*, (select read_back_25_hours_at = '-infinity' from mana_ai.projection_cursor)
+    from unnest(${[...backlogs.keys()]}::text[], ${positions.map(({ createdAt }) => createdAt)}::text[]::timestamptz[],
+      ${positions.map(({ id }) => id)}::uuid[]) as begun
+    on conflict (user_id) do nothing`;
+}
+
+/** Notes how far a user's turn came. */
+export async function endTurn(tx: postgres.TransactionSql, userId: string, end: LogPosition): Promise<void> {
+  await tx`
+    update mana_ai.projection_backlogs
+    set after_at = ${end.createdAt}::text::timestamptz, after_id = ${end.id}::uuid, turn_at = clock_timestamp()
+    where user_id = ${userId}`;
+}
+
+/** The user's rows are read with everybody's again. */
+export async function endBacklog(tx: postgres.TransactionSql, userId: string): Promise<void> {
+  await tx`delete from mana_ai.projection_backlogs where user_id = ${userId}`;
+}
+
+/** Of one value that a snapshot depends on, iterations excepted. Larger ones count as unreadable. */
+const MAX_VALUE_BYTES = 2_000;
+/** Of an array of iterations. */
+const MAX_ITERATIONS_BYTES = 4_000_000;
+/** Of everything else that is kept of a row: the names of its fields. */
+const MAX_FIELDS_BYTES = 200_000;
+/** Of all rows that are read at once; the first one is read in any case. */
+const MAX_READ_BYTES = 8_000_000;
+
+/** What of one field's value is read; see `FollowedChange`. What a snapshot takes as absent may be anything absent. */
+const followedValue = (tx: SystemSql) => tx`
+  case
+    when key = 'iterations' then
+      case when jsonb_typeof(value) <> 'array' then 'null' when ${isShort(tx, MAX_ITERATIONS_BYTES)} then value else 'true' end
+    when key = 'grant' then case when value = 'null' then value else 'true' end
+    when key = 'deletedAt' then case when ${isShort(tx, MAX_VALUE_BYTES)} then value else 'true' end
+    when key = 'cadence' and jsonb_typeof(value) = 'object' then
+      (select coalesce(jsonb_object_agg(parts.key, parts.value), '{}') from jsonb_each(value) parts
+        where parts.key in ('kind', 'everyMinutes', 'atHour', 'atMinute', 'dayOfWeek', 'expression')
+          and octet_length(parts.value::text) <= ${MAX_VALUE_BYTES}::int)
+    when key in ('state', 'nextRunAt', 'agentId', 'cancelRequested', 'createdAt', 'updatedAt') or key like 'cadence%' then
+      case when ${isShort(tx, MAX_VALUE_BYTES)} then value when jsonb_typeof(value) = 'array' then '[]' else 'null' end
+    else 'true'
+  end`;
+const isShort = (tx: SystemSql, bytes: number) => tx`octet_length(value::text) <= ${bytes}::int`;
+
+/**
+ * Reads rows as far as the projection looks at them, in the order of the log, and no more than fits into this process:
+ * rows behind that are left out. All of it is cut in the database.
+ */
+export async function readChanges(tx: SystemSql, ids: readonly string[]): Promise<FollowedChange[]> {
+  if (ids.length === 0) return [];
+  return await tx<FollowedChange[]>`
+    with followed as materialized (
+      select changes.id, table_name, user_id, left(record_id, ${LONGEST_RECORD_ID + 1}) as record_id, op, client_id,
+        created_at,
+        case when jsonb_typeof(data) = 'object' then
+          (select coalesce(jsonb_object_agg(key, ${followedValue(tx)}), '{}') from jsonb_each(data)) end as data,
+        case when jsonb_typeof(field_meta) = 'object' then
+          (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(field_meta)
+            where octet_length(value::text) <= 70 and jsonb_typeof(data) = 'object' and data ? key) end as field_meta
+      from public.sync_changes changes
+      where changes.id = any(${ids}::uuid[]) and ${isFollowed(tx)}
+    ), measured as materialized (
+      select *, coalesce(octet_length(data::text), 0) + coalesce(octet_length(field_meta::text), 0) as bytes,
+        coalesce(octet_length((data -> 'iterations')::text), 0) as iterations_bytes
+      from followed
+    ), fitting as (
+      select *, bytes - iterations_bytes > ${MAX_FIELDS_BYTES}::int as is_too_large,
+        sum(bytes) over (order by created_at, id) - bytes as bytes_before
+      from measured
+    )
+    select id, table_name as "table", user_id as "userId", record_id as "recordId", op, client_id as "clientId",
+      ${isoMicros(tx, 'created_at')} as "createdAt",
+      case when not is_too_large then data end as data,
+      case when not is_too_large then field_meta end as "fieldMeta",
+      case when is_too_large then 'row' when data -> 'iterations' = 'true' then 'iterations' else 'nothing' end as unread
+    from fitting where bytes_before + bytes <= ${MAX_READ_BYTES}::int or bytes_before = 0
+    order by created_at, id`;
+}
+
+/** The newest rows of one record, in the order of the log. */
+export async function readHeadsOfRecord(
+  tx: SystemSql,
+  { table, userId, recordId }: FollowedRecord,
+  limit: number,
+): Promise<FollowedHead[]> {
+  const heads = await tx<FollowedHead[]>`
+    select ${headColumns(tx)} from public.sync_changes changes
+    where ${isFollowed(tx)} and table_name = ${table} and user_id = ${userId} and record_id = ${recordId}
+    order by changes.created_at desc, changes.id desc
+    limit ${limit}`;
+  return heads.toReversed();
+}
