@@ -1,3 +1,4 @@
+import type postgres from 'postgres';
 import type { SystemSql } from './client.ts';
 import { knownZone, sourcedTimeZone } from './time-zones.ts';
 import type { KnownZone } from './time-zones.ts';
@@ -24,6 +25,10 @@ export interface PendingMission {
   readonly isOptedOut: boolean;
   /** The run that holds the mission; it may be dead, see architecture section 4. */
   readonly slot: { readonly workflowId: string; readonly runId: string } | null;
+  /** Of all missions of the user, dead ones too. */
+  readonly openRunsOfUser: number;
+  /** It has no schedule, and its user has as many as one may have. */
+  readonly isOverLimit: boolean;
   readonly version: string;
   readonly applied: AppliedSchedule | null;
   /** Whether Temporal has not yet been told of the newest version. */
@@ -39,6 +44,9 @@ const isOptedOut = (sql: SystemSql) => sql`
   exists (select from mana_ai.schedule_opt_outs opted
     where opted.user_id = missions.user_id and opted.mission_id = missions.mission_id)`;
 
+/** Missions of one user that run by themselves: the server starts some thirty scheduled runs a second of all users. */
+const MAX_SCHEDULES = 500;
+
 const pendingColumns = (sql: SystemSql) => sql`
   user_id as "userId", mission_id as "missionId", exists_now as exists, state, cadence,
   extract(epoch from next_run_at)::float8 * 1000 as "nextRunAtMs", agent_id as "agentId",
@@ -47,6 +55,11 @@ const pendingColumns = (sql: SystemSql) => sql`
   ${isOptedOut(sql)} as "isOptedOut",
   (select jsonb_build_object('workflowId', slots.workflow_id, 'runId', slots.run_id) from mana_ai.run_slots slots
     where slots.user_id = missions.user_id and slots.mission_id = missions.mission_id) as slot,
+  (select count(*) from mana_ai.run_slots slots where slots.user_id = missions.user_id)::int as "openRunsOfUser",
+  (applied_schedule is null and ${MAX_SCHEDULES}::int <= (select count(*) from (
+    select from mana_ai.mission_snapshots served
+    where served.user_id = missions.user_id and served.applied_schedule is not null limit ${MAX_SCHEDULES}::int
+  ) served)) as "isOverLimit",
   ${knownZone(sql, sql`missions.user_id`, sql`missions.mission_id`)} as zone`;
 
 /** A row of `pendingColumns`. */
@@ -60,14 +73,30 @@ const pendingMission = ({ zone, ...row }: PendingRow): PendingMission => ({
 /** How long a mission whose schedule could not be written waits for its next turn. */
 const postponement = (sql: SystemSql) => sql`interval '10 seconds'`;
 
+/** The next users, in the order of their ids, some of whose schedules are out of date; each costs a look into an index. */
+export async function readPendingUsers(sql: SystemSql, after: string, limit: number): Promise<string[]> {
+  const next = (behind: postgres.Fragment) => sql`
+    (select user_id from mana_ai.mission_snapshots
+      where version <> applied_version and user_id > ${behind} order by user_id limit 1)`;
+  const rows = await sql<{ userId: string }[]>`
+    with recursive users (user_id) as (
+      ${next(sql`${after}::text`)}
+      union all
+      select ${next(sql`users.user_id`)} from users where users.user_id is not null
+    ) select user_id as "userId" from users where user_id is not null limit ${limit}`;
+  return rows.map(({ userId }) => userId);
+}
+
 /**
- * Missions whose schedule is out of date and which are not postponed, the longest waiting first. A clock that steps back
- * must not make them wait longer than a postponement.
+ * Missions of these users whose schedule is out of date and which are not postponed; of each user the longest waiting
+ * first, and no user's second before every other's first. A clock that steps back must not make them wait longer than a
+ * postponement.
  *
  * @param except missions that are being worked on
  */
 export async function readPendingMissions(
   sql: SystemSql,
+  ofUsers: readonly string[],
   limit: number,
   except: readonly MissionKey[] = [],
 ): Promise<PendingMission[]> {
@@ -75,10 +104,18 @@ export async function readPendingMissions(
   const missions = except.map(({ missionId }) => missionId);
   const rows = await sql<PendingRow[]>`
     select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
-    where version <> applied_version
-      and updated_at not between clock_timestamp() and clock_timestamp() + ${postponement(sql)}
-      and (user_id, mission_id) not in (select * from unnest(${users}::text[], ${missions}::text[]))
-    order by updated_at limit ${limit}`;
+    where (user_id, mission_id) in (
+      select chosen.user_id, chosen.mission_id from unnest(${ofUsers}::text[]) as turn (user_id)
+      cross join lateral (
+        select pending.user_id, pending.mission_id, row_number() over (order by pending.updated_at) as nth
+        from mana_ai.mission_snapshots pending
+        where pending.user_id = turn.user_id and version <> applied_version
+          and updated_at not between clock_timestamp() and clock_timestamp() + ${postponement(sql)}
+          and (pending.user_id, pending.mission_id) not in (select * from unnest(${users}::text[], ${missions}::text[]))
+        order by pending.updated_at limit ${limit}
+      ) chosen
+      order by chosen.nth limit ${limit})
+    order by updated_at`;
   return rows.map(pendingMission);
 }
 

@@ -35,7 +35,11 @@ export async function applyMission(
   const { schedule, spec, isApplied } = wanted;
   const change = isApplied && !options.isDrifted ? 'unchanged' : await ensure(deps, mission, schedule, spec);
   const started = await startIfPassed(deps, mission);
-  const lookAgainAtMs = isShortlyAhead(mission.nextRunAtMs) ? mission.nextRunAtMs : null;
+  const lookAgainAtMs = isShortlyAhead(mission.nextRunAtMs)
+    ? mission.nextRunAtMs
+    : mayNotStartYet(mission)
+      ? Date.now() + LOOK_AGAIN_MS
+      : null;
   await markApplied(deps.database.system, mission, schedule, lookAgainAtMs);
   return { change, started };
 }
@@ -61,6 +65,14 @@ const isShortlyAhead = (instantMs: number | null): boolean => {
   return aheadMs > 0 && aheadMs < SHORTLY_MS;
 };
 
+/** Runs of one user that are open before no more of that user's are started: whoever comes next must not queue behind them. */
+const MAX_OPEN_RUNS = 50;
+const LOOK_AGAIN_MS = 10_000;
+
+/** Whether a mission's instant has passed and its user has so many runs open that it has to wait. */
+export const mayNotStartYet = ({ nextRunAtMs, openRunsOfUser }: PendingMission): boolean =>
+  nextRunAtMs !== null && nextRunAtMs <= Date.now() && openRunsOfUser >= MAX_OPEN_RUNS;
+
 /**
  * A passed instant never fires by itself (architecture section 5). A mission whose run is open, waiting for its agent
  * perhaps, is not late; and a direct start must not go round an operator's pause.
@@ -69,7 +81,7 @@ const isShortlyAhead = (instantMs: number | null): boolean => {
  */
 export async function startIfPassed(deps: ProjectionDependencies, mission: PendingMission): Promise<boolean> {
   const { userId, missionId, agentId, nextRunAtMs, slot } = mission;
-  if (nextRunAtMs === null || nextRunAtMs > Date.now()) return false;
+  if (nextRunAtMs === null || nextRunAtMs > Date.now() || mayNotStartYet(mission)) return false;
   if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return false;
   if (await deps.schedules.holdsBack(userId, missionId)) return false;
   const result = await deps.schedules.startDue({

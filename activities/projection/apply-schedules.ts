@@ -3,7 +3,7 @@ import { applyMission } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { CONCURRENCY } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
-import { postponePending, readPendingMissions } from '../../db/schedule-state.ts';
+import { postponePending, readPendingMissions, readPendingUsers } from '../../db/schedule-state.ts';
 import type { PendingMission } from '../../db/schedule-state.ts';
 import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 
@@ -44,10 +44,9 @@ export async function applySchedules(
     }
     underWay.delete(mission);
   };
+  const nextBatch = inTurns(deps);
   for (;;) {
-    const batch = isOver()
-      ? []
-      : await readPendingMissions(deps.database.system, BATCH_SIZE, [...underWay.keys()]);
+    const batch = isOver() ? [] : await nextBatch([...underWay.keys()]);
     for (const mission of batch) {
       if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
       if (isOver()) break;
@@ -57,6 +56,22 @@ export async function applySchedules(
     if (underWay.size === 0) return counts;
     await Promise.race([...underWay.values(), delay(LOOK_EVERY_MS, undefined, { ref: false })]);
   }
+}
+
+/** Users take turns: a hundred thousand missions of one must not keep the one of another waiting. */
+function inTurns(deps: ProjectionDependencies): (except: PendingMission[]) => Promise<PendingMission[]> {
+  const { system } = deps.database;
+  let lastUser = '';
+  return async (except) => {
+    for (;;) {
+      const isFirst = lastUser === '';
+      const users = await readPendingUsers(system, lastUser, BATCH_SIZE);
+      lastUser = users.length < BATCH_SIZE ? '' : (users.at(-1) ?? '');
+      const batch = users.length === 0 ? [] : await readPendingMissions(system, users, BATCH_SIZE, except);
+      // The missions of these users may all be postponed, and those of others not.
+      if (batch.length > 0 || (isFirst && lastUser === '')) return batch;
+    }
+  };
 }
 
 async function tryMission(deps: ProjectionDependencies, mission: PendingMission) {

@@ -1,4 +1,4 @@
-import { startIfPassed } from './apply-mission.ts';
+import { mayNotStartYet, startIfPassed } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
@@ -49,7 +49,7 @@ export async function startPassed(
 export async function startLateSeen(deps: ProjectionDependencies, signal: AbortSignal): Promise<number> {
   let started = 0;
   const look = async (mission: PendingMission): Promise<void> => {
-    let again = false;
+    let again = mayNotStartYet(mission);
     try {
       if (await startIfPassed(deps, mission)) started += 1;
     } catch (error) {

@@ -17,7 +17,8 @@ export interface WantedSchedule {
  * schedule that was applied is the one to keep, first instant included, and the next one has to be compared with it.
  *
  * @param followsZone whether the server's calendars follow a zone as we do
- * @returns null for missions that have no schedule: gone, not active, opted out, or never to fire
+ * @returns null for missions that have no schedule: gone, not active, opted out, never to fire, or one too many of
+ *   their user
  */
 export async function wantedSchedule(
   mission: PendingMission,
@@ -37,6 +38,7 @@ async function newSchedule(
 ): Promise<AppliedSchedule | null> {
   const { cadence, nextRunAtMs, agentId } = mission;
   if (!mission.exists || mission.state !== 'active' || mission.isOptedOut || cadence === null) return null;
+  if (mission.isOverLimit) return null;
   // Another Node may have known the zone.
   const isKnown = mission.timeZone !== null && isTimeZone(mission.timeZone);
   const zoned = zonedCadence(cadence, isKnown ? mission.timeZone : null);

@@ -19,3 +19,5 @@ create policy projection_sees_all on mana_ai.projection_backlogs to mana_mission
 -- Schedules are brought up to date user by user: a hundred thousand of one must not keep the one of another waiting.
 create index mission_snapshots_pending_users on mana_ai.mission_snapshots (user_id, updated_at)
   where version <> applied_version;
+-- How many missions of a user have a schedule.
+create index mission_snapshots_scheduled on mana_ai.mission_snapshots (user_id) where applied_schedule is not null;

@@ -60,7 +60,7 @@ async function writeMission(
 /** Snapshots as a projection leaves them, without its log. */
 const manySnapshots = (count: number) =>
   superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, cadence, next_run_at)
-    select 'many', 'm' || n, true, 'active', '{"kind":"interval","everyMinutes":30}', now() + interval '1 hour'
+    select 'many-' || n % 20, 'm' || n, true, 'active', '{"kind":"interval","everyMinutes":30}', now() + interval '1 hour'
     from generate_series(1, ${count}) n`);
 
 const holdSlot = (missionId: string, runId: string) =>
@@ -306,9 +306,9 @@ describe('two that apply the same mission at once', () => {
   it('leave it pending where the older wish was written last, and the next look makes it right', async () => {
     await writeMission('m1', Date.now() + HOUR_MS);
     const deps = recording();
-    const [older] = await readPendingMissions(deps.database.system, 1);
+    const [older] = await readPendingMissions(deps.database.system, [user.userId], 1);
     await superuser(`update mana_ai.mission_snapshots set version = version + 1, state = 'archived'`);
-    const [newer] = await readPendingMissions(deps.database.system, 1);
+    const [newer] = await readPendingMissions(deps.database.system, [user.userId], 1);
     if (older === undefined || newer === undefined) throw new Error('the mission is not pending');
 
     // The newer one removes the schedule; before it can note that, the older one makes it again and notes its own version.

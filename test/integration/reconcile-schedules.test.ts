@@ -27,7 +27,7 @@ const NOTHING_MENDED = { created: 0, updated: 0, removed: 0, duplicatesRemoved: 
 /** Snapshots that were applied, with their schedules. */
 async function appliedMissions(count: number): Promise<void> {
   await superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, cadence, next_run_at)
-    select 'user', 'm' || n, true, 'active', '{"kind":"interval","everyMinutes":60}', now() + interval '1 hour'
+    select 'user-' || n % 10, 'm' || n, true, 'active', '{"kind":"interval","everyMinutes":60}', now() + interval '1 hour'
     from generate_series(1, ${count}) n`);
   await applySchedules(deps, signal);
   deps.schedules.asked.length = 0;
