@@ -53,6 +53,14 @@ const mana = (
 
 const NOW = '2026-01-01T00:00:00Z';
 const LONG_AGO = '2020-01-01T00:00:00Z';
+const backlogOf = (userId: string): Row => ({
+  ...{
+    user_id: userId,
+    after_at: NOW,
+    after_id: '00000000-0000-4000-8000-000000000001',
+    is_first_build: false,
+  },
+});
 const FAR_AHEAD = '2999-01-01T00:00:00Z';
 const bytes = (length: number, n = 0): Buffer => Buffer.alloc(length, n);
 
@@ -328,6 +336,15 @@ const MANA_AI: readonly TableRights[] = [
     ['only_row'],
     { rows: [{ only_row: true, read_until: NOW }], candidates: [{ only_row: false }], hasRowsAlready: true },
     { projection: { select: ofAll('*'), update: ofAll('*') } },
+  ),
+  mana(
+    'projection_backlogs',
+    ['user_id'],
+    {
+      rows: ['alice', 'bob'].map(backlogOf),
+      candidates: ['carol', 'dave'].map(backlogOf),
+    },
+    { projection: { select: ofAll('*'), insert: ofAll('*'), update: ofAll('*'), delete: ofAll('*') } },
   ),
   mana(
     'projected_changes',
