@@ -1,7 +1,7 @@
 import { endsAs, executionOf } from './scenario.ts';
 import type { Execution, Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { gate, httpError, httpReply } from '../../../dev/scripted-gateway.ts';
+import { gate, httpError, httpReply, replyWithToolCalls } from '../../../dev/scripted-gateway.ts';
 import type { ScriptedResponse } from '../../../dev/scripted-gateway.ts';
 import { missionAt } from '../../../dev/web-app.ts';
 import { formatInstant } from '../../../domain/instant.ts';
@@ -72,6 +72,13 @@ async function contentFiltered(system: RecordingSystem): Promise<Execution> {
   return endsAs(run, 'failed', 'content-filtered');
 }
 
+/** Five rounds of a tool that does not exist: the run has no plan, which only the write-back finds. */
+async function noPlan(system: RecordingSystem): Promise<Execution> {
+  system.answerWith(() => replyWithToolCalls([{ name: 'made_up', arguments: {} }]));
+  const run = await startRun(system.client, await writeGrantedMission(system, OBJECTIVE));
+  return endsAs(run, 'failed', 'no-plan');
+}
+
 /** The first round is answered only after the user has taken the grant back. */
 async function grantRevoked(system: RecordingSystem): Promise<Execution> {
   const revoked = gate();
@@ -124,6 +131,7 @@ export const finishedRuns: readonly Scenario[] = [
   { name: 'missionRun-gateway-failed-twice', record: gatewayFailedTwice },
   { name: 'missionRun-gateway-rejected', record: gatewayRejected },
   { name: 'missionRun-content-filtered', record: contentFiltered },
+  { name: 'missionRun-no-plan', record: noPlan },
   { name: 'missionRun-grant-revoked-between-rounds', record: grantRevoked },
   { name: 'missionRun-already-written', record: alreadyWritten },
   { name: 'missionRun-not-due', record: notDue },
