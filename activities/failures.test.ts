@@ -8,6 +8,7 @@ import {
   BudgetReservedError,
   ERROR_CODES,
   EventIdConflictError,
+  GatewayDeniedError,
   GatewayRejectedError,
   GatewayUnavailableError,
   GrantNotConfiguredError,
@@ -17,8 +18,10 @@ import {
   NotFoundError,
   RateLimitedError,
   ResearchPendingError,
+  ResearchDeniedError,
   ResearchUnavailableError,
   RunFinishedError,
+  RunKeyLostError,
   SlotBusyError,
   TemporalUnavailableError,
   UnauthorizedError,
@@ -44,10 +47,13 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   GRANT_UNUSABLE: new GrantUnusableError('revoked'),
   GATEWAY_UNAVAILABLE: new GatewayUnavailableError(problem),
   GATEWAY_REJECTED: new GatewayRejectedError(problem),
+  GATEWAY_DENIED: new GatewayDeniedError(problem),
   SLOT_BUSY: new SlotBusyError('i1', 60_000),
   BUDGET_RESERVED: new BudgetReservedError(),
   RESEARCH_PENDING: new ResearchPendingError(),
   RESEARCH_UNAVAILABLE: new ResearchUnavailableError(null),
+  RESEARCH_DENIED: new ResearchDeniedError(401),
+  RUN_KEY_LOST: new RunKeyLostError(),
   EVENT_ID_CONFLICT: new EventIdConflictError(),
   TEMPORAL_UNAVAILABLE: new TemporalUnavailableError(),
   ALREADY_RUNNING: new AlreadyRunningError(),
@@ -59,6 +65,7 @@ const DETAILS: Partial<Record<ErrorCode, unknown[]>> = {
   GRANT_UNUSABLE: ['revoked'],
   GATEWAY_UNAVAILABLE: [problem],
   GATEWAY_REJECTED: [problem],
+  GATEWAY_DENIED: [problem],
   SLOT_BUSY: ['i1', 60_000],
 };
 const noDelay = () => undefined;
@@ -84,6 +91,7 @@ describe('toApplicationFailure', () => {
       'RATE_LIMITED',
       'IDENTITY_UNAVAILABLE',
       'GATEWAY_UNAVAILABLE',
+      'GATEWAY_DENIED',
       'SLOT_BUSY',
       'BUDGET_RESERVED',
       'RESEARCH_PENDING',
@@ -96,6 +104,21 @@ describe('toApplicationFailure', () => {
     const hiccup = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: null }, true);
     expect(toApplicationFailure(hiccup, 1, noDelay).nonRetryable).toBe(false);
     expect(toApplicationFailure(hiccup, 2, noDelay).nonRetryable).toBe(true);
+  });
+
+  it('which refusals are counted for, whatever attempts were lost to other failures', () => {
+    const refused = (refusals: number) =>
+      new GatewayRejectedError(problem, true, { failures: 4, refusals, unreadable: 0 });
+    expect(toApplicationFailure(refused(1), 5, noDelay).nonRetryable).toBe(false);
+    expect(toApplicationFailure(refused(2), 5, noDelay).nonRetryable).toBe(true);
+  });
+
+  it('a reply in which nothing can be read is asked for again once: each one is paid for', () => {
+    const odd = (unreadable: number) =>
+      new GatewayUnavailableError(problem, { failures: 7, refusals: 0, unreadable });
+    expect(toApplicationFailure(odd(0), 7, noDelay).nonRetryable).toBe(false);
+    expect(toApplicationFailure(odd(1), 7, noDelay).nonRetryable).toBe(false);
+    expect(toApplicationFailure(odd(2), 2, noDelay).nonRetryable).toBe(true);
   });
 
   it('the delay that the activity asks for goes with the failure, with the attempt it was asked for', () => {

@@ -3,6 +3,7 @@ import {
   GatewayRejectedError,
   GatewayUnavailableError,
   GrantUnusableError,
+  isGatewayFailure,
   MissionError,
   SlotBusyError,
 } from '../domain/errors.ts';
@@ -28,10 +29,13 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   GRANT_UNUSABLE: { retryable: false },
   GATEWAY_UNAVAILABLE: { retryable: true },
   GATEWAY_REJECTED: { retryable: false },
+  GATEWAY_DENIED: { retryable: true },
   SLOT_BUSY: { retryable: true },
   BUDGET_RESERVED: { retryable: true },
   RESEARCH_PENDING: { retryable: true },
   RESEARCH_UNAVAILABLE: { retryable: true },
+  RESEARCH_DENIED: { retryable: false },
+  RUN_KEY_LOST: { retryable: false },
   EVENT_ID_CONFLICT: { retryable: false },
   TEMPORAL_UNAVAILABLE: { retryable: true },
   ALREADY_RUNNING: { retryable: false },
@@ -67,14 +71,17 @@ export function toApplicationFailure(
 }
 
 function isRetryable(error: MissionError, attempt: number): boolean {
-  if (error instanceof GatewayRejectedError && error.worthOneMoreTry) return attempt === 1;
+  // A call that met a broken connection or a killed worker before has its one more try still.
+  if (error instanceof GatewayRejectedError && error.worthOneMoreTry)
+    return (error.counted?.refusals ?? attempt) === 1;
+  // Each of them is paid for.
+  if (error instanceof GatewayUnavailableError && (error.counted?.unreadable ?? 0) > 1) return false;
   return FAILURE_RULES[error.code].retryable;
 }
 
 function detailsOf(error: MissionError): unknown[] {
   if (error instanceof GrantUnusableError) return [error.problem];
-  if (error instanceof GatewayUnavailableError || error instanceof GatewayRejectedError)
-    return [error.problem];
+  if (isGatewayFailure(error)) return [error.problem];
   if (error instanceof SlotBusyError) return [error.iterationId, error.longestWaitMs];
   return [];
 }

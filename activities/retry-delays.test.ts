@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from './retry-delays.ts';
 import {
   BudgetReservedError,
+  GatewayDeniedError,
   GatewayRejectedError,
   GatewayUnavailableError,
   ResearchPendingError,
@@ -38,8 +39,22 @@ describe('gatewayRetryDelay', () => {
     expect(gatewayRetryDelay(most)(unavailable(7_000), 7)).toBe(300_000);
   });
 
+  it('counts the failures of the gateway, not the attempts: five workers that were killed before change nothing', () => {
+    const first = new GatewayUnavailableError(
+      { kind: null, status: 503, retryAfterMs: null },
+      { failures: 1, refusals: 0, unreadable: 0 },
+    );
+    expect(gatewayRetryDelay(most)(first, 6)).toBe(5_000);
+    const denied = new GatewayDeniedError({ kind: 'auth', status: 502, retryAfterMs: null });
+    expect(gatewayRetryDelay(most)(denied, 2)).toBe(10_000);
+    const hiccup = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: null }, true, {
+      ...{ failures: 2, refusals: 1, unreadable: 0 },
+    });
+    expect(gatewayRetryDelay(most)(hiccup, 9)).toBe(10_000);
+  });
+
   it('has nothing to say about other errors', () => {
-    const refused = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: 60_000 }, true);
+    const refused = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: 60_000 });
     expect(gatewayRetryDelay(least)(refused, 1)).toBeUndefined();
     expect(gatewayRetryDelay(least)(new SlotBusyError('i', 1), 1)).toBeUndefined();
   });
@@ -67,7 +82,8 @@ describe('roundRetryDelay', () => {
     const delays = [least, most].map((random) => roundRetryDelay(random)(new BudgetReservedError(), 7));
     expect(delays).toEqual([2_000, 10_000]);
     expect(roundRetryDelay(least)(unavailable(), 2)).toBe(gatewayRetryDelay(least)(unavailable(), 2));
-    expect(roundRetryDelay(least)(new SlotBusyError('i', 1), 1)).toBeUndefined();
+    expect(roundRetryDelay(least)(new SlotBusyError('i', 1), 1)).toBe(5_000);
+    expect(roundRetryDelay(least)(new ResearchPendingError(), 1)).toBeUndefined();
   });
 });
 

@@ -1,7 +1,8 @@
 import type { RetryDelay } from './failures.ts';
 import {
   BudgetReservedError,
-  GatewayUnavailableError,
+  GatewayRejectedError,
+  isGatewayFailure,
   ResearchPendingError,
   ResearchUnavailableError,
   SlotBusyError,
@@ -31,8 +32,11 @@ const backoffMs = (firstMs: number, longestMs: number, attempt: number, random: 
 export const gatewayRetryDelay =
   (random: () => number): RetryDelay =>
   (error, attempt) => {
-    if (!(error instanceof GatewayUnavailableError)) return undefined;
-    const backoff = backoffMs(GATEWAY_FIRST_MS, GATEWAY_LONGEST_MS, attempt, random);
+    if (!isGatewayFailure(error)) return undefined;
+    if (error instanceof GatewayRejectedError && !error.worthOneMoreTry) return undefined;
+    // Of the gateway's failures, not of the attempts: workers that were killed before say nothing about the gateway.
+    const failures = error.counted?.failures ?? attempt;
+    const backoff = backoffMs(GATEWAY_FIRST_MS, GATEWAY_LONGEST_MS, failures, random);
     return Math.max(backoff, error.problem.retryAfterMs ?? 0);
   };
 
@@ -56,7 +60,9 @@ const budgetRetryDelay =
 export const roundRetryDelay =
   (random: () => number): RetryDelay =>
   (error, attempt) =>
-    budgetRetryDelay(random)(error, attempt) ?? gatewayRetryDelay(random)(error, attempt);
+    budgetRetryDelay(random)(error, attempt) ??
+    slotRetryDelay(random)(error, attempt) ??
+    gatewayRetryDelay(random)(error, attempt);
 
 /** When to ask for a deep task, or a research service, again. */
 export const researchRetryDelay =

@@ -22,19 +22,5 @@ export const eventIdOf = (iterationId: IterationId): string => derivedId('event'
 export const researchIdempotencyKey = (iterationId: IterationId): string =>
   derivedId('research', iterationId);
 
-/** The `Idempotency-Key` of the request that compacts a run's rounds up to and including this one. */
-export const compactionIdempotencyKey = (iterationId: IterationId, round: number): string =>
-  derivedId('compaction', iterationId, round);
-
 /** The id of the one change row that heals what the given row overwrote. */
 export const healEventIdOf = (overwritingRowId: string): string => derivedId('heal', overwritingRowId);
-
-/**
- * The `Idempotency-Key` of one planner round's request: the same for every attempt of the round.
- *
- * @param attempt only where a repeated request must count as a new one
- */
-export const roundIdempotencyKey = (iterationId: IterationId, round: number, attempt?: number): string =>
-  attempt === undefined
-    ? derivedId('round', iterationId, round)
-    : derivedId('round', iterationId, round, attempt);

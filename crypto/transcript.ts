@@ -5,6 +5,9 @@ import { decodeJson, encodeJson } from './json-bytes.ts';
 import { withSecret } from './key-bytes.ts';
 
 const ENTRY_PURPOSE = 'mana-missions/transcript/v1';
+const CALL_PURPOSE = 'mana-missions/model-call/v1';
+const KEY_ID_PURPOSE = 'mana-missions/transcript-key-id/v1';
+const KEY_ID_BYTES = 8;
 const NOTE_PURPOSE = 'mana-missions/run-note/v1';
 
 interface RunContext {
@@ -18,6 +21,13 @@ export interface TranscriptContext extends RunContext {
   readonly round: number;
 }
 
+/** Where a part of a call of the model belongs. */
+export interface CallPartContext extends TranscriptContext {
+  /** Of `mana_ai.model_calls`. */
+  readonly purpose: string;
+  readonly part: 'request' | 'reply';
+}
+
 /** Where a note of a run belongs. */
 export interface NoteContext extends RunContext {
   /** Of `mana_ai.run_notes`: one note of each kind. */
@@ -25,7 +35,24 @@ export interface NoteContext extends RunContext {
 }
 
 /**
- * Encrypts what one planner round keeps: the request, the reply.
+ * Tells keys of transcripts apart, without a way back to them.
+ *
+ * @param key 32 bytes
+ * @returns 8 bytes
+ */
+export const transcriptKeyId = (key: Uint8Array): Buffer =>
+  withSecret(deriveSubkey(key, KEY_ID_PURPOSE), (subkey) => Buffer.from(subkey.subarray(0, KEY_ID_BYTES)));
+
+/** Encrypts the request or the reply of a call, under the same key as entries, with a derived one of its own. */
+export const encryptCallPart = (key: Uint8Array, context: CallPartContext, value: unknown): Buffer =>
+  encryptJson(key, CALL_PURPOSE, callAad(context), value);
+
+/** The reverse of `encryptCallPart`; null if anything does not belong together (or the value was null). */
+export const decryptCallPart = (key: Uint8Array, context: CallPartContext, encrypted: Uint8Array): unknown =>
+  decryptJson(key, CALL_PURPOSE, callAad(context), encrypted);
+
+/**
+ * Encrypts what one planner round came to.
  *
  * @param key 32 bytes: the mission data key, or the run key where the mission has no grant. The key in use is derived
  *   from it, so that sealed records under the same MDK have another.
@@ -52,6 +79,8 @@ export const decryptRunNote = (key: Uint8Array, context: NoteContext, encrypted:
 
 const entryAad = ({ userId, missionId, iterationId, round }: TranscriptContext): string =>
   canonicalContext(ENTRY_PURPOSE, userId, missionId, iterationId, round);
+const callAad = ({ userId, missionId, iterationId, round, purpose, part }: CallPartContext): string =>
+  canonicalContext(CALL_PURPOSE, userId, missionId, iterationId, round, purpose, part);
 const noteAad = ({ userId, missionId, iterationId, kind }: NoteContext): string =>
   canonicalContext(NOTE_PURPOSE, userId, missionId, iterationId, kind);
 

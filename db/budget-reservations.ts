@@ -103,7 +103,7 @@ async function settleAsUnknown(
       delete from mana_ai.budget_reservations where user_id = ${userId} and ${which}
       returning iteration_id, round, mission_id, agent_id, estimated_tokens
     ), summed as (
-      select iteration_id, round, mission_id, agent_id, sum(estimated_tokens)::integer as tokens
+      select iteration_id, round, mission_id, agent_id, sum(estimated_tokens)::bigint as tokens
       from settled group by iteration_id, round, mission_id, agent_id
     ), recorded as (
       insert into mana_ai.token_usage
@@ -112,7 +112,7 @@ async function settleAsUnknown(
       on conflict (user_id, iteration_id, round, purpose) do update
         set total_tokens = token_usage.total_tokens + excluded.total_tokens, recorded_at = clock_timestamp()
     )
-    select tokens from summed`;
+    select tokens::float8 as tokens from summed`;
   return rows.reduce((sum, { tokens }) => sum + tokens, 0);
 }
 

@@ -80,6 +80,30 @@ export async function holdsSlot(
   return rows.length > 0;
 }
 
+/** What this very run holds, as `holdsSlot` sees it; null when it holds nothing (any more). */
+export async function readOwnSlot(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+): Promise<Pick<RunSlot, 'agentId'> | null> {
+  const [row] = await tx<Pick<RunSlot, 'agentId'>[]>`
+    select agent_id as "agentId" from mana_ai.run_slots
+    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
+  return row ?? null;
+}
+
+/** Lets go of the agent's place, not of the mission. */
+export async function releaseAgent(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+): Promise<void> {
+  await tx`
+    update mana_ai.run_slots set agent_id = null
+    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
+      and agent_id is not null`;
+}
+
 /** Counts the run among its agent's missions. */
 export async function holdAgent(
   tx: UserTransaction,

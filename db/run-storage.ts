@@ -34,47 +34,7 @@ export async function auditUnopened(
     select mana_ai.audit_unopened(${run.runId}, ${run.iterationId}, ${tables}::text[], ${records}::text[])`;
 }
 
-export interface TranscriptRow {
-  readonly round: number;
-  readonly entry: Buffer;
-}
-
-export async function readTranscript(
-  tx: UserTransaction,
-  userId: UserId,
-  iterationId: string,
-): Promise<TranscriptRow[]> {
-  return await tx<TranscriptRow[]>`
-    select round, entry from mana_ai.run_transcripts
-    where user_id = ${userId} and iteration_id = ${iterationId} order by round`;
-}
-
-/** @returns false when this round is stored already: the earlier reply counts, because it was paid for */
-export async function storeTranscriptEntry(
-  tx: UserTransaction,
-  userId: UserId,
-  row: TranscriptRow & { readonly iterationId: string; readonly missionId: string },
-): Promise<boolean> {
-  const rows = await tx`
-    insert into mana_ai.run_transcripts (user_id, iteration_id, round, mission_id, entry)
-    values (${userId}, ${row.iterationId}, ${row.round}, ${row.missionId}, ${row.entry})
-    on conflict (user_id, iteration_id, round) do nothing
-    returning round`;
-  return rows.length > 0;
-}
-
-/** Rounds from `fromRound` on: they can no longer be opened, or continue a conversation that can't. */
-export async function deleteTranscriptFrom(
-  tx: UserTransaction,
-  userId: UserId,
-  iterationId: string,
-  fromRound: number,
-): Promise<void> {
-  await tx`
-    delete from mana_ai.run_transcripts
-    where user_id = ${userId} and iteration_id = ${iterationId} and round >= ${fromRound}`;
-}
-
+/** Who replaces the key waits until our transaction has ended, and then sees what it has encrypted. */
 export async function readRunKey(
   tx: UserTransaction,
   userId: UserId,
@@ -82,26 +42,32 @@ export async function readRunKey(
 ): Promise<Buffer | null> {
   const [row] = await tx<{ wrappedKey: Buffer }[]>`
     select wrapped_key as "wrappedKey" from mana_ai.run_keys
-    where user_id = ${userId} and iteration_id = ${iterationId}`;
+    where user_id = ${userId} and iteration_id = ${iterationId} for update`;
   return row?.wrappedKey ?? null;
 }
 
-/** @returns false when there is one already: what it encrypts must stay readable */
-export async function storeRunKey(
+/** Stores a key unless there is one: what that one encrypts must stay readable. */
+export async function insertRunKey(
   tx: UserTransaction,
   userId: UserId,
   key: { readonly iterationId: string; readonly missionId: string; readonly wrappedKey: Buffer },
-): Promise<boolean> {
-  const rows = await tx`
+): Promise<void> {
+  await tx`
     insert into mana_ai.run_keys (user_id, iteration_id, mission_id, wrapped_key)
     values (${userId}, ${key.iterationId}, ${key.missionId}, ${key.wrappedKey})
-    on conflict (user_id, iteration_id) do nothing
-    returning iteration_id`;
-  return rows.length > 0;
+    on conflict (user_id, iteration_id) do nothing`;
 }
 
-export async function deleteRunKey(tx: UserTransaction, userId: UserId, iterationId: string): Promise<void> {
-  await tx`delete from mana_ai.run_keys where user_id = ${userId} and iteration_id = ${iterationId}`;
+/** Puts a key in the place of the one that was read, if that one still stands. */
+export async function replaceRunKey(
+  tx: UserTransaction,
+  userId: UserId,
+  iterationId: string,
+  keys: { readonly from: Buffer; readonly to: Buffer },
+): Promise<void> {
+  await tx`
+    update mana_ai.run_keys set wrapped_key = ${keys.to}
+    where user_id = ${userId} and iteration_id = ${iterationId} and wrapped_key = ${keys.from}`;
 }
 
 /** A note that a run keeps besides its rounds; there is one of each kind. */
@@ -142,7 +108,7 @@ export async function replaceRunNote(
 }
 
 /**
- * Deletes everything that runs of a mission left behind: sealed records, kept grants, transcripts, run keys, notes, research. Whoever
+ * Deletes everything that runs of a mission left behind: sealed records, kept grants, calls of the model, run keys, notes, research. Whoever
  * holds the mission's slot may call it, for then every other run of the mission is over.
  *
  * That a deep task was submitted is remembered for two days (ids and a state, no content): a run that was terminated and
@@ -155,6 +121,7 @@ export async function forgetMissionStorage(
 ): Promise<void> {
   await tx`delete from mana_ai.sealed_inputs where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_grants where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.model_calls where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_transcripts where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_keys where user_id = ${userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_notes where user_id = ${userId} and mission_id = ${missionId}`;

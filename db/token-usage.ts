@@ -41,7 +41,7 @@ export async function unknownTokensOfRound(
   round: number,
 ): Promise<number> {
   const [row] = await tx<{ tokens: number }[]>`
-    select total_tokens as tokens from mana_ai.token_usage
+    select total_tokens::float8 as tokens from mana_ai.token_usage
     where user_id = ${userId} and iteration_id = ${iterationId} and round = ${round} and purpose = 'unknown'`;
   return row?.tokens ?? 0;
 }

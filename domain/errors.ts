@@ -16,10 +16,13 @@ export const ERROR_CODES = [
   'GRANT_UNUSABLE',
   'GATEWAY_UNAVAILABLE',
   'GATEWAY_REJECTED',
+  'GATEWAY_DENIED',
   'SLOT_BUSY',
   'BUDGET_RESERVED',
   'RESEARCH_PENDING',
   'RESEARCH_UNAVAILABLE',
+  'RESEARCH_DENIED',
+  'RUN_KEY_LOST',
   'EVENT_ID_CONFLICT',
   'TEMPORAL_UNAVAILABLE',
   'ALREADY_RUNNING',
@@ -119,16 +122,41 @@ export interface GatewayProblem {
   /** True where no connection came about, so that nothing can have been charged; absent where that is not known. */
   readonly notSent?: true;
 }
+/** How often one call of the model has ended without a reply to read, the last time included. */
+export interface CallFailures {
+  readonly failures: number;
+  /** Refusals of the gateway among them. */
+  readonly refusals: number;
+  /** Replies among them that held nothing to read, each of them paid for. */
+  readonly unreadable: number;
+}
+/** Null where nobody could count: then the attempts of the activity stand for it. */
+type Counted = CallFailures | null;
+
 /** Worth another try later. */
 export class GatewayUnavailableError extends MissionError {
   readonly code = 'GATEWAY_UNAVAILABLE';
   readonly problem: GatewayProblem;
-  constructor(problem: GatewayProblem, options?: ErrorOptions) {
+  readonly counted: Counted;
+  constructor(problem: GatewayProblem, counted: Counted = null) {
     super(
       `the gateway gave no usable reply: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`,
-      options,
     );
     this.problem = problem;
+    this.counted = counted;
+  }
+}
+/** Our key, or the provider's, is not accepted: the operator's to mend, and no user's fault. Worth another try later. */
+export class GatewayDeniedError extends MissionError {
+  readonly code = 'GATEWAY_DENIED';
+  readonly problem: GatewayProblem;
+  readonly counted: Counted;
+  constructor(problem: GatewayProblem, counted: Counted = null) {
+    super(
+      `the gateway or its provider accepts no key of ours: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`,
+    );
+    this.problem = problem;
+    this.counted = counted;
   }
 }
 /** Asking again would give the same answer. */
@@ -137,11 +165,29 @@ export class GatewayRejectedError extends MissionError {
   readonly problem: GatewayProblem;
   /** A 400 with plain text may be a provider's hiccup: one more try is worth it (contract section 10). */
   readonly worthOneMoreTry: boolean;
-  constructor(problem: GatewayProblem, worthOneMoreTry = false, options?: ErrorOptions) {
-    super(`the gateway refused: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`, options);
+  readonly counted: Counted;
+  constructor(problem: GatewayProblem, worthOneMoreTry = false, counted: Counted = null) {
+    super(`the gateway refused: status ${problem.status ?? 'none'}, kind ${problem.kind ?? 'none'}`);
     this.problem = problem;
     this.worthOneMoreTry = worthOneMoreTry;
+    this.counted = counted;
   }
+}
+/** What became of a call of the gateway that brought no reply. */
+export type GatewayFailure = GatewayUnavailableError | GatewayRejectedError | GatewayDeniedError;
+
+export const isGatewayFailure = (error: unknown): error is GatewayFailure =>
+  error instanceof GatewayUnavailableError ||
+  error instanceof GatewayRejectedError ||
+  error instanceof GatewayDeniedError;
+
+/** The same failure, with what was counted. */
+export function withCount(error: GatewayFailure, counted: Counted): GatewayFailure {
+  if (error instanceof GatewayRejectedError)
+    return new GatewayRejectedError(error.problem, error.worthOneMoreTry, counted);
+  return error instanceof GatewayDeniedError
+    ? new GatewayDeniedError(error.problem, counted)
+    : new GatewayUnavailableError(error.problem, counted);
 }
 
 /** The mission's agent runs as many missions as it may; the run waits. */
@@ -181,6 +227,22 @@ export class ResearchUnavailableError extends MissionError {
     super(`the research service gave no usable answer: status ${refusal?.status ?? 'none'}`);
     this.status = refusal?.status ?? null;
     this.retryAfterMs = refusal?.retryAfterMs ?? null;
+  }
+}
+/** The service wants a key or a token that a background run does not have: the operator's to mend, and no reason to fail. */
+export class ResearchDeniedError extends MissionError {
+  readonly code = 'RESEARCH_DENIED';
+  readonly status: number;
+  constructor(status: number) {
+    super(`the research service accepts no key of ours: status ${status}`);
+    this.status = status;
+  }
+}
+/** Another process may still have the codec key under which the key of the run was wrapped. */
+export class RunKeyLostError extends MissionError {
+  readonly code = 'RUN_KEY_LOST';
+  constructor() {
+    super('the key of the run was wrapped under a codec key that this process does not have');
   }
 }
 /** Another user's row holds our event id. Only somebody who guessed it can cause this; nothing is overwritten. */

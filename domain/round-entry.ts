@@ -8,7 +8,7 @@ import { REPLY_FLAWS } from './reply-flaw.ts';
  * What a planner round leaves behind, encrypted, for the rounds after it and for the write-back. The first one also
  * keeps the prompt: records may change while the run is under way, the conversation may not.
  */
-const unreadableInputSchema = z.object({
+export const unreadableInputSchema = z.object({
   module: z.string(),
   table: z.string(),
   id: z.string(),
@@ -16,7 +16,7 @@ const unreadableInputSchema = z.object({
 });
 
 /** Marks of injected instructions that an input bears; codes of `domain/injection-codes.ts`. */
-const flaggedInputSchema = z.object({ table: z.string(), id: z.string(), marks: z.array(z.string()) });
+export const flaggedInputSchema = z.object({ table: z.string(), id: z.string(), marks: z.array(z.string()) });
 
 const jsonObject = z.record(z.string(), z.unknown());
 
@@ -34,7 +34,7 @@ const toolResultSchema: z.ZodType<ToolResult> = z.object({
   content: z.string(),
 });
 
-const noticeSchema = z.discriminatedUnion('kind', [
+export const noticeSchema = z.discriminatedUnion('kind', [
   /** The provider held the rest back, or the reply was cut at its length. */
   z.object({ kind: z.enum(['content-filtered', 'cut-off']) }),
   z.object({ kind: z.literal('budget'), usedTokens: z.number(), maxTokens: z.number() }),
@@ -46,7 +46,7 @@ const noticeSchema = z.discriminatedUnion('kind', [
 ]);
 export type Notice = z.infer<typeof noticeSchema>;
 
-const messageSchema = z.object({ role: z.enum(['system', 'user']), content: z.string() });
+export const messageSchema = z.object({ role: z.enum(['system', 'user']), content: z.string() });
 
 export const roundEntrySchema = z.object({
   prompt: z.array(messageSchema).nullable(),

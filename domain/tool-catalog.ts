@@ -34,6 +34,10 @@ export const toolsByName = (tools: readonly ToolDefinition[]): ReadonlyMap<strin
 /** Every tool that a plan may ever name, by name; checked once, when this module is loaded. */
 export const TOOL_CATALOG = toolsByName(z.object({ tools: z.array(toolSchema) }).parse(catalog).tools);
 
+/** Those of the catalog, by name; a name that it does not have any more is left out. */
+export const toolsNamed = (names: readonly string[]): ReadonlyMap<string, ToolDefinition> =>
+  toolsByName(names.flatMap((name) => TOOL_CATALOG.get(name) ?? []));
+
 /**
  * The tools whose calls become planned steps: decision `propose` (contract section 12).
  *

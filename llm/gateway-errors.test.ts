@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
+import { GatewayDeniedError, GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
 import { wasNotSent } from './connection-errors.ts';
 import { failureOfStatus } from './gateway-errors.ts';
 import { parseRetryAfter } from './retry-after.ts';
@@ -41,9 +41,19 @@ describe('a 400', () => {
 });
 
 test('the final kinds are final whatever the status says', () => {
-  for (const kind of ['auth', 'blocked', 'capability'])
+  for (const kind of ['blocked', 'capability'])
     for (const status of [400, 429, 500, 502, 503])
       expect(failure(status, { detail: { kind } })).toBeInstanceOf(GatewayRejectedError);
+});
+
+test('a key that is not accepted is the operator’s to mend, ours as well as the provider’s', () => {
+  for (const status of [401, 403]) {
+    expect(failure(status, { detail: 'Missing API key' })).toBeInstanceOf(GatewayDeniedError);
+    const detail = `Client error '${status} x' for url 'http://provider.test'`;
+    expect(failure(500, { detail })).toBeInstanceOf(GatewayDeniedError);
+  }
+  for (const status of [400, 429, 500, 502, 503])
+    expect(failure(status, { detail: { kind: 'auth' } })).toBeInstanceOf(GatewayDeniedError);
 });
 
 test('a status that speaks of load or of the server itself is worth another try', () => {
@@ -58,7 +68,7 @@ describe('a 500 that tells of the provider', () => {
   test.each(['429 Too Many Requests', '408 Request Timeout'])('%s is worth another try later', (text) =>
     expect(told(text)).toBeInstanceOf(GatewayUnavailableError),
   );
-  test.each(['400 Bad Request', '401 Unauthorized', '404 Not Found', '422 Unprocessable Entity'])(
+  test.each(['400 Bad Request', '404 Not Found', '422 Unprocessable Entity'])(
     '%s gets one more try, and not two hours of them',
     (text) => {
       expect(told(text)).toBeInstanceOf(GatewayRejectedError);

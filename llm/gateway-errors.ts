@@ -1,14 +1,9 @@
 import { APIError } from 'openai';
 import { z } from 'zod';
-import { GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
-import type { GatewayProblem } from '../domain/errors.ts';
-import type { PlannerReply } from '../domain/planner-reply.ts';
+import { GatewayDeniedError, GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
+import type { GatewayFailure, GatewayProblem } from '../domain/errors.ts';
 import { wasNotSent } from './connection-errors.ts';
-import { readReply } from './reply-schema.ts';
-import type { RawReply } from './reply-schema.ts';
 import { parseRetryAfter } from './retry-after.ts';
-
-export type GatewayFailure = GatewayUnavailableError | GatewayRejectedError;
 
 const NO_ANSWER: GatewayProblem = { kind: null, status: null, retryAfterMs: null };
 
@@ -27,14 +22,8 @@ export class GatewayStatusError extends APIError {
 }
 
 /** A 200 that holds no reply. The next try may well bring one, so it counts as unavailable. */
-const noReply = (): GatewayUnavailableError => new GatewayUnavailableError({ ...NO_ANSWER, status: 200 });
-
-/** @throws GatewayUnavailableError when the 200 holds no reply */
-export function replyOf(raw: RawReply): PlannerReply {
-  const reply = readReply(raw);
-  if (reply === null) throw noReply();
-  return reply;
-}
+export const noReply = (): GatewayUnavailableError =>
+  new GatewayUnavailableError({ ...NO_ANSWER, status: 200 });
 
 /**
  * Maps whatever the client threw. Causes are dropped on purpose: they carry bodies and addresses.
@@ -49,7 +38,9 @@ export function toGatewayFailure(error: unknown): GatewayFailure {
 }
 
 /** Kinds that stay what they are whatever the status says (contract section 10). */
-const FINAL_KINDS: ReadonlySet<string> = new Set(['blocked', 'capability', 'auth']);
+const FINAL_KINDS: ReadonlySet<string> = new Set(['blocked', 'capability']);
+/** The operator's key, ours or the provider's: no request of any user would fare better. */
+const DENIED: ReadonlySet<number> = new Set([401, 403]);
 
 /** 408 is a timeout that a proxy put into words. */
 const isWorthRetrying = (status: number): boolean => status === 408 || status === 429 || status >= 500;
@@ -72,9 +63,12 @@ const detailSchema = z.object({
  * A provider's refusal comes mislabelled as 500, with the real status in the text. The same request would be refused for
  * two hours; one more try is worth it, because an alias may be served by another provider then.
  */
-function isFinalForProvider(detail: unknown): boolean {
+const isFinalForProvider = (providerStatus: number | null): boolean =>
+  providerStatus !== null && !isWorthRetrying(providerStatus);
+
+function providerStatusOf(detail: unknown): number | null {
   const [, status] = (typeof detail === 'string' && /^Client error '(4\d\d)\b/.exec(detail)) || [];
-  return status !== undefined && !isWorthRetrying(Number(status));
+  return status === undefined ? null : Number(status);
 }
 
 /**
@@ -99,9 +93,13 @@ export function failureOfStatus(input: {
     status,
     retryAfterMs: parseRetryAfter(input.retryAfter, input.nowMs),
   };
+  const providerStatus = status === 500 ? providerStatusOf(detail) : null;
+  if (DENIED.has(status) || DENIED.has(providerStatus ?? 0) || kind === 'auth')
+    return new GatewayDeniedError(problem);
   if (isWorthRetrying(status) && !(kind !== null && FINAL_KINDS.has(kind))) {
-    const refusedByProvider = status === 500 && isFinalForProvider(detail);
-    return refusedByProvider ? new GatewayRejectedError(problem, true) : new GatewayUnavailableError(problem);
+    return isFinalForProvider(providerStatus)
+      ? new GatewayRejectedError(problem, true)
+      : new GatewayUnavailableError(problem);
   }
   const isText = typeof detail === 'string' || input.bodyIsText;
   return new GatewayRejectedError(problem, status === 400 && isText);

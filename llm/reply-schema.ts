@@ -32,13 +32,14 @@ const isObject = (value: unknown): value is Fields =>
 /** The name is kept in clear, so only something that looks like `provider/model` is taken for one. */
 const MODEL_NAME = /^(?=.{3,100}$)[\w.+-]+(?:\/[\w.:@+-]+){1,3}$/;
 
-/** A 200 as it came. */
-export interface RawReply {
+/** A 200 as it came. Also the shape in which it is kept, encrypted. */
+export const rawReplySchema = z.object({
   /** The media type is not asked, since the gateway sometimes mislabels. */
-  readonly bodyText: string;
+  bodyText: z.string(),
   /** Header `X-Mana-LLM-Resolved`. */
-  readonly resolvedModel: string | null;
-}
+  resolvedModel: z.string().nullable(),
+});
+export type RawReply = z.infer<typeof rawReplySchema>;
 
 /**
  * Reads the body of a 200 (contract section 10), with the oddities of what stands behind the gateway. What can be read is
@@ -160,6 +161,12 @@ function argumentsOf(sent: unknown): Record<string, unknown> | null {
   const once = typeof sent === 'string' ? jsonOrUndefined(withoutFence(sent.trim())) : sent;
   const value = typeof once === 'string' ? jsonOrUndefined(once) : once;
   return isObject(value) ? { ...value } : null;
+}
+
+/** Whether a body without a reply is a model's all the same, and so was paid for: a proxy's page is not. */
+export function isCompletion({ bodyText }: RawReply): boolean {
+  const body = jsonOrUndefined(bodyText);
+  return typeof body === 'object' && body !== null && ('choices' in body || 'usage' in body);
 }
 
 export function jsonOrUndefined(text: string): unknown {

@@ -1,7 +1,6 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { openMission } from './open-mission.ts';
 import { openRun } from './open-run.ts';
-import type { AskedRound } from './prepare-round.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readClockMs } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
@@ -11,7 +10,8 @@ import type { ReadTools } from '../../domain/plan.ts';
 import { answerRead } from '../../domain/read-tools.ts';
 import type { ReadableRecord } from '../../domain/readable-record.ts';
 import type { PlanRoundInput } from '../../domain/run.ts';
-import { toolsByName } from '../../domain/tool-catalog.ts';
+import type { AskedOfRound } from '../../domain/stored-request.ts';
+import { toolsNamed } from '../../domain/tool-catalog.ts';
 
 /** What the tools of a round read from. */
 export interface OpenedReads extends ReadTools {
@@ -28,7 +28,7 @@ export async function openReads(
   tx: UserTransaction,
   userId: UserId,
   input: PlanRoundInput,
-  { answered, delimiter }: Pick<AskedRound, 'answered' | 'delimiter'>,
+  { answered, delimiter }: Pick<AskedOfRound, 'answered' | 'delimiter'>,
 ): Promise<OpenedReads> {
   const { read, key } = await openMission(deps, tx, userId, input);
   try {
@@ -44,7 +44,7 @@ export async function openReads(
     };
     return {
       records,
-      tools: toolsByName(answered),
+      tools: toolsNamed(answered),
       answer: (toolName, params) => answerRead(toolName, params, context),
     };
   } finally {

@@ -1,25 +1,26 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { inOpenedMission } from './open-mission.ts';
 import { readNote, storeNote } from './run-notes.ts';
+import { callOf, claim, keepRaw, keepRequest, newIdempotencyKey, takeBack } from './model-call.ts';
+import type { KeptCall } from './model-call.ts';
 import { endFailedCall, reserveTokens, settleTokens, sizeOfRequest } from './token-budget.ts';
 import type { BudgetedCall } from './token-budget.ts';
 import { readRounds } from './transcript.ts';
-import { compactionIdempotencyKey } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readAgent } from '../../db/missions.ts';
 import { tokensPerDay } from '../../domain/budget.ts';
 import { compactionMessages, compactionOf, compactionSchema } from '../../domain/compaction.ts';
 import type { RoundsToCompact } from '../../domain/compaction.ts';
 import type { Compaction } from '../../domain/conversation.ts';
-import { toIterationId, toUserId } from '../../domain/ids.ts';
+import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
 import { delimiterOf } from '../../domain/read-tools.ts';
 import { flawOf } from '../../domain/reply-flaw.ts';
 import type { CompactTranscriptInput, CompactTranscriptResult, RunRef } from '../../domain/run.ts';
+import type { StoredRequest } from '../../domain/stored-request.ts';
 import { encodeRequest } from '../../llm/gateway.ts';
-import type { CompletionRequest } from '../../llm/gateway.ts';
-import { replyOf } from '../../llm/gateway-errors.ts';
+import { readReply } from '../../llm/reply-schema.ts';
+import type { RawReply } from '../../llm/reply-schema.ts';
 
 /** What stands in place of earlier rounds; null without a summary, and then they stand as they are. */
 export async function readCompaction(
@@ -35,11 +36,12 @@ export async function readCompaction(
 const NOT_COMPACTED: CompactTranscriptResult = { compacted: false, totalTokens: 0 };
 
 /**
- * Has the rounds so far summarised by a cheaper model, and keeps the summary, encrypted like them. What is summarised
- * already is not asked for again. Without room in the budget the rounds stay as they are.
+ * Has the rounds so far summarised by a cheaper model, and keeps the summary, encrypted like them. As with rounds, request
+ * and reply are kept before anything else is done with them: what is summarised already is not asked for again. Without
+ * room in the budget the rounds stay as they are.
  *
  * @param signal ends the gateway call
- * @throws GrantUnusableError, GatewayUnavailableError, GatewayRejectedError
+ * @throws GrantUnusableError, RunKeyLostError, GatewayUnavailableError, GatewayDeniedError, GatewayRejectedError
  */
 export async function compactTranscript(
   deps: RunnerDependencies,
@@ -47,81 +49,113 @@ export async function compactTranscript(
   signal: AbortSignal,
 ): Promise<CompactTranscriptResult> {
   const userId = toUserId(input.userId);
-  const call: BudgetedCall = { ...input, purpose: 'compact' };
-  const prepared = await prepare(deps, userId, input, call);
+  const prepared = await prepare(deps, userId, input);
   if ('compacted' in prepared) return prepared;
-  const reply = await ask(deps, userId, call, prepared.request, signal);
-  return keep(deps, userId, input, { call, reply, summarised: prepared.summarised });
+  try {
+    const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
+    return await derive(deps, userId, input, prepared, raw);
+  } finally {
+    prepared.key.fill(0);
+  }
 }
 
 interface Prepared {
-  readonly summarised: RoundsToCompact;
-  readonly request: CompletionRequest;
+  readonly call: BudgetedCall & KeptCall;
+  /** Of the transcript, 32 bytes, a copy. */
+  readonly key: Buffer;
+  readonly request: StoredRequest;
+  /** As an earlier attempt kept it. */
+  readonly raw: RawReply | null;
 }
 
 async function prepare(
   deps: RunnerDependencies,
   userId: UserId,
   input: CompactTranscriptInput,
-  call: BudgetedCall,
 ): Promise<Prepared | CompactTranscriptResult> {
   const prepared = await inOpenedMission(deps, input, async (tx, { key }) => {
-    const previous = await readCompaction(tx, userId, input, key);
-    if (previous !== null && previous.upToRound >= input.round) return { compacted: true, totalTokens: 0 };
-    const rounds = (await readRounds(tx, userId, input, key)).slice(0, input.round);
-    const [first] = rounds;
-    const delimiter = delimiterOf(first?.prompt ?? []);
-    // Data that cannot be marked as data stays where it is.
-    if (first === undefined || delimiter === null || rounds.length < input.round) return NOT_COMPACTED;
-    const summarised = { rounds, previous, language: first.language, delimiter };
-    const request = {
-      model: deps.planner.compactModel,
-      messages: compactionMessages(summarised),
-      tools: [],
-    };
+    const summarised = await readToCompact(tx, userId, input, key);
+    if ('compacted' in summarised) return summarised;
+    const call = { ...callOf(input, key, input.round, 'compact'), agentId: input.agentId };
+    const { request: known, raw } = await claim(tx, userId, call, key);
+    if (known !== null && raw !== null) return { call, key: Buffer.from(key), request: known, raw };
+    const request = known ?? newRequest(deps, summarised);
     const read = input.agentId === null ? null : await readAgent(tx, userId, input.agentId);
     const maxTokens = tokensPerDay(read?.agent ?? null, deps.planner.defaultTokensPerDay);
-    const reservation = await reserveTokens(tx, userId, call, maxTokens, sizeOfRequest(request));
-    return reservation.kind === 'reserved' ? { summarised, request } : NOT_COMPACTED;
+    const reservation = await reserveTokens(tx, userId, call, maxTokens, sizeOfRequest(request.bodyText));
+    if (reservation.kind !== 'reserved') return NOT_COMPACTED;
+    if (known === null) await keepRequest(tx, userId, call, key, request);
+    return { call, key: Buffer.from(key), request, raw: null };
   });
   return prepared ?? NOT_COMPACTED;
 }
 
+/** The rounds to summarise, or why there is nothing to do. */
+async function readToCompact(
+  tx: UserTransaction,
+  userId: UserId,
+  input: CompactTranscriptInput,
+  key: Buffer,
+): Promise<RoundsToCompact | CompactTranscriptResult> {
+  const previous = await readCompaction(tx, userId, input, key);
+  if (previous !== null && previous.upToRound >= input.round) return { compacted: true, totalTokens: 0 };
+  const rounds = (await readRounds(tx, userId, input, key)).slice(0, input.round);
+  const [first] = rounds;
+  const delimiter = delimiterOf(first?.prompt ?? []);
+  // Data that cannot be marked as data stays where it is.
+  if (first === undefined || delimiter === null || rounds.length < input.round) return NOT_COMPACTED;
+  return { rounds, previous, language: first.language, delimiter };
+}
+
+const newRequest = (deps: RunnerDependencies, summarised: RoundsToCompact): StoredRequest => ({
+  bodyText: encodeRequest({
+    model: deps.planner.compactModel,
+    messages: compactionMessages(summarised),
+    tools: [],
+  }),
+  idempotencyKey: newIdempotencyKey(),
+  round: null,
+});
+
+/** @returns the reply, which is kept by then */
 async function ask(
   deps: RunnerDependencies,
   userId: UserId,
-  call: BudgetedCall,
-  request: CompletionRequest,
+  { call, key, request }: Prepared,
   signal: AbortSignal,
-): Promise<PlannerReply> {
-  const idempotencyKey = compactionIdempotencyKey(toIterationId(call.iterationId), call.round);
+): Promise<RawReply> {
+  const { bodyText, idempotencyKey } = request;
+  let raw: RawReply;
   try {
-    return replyOf(await deps.gateway.complete(encodeRequest(request), { signal, idempotencyKey }));
+    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
   } catch (error) {
-    await endFailedCall(deps, userId, call, error);
-    throw error;
+    throw await endFailedCall(deps, userId, call, error);
   }
+  return keepRaw(deps, userId, call, key, raw, signal);
 }
 
-/** Tokens are counted whatever becomes of the summary: a run that has ended or lost its grant keeps none. */
-async function keep(
+/**
+ * Makes the summary of a reply that is kept. Tokens are counted whatever becomes of it: a run that has ended or lost its
+ * grant keeps none.
+ */
+async function derive(
   deps: RunnerDependencies,
   userId: UserId,
   input: CompactTranscriptInput,
-  asked: {
-    readonly call: BudgetedCall;
-    readonly reply: PlannerReply;
-    readonly summarised: RoundsToCompact;
-  },
+  { call, key, request }: Prepared,
+  raw: RawReply,
 ): Promise<CompactTranscriptResult> {
-  const { call, reply, summarised } = asked;
+  const reply = readReply(raw);
+  if (reply === null) throw await takeBack(deps, userId, { call, key, request, raw });
   await deps.database.asUser(userId, (tx) => settleTokens(tx, userId, call, reply));
   const { totalTokens } = reply;
   const found = (reply.content ?? '').trim();
   const isUsable = reply.finishReason !== 'content_filter' && flawOf(reply, 0) === null;
   if (found === '' || !isUsable) return { compacted: false, totalTokens };
-  const kept = await inOpenedMission(deps, input, async (tx, { key }) => {
-    await storeNote(tx, userId, input, key, 'compaction', compactionOf(found, summarised));
+  const kept = await inOpenedMission(deps, input, async (tx, opened) => {
+    const summarised = await readToCompact(tx, userId, input, opened.key);
+    if ('compacted' in summarised) return { ...summarised, totalTokens };
+    await storeNote(tx, userId, input, opened.key, 'compaction', compactionOf(found, summarised));
     return { compacted: true, totalTokens };
   });
   return kept ?? { compacted: false, totalTokens };

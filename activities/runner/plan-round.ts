@@ -1,24 +1,25 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { keepReply } from './keep-reply.ts';
+import { deriveRound } from './derive-round.ts';
+import { keepRaw } from './model-call.ts';
 import { prepareRound } from './prepare-round.ts';
 import type { AskedRound, PreparedRound } from './prepare-round.ts';
+import { claimAgentSlot } from './slots.ts';
 import { endFailedCall, settleDeadReservations } from './token-budget.ts';
-import { roundIdempotencyKey } from '../../crypto/derived-ids.ts';
-import { BudgetReservedError } from '../../domain/errors.ts';
-import { toIterationId, toUserId } from '../../domain/ids.ts';
+import { BudgetReservedError, SlotBusyError } from '../../domain/errors.ts';
+import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
-import { encodeRequest } from '../../llm/gateway.ts';
-import { replyOf } from '../../llm/gateway-errors.ts';
+import type { RawReply } from '../../llm/reply-schema.ts';
 
 /**
- * One round with the model: asks, turns the reply into steps and keeps it, encrypted. A round that is stored already is
- * not asked again, so a crash costs at most the round in flight (architecture section 4, point 4).
+ * One round with the model, in three steps that a repeated attempt does not repeat: the request is kept, the reply is kept as
+ * it came, and the steps are made of it. So a crash costs at most the call in flight, which is then repeated byte for byte,
+ * and a failure after the reply costs nothing (architecture section 4, point 4).
  *
  * @param signal aborts the gateway call
- * @throws GrantUnusableError, GatewayUnavailableError, GatewayRejectedError
+ * @throws GrantUnusableError, RunKeyLostError, GatewayUnavailableError, GatewayDeniedError, GatewayRejectedError
  * @throws BudgetReservedError while rounds of other missions hold what is left of the agent's budget
+ * @throws SlotBusyError while other missions hold the agent's places; this one let go of its own while it waited
  */
 export async function planRound(
   deps: RunnerDependencies,
@@ -26,46 +27,59 @@ export async function planRound(
   signal: AbortSignal,
 ): Promise<PlanRoundResult> {
   const userId = toUserId(input.userId);
-  const prepared = await prepareWithinBudget(deps, userId, input);
+  const prepared = await prepare(deps, userId, input);
   if (prepared.kind === 'done') return prepared.result;
   try {
-    const reply = await ask(deps, userId, input, prepared, signal);
-    return await keepReply(deps, userId, input, prepared, reply);
+    const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
+    return await deriveRound(deps, userId, input, prepared, raw);
   } finally {
     prepared.key.fill(0);
   }
 }
 
+type Ready = Extract<PreparedRound, { kind: 'ask' | 'done' }>;
+
 /** Runs that are dead settle nothing any more: somebody else has to, before it is said that they hold the budget. */
-async function prepareWithinBudget(
-  deps: RunnerDependencies,
-  userId: UserId,
-  input: PlanRoundInput,
-): Promise<Exclude<PreparedRound, { kind: 'held' }>> {
-  const prepared = await prepareRound(deps, userId, input);
+async function prepare(deps: RunnerDependencies, userId: UserId, input: PlanRoundInput): Promise<Ready> {
+  const prepared = await prepareInPlace(deps, userId, input);
   if (prepared.kind !== 'held') return prepared;
   const { agentId } = prepared;
   const settled = await settleDeadReservations(deps, userId, { agentId, runId: input.runId });
-  const again = settled ? await prepareRound(deps, userId, input) : prepared;
+  const again = settled ? await prepareInPlace(deps, userId, input) : prepared;
   if (again.kind === 'held') throw new BudgetReservedError();
   return again;
 }
 
-async function ask(
+/** A place of the agent is held while rounds are asked: one that was let go of to wait is taken again first. */
+async function prepareInPlace(
   deps: RunnerDependencies,
   userId: UserId,
   input: PlanRoundInput,
-  { request, call }: AskedRound,
+): Promise<Exclude<PreparedRound, { kind: 'no-place' }>> {
+  const prepared = await prepareRound(deps, userId, input);
+  if (prepared.kind !== 'no-place') return prepared;
+  const { missionId, runId, iterationId } = input;
+  const run = { missionId, runId, agentId: prepared.agentId };
+  const again = (await claimAgentSlot(deps, userId, run))
+    ? await prepareRound(deps, userId, input)
+    : prepared;
+  if (again.kind === 'no-place') throw new SlotBusyError(iterationId, 0);
+  return again;
+}
+
+/** @returns the reply, which is kept by then */
+async function ask(
+  deps: RunnerDependencies,
+  userId: UserId,
+  { call, key, request }: AskedRound,
   signal: AbortSignal,
-): Promise<PlannerReply> {
+): Promise<RawReply> {
+  const { bodyText, idempotencyKey } = request;
+  let raw: RawReply;
   try {
-    const raw = await deps.gateway.complete(encodeRequest(request), {
-      signal,
-      idempotencyKey: roundIdempotencyKey(toIterationId(input.iterationId), input.round),
-    });
-    return replyOf(raw);
+    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
   } catch (error) {
-    await endFailedCall(deps, userId, call, error);
-    throw error;
+    throw await endFailedCall(deps, userId, call, error);
   }
+  return keepRaw(deps, userId, call, key, raw, signal);
 }

@@ -3,7 +3,8 @@ import { openMission } from './open-mission.ts';
 import { openRun, problemOfWords } from './open-run.ts';
 import { researchWanted } from './research.ts';
 import { roundRequestOf } from './round-request.ts';
-import type { RoundRequest } from './round-request.ts';
+import { callOf, claim, keepRequest, newIdempotencyKey } from './model-call.ts';
+import type { ClaimedCall, KeptCall } from './model-call.ts';
 import { resultOfRound } from './round-result.ts';
 import { reserveTokens, sizeOfRequest } from './token-budget.ts';
 import type { BudgetedCall, Reservation } from './token-budget.ts';
@@ -12,28 +13,40 @@ import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
-import { holdsSlot } from '../../db/run-slots.ts';
+import { readOwnSlot } from '../../db/run-slots.ts';
 import { auditUnopened } from '../../db/run-storage.ts';
+import type { Agent } from '../../domain/agent.ts';
 import { tokensPerDay } from '../../domain/budget.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { closingEntry, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput, PlanRoundResult, WordsProblem } from '../../domain/run.ts';
+import type { AskedOfRound, StoredRequest } from '../../domain/stored-request.ts';
+import { encodeRequest } from '../../llm/gateway.ts';
+import type { RawReply } from '../../llm/reply-schema.ts';
 
-/** A round that is to be asked, with its tokens reserved. */
-export interface AskedRound extends RoundRequest {
+/** A round whose request is kept. Without a reply it is to be asked, with its tokens reserved. */
+export interface AskedRound {
   readonly kind: 'ask';
   /** Of the transcript, 32 bytes; whoever has it overwrites it. */
   readonly key: Buffer;
   readonly earlier: readonly RoundEntry[];
-  readonly call: BudgetedCall;
+  readonly call: BudgetedCall & KeptCall;
+  readonly request: StoredRequest;
+  readonly asked: AskedOfRound;
+  /** As an earlier attempt kept it: nothing is asked any more. */
+  readonly raw: RawReply | null;
 }
 
-/** What has to be asked, what the round came to without asking, or that other runs hold the budget. */
+/**
+ * What has to be asked, what the round came to without asking, that other runs hold the budget, or that the run holds
+ * no place of its agent.
+ */
 export type PreparedRound =
   | { readonly kind: 'done'; readonly result: PlanRoundResult }
   | { readonly kind: 'held'; readonly agentId: string | null }
+  | { readonly kind: 'no-place'; readonly agentId: string }
   | AskedRound;
 
 /**
@@ -50,7 +63,9 @@ export const prepareRound = (
     // A revocation must not come between the check of the grant and the reading of what it opens.
     if (input.grantUsable) await lockMission(tx, userId, toMissionId(input.missionId));
     // The run has ended meanwhile: nobody waits for this round, and nobody would forget it.
-    if (!(await holdsSlot(tx, userId, input))) return ended('transcript-lost', []);
+    const slot = await readOwnSlot(tx, userId, input);
+    if (slot === null) return ended('transcript-lost', []);
+    if (input.agentId !== null && slot.agentId === null) return { kind: 'no-place', agentId: input.agentId };
     const { read, key } = await openMission(deps, tx, userId, input);
     let keepsKey = false;
     try {
@@ -77,34 +92,59 @@ async function prepareWith(
     return { kind: 'done', result: resultOfRound(earlier, done, deps.planner.contextTokens) };
   if (earlier.length < input.round - 1) return ended('transcript-lost', earlier);
 
-  const opened = await openRun(tx, userId, input, read, {
-    agentId: input.agentId,
-    mdk: input.grantUsable ? key : null,
-  });
-  if (input.round === 1) {
-    await auditUnopened(tx, input, opened.unopened);
-    const problem = problemOfWords(read.mission, opened);
-    if (problem !== null) return ended(problem, []);
-    const research = await researchWanted(deps, tx, userId, input, opened);
-    if (research !== null)
-      return { kind: 'done', result: { status: 'research-wanted', research, steps: 0, totalTokens: 0 } };
-  }
+  const call = { ...callOf(input, key, input.round, 'plan'), agentId: input.agentId };
+  const claimed = await claim(tx, userId, call, key);
+  const known = claimed.request?.round ?? null;
+  if (claimed.request !== null && known !== null && claimed.raw !== null)
+    return { kind: 'ask', key, earlier, call, request: claimed.request, asked: known, raw: claimed.raw };
+
   const agent = input.agentId === null ? null : ((await readAgent(tx, userId, input.agentId))?.agent ?? null);
-  const round = await roundRequestOf(deps, tx, userId, input, { read, key, earlier, opened, agent });
-  const call: BudgetedCall = { ...input, agentId: input.agentId, purpose: 'plan' };
-  const size = sizeOfRequest(round.request);
+  const made = await requestOf(deps, tx, userId, input, { read, key, earlier, agent }, claimed);
+  if ('status' in made) return { kind: 'done', result: made };
+  const size = sizeOfRequest(made.bodyText);
   const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
   const reservation = await reserveTokens(tx, userId, call, maxTokens, size);
   if (reservation.kind === 'used-up')
     return stopAtBudget(tx, userId, input, key, earlier, reservation.budget);
   if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId };
+  const asked = { ...made.round, notices: noticesOf(earlier, reservation, made.round.notices) };
+  const request = { ...made, round: asked };
+  if (known === null) await keepRequest(tx, userId, call, key, request);
+  return { kind: 'ask', key, earlier, call, request, asked, raw: null };
+}
+
+/** What an earlier attempt was about to send, or else a new request; or that research comes first. */
+async function requestOf(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: PlanRoundInput,
+  run: {
+    readonly read: ReadMission;
+    readonly key: Buffer;
+    readonly earlier: readonly RoundEntry[];
+    readonly agent: Agent | null;
+  },
+  claimed: ClaimedCall,
+): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
+  const { request } = claimed;
+  if (request !== null && request.round !== null) return { ...request, round: request.round };
+  const opened = await openRun(tx, userId, input, run.read, {
+    agentId: input.agentId,
+    mdk: input.grantUsable ? run.key : null,
+  });
+  if (input.round === 1) {
+    await auditUnopened(tx, input, opened.unopened);
+    const problem = problemOfWords(run.read.mission, opened);
+    if (problem !== null) return { status: problem, steps: 0, totalTokens: 0 };
+    const research = await researchWanted(deps, tx, userId, input, opened);
+    if (research !== null) return { status: 'research-wanted', research, steps: 0, totalTokens: 0 };
+  }
+  const made = await roundRequestOf(deps, tx, userId, input, { ...run, opened });
   return {
-    kind: 'ask',
-    key,
-    earlier,
-    call,
-    ...round,
-    notices: noticesOf(earlier, reservation, round.notices),
+    bodyText: encodeRequest(made.request),
+    idempotencyKey: newIdempotencyKey(),
+    round: made.asked,
   };
 }
 

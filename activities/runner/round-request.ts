@@ -3,7 +3,6 @@ import type { RunnerDependencies } from './dependencies.ts';
 import type { OpenedRun } from './open-run.ts';
 import { readResearchNote } from './research.ts';
 import { resolvePrompt } from './resolve-prompt.ts';
-import type { ResolvedPrompt } from './resolve-prompt.ts';
 import { readBudget } from '../../db/budget-reservations.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import type { ReadMission } from '../../db/missions.ts';
@@ -18,25 +17,17 @@ import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { flaggedBlocksIn } from '../../domain/prompt-sources.ts';
 import { delimiterOf, readToolsFor } from '../../domain/read-tools.ts';
-import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
+import { promptMessages } from '../../domain/round-entry.ts';
+import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput } from '../../domain/run.ts';
+import type { AskedOfRound } from '../../domain/stored-request.ts';
 import { offeredTools } from '../../domain/tool-catalog.ts';
-import type { ToolDefinition } from '../../domain/tool-catalog.ts';
 import type { CompletionRequest } from '../../llm/gateway.ts';
 
 /** What the model is asked in a round, and what has to be known to make steps of its reply. */
 export interface RoundRequest {
   readonly request: CompletionRequest;
-  /** Tools whose calls become steps, and tools that are answered at once. */
-  readonly planned: readonly ToolDefinition[];
-  readonly answered: readonly ToolDefinition[];
-  /** Only the first round has a prompt of its own: later ones continue its conversation. */
-  readonly opening: ResolvedPrompt | null;
-  /** Marks data in this run's prompt, and so in what its tools read. */
-  readonly delimiter: string | null;
-  /** Data that bears marks of injected instructions, for the review of steps. */
-  readonly flaggedTexts: readonly string[];
-  readonly notices: readonly Notice[];
+  readonly asked: AskedOfRound;
 }
 
 /** The messages and the tools of a round; all of it is text by now, whatever the records say later. */
@@ -85,13 +76,18 @@ export async function roundRequestOf(
   });
   return {
     request: { model: deps.planner.model, messages, tools: [...planned, ...answered] },
-    ...{ planned, answered, opening, delimiter },
-    flaggedTexts:
-      delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
-    notices:
-      opening !== null && research?.outcome === 'failed'
-        ? [{ kind: 'research-failed', research: research.kind }]
-        : [],
+    asked: {
+      opening: opening === null ? null : { ...opening, prompt: promptMessages(opening.prompt) },
+      planned: planned.map(({ name }) => name),
+      answered: answered.map(({ name }) => name),
+      delimiter,
+      flaggedTexts:
+        delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
+      notices:
+        opening !== null && research?.outcome === 'failed'
+          ? [{ kind: 'research-failed', research: research.kind }]
+          : [],
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import type { RunSlot } from '../../db/run-slots.ts';
 import type { UserId } from '../../domain/ids.ts';
 
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
+type OwnRun = Pick<RunSlot, 'missionId' | 'runId'>;
 
 /**
  * Claims the mission for this run.
@@ -34,7 +35,7 @@ export async function claimMission(
 export async function claimAgentSlot(
   deps: RunnerDependencies,
   userId: UserId,
-  run: Claimant & { readonly agentId: string },
+  run: OwnRun & { readonly agentId: string },
 ): Promise<boolean> {
   if (await tryAgentSlot(deps, userId, run)) return true;
   const holders = await deps.database.asUser(userId, (tx) =>
@@ -50,7 +51,7 @@ export async function claimAgentSlot(
 const tryAgentSlot = (
   deps: RunnerDependencies,
   userId: UserId,
-  run: Claimant & { readonly agentId: string },
+  run: OwnRun & { readonly agentId: string },
 ): Promise<boolean> =>
   deps.database.asUser(userId, async (tx) => {
     await lockAgent(tx, userId, run.agentId);

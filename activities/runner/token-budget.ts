@@ -10,13 +10,14 @@ import {
 import type { ModelCall } from '../../db/budget-reservations.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockAgent } from '../../db/mission-lock.ts';
+import { countFailure } from '../../db/model-calls.ts';
+import type { CallRef } from '../../db/model-calls.ts';
 import { recordUsage } from '../../db/token-usage.ts';
 import { budgetReminder, callSize, decideBudget } from '../../domain/budget.ts';
 import type { BudgetReminder, CallSize } from '../../domain/budget.ts';
-import { GatewayRejectedError, GatewayUnavailableError } from '../../domain/errors.ts';
+import { GatewayRejectedError, isGatewayFailure, withCount } from '../../domain/errors.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { CompletionRequest } from '../../llm/gateway.ts';
 import { countTokens } from '../../metrics/tokens.ts';
 
 /** A call of the model, and on whose account it goes. */
@@ -35,10 +36,8 @@ export type Reservation =
   | { readonly kind: 'held' };
 
 /** What this request may cost. */
-export function sizeOfRequest({ messages, tools }: Pick<CompletionRequest, 'messages' | 'tools'>): CallSize {
-  const body = JSON.stringify({ messages, tools });
-  return callSize(Buffer.byteLength(body), body.length);
-}
+export const sizeOfRequest = (bodyText: string): CallSize =>
+  callSize(Buffer.byteLength(bodyText), bodyText.length);
 
 /**
  * Reserves what a call may cost, in the transaction that prepares it. A reservation that is there already is of an attempt
@@ -100,30 +99,46 @@ export async function releaseTokens(tx: UserTransaction, userId: UserId, call: B
 }
 
 /**
- * Ends a call that brought no reply: what was certainly not charged is given back, everything else counts as spent. If the
- * database does not answer either, the reservation stays, and the next attempt or the sweep finds it.
+ * Ends a call that brought no reply: it is counted among the call's failures, and what was certainly not charged is given
+ * back, while everything else counts as spent. If the database does not answer either, the reservation stays, and the next
+ * attempt or the sweep finds it.
+ *
+ * @returns what to throw: the same error, with the count where there is one
  */
 export async function endFailedCall(
   deps: RunnerDependencies,
   userId: UserId,
-  call: BudgetedCall,
+  call: BudgetedCall & CallRef,
   error: unknown,
-): Promise<void> {
+): Promise<unknown> {
   try {
-    await deps.database.asUser(userId, async (tx) => {
+    return await deps.database.asUser(userId, async (tx) => {
       if (wasNotCharged(error)) await releaseTokens(tx, userId, call);
       else countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+      if (!isGatewayFailure(error)) return error;
+      const isRefusal = error instanceof GatewayRejectedError;
+      return withCount(error, await countFailure(tx, userId, call, isRefusal));
     });
   } catch {
     // The gateway's error is the one to report.
+    return error;
   }
+}
+
+/** Ends a call whose reply holds nothing to read: what it cost is not known, and it was a model's or a proxy's. */
+export async function settleUnreadable(
+  tx: UserTransaction,
+  userId: UserId,
+  call: BudgetedCall,
+): Promise<void> {
+  countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
 }
 
 /** Timeouts of a proxy, and replies that the provider broke off, may have cost as much as a reply. */
 const MAY_BE_CHARGED: ReadonlySet<number> = new Set([408, 504]);
 
 function wasNotCharged(error: unknown): boolean {
-  if (!(error instanceof GatewayUnavailableError || error instanceof GatewayRejectedError)) return false;
+  if (!isGatewayFailure(error)) return false;
   const { status, kind, notSent } = error.problem;
   if (notSent === true) return true;
   return status !== null && status >= 400 && !MAY_BE_CHARGED.has(status) && kind !== 'truncated';

@@ -1,20 +1,15 @@
 import type { RunnerDependencies } from './dependencies.ts';
+import { withSecret } from '../../crypto/key-bytes.ts';
 import { createRunKey, unwrapRunKey, wrapRunKey } from '../../crypto/run-key.ts';
-import { decryptTranscriptEntry, encryptTranscriptEntry } from '../../crypto/transcript.ts';
+import { decryptTranscriptEntry, encryptTranscriptEntry, transcriptKeyId } from '../../crypto/transcript.ts';
 import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
 import { sha256OfWrappedKey } from '../../crypto/wrap-grant.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { grantEnd } from '../../db/grant-use.ts';
 import type { ReadMission } from '../../db/missions.ts';
-import {
-  deleteRunKey,
-  deleteTranscriptFrom,
-  readRunKey,
-  readTranscript,
-  storeRunKey,
-  storeTranscriptEntry,
-} from '../../db/run-storage.ts';
-import { GrantUnusableError } from '../../domain/errors.ts';
+import { claimCall, hasCalls, readEntries, storeEntry } from '../../db/model-calls.ts';
+import { insertRunKey, readRunKey, replaceRunKey } from '../../db/run-storage.ts';
+import { GrantUnusableError, RunKeyLostError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
 import { parseGrant } from '../../domain/grant.ts';
 import { lastRevocationMs } from '../../domain/grant-revocation.ts';
@@ -57,9 +52,11 @@ function unusable(problem: GrantProblem): GrantUnusableError {
 }
 
 /**
- * The key of a run without a grant, made at its first round.
+ * The key of a run without a grant, made at its first round. Of any number of attempts at once all get the same: a key is
+ * stored only where there is none, and what stands there afterwards is the run's.
  *
  * @returns 32 bytes, to be overwritten by the caller
+ * @throws RunKeyLostError when replies are kept under a key that no codec key of this process unwraps; another may
  */
 export async function runKey(
   deps: RunnerDependencies,
@@ -69,27 +66,33 @@ export async function runKey(
 ): Promise<Buffer> {
   const { primaryKeyId, keys } = deps.codecKeys;
   const context = { userId, iterationId: toIterationId(run.iterationId) };
-  const stored = await readRunKey(tx, userId, run.iterationId);
-  const known = stored === null ? null : unwrapRunKey(keys, context, stored);
-  if (known !== null) return known;
-
   const primary = keys.get(primaryKeyId);
   if (primary === undefined) throw new Error('the primary codec key is not among the codec keys');
-  // A key wrapped under a codec key that is gone opens nothing any more, nor does what it encrypted.
-  await deleteRunKey(tx, userId, run.iterationId);
-  const created = createRunKey();
-  const wrappedKey = wrapRunKey({ id: primaryKeyId, key: primary }, context, created);
-  if (await storeRunKey(tx, userId, { iterationId: run.iterationId, missionId: run.missionId, wrappedKey })) {
-    return created;
+  const wrapNew = (): Buffer =>
+    withSecret(createRunKey(), (created) => wrapRunKey({ id: primaryKeyId, key: primary }, context, created));
+
+  let stored = await readRunKey(tx, userId, run.iterationId);
+  if (stored === null) {
+    const { iterationId, missionId } = run;
+    await insertRunKey(tx, userId, { iterationId, missionId, wrappedKey: wrapNew() });
+    stored = await readRunKey(tx, userId, iterationId);
   }
-  // Another attempt of the same round was faster: its key is the run's, or what we encrypt could never be opened again.
-  created.fill(0);
-  return runKey(deps, tx, userId, run);
+  if (stored === null) throw new Error('the key of the run was deleted while it was made');
+  const known = unwrapRunKey(keys, context, stored);
+  if (known !== null) return known;
+
+  // A key wrapped under a codec key that is gone opens nothing any more. As long as it has encrypted nothing, that is no loss.
+  if (await hasCalls(tx, userId, run.iterationId)) throw new RunKeyLostError();
+  await replaceRunKey(tx, userId, run.iterationId, { from: stored, to: wrapNew() });
+  const replaced = await readRunKey(tx, userId, run.iterationId);
+  const key = replaced === null ? null : unwrapRunKey(keys, context, replaced);
+  if (key === null) throw new RunKeyLostError();
+  return key;
 }
 
 /**
- * Reads the rounds done so far, in order and without gaps. A round that no longer opens (another grant, a lost key)
- * and all after it are deleted: they will be asked again.
+ * Reads the rounds done so far, in order and without gaps. What does not open is another key's, and stays for whoever has
+ * that one: it was paid for.
  */
 export async function readRounds(
   tx: UserTransaction,
@@ -98,23 +101,16 @@ export async function readRounds(
   key: Buffer,
 ): Promise<RoundEntry[]> {
   const entries: RoundEntry[] = [];
-  const rows = await readTranscript(tx, userId, run.iterationId);
-  for (const [index, row] of rows.entries()) {
-    const opened =
-      row.round === index + 1
-        ? decryptTranscriptEntry(key, contextOf(userId, run, row.round), row.entry)
-        : null;
+  for (const row of await readEntries(tx, userId, run.iterationId, transcriptKeyId(key))) {
+    if (row.round !== entries.length + 1) continue;
+    const opened = decryptTranscriptEntry(key, contextOf(userId, run, row.round), row.entry);
     const entry = roundEntrySchema.safeParse(opened);
-    if (!entry.success) {
-      await deleteTranscriptFrom(tx, userId, run.iterationId, index + 1);
-      break;
-    }
-    entries.push(entry.data);
+    if (entry.success) entries.push(entry.data);
   }
   return entries;
 }
 
-/** Stores a round unless an earlier attempt did: that one was paid for first. */
+/** Stores what a round came to, unless an earlier attempt did: that one's reply was paid for first. */
 export async function storeRound(
   tx: UserTransaction,
   userId: UserId,
@@ -123,13 +119,10 @@ export async function storeRound(
   round: number,
   entry: RoundEntry,
 ): Promise<boolean> {
-  const encrypted = encryptTranscriptEntry(key, contextOf(userId, run, round), entry);
-  return storeTranscriptEntry(tx, userId, {
-    iterationId: run.iterationId,
-    missionId: run.missionId,
-    round,
-    entry: encrypted,
-  });
+  const call = { ...run, keyId: transcriptKeyId(key), round, purpose: 'plan' as const };
+  // Not there for a round that is not asked any more.
+  await claimCall(tx, userId, call);
+  return storeEntry(tx, userId, call, encryptTranscriptEntry(key, contextOf(userId, run, round), entry));
 }
 
 const contextOf = (userId: UserId, run: RunRef, round: number) => ({

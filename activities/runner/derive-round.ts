@@ -1,6 +1,7 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { openReads } from './answer-reads.ts';
 import type { OpenedReads } from './answer-reads.ts';
+import { takeBack } from './model-call.ts';
 import type { AskedRound } from './prepare-round.ts';
 import { resultOfRound } from './round-result.ts';
 import { settleTokens } from './token-budget.ts';
@@ -21,26 +22,31 @@ import { promptMessages, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
 import { createStepReview } from '../../domain/step-review.ts';
-import { toolsByName } from '../../domain/tool-catalog.ts';
+import { toolsNamed } from '../../domain/tool-catalog.ts';
+import { readReply } from '../../llm/reply-schema.ts';
+import type { RawReply } from '../../llm/reply-schema.ts';
 
 /**
- * Stores the reply with the answers to its calls, and its tokens, in one transaction. If an earlier attempt was faster, its
- * reply is the round. A run that was cancelled or terminated while the gateway answered has forgotten already: then only
- * the tokens are kept.
+ * Makes the round of a reply that is kept: its steps, the answers to its calls and its tokens, in one transaction. May be
+ * repeated as often as it fails. If an earlier attempt was faster, its reply is the round. A run that was cancelled or
+ * terminated while the gateway answered has forgotten already: then only the tokens are kept.
  *
+ * @throws GatewayUnavailableError when the reply holds nothing to read; then the next attempt asks again
  * @throws GrantUnusableError when a tool was to read, and the grant has ended meanwhile; the tokens are kept
  */
-export async function keepReply(
+export async function deriveRound(
   deps: RunnerDependencies,
   userId: UserId,
   input: PlanRoundInput,
-  asked: AskedRound,
-  received: PlannerReply,
+  prepared: AskedRound,
+  raw: RawReply,
 ): Promise<PlanRoundResult> {
-  const { earlier, key, call } = asked;
+  const { earlier, key, call } = prepared;
   const { contextTokens } = deps.planner;
+  const received = readReply(raw);
+  if (received === null) throw await takeBack(deps, userId, { ...prepared, raw });
   const reply = boundedReply(received);
-  const wantsToRead = reply.toolCalls.some(({ name }) => asked.answered.some((tool) => tool.name === name));
+  const wantsToRead = reply.toolCalls.some(({ name }) => prepared.asked.answered.includes(name));
   const kept = await deps.database.asUser(userId, async (tx) => {
     // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
     if (wantsToRead && input.grantUsable) await lockMission(tx, userId, toMissionId(input.missionId));
@@ -48,14 +54,14 @@ export async function keepReply(
     if (!(await holdsSlot(tx, userId, input))) return { ended: true } as const;
     let reads: OpenedReads = NO_READS;
     try {
-      if (wantsToRead) reads = await openReads(deps, tx, userId, input, asked);
+      if (wantsToRead) reads = await openReads(deps, tx, userId, input, prepared.asked);
     } catch (error) {
       // Returned, not thrown: the tokens were spent all the same.
       if (error instanceof GrantUnusableError) return { error };
       throw error;
     }
     const unknownTokens = await unknownTokensOfRound(tx, userId, input.iterationId, input.round);
-    const entry = entryOf(deps, input, asked, { reply, reads, unknownTokens });
+    const entry = entryOf(deps, input, prepared, { reply, reads, unknownTokens });
     if (await storeRound(tx, userId, input, key, input.round, entry)) return { entry };
     const stored = (await readRounds(tx, userId, input, key))[input.round - 1];
     return { entry: stored ?? entry };
@@ -75,16 +81,16 @@ const NO_READS: OpenedReads = {
 function entryOf(
   deps: RunnerDependencies,
   input: PlanRoundInput,
-  asked: AskedRound,
+  { asked, earlier }: AskedRound,
   round: { readonly reply: PlannerReply; readonly reads: OpenedReads; readonly unknownTokens: number },
 ): RoundEntry {
-  const { earlier, opening } = asked;
+  const { opening } = asked;
   const { reply, reads } = round;
   const isLast = input.round >= deps.planner.maxRounds;
   const knownUrls = [...earlier.flatMap((entry) => entry.knownUrls), ...(opening?.knownUrls ?? [])];
   const outcome = planReply({
     reply,
-    offered: toolsByName(asked.planned),
+    offered: toolsNamed(asked.planned),
     reads,
     review: createStepReview({
       knownUrls,

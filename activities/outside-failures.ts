@@ -1,0 +1,25 @@
+import type { ErrorCode } from '../domain/errors.ts';
+import type { OutsideFailure } from '../metrics/outside.ts';
+
+/** Failures of the services that a run asks, and what an operator has to know of those that are no user's fault. */
+export const OUTSIDE_FAILURES: Readonly<
+  Partial<Record<ErrorCode, OutsideFailure & { readonly advice: string | null }>>
+> = {
+  GATEWAY_UNAVAILABLE: { service: 'gateway', reason: 'unavailable', advice: null },
+  GATEWAY_REJECTED: { service: 'gateway', reason: 'rejected', advice: null },
+  GATEWAY_DENIED: {
+    ...{ service: 'gateway', reason: 'denied' },
+    advice:
+      'the gateway or its provider accepts no key of ours; check MANA_SERVICE_KEY here and the keys of the providers in mana-llm; the round is tried again for two hours',
+  },
+  RESEARCH_UNAVAILABLE: {
+    ...{ service: 'research', reason: 'unavailable' },
+    advice:
+      'a research service gives no usable answer; check MANA_API_URL and MANA_RESEARCH_URL; missions are planned without research',
+  },
+  RESEARCH_DENIED: {
+    ...{ service: 'research', reason: 'denied' },
+    advice:
+      'a research service accepts no key of ours; the newest news-research wants a user token, which a background run has not: leave MANA_API_URL empty to do without; missions are planned without research',
+  },
+};

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import type { RunnerDependencies } from './dependencies.ts';
+import { persistently } from './persistently.ts';
+import { settleUnreadable } from './token-budget.ts';
+import type { BudgetedCall } from './token-budget.ts';
+import { decryptCallPart, encryptCallPart, transcriptKeyId } from '../../crypto/transcript.ts';
+import type { CallPartContext } from '../../crypto/transcript.ts';
+import type { CallPurpose } from '../../db/budget-reservations.ts';
+import type { UserTransaction } from '../../db/client.ts';
+import { claimCall, discardReply, storeReply, storeRequest } from '../../db/model-calls.ts';
+import type { CallRef } from '../../db/model-calls.ts';
+import { GatewayUnavailableError } from '../../domain/errors.ts';
+import { toIterationId, toMissionId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
+import type { RunRef } from '../../domain/run.ts';
+import { storedRequestSchema } from '../../domain/stored-request.ts';
+import type { StoredRequest } from '../../domain/stored-request.ts';
+import { noReply } from '../../llm/gateway-errors.ts';
+import { isCompletion, rawReplySchema } from '../../llm/reply-schema.ts';
+import type { RawReply } from '../../llm/reply-schema.ts';
+
+/** One call of the model and the key that encrypts what is kept of it. */
+export interface KeptCall extends CallRef {
+  readonly missionId: string;
+  readonly runId: string;
+}
+
+export const callOf = (run: RunRef, key: Buffer, round: number, purpose: CallPurpose): KeptCall => ({
+  ...{ iterationId: run.iterationId, missionId: run.missionId, runId: run.runId },
+  ...{ keyId: transcriptKeyId(key), round, purpose },
+});
+
+/** What is kept of a call so far. */
+export interface ClaimedCall {
+  readonly request: StoredRequest | null;
+  readonly raw: RawReply | null;
+}
+
+/** Makes the call's place, or finds what an earlier attempt has kept there; other attempts wait for our transaction. */
+export async function claim(
+  tx: UserTransaction,
+  userId: UserId,
+  call: KeptCall,
+  key: Buffer,
+): Promise<ClaimedCall> {
+  const row = await claimCall(tx, userId, call);
+  const opened = (part: 'request' | 'reply', value: Buffer | null): unknown =>
+    value === null ? null : decryptCallPart(key, contextOf(userId, call, part), value);
+  const request = storedRequestSchema.safeParse(opened('request', row.request));
+  const raw = rawReplySchema.safeParse(opened('reply', row.reply));
+  return { request: request.data ?? null, raw: raw.data ?? null };
+}
+
+export const newIdempotencyKey = (): string => randomUUID();
+
+/** Keeps the request, in the transaction that prepares the call: nothing is sent that is not kept. */
+export async function keepRequest(
+  tx: UserTransaction,
+  userId: UserId,
+  call: KeptCall,
+  key: Buffer,
+  request: StoredRequest,
+): Promise<void> {
+  await storeRequest(tx, userId, call, encryptCallPart(key, contextOf(userId, call, 'request'), request));
+}
+
+/**
+ * Keeps the reply as it came, before anything is read into it: in a transaction of its own that holds no figure and no text
+ * which a column could refuse. It is paid for, so a connection that breaks just now costs another try of storing, not the
+ * reply.
+ *
+ * @returns the reply that counts: of two attempts the first one's; ours as well when the run has ended meanwhile
+ */
+export async function keepRaw(
+  deps: RunnerDependencies,
+  userId: UserId,
+  call: KeptCall,
+  key: Buffer,
+  raw: RawReply,
+  signal: AbortSignal,
+): Promise<RawReply> {
+  const context = contextOf(userId, call, 'reply');
+  const encrypted = encryptCallPart(key, context, raw);
+  const standing = await persistently(
+    () => deps.database.asUser(userId, (tx) => storeReply(tx, userId, call, encrypted)),
+    signal,
+  );
+  if (standing === null) return raw;
+  return rawReplySchema.safeParse(decryptCallPart(key, context, standing)).data ?? raw;
+}
+
+/**
+ * Takes a reply back in which nothing can be read. Whoever asks again makes another request of the same bytes: a gateway
+ * that honours idempotency keys would give the same answer for ever.
+ *
+ * @returns what to throw
+ */
+export async function takeBack(
+  deps: RunnerDependencies,
+  userId: UserId,
+  asked: {
+    readonly call: BudgetedCall & KeptCall;
+    readonly key: Buffer;
+    readonly request: StoredRequest;
+    readonly raw: RawReply;
+  },
+): Promise<GatewayUnavailableError> {
+  const { call, key } = asked;
+  const again = { ...asked.request, idempotencyKey: newIdempotencyKey() };
+  const request = encryptCallPart(key, contextOf(userId, call, 'request'), again);
+  return deps.database.asUser(userId, async (tx) => {
+    await settleUnreadable(tx, userId, call);
+    const counted = await discardReply(tx, userId, call, request, isCompletion(asked.raw));
+    return new GatewayUnavailableError(noReply().problem, counted);
+  });
+}
+
+const contextOf = (
+  userId: UserId,
+  call: CallRef & Pick<KeptCall, 'missionId'>,
+  part: 'request' | 'reply',
+): CallPartContext => ({
+  userId,
+  missionId: toMissionId(call.missionId),
+  iterationId: toIterationId(call.iterationId),
+  ...{ round: call.round, purpose: call.purpose, part },
+});

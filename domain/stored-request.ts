@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { flaggedInputSchema, messageSchema, noticeSchema, unreadableInputSchema } from './round-entry.ts';
+
+/** What has to be known to make steps of the reply: as it was when the request was made, whatever is changed meanwhile. */
+const roundSchema = z.object({
+  /** Only the first round has a prompt of its own: later ones continue its conversation. */
+  opening: z
+    .object({
+      prompt: z.array(messageSchema),
+      unreadableInputs: z.array(unreadableInputSchema),
+      language: z.enum(['de', 'en']),
+      flaggedInputs: z.array(flaggedInputSchema),
+      knownUrls: z.array(z.string()),
+    })
+    .nullable(),
+  /** Names of the tools whose calls become steps, and of those that are answered at once. */
+  planned: z.array(z.string()),
+  answered: z.array(z.string()),
+  /** Marks data in this run's prompt, and so in what its tools read. */
+  delimiter: z.string().nullable(),
+  /** Data that bears marks of injected instructions, for the review of steps. */
+  flaggedTexts: z.array(z.string()),
+  notices: z.array(noticeSchema),
+});
+export type AskedOfRound = z.infer<typeof roundSchema>;
+
+/** One request of the model as it is kept, encrypted, from before it is sent: a repeated attempt sends the same bytes. */
+export const storedRequestSchema = z.object({
+  bodyText: z.string(),
+  /** The same for every attempt; a request that differs has another. */
+  idempotencyKey: z.string(),
+  /** Null for a request that compacts. */
+  round: roundSchema.nullable(),
+});
+export type StoredRequest = z.infer<typeof storedRequestSchema>;
