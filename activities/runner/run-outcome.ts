@@ -5,7 +5,7 @@ import { missionDataKey, readRounds, runKey } from './transcript.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { recordKey } from '../../db/sync-changes.ts';
-import { GrantUnusableError } from '../../domain/errors.ts';
+import { GrantUnusableError, RunKeyLostError } from '../../domain/errors.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { languageOfRounds } from '../../domain/iteration-summary.ts';
 import { languageOf } from '../../domain/language.ts';
@@ -43,8 +43,10 @@ export async function outcomeOf(
       ? await missionDataKey(deps, tx, userId, read)
       : await runKey(deps, tx, userId, input);
   } catch (error) {
-    if (!(error instanceof GrantUnusableError)) throw error;
+    const isLost = error instanceof RunKeyLostError;
+    if (!isLost && !(error instanceof GrantUnusableError)) throw error;
     if (result.kind === 'failed') return failed(result.failure);
+    if (isLost) return failed({ code: 'run-interrupted', phase: 'finalizing' });
     return failed({ code: `grant-${error.problem}`, phase: 'finalizing' });
   }
   try {

@@ -75,13 +75,14 @@ describe.each([1, 2] as const)('a runner killed with -9 in the middle of round %
     expect(written.map((iterations) => iterations.length)).toEqual([1]);
   });
 
-  it('asks at most one round again, under the same idempotency key', () => {
+  it('asks at most one round again, with the same bytes under the same idempotency key', () => {
     for (const round of [1, 2]) {
       const asked = requestsOf(system.gateway.requests, OBJECTIVES[killedRound], round);
       expect(asked).toHaveLength(round === killedRound ? 2 : 1);
       const keys = new Set(asked.map((request) => request.idempotencyKey));
       expect(keys.size).toBe(1);
       expect(keys).not.toContain(null);
+      expect(new Set(asked.map((request) => request.bodyText)).size).toBe(1);
     }
   });
 

@@ -46,6 +46,9 @@ beforeAll(async () => {
        ), transcript as (
          insert into mana_ai.run_transcripts (user_id, iteration_id, round, mission_id, entry)
          values ('${userId}', 'i', 1, 'm', 'x')
+       ), call as (
+         insert into mana_ai.model_calls (user_id, iteration_id, key_id, round, purpose, mission_id)
+         values ('${userId}', 'i', '12345678', 1, 'plan', 'm')
        ), key as (
          insert into mana_ai.run_keys (user_id, iteration_id, mission_id, wrapped_key)
          values ('${userId}', 'i', 'm', 'x')
@@ -120,6 +123,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.own_ciphertexts': { api: NONE, vault: OWN, runner: NONE, projection: NONE },
   'mana_ai.run_grants': { api: NONE, vault: OWN, runner: OWN, projection: NONE },
   'mana_ai.run_transcripts': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
+  'mana_ai.model_calls': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_keys': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_notes': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.research_tasks': { api: NONE, vault: NONE, runner: OWN, projection: NONE },

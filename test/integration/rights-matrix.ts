@@ -186,6 +186,26 @@ const MANA_AI: readonly TableRights[] = [
     { runner: { select: ofOwn('*'), insert: ofOwn('*'), delete: ofOwn('*') } },
   ), // prettier-ignore
   mana(
+    'model_calls',
+    ['user_id', 'iteration_id'],
+    perUser((userId, n) => ({
+      user_id: userId,
+      iteration_id: `it-${n}`,
+      key_id: bytes(8),
+      round: 1,
+      purpose: 'plan',
+      mission_id: 'm',
+    })),
+    {
+      runner: {
+        select: ofOwn('*'),
+        insert: ofOwn('*'),
+        update: ofOwn('request, reply, entry, failures, refusals, unreadable'),
+        delete: ofOwn('*'),
+      },
+    },
+  ),
+  mana(
     'run_keys',
     ['user_id', 'iteration_id'],
     perUser((userId, n) => ({
@@ -194,7 +214,7 @@ const MANA_AI: readonly TableRights[] = [
       mission_id: 'm',
       wrapped_key: bytes(1),
     })),
-    { runner: { select: ofOwn('*'), insert: ofOwn('*'), delete: ofOwn('*') } },
+    { runner: { select: ofOwn('*'), insert: ofOwn('*'), update: ofOwn('wrapped_key'), delete: ofOwn('*') } },
   ),
   mana(
     'run_notes',

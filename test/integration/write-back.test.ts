@@ -5,9 +5,10 @@ import { loadRun } from '../../activities/runner/load-run.ts';
 import { planRound } from '../../activities/runner/plan-round.ts';
 import { writeIteration } from '../../activities/runner/write-iteration.ts';
 import { eventIdOf } from '../../crypto/derived-ids.ts';
+import { modelGateway } from '../../dev/scripted-model.ts';
 import { missionAt } from '../../dev/web-app.ts';
 import type { PulledRow, WebAppUser } from '../../dev/web-app.ts';
-import { EventIdConflictError } from '../../domain/errors.ts';
+import { EventIdConflictError, RunKeyLostError } from '../../domain/errors.ts';
 import { toIterationId } from '../../domain/ids.ts';
 import { formatInstant } from '../../domain/instant.ts';
 import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
@@ -16,6 +17,7 @@ import type { IterationResult, LoadRunInput, RunRef, WriteIterationInput } from 
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
+import { waitUntil } from '../support/wait-until.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -315,25 +317,48 @@ describe('a planner round', () => {
 
   it('answered twice at once counts the tokens of the first answer, and keeps its steps', async () => {
     const told = await story();
-    harness.runner.replies.push(reply([{ title: 'eins' }]), reply([{ title: 'zwei' }, { title: 'drei' }]));
+    const replies = [reply([{ title: 'eins' }]), reply([{ title: 'zwei' }, { title: 'drei' }])];
+    const sent: unknown[] = [];
+    const gateway = modelGateway(async ({ bodyText }, { idempotencyKey }) => {
+      const mine = replies[sent.push({ bodyText, idempotencyKey }) - 1] ?? reply([]);
+      // Both are under way before one is answered.
+      await waitUntil('both are asked', () => Promise.resolve(sent.length > 1 || undefined));
+      return mine;
+    });
     const input = { ...told.run, round: 1, agentId: null, grantUsable: false };
     const signal = new AbortController().signal;
-    const results = await Promise.all([1, 2].map(() => planRound(harness.runner, input, signal)));
+    const deps = { ...harness.runner, gateway };
+    const results = await Promise.all([1, 2].map(() => planRound(deps, input, signal)));
     expect(results[0]).toEqual(results[1]);
+    expect(sent[1]).toEqual(sent[0]);
     const usage = await query(
       harness.databases.superuser.syncUrl,
-      'select total_tokens, resolved_model from mana_ai.token_usage where mission_id = $1',
+      'select total_tokens::float8, resolved_model from mana_ai.token_usage where mission_id = $1',
       [told.missionId],
     );
     expect(usage).toEqual([{ total_tokens: 12, resolved_model: 'scripted/planner' }]);
   });
 
-  it('whose run key was wrapped under a codec key that is gone starts over', async () => {
+  it('whose run key was wrapped under a codec key that is gone is lost, and nothing of it is deleted', async () => {
     const told = await story();
     await plan(told, [reply([{ title: 'eins' }])]);
     const codecKeys = { primaryKeyId: 'k2', keys: new Map([['k2', Buffer.alloc(32, 2)]]) };
     const input = { ...told.run, round: 2, agentId: null, grantUsable: false };
-    const result = await planRound({ ...harness.runner, codecKeys }, input, new AbortController().signal);
-    expect(result).toEqual({ status: 'transcript-lost', steps: 0, totalTokens: 0 });
+    const { signal } = new AbortController();
+    await expect(planRound({ ...harness.runner, codecKeys }, input, signal)).rejects.toBeInstanceOf(
+      RunKeyLostError,
+    );
+    const write = {
+      ...told.run,
+      startedAtMs: Date.now(),
+      grantUsable: false,
+      result: { kind: 'planned' } as const,
+    };
+    // Another process, which has the codec key still, finds everything in its place.
+    harness.runner.replies.push(reply([]));
+    expect(await planRound(harness.runner, input, signal)).toMatchObject({ status: 'finished', steps: 1 });
+    expect(await writeIteration({ ...harness.runner, codecKeys }, write)).toEqual({
+      ...{ outcome: 'failed', steps: 0, failureCode: 'run-interrupted' },
+    });
   });
 });

@@ -109,7 +109,7 @@ export function storiesOf(harness: ActivityHarness): Stories {
     usage: ({ run }) =>
       query(
         harness.databases.superuser.syncUrl,
-        `select round, purpose, total_tokens as tokens from mana_ai.token_usage
+        `select round, purpose, total_tokens::float8 as tokens from mana_ai.token_usage
           where iteration_id = $1 order by round, purpose`,
         [run.iterationId],
       ),

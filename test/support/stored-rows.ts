@@ -5,6 +5,7 @@ import type { PlatformDatabases } from '../../dev/databases.ts';
 const FORGOTTEN_TABLES = [
   'sealed_inputs',
   'run_grants',
+  'model_calls',
   'run_transcripts',
   'run_keys',
   'run_notes',
@@ -16,6 +17,7 @@ export type ForgottenTable = (typeof FORGOTTEN_TABLES)[number];
 export const NOTHING_LEFT: Readonly<Record<ForgottenTable, number>> = {
   sealed_inputs: 0,
   run_grants: 0,
+  model_calls: 0,
   run_transcripts: 0,
   run_keys: 0,
   run_notes: 0,
