@@ -195,6 +195,7 @@ const MANA_AI: readonly TableRights[] = [
       round: 1,
       purpose: 'plan',
       mission_id: 'm',
+      ...{ request: bytes(1), reply: bytes(1), entry: bytes(1), failures: 1, refusals: 0, unreadable: 0 },
     })),
     {
       runner: {
