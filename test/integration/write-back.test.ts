@@ -333,7 +333,8 @@ describe('a planner round', () => {
     expect(sent[1]).toEqual(sent[0]);
     const usage = await query(
       harness.databases.superuser.syncUrl,
-      'select total_tokens::float8, resolved_model from mana_ai.token_usage where mission_id = $1',
+      `select total_tokens::float8, resolved_model from mana_ai.token_usage
+        where mission_id = $1 and purpose = 'plan'`,
       [told.missionId],
     );
     expect(usage).toEqual([{ total_tokens: 12, resolved_model: 'scripted/planner' }]);
