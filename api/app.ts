@@ -9,6 +9,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { KekRing } from '../crypto/unwrap-master-key.ts';
 import type { Database } from '../db/client.ts';
 import type { GrantVersion } from '../domain/grant.ts';
+import type { CodecKeys } from '../temporal/payload-codec.ts';
 import { createApiCalls } from '../schedules/api-calls.ts';
 import { createDatabaseHealth } from './database-health.ts';
 import { requireUser } from './plugins/authentication.ts';
@@ -31,6 +32,7 @@ import { missionScheduleRoutes } from './routes/api/v1/me/missions/schedule.ts';
 import { HEALTH_URL, healthRoute } from './routes/health.ts';
 import { tickRoute } from './routes/internal/tick.ts';
 import { metricsRoute } from './routes/metrics.ts';
+import { createRunCursors } from './run-cursors.ts';
 import { createTokenVerifier } from './token-verifier.ts';
 import type { IdentitySettings } from './token-verifier.ts';
 
@@ -48,6 +50,8 @@ export interface ApiDependencies {
   readonly corsOrigins: readonly string[];
   /** Addresses or networks whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly string[];
+  /** Sign the cursors of lists; without them a cursor is of this process alone. */
+  readonly codecKeys?: CodecKeys;
   /** Null: the Temporal UI and CLI show what is encrypted as it is. */
   readonly codecEndpoint?: CodecEndpointSettings | null;
   /** SHA-256 of the service keys that may read `/metrics`; nobody by default. */
@@ -128,6 +132,12 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   metricsRoute(app, dependencies.serviceKeySha256 ?? []);
   const { syncDatabase } = dependencies;
   const { runs, operatorNote, runPass } = createApiCalls(dependencies.temporalClient ?? null);
+  const runDependencies = {
+    syncDatabase,
+    runs,
+    cursors: createRunCursors(dependencies.codecKeys ?? null),
+    now,
+  };
   tickRoute(app, dependencies.serviceKeySha256 ?? [], runPass);
   healthRoute(app, createDatabaseHealth(dependencies, HEALTH_TIMEOUT_MS));
   await app.register(
@@ -141,8 +151,8 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
       missionGrantOfMissionRoutes(me, syncDatabase, rateLimits.mintsPerUser);
       decryptAuditRoutes(me, syncDatabase);
       missionScheduleRoutes(me, { syncDatabase, operatorNote, now }, rateLimits.mintsPerUser);
-      missionRunsRoutes(me, { syncDatabase, runs, now }, rateLimits.mintsPerUser);
-      missionRunRoutes(me, { syncDatabase, runs, now }, rateLimits.mintsPerUser);
+      missionRunsRoutes(me, runDependencies, rateLimits.mintsPerUser);
+      missionRunRoutes(me, runDependencies, rateLimits.mintsPerUser);
       done();
     },
     { prefix: '/api/v1/me' },

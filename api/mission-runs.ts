@@ -11,12 +11,13 @@ import type { MissionId, UserId } from '../domain/ids.ts';
 import type { MissionRuns } from '../schedules/mission-runs.ts';
 import type { MissionRun } from '../schedules/run-execution.ts';
 import { requireMission } from './mission-schedule.ts';
-import { decodeRunCursor, encodeRunCursor } from './schemas/mission-run.ts';
+import type { RunCursors } from './run-cursors.ts';
 import type { RunBody } from './schemas/mission-run.ts';
 
 export interface RunDependencies {
   readonly syncDatabase: Database;
   readonly runs: MissionRuns;
+  readonly cursors: RunCursors;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -48,17 +49,17 @@ export async function startRunNow(
 
 /** @throws NotFoundError; TemporalUnavailableError */
 export async function listMissionRuns(
-  { syncDatabase, runs }: RunDependencies,
+  { syncDatabase, runs, cursors }: RunDependencies,
   userId: UserId,
   missionId: MissionId,
   page: { readonly limit: number; readonly cursor: string | undefined },
 ): Promise<{ runs: RunBody[]; nextCursor: string | null } | 'unreadable-cursor'> {
   await syncDatabase.asUser(userId, (tx) => requireMission(tx, userId, missionId));
   const listOf = [userId, missionId];
-  const pageToken = page.cursor === undefined ? new Uint8Array() : decodeRunCursor(listOf, page.cursor);
+  const pageToken = page.cursor === undefined ? new Uint8Array() : cursors.decode(listOf, page.cursor);
   if (pageToken === null) return 'unreadable-cursor';
   const listed = await runs.list(userId, missionId, { limit: page.limit, pageToken });
-  return { runs: listed.runs.map(runBodyOf), nextCursor: encodeRunCursor(listOf, listed.nextPageToken) };
+  return { runs: listed.runs.map(runBodyOf), nextCursor: cursors.encode(listOf, listed.nextPageToken) };
 }
 
 const RUN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

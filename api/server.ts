@@ -45,6 +45,7 @@ async function start(): Promise<void> {
   const app = await buildApp({
     ...api,
     codecEndpoint,
+    codecKeys: config.codecKeys,
     syncDatabase,
     authDatabase,
     temporalClient: temporal.client,

@@ -1,8 +1,8 @@
 import cookie from '@fastify/cookie';
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { deriveSubkey } from '../../crypto/hkdf.ts';
 import type { CodecKeys } from '../../temporal/payload-codec.ts';
+import { derivedKeys } from '../derived-keys.ts';
 
 /** Who has logged in, and until when. */
 export interface OperatorSession {
@@ -31,8 +31,11 @@ export interface OperatorSessionOptions {
 }
 
 export const SESSION_COOKIE = 'mana_codec_session';
-/** A working day. */
-export const SESSION_TTL_MS = 8 * 3_600_000;
+/**
+ * Half an hour, and nothing renews it: a logout ends the session in the process that takes it, and a copy of the cookie opens
+ * the others until then. To share what was ended would make decoding depend on a database.
+ */
+export const SESSION_TTL_MS = 30 * 60_000;
 const SIGNING_KEY_PURPOSE = 'mana-missions/operator-session/v1';
 const SESSION_ID_BYTES = 16;
 
@@ -47,7 +50,7 @@ export async function createOperatorSessions(
   options: OperatorSessionOptions,
 ): Promise<OperatorSessions> {
   const { path, now, isCurrentToken } = options;
-  await app.register(cookie, { secret: signingKeys(options.codecKeys) });
+  await app.register(cookie, { secret: derivedKeys(options.codecKeys, SIGNING_KEY_PURPOSE) });
   const ended = createEndedSessions(now);
   // `SameSite` knows no ports: the UI may be on another port of this host, but not on another host.
   const attributes = (request: FastifyRequest) => ({
@@ -85,11 +88,6 @@ export async function createOperatorSessions(
     },
   };
 }
-
-const signingKeys = ({ primaryKeyId, keys }: CodecKeys): Buffer[] => {
-  const ids = [primaryKeyId, ...[...keys.keys()].filter((id) => id !== primaryKeyId)];
-  return ids.flatMap((id) => keys.get(id) ?? []).map((key) => deriveSubkey(key, SIGNING_KEY_PURPOSE));
-};
 
 const formatSession = ({ sessionId, tokenId, expiresAtMs }: OperatorSession): string =>
   [sessionId, tokenId, expiresAtMs].join('.');

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { RUN_STATES } from '../../schedules/run-execution.ts';
 import { storableText } from './text.ts';
@@ -10,31 +9,6 @@ const LIMIT_MAX = 100;
 export function clampRunLimit(text: unknown): number {
   if (typeof text !== 'string' || !/^[+-]?\d+(\.\d+)?$/.test(text.trim())) return LIMIT_DEFAULT;
   return Math.min(Math.max(Math.trunc(Number(text)), 1), LIMIT_MAX);
-}
-
-const CHECKSUM_BYTES = 8;
-
-/** Shows a changed cursor, or one of another list, before Temporal is bothered with it; no protection is meant. */
-const checksum = (listOf: readonly string[], token: Uint8Array): Buffer =>
-  createHash('sha256').update(JSON.stringify(listOf)).update(token).digest().subarray(0, CHECKSUM_BYTES);
-
-/**
- * Names the next page of a list; opaque to the client.
- *
- * @param listOf what the list is of: user and mission
- * @param token the Temporal server's
- * @returns null if there is no next page
- */
-export function encodeRunCursor(listOf: readonly string[], token: Uint8Array): string | null {
-  if (token.length === 0) return null;
-  return Buffer.concat([checksum(listOf, token), token]).toString('base64url');
-}
-
-/** The reverse of `encodeRunCursor`; null for any text that it does not make for this list. */
-export function decodeRunCursor(listOf: readonly string[], cursor: string): Uint8Array | null {
-  const bytes = Buffer.from(cursor, 'base64url');
-  const token = bytes.subarray(CHECKSUM_BYTES);
-  return encodeRunCursor(listOf, token) === cursor ? token : null;
 }
 
 export const runListQuerySchema = z.object({

@@ -339,6 +339,20 @@ describe('a session', () => {
     expect((await decode([], other)).statusCode).toBe(200);
   });
 
+  it('that was ended elsewhere is over after half an hour at the latest, however often its copy is used', async () => {
+    const session = await logIn();
+    const another = await build(settings);
+    await form('/codec/logout', {}, { ...sameOrigin, cookie: session.cookie });
+    expect(SESSION_TTL_MS).toBeLessThanOrEqual(30 * 60_000);
+    for (let tenth = 0; tenth < 10; tenth += 1) {
+      const answer = await decode([], session, another);
+      expect(answer.statusCode).toBe(200);
+      expect(answer.cookies).toEqual([]);
+      nowMs += SESSION_TTL_MS / 10;
+    }
+    expect((await decode([], session, another)).statusCode).toBe(401);
+  });
+
   it('ends when its token is taken out of the configuration', async () => {
     const session = await logIn();
     const replaced = await build({ ...settings, operatorTokenSha256: [sha256(NEXT_TOKEN)] });

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { replyWithText } from '../../dev/scripted-gateway.ts';
 import { missionAt } from '../../dev/web-app.ts';
@@ -221,7 +221,16 @@ describe('the list of runs', () => {
     const missionId = await mission('never');
     const listed = await ada.ask('GET', `${missionId}/runs?limit=many`);
     expect(listed.json()).toEqual({ runs: [], nextCursor: null });
-    for (const cursor of ['x', 'AAAAAAAAAAAAAAAA', '%00', '']) {
+    // A checksum can be made by anybody; a page token that the server never gave out must not reach it.
+    const [userId, token] = [ada.user.userId, Buffer.from('{"CloseTime":"x"}')];
+    const checksum = createHash('sha256')
+      .update(JSON.stringify([userId, missionId]))
+      .update(token)
+      .digest();
+    const forged = [8, 16, 32].map((length) =>
+      Buffer.concat([checksum.subarray(0, length), token]).toString('base64url'),
+    );
+    for (const cursor of ['x', 'AAAAAAAAAAAAAAAA', '%00', '', ...forged]) {
       const response = await ada.ask('GET', `${missionId}/runs?cursor=${cursor}`);
       expect([response.statusCode, response.json()]).toMatchObject([400, { code: 'BAD_REQUEST' }]);
     }

@@ -167,6 +167,7 @@ async function startApi(
     syncDatabase,
     authDatabase,
     temporalClient,
+    codecKeys: keys.codecKeys,
     serviceKeySha256: [createHash('sha256').update(SERVICE_KEY).digest()],
     identity: { jwksUrl: `${issuer.url}/api/v1/auth/jwks`, issuer: issuer.url, audience: 'mana' },
     keks: { default: keys.kek, byId: new Map() },
