@@ -42,7 +42,7 @@ export default {
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
     mayImportOnly('domain-is-pure', 'domain/ holds pure rules: no I/O, no Node built-ins.', '^domain/', [
-      npm('zod', 'croner', 'temporal-polyfill'),
+      npm('zod', 'croner', 'temporal-polyfill', 'entities'),
     ]),
     mayImportOnly('crypto-is-bytes', 'crypto/: bytes in, bytes out.', '^crypto/', [
       '^domain/',

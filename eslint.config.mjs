@@ -1,5 +1,14 @@
 import js from '@eslint/js';
+import regexp from 'eslint-plugin-regexp';
 import tseslint from 'typescript-eslint';
+
+/** Of these the linter sees what they match, and with it how long that may take. */
+const literalPatterns = [
+  {
+    selector: ':matches(NewExpression, CallExpression)[callee.name="RegExp"]',
+    message: 'Write patterns as literals: only those are checked for super-linear time.',
+  },
+];
 
 const nodeBuiltIns = {
   regex: '^(node:.*|fs|crypto|http|https|net|os|path|child_process|worker_threads|stream|buffer)$',
@@ -11,6 +20,17 @@ export default tseslint.config(
   { ignores: ['node_modules/', '.tools/', '.yarn/', 'dist/', 'test/replay/histories/'] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
+  {
+    // Text of users, models, services and headers reaches any of them: none may take more than linear time.
+    plugins: { regexp },
+    rules: {
+      'regexp/no-super-linear-backtracking': ['error', { report: 'potential' }],
+      'regexp/no-super-linear-move': [
+        'error',
+        { report: 'potential', ignorePartial: false, ignoreSticky: false },
+      ],
+    },
+  },
   {
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
@@ -29,6 +49,7 @@ export default tseslint.config(
         { allowConstantLoopConditions: 'only-allowed-literals' },
       ],
       'no-console': 'error',
+      'no-restricted-syntax': ['error', ...literalPatterns],
       eqeqeq: 'error',
       'no-restricted-properties': [
         'error',
@@ -71,7 +92,7 @@ export default tseslint.config(
       'vitest.config.ts',
       '**/*.test.ts',
     ],
-    rules: { 'no-restricted-properties': 'off', 'no-console': 'off' },
+    rules: { 'no-restricted-properties': 'off', 'no-console': 'off', 'no-restricted-syntax': 'off' },
   },
   {
     files: ['**/*.mjs'],

@@ -127,7 +127,7 @@ const apiSettings = (env: Values<typeof common & typeof api>) => ({
   corsOrigins: env.CORS_ORIGINS,
   trustedProxies: env.TRUST_PROXY,
   identity: {
-    jwksUrl: `${env.MANA_AUTH_URL.replace(/\/+$/, '')}/api/v1/auth/jwks`,
+    jwksUrl: `${env.MANA_AUTH_URL.replace(/(?<!\/)\/+$/, '')}/api/v1/auth/jwks`,
     issuer: env.JWT_ISSUER ?? env.MANA_AUTH_URL,
     audience: env.JWT_AUDIENCE,
   },

@@ -115,10 +115,16 @@ const isRsa = (key: KeyObject): boolean =>
 
 /** The PEM blocks of a text in which `\n` may stand for line ends; null if there is anything else. */
 function pemBlocks(text: string, label: string): string[] | null {
-  const pem = text.replaceAll('\\n', '\n');
-  const block = new RegExp(`-----BEGIN ${label}-----[A-Za-z0-9+/=\\s]+-----END ${label}-----`, 'g');
-  const blocks = pem.match(block) ?? [];
-  return blocks.length > 0 && pem.replaceAll(block, '').trim() === '' ? blocks : null;
+  const end = `-----END ${label}-----`;
+  const parts = text.replaceAll('\\n', '\n').split(end);
+  const blocks = parts.slice(0, -1).map((part) => part.trimStart() + end);
+  const isBlock = (block: string): boolean => {
+    const body = block.startsWith(`-----BEGIN ${label}-----`)
+      ? block.slice(`-----BEGIN ${label}-----`.length, -end.length)
+      : '';
+    return /^[A-Za-z0-9+/=\s]+$/.test(body);
+  };
+  return blocks.length > 0 && blocks.every(isBlock) && parts.at(-1)?.trim() === '' ? blocks : null;
 }
 
 function rsaKeys(text: string, label: string, read: (pem: string) => KeyObject): KeyObject[] | null {

@@ -1,40 +1,51 @@
 import { INJECTION_MARKS } from './injection-codes.ts';
 import type { InjectionMark } from './injection-codes.ts';
-import { MARK_PATTERNS } from './injection-patterns.ts';
-import { encodedTexts, leetView, plainView, spacedWords } from './injection-views.ts';
+import { SIGN_PATTERNS } from './injection-patterns.ts';
+import { encodedTexts, plainView, readableView } from './injection-views.ts';
+import { compileSequence, holdsSequence, readWords, spelledWords, vocabularyOf } from './injection-words.ts';
+import { WORDINGS } from './injection-wordings.ts';
 
-/** No prompt shows more of one record. */
-const MAX_CHARS = 60_000;
+const SEQUENCES = WORDINGS.map(({ id, mark, words }) => ({ id, mark, sequence: compileSequence(words) }));
+const VOCABULARY = vocabularyOf(SEQUENCES.map(({ sequence }) => sequence));
 
 /**
- * The marks that a text bears, in the order of `INJECTION_MARKS`. German and English.
+ * The marks that a text bears, in the order of `INJECTION_MARKS`. German and English. Takes time in proportion to the
+ * text and looks at the whole of it.
  *
- * @param text as stored: what is invisible counts
+ * @param text as the model sees it
+ * @param raw what it was made of: what is invisible counts, though the model never sees it
  */
-export function injectionMarksOf(text: string): InjectionMark[] {
-  const bounded = text.slice(0, MAX_CHARS);
-  const encoded = encodedTexts(bounded);
+export function injectionMarksOf(text: string, raw: string = text): InjectionMark[] {
+  const readable = readableView(text);
+  const encoded = encodedTexts(readable);
+  const plain = [readable, tagCharacters(raw), ...encoded].map(plainView);
   const found = new Set<InjectionMark>([
-    ...(hidesText(bounded) ? ['hidden-text' as const] : []),
+    ...(hidesText(raw) || plain.some(spellsOrders) ? ['hidden-text' as const] : []),
     ...(encoded.length > 0 ? ['encoded-payload' as const] : []),
-    ...[bounded, tagCharacters(bounded), ...encoded].flatMap(visibleMarks),
+    ...plain.flatMap(entriesIn).map(({ mark }) => mark),
   ]);
   return INJECTION_MARKS.filter((mark) => found.has(mark));
 }
 
-function visibleMarks(text: string): InjectionMark[] {
-  if (text === '') return [];
-  const plain = plainView(text);
-  const views = [plain, leetView(plain)].filter((view) => view !== '');
-  const marks = MARK_PATTERNS.flatMap(({ mark, needs, patterns }) =>
-    views.some(
-      (view) => (needs === undefined || needs.test(view)) && patterns.some((pattern) => pattern.test(view)),
-    )
-      ? [mark]
-      : [],
-  );
-  return spacedWords(plain).some((word) => SPELLED_ORDERS.test(word)) ? [...marks, 'hidden-text'] : marks;
+interface Entry {
+  readonly id: string;
+  readonly mark: InjectionMark;
 }
+
+/** Every entry of the two lists that a text holds; as `plainView` makes it. */
+export function entriesIn(plain: string): Entry[] {
+  if (plain === '') return [];
+  const found = new Set<Entry>(SIGN_PATTERNS.filter(({ pattern }) => pattern.test(plain)));
+  for (const words of readWords(plain, VOCABULARY))
+    for (const entry of SEQUENCES)
+      if (!found.has(entry) && holdsSequence(words, entry.sequence)) found.add(entry);
+  return [...found];
+}
+
+const spellsOrders = (plain: string): boolean => {
+  for (const word of spelledWords(plain)) if (SPELLED_ORDERS.test(word)) return true;
+  return false;
+};
 
 /** Worth spelling out, if one does not want to be found. */
 const SPELLED_ORDERS = /ignor|disregard|instruction|anweisung|vergiss|system|prompt|passwor|override/;
@@ -52,16 +63,17 @@ const HIDING: readonly RegExp[] = [
   /(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]))/iu,
 ];
 
-const hidesText = (text: string): boolean => {
-  const rest = text.replace(TAG_FLAGS, '');
+const hidesText = (raw: string): boolean => {
+  const rest = raw.replace(TAG_FLAGS, '');
   return HIDING.some((pattern) => pattern.test(rest));
 };
 
 /** What tag characters spell, in ASCII. */
-const tagCharacters = (text: string): string =>
-  [...text.replace(TAG_FLAGS, '').matchAll(/[\u{E0020}-\u{E007E}]/gu)]
-    .map(([tag]) => String.fromCodePoint((tag.codePointAt(0) ?? 0) - 0xe0000))
-    .join('');
+const tagCharacters = (raw: string): string =>
+  raw
+    .replace(TAG_FLAGS, '')
+    .replace(/[^\u{E0020}-\u{E007E}]+/gu, '')
+    .replace(/./gsu, (tag) => String.fromCodePoint((tag.codePointAt(0) ?? 0) - 0xe0000));
 
 export { INJECTION_MARKS } from './injection-codes.ts';
 export type { InjectionMark } from './injection-codes.ts';

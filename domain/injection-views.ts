@@ -1,103 +1,94 @@
+import { decodeHTML } from 'entities';
+import { withoutInvisible } from './prompt-text.ts';
+
 /**
  * How a text is looked at for injected instructions: as a reader would take it, without the tricks that hide words from
- * a search, and with what is hidden in it in other alphabets of bytes.
+ * a search, and with what is hidden in it in other alphabets of bytes. Everything here takes time in proportion to the
+ * text, whatever it is.
  */
 
-/** Latin look-alikes among Cyrillic and Greek letters: enough that a single swapped letter hides no word. */
-const LOOK_ALIKES: Readonly<Record<string, string>> = {
-  ...{
-    а: 'a',
-    е: 'e',
-    о: 'o',
-    р: 'p',
-    с: 'c',
-    у: 'y',
-    х: 'x',
-    і: 'i',
-    ј: 'j',
-    ѕ: 's',
-    к: 'k',
-    м: 'm',
-    т: 't',
-  },
-  ...{ н: 'h', в: 'b', г: 'r', п: 'n', ԁ: 'd', ո: 'n', ѵ: 'v', ӏ: 'l', ɡ: 'g' },
-  ...{ α: 'a', ε: 'e', ο: 'o', ρ: 'p', ν: 'v', ι: 'i', κ: 'k', τ: 't', υ: 'u', χ: 'x' },
-};
-const LOOK_ALIKE = new RegExp(`[${Object.keys(LOOK_ALIKES).join('')}]`, 'gu');
-const OTHER_ALPHABET = /[\u0370-\u058F]/u;
-const MIXED_WORD = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]+/gu;
-const INVISIBLE = /(?![\n\t])[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cs}\uFFF9-\uFFFB]/gu;
+/** An entity of an entity of an entity is as far as anybody reads. */
+const MAX_ENTITY_LEVELS = 3;
 
-/** Lower case, one form for each character, nothing invisible; blanks are single ones, line breaks stay. */
-export function plainView(text: string): string {
-  const visible = text
-    .normalize('NFKC')
-    .replace(/\r\n?|[\u2028\u2029\u0085]/g, '\n')
-    .replace(INVISIBLE, '')
-    .toLowerCase();
-  const latin = OTHER_ALPHABET.test(visible) ? visible.replace(MIXED_WORD, withoutLookAlikes) : visible;
-  return latin
-    .replace(/[’`´]/g, "'")
-    .replace(/[*_~]{2,}|(?<!\w)[*_]|[*](?!\w)/g, '')
-    .replace(/[^\S\n]+/g, ' ');
+/** What the text says once HTML entities (named, decimal, hexadecimal) are characters and invisible ones are gone. */
+export function readableView(text: string): string {
+  let decoded = text;
+  for (let level = 0; level < MAX_ENTITY_LEVELS && decoded.includes('&'); level += 1)
+    decoded = decodeHTML(decoded);
+  return withoutInvisible(withoutInvisible(decoded).normalize('NFKC'));
 }
 
-/** Only in words that mix alphabets: a Russian note stays Russian. */
-const withoutLookAlikes = (word: string): string =>
-  /\p{Script=Latin}/u.test(word) ? word.replace(LOOK_ALIKE, (letter) => LOOK_ALIKES[letter] ?? letter) : word;
+/**
+ * Letters that look like plain Latin ones, in pairs: small capitals, letters with strokes (which have no accent to take
+ * off), and those of the Cyrillic, Greek and Armenian alphabets: enough that a single swapped letter hides no word.
+ */
+const LATIN_FORMS =
+  'ᴀa ʙb ᴄc ᴅd ᴇe ꜰf ɢg ʜh ɪi ᴊj ᴋk ʟl ᴍm ɴn ᴏo ᴘp ǫq ꞯq ʀr ꜱs ᴛt ᴜu ᴠv ᴡw ʏy ᴢz øo łl đd ħh ŧt ıi ȷj ƀb ɡg ɑa ɩi';
+const OTHER_ALPHABETS =
+  'аa еe оo рp сc уy хx іi јj ѕs кk мm тt нh вb гr пn ԁd ѵv ӏl һh ԛq ԝw ոn αa εe οo ρp νv ιi κk τt υu χx';
+const formsOf = (pairs: string): ReadonlyMap<string, string> =>
+  new Map(pairs.split(' ').map((pair) => [pair.slice(0, -1), pair.slice(-1)]));
+const [LATIN_FORM, OTHER_FORM] = [formsOf(LATIN_FORMS), formsOf(OTHER_ALPHABETS)];
+const WORD_OF_ALPHABETS = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}]+/gu;
 
-const SPACED_LETTERS = /(?<![\p{L}\d])(?:\p{L}[ .\-_·]{1,2}){7,}\p{L}(?!\p{L})/gu;
-const LEET: Readonly<Record<string, string>> = {
-  0: 'o',
-  1: 'i',
-  3: 'e',
-  4: 'a',
-  5: 's',
-  7: 't',
-  '@': 'a',
-  $: 's',
-};
+/**
+ * One form for each character: lower case, no accents (`ü` is `u`, `ß` is `ss`), Latin letters for what looks like them,
+ * single blanks. Line breaks stay, without blanks around them.
+ *
+ * @param readable as `readableView` makes it
+ */
+export const plainView = (readable: string): string =>
+  readable
+    .toLowerCase()
+    .normalize('NFD')
+    .replace(/\p{M}/gu, '')
+    .replace(WORD_OF_ALPHABETS, withoutLookAlikes)
+    .replace(/[’`´‘]/g, "'")
+    .replace(/[*_~]{2,}|(?<!\w)[*_]|[*_](?!\w)/g, '')
+    .replace(/[^\S\n]+/g, ' ')
+    .replace(/ ?\n[ \n]*/g, '\n');
 
-/** Words spelled with blanks between their letters, put together. */
-export const spacedWords = (plain: string): string[] =>
-  [...plain.matchAll(SPACED_LETTERS)].map(([spelled]) => spelled.replace(/[^\p{L}]/gu, ''));
+const ASCII_WORD = /^[a-z]+$/;
 
-/** Lines with digits in the place of letters, read as the letters they look like; empty where there are none. */
-export const leetView = (plain: string): string =>
-  plain
-    .split('\n')
-    .flatMap((line) => {
-      if (!LEET_WORD.test(line)) return [];
-      const read = line.replace(WORD_WITH_DIGITS, (word) =>
-        LEET_WORD.test(word) ? word.replace(/[013457@$]/g, (digit) => LEET[digit] ?? digit) : word,
-      );
-      return read === line ? [] : [read];
-    })
-    .join('\n');
+/** Other alphabets only in words that mix them with Latin: a Russian note stays Russian. */
+function withoutLookAlikes(word: string): string {
+  if (ASCII_WORD.test(word)) return word;
+  const latin = word.replace(/./gsu, (letter) =>
+    letter === 'ß' ? 'ss' : (LATIN_FORM.get(letter) ?? letter),
+  );
+  return /[a-z]/.test(latin) ? latin.replace(/./gsu, (letter) => OTHER_FORM.get(letter) ?? letter) : latin;
+}
 
-const WORD_WITH_DIGITS = /[a-z013457@$]+/g;
-const LEET_WORD = /[a-z][013457@$]+[a-z]|(?<![a-z\d@$])[013457@$]+[a-z]{2}/;
-
-const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{28,}={0,2}/g;
+const BASE64 = /(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{28,}/g;
 const HEX = /(?<![0-9a-f])(?:[0-9a-f]{2}[ :]?){24,}/gi;
-const MAX_DECODED = 20;
-const MAX_DECODED_BYTES = 4_000;
 
-/** Texts that stand in base64 or hexadecimal digits; keys, ids and hashes decode to no text and are none. */
-export function encodedTexts(text: string): string[] {
-  const base64 = [...text.matchAll(BASE64)].slice(0, MAX_DECODED).map(([found]) => decodeBase64(found));
-  const hex = [...text.matchAll(HEX)].slice(0, MAX_DECODED).map(([found]) => decodeHex(found));
-  return [...base64, ...hex].filter(isSentence);
+/**
+ * Texts that stand in base64 or hexadecimal digits; keys, ids and hashes decode to no text and are none.
+ *
+ * @param readable as `readableView` makes it: letter case counts
+ */
+export const encodedTexts = (readable: string): string[] => [
+  ...decodedParts(readable, BASE64, decodeBase64),
+  ...decodedParts(readable, HEX, decodeHex),
+];
+
+function decodedParts(readable: string, pattern: RegExp, decode: (encoded: string) => string): string[] {
+  const texts: string[] = [];
+  for (const [encoded] of readable.matchAll(pattern)) {
+    const text = readableView(decode(encoded));
+    if (isSentence(text)) texts.push(text);
+  }
+  return texts;
 }
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 function decodeBase64(encoded: string): string {
-  const digits = encoded.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '');
+  const digits = encoded.replaceAll('-', '+').replaceAll('_', '/');
   const codes: number[] = [];
   let bits = 0;
   let bitCount = 0;
-  for (const digit of digits.slice(0, (MAX_DECODED_BYTES * 4) / 3)) {
+  for (const digit of digits) {
     bits = ((bits << 6) | ALPHABET.indexOf(digit)) & 0xffff;
     bitCount += 6;
     if (bitCount >= 8) {
@@ -109,11 +100,7 @@ function decodeBase64(encoded: string): string {
 }
 
 const decodeHex = (encoded: string): string =>
-  textOfBytes(
-    (encoded.slice(0, 3 * MAX_DECODED_BYTES).match(/[0-9a-f]{2}/gi) ?? []).map((pair) =>
-      Number.parseInt(pair, 16),
-    ),
-  );
+  textOfBytes((encoded.match(/[0-9a-f]{2}/gi) ?? []).map((pair) => Number.parseInt(pair, 16)));
 
 /** UTF-8; escapes are all that is needed, since `domain/` has no decoder of the platform's. */
 function textOfBytes(bytes: readonly number[]): string {
@@ -126,6 +113,6 @@ function textOfBytes(bytes: readonly number[]): string {
 
 /** Words and blanks, and next to nothing else. */
 function isSentence(text: string): boolean {
-  const letters = text.match(/[\p{L} .,;:!?'"-]/gu)?.length ?? 0;
-  return (text.match(/\p{L}{2,} /gu)?.length ?? 0) >= 2 && letters >= text.length * 0.85;
+  const letters = text.match(/[\p{L}\s.,;:!?'"-]/gu)?.length ?? 0;
+  return (text.match(/\p{L}{2} /gu)?.length ?? 0) >= 2 && letters >= text.length * 0.85;
 }

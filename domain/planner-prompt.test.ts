@@ -194,7 +194,7 @@ describe('the size', () => {
       research: { kind: 'deep', outcome: 'done', text: long, urls: Array.from({ length: 500 }, () => long) },
     });
     expect(system.length + user.length).toBeLessThanOrEqual(MAX_PROMPT_CHARS);
-    expect(user).toMatch(/\d+ weitere Eingaben fehlen hier/);
+    expect(user).toMatch(/(?<!\d)\d+ weitere Eingaben fehlen hier/);
   });
 
   test('is shared: short records stay whole, long ones are cut at a sentence with a mark', () => {

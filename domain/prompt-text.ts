@@ -49,9 +49,13 @@ const CIPHERTEXT = /enc:1:[A-Za-z0-9+/=]+\.[A-Za-z0-9+/=]+/g;
 /** Whether a stored value is ciphertext (contract section 5); such a value is unreadable for a prompt. */
 export const looksEncrypted = (text: string): boolean => text.startsWith('enc:1:');
 
+/** Plain line breaks, and nothing that no reader sees. */
+export const withoutInvisible = (text: string): string =>
+  text.replace(LINE_BREAKS, '\n').replace(INVISIBLE, '');
+
 /** One text as the model may see it: visible characters only, no ciphertext anywhere, plain line breaks. */
 export function visibleText(text: string): string {
-  const visible = text.replace(LINE_BREAKS, '\n').replace(INVISIBLE, '').trim();
+  const visible = withoutInvisible(text).trim();
   return looksEncrypted(visible) ? UNREADABLE_MARK : visible.replace(CIPHERTEXT, UNREADABLE_MARK);
 }
 

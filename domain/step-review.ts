@@ -29,7 +29,7 @@ export function createStepReview(options: {
 }): StepReview {
   const known = knownUrlSet(options.knownUrls);
   const { flaggedTexts: readTexts = [], policyMode } = options;
-  const flaggedTexts = readTexts.map(bareWords).filter((text) => text !== '');
+  const flaggedTexts = readTexts.map(wordsOf).filter(({ words }) => words.size > 0);
   return ({ params }) => {
     const texts = textsIn(params);
     const names = namesIn(params);
@@ -65,36 +65,61 @@ function namesIn(value: unknown): string[] {
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 /** What may be taken from somewhere: two words or more, or a long one such as an id. No date, no `medium`. */
-const TELLING = /\p{L}{3}.* .*\p{L}{2}|[\p{L}\d]{16}/u;
-const MIN_CHARS = 10;
-const MAX_WORDS = 2_000;
-
-/** A text is taken from a source if it stands there whole, or if it shares enough of its long words with it. */
-function isTakenFrom(text: string, sources: readonly string[]): boolean {
-  if (sources.length === 0) return false;
-  const bare = bareWords(text);
-  if (bare.length < MIN_CHARS || !TELLING.test(bare.trim())) return false;
-  return sources.some((source) => source.includes(bare) || sharesWords(bare, source));
-}
-
+const MIN_CHARS = 8;
+const MIN_ID_CHARS = 16;
 /** Short words are everybody's. Endings change, so the beginning of a long one counts. */
 const STEM_CHARS = 6;
-const STEMS = new RegExp(`(?<= )\\p{L}{${STEM_CHARS}}`, 'gu');
 /** Of the long words of a text, so that one ordinary word in a long description says nothing. */
 const TELLING_SHARE = 1 / 3;
 
-function sharesWords(bare: string, source: string): boolean {
-  const stems = [...new Set(bare.match(STEMS)?.slice(0, MAX_WORDS))];
-  const shared = stems.filter((stem) => source.includes(` ${stem}`));
-  return shared.length > 0 && shared.length >= stems.length * TELLING_SHARE;
+/** A text by its words, so that comparing two takes time in proportion to both. */
+interface Words {
+  readonly words: ReadonlySet<string>;
+  /** Each word with the next one. */
+  readonly pairs: ReadonlySet<string>;
+  /** How long words begin. */
+  readonly stems: ReadonlySet<string>;
+  /** At least two with letters, and enough of them to tell something. */
+  readonly isTelling: boolean;
 }
 
-/** Lower-case words between single blanks, a blank at both ends; empty for a text without words. */
-function bareWords(text: string): string {
+/**
+ * A text is taken from a source if it stands there (each two of its words one behind the other), or if it shares enough
+ * of its long words with it.
+ */
+function isTakenFrom(text: string, sources: readonly Words[]): boolean {
+  if (sources.length === 0) return false;
+  const { words, pairs, stems, isTelling } = wordsOf(text);
+  if (!isTelling) return false;
+  const standsIn = (source: Words): boolean =>
+    pairs.size === 0 ? isSubset(words, source.words) : isSubset(pairs, source.pairs);
+  return sources.some((source) => standsIn(source) || sharesStems(stems, source.stems));
+}
+
+const isSubset = (part: ReadonlySet<string>, whole: ReadonlySet<string>): boolean =>
+  [...part].every((item) => whole.has(item));
+
+function sharesStems(stems: ReadonlySet<string>, source: ReadonlySet<string>): boolean {
+  const shared = [...stems].filter((stem) => source.has(stem)).length;
+  return shared > 0 && shared >= stems.size * TELLING_SHARE;
+}
+
+function wordsOf(text: string): Words {
   const words =
     text
       .normalize('NFKC')
       .toLowerCase()
       .match(/[\p{L}\d]+/gu) ?? [];
-  return words.length === 0 ? '' : ` ${words.join(' ')} `;
+  const longOnes = words.filter((word) => LONG_WORD.test(word));
+  return {
+    words: new Set(words),
+    pairs: new Set(words.slice(1).map((word, index) => `${words[index] ?? ''} ${word}`)),
+    stems: new Set(longOnes.map((word) => word.slice(0, STEM_CHARS))),
+    isTelling:
+      words.some(({ length }) => length >= MIN_ID_CHARS) ||
+      (words.join(' ').length >= MIN_CHARS &&
+        words.some((word) => /\p{L}{3}/u.test(word)) &&
+        words.filter((word) => /\p{L}{2}/u.test(word)).length >= 2),
+  };
 }
+const LONG_WORD = /^\p{L}{6}/u;

@@ -75,7 +75,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 /** The maintained client, with everything switched off that it would take from the environment or do by itself. */
 function createClient(options: GatewayOptions): OpenAI {
   return new GatewayClient({
-    baseURL: `${options.baseUrl.replace(/\/+$/, '')}/v1`,
+    baseURL: `${options.baseUrl.replace(/(?<!\/)\/+$/, '')}/v1`,
     apiKey: options.serviceKey,
     adminAPIKey: null,
     organization: null,

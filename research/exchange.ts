@@ -62,4 +62,5 @@ function jsonOrUndefined(text: string): unknown {
 }
 
 /** The address of a route below a configured one. */
-export const routeOf = (baseUrl: string, path: string): string => `${baseUrl.replace(/\/+$/, '')}${path}`;
+export const routeOf = (baseUrl: string, path: string): string =>
+  `${baseUrl.replace(/(?<!\/)\/+$/, '')}${path}`;

@@ -137,7 +137,7 @@ async function runStatements(url: string, owner: string, sql: string): Promise<v
   await withClient(url, async (client) => {
     await client.query(`set role ${owner}`);
     const text = sql.replaceAll(/^--.*$/gm, '');
-    for (const statement of text.split(/;\s*\n(?![^$]*end \$\$)/))
+    for (const statement of text.split(/;\n(?![^$]*end \$\$)/))
       if (statement.trim() !== '') await client.query(statement);
   });
 }

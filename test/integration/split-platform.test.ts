@@ -50,7 +50,7 @@ afterAll(() => cluster.stop());
 async function runAsOwner(url: string, sql: string): Promise<void> {
   await withClient(url, async (client) => {
     const text = sql.replaceAll(/^--.*$/gm, '');
-    for (const statement of text.split(/;\s*\n(?![^$]*end \$\$)/)) {
+    for (const statement of text.split(/;\n(?![^$]*end \$\$)/)) {
       if (statement.trim() !== '') await client.query(statement);
     }
   });

@@ -63,7 +63,7 @@ describe('recorded histories', () => {
   });
 
   it.each(histories)('$name tells nothing about the machine that recorded it', async ({ text }) => {
-    const identities = [...text.matchAll(/[\w.-]+@[a-z][\w.-]*/g)].map(([found]) => found);
+    const identities = [...text.matchAll(/(?<![\w.-])[\w.-]+@[a-z][\w.-]*/g)].map(([found]) => found);
     for (const identity of identities) expect(identity).toMatch(/^worker@test(-\w+)?$/);
     const opened = await openPayloads(text);
     for (const trace of ['file://', 'node_modules', '.ts:', '.js:']) expect(opened).not.toContain(trace);

@@ -144,7 +144,7 @@ export async function startSystemProcess(
 /** A worker logs its health port once it polls; the API its address once it listens. */
 function urlIn(output: string): string | null {
   const port =
-    /"healthPort":(\d+)[^\n]*"msg":"worker started"/.exec(output)?.[1] ??
+    /"healthPort":(\d+)(?!\d)[^\n]*"msg":"worker started"/.exec(output)?.[1] ??
     /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1];
   return port === undefined ? null : `http://127.0.0.1:${port}`;
 }
