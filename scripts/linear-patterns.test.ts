@@ -55,7 +55,7 @@ describe('every pattern', () => {
           text.replace(pattern, '');
         }),
       ).toBe('linear');
-  });
+  }, 60_000);
 });
 
 describe('what is looked for', () => {
