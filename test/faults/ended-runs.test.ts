@@ -75,6 +75,7 @@ describe('a run terminated in the middle of a round', () => {
     expect(await countLeftovers(system.databases, mission.missionId)).toEqual({
       ...NOTHING_LEFT,
       sealed_inputs: 2,
+      run_grants: 1,
       model_calls: 2,
       run_slots: 1,
     });

@@ -45,7 +45,7 @@ export const countLeftovers = (
 export const readPaidRounds = (databases: PlatformDatabases, missionId: string): Promise<number[]> =>
   withClient(databases.superuser.syncUrl, async (client) => {
     const { rows } = await client.query<{ round: number }>(
-      'select round from mana_ai.token_usage where mission_id = $1 order by round',
+      `select round from mana_ai.token_usage where mission_id = $1 and purpose = 'plan' order by round`,
       [missionId],
     );
     return rows.map((row) => row.round);
