@@ -2,6 +2,9 @@ import { Context, log } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { toApplicationFailure } from './failures.ts';
 import type { RetryDelay } from './failures.ts';
+import { OUTSIDE_FAILURES } from './outside-failures.ts';
+import { MissionError } from '../domain/errors.ts';
+import { countOutsideFailure } from '../metrics/outside.ts';
 
 const byRetryPolicy: RetryDelay = () => undefined;
 
@@ -27,8 +30,18 @@ export async function runActivity<T>(
     const failure = toApplicationFailure(error, attempt, options.retryDelay ?? byRetryPolicy);
     // The logger keeps type, code and place of the error; its text may quote content.
     log.warn('activity failed', { failureType: failure.type, nonRetryable: failure.nonRetryable, error });
+    tellOperator(error);
     throw failure;
   } finally {
     clearInterval(timer);
   }
+}
+
+/** What no user can mend is said where an operator looks: a figure, and a line with what to do. */
+function tellOperator(error: unknown): void {
+  const outside = error instanceof MissionError ? OUTSIDE_FAILURES[error.code] : undefined;
+  if (outside === undefined) return;
+  countOutsideFailure(outside);
+  const { service, reason, advice } = outside;
+  if (advice !== null) log.error(advice, { service, reason });
 }

@@ -47,7 +47,7 @@ export async function insertResearchTask(
   return rows.length > 0;
 }
 
-/** @returns false when the task was given up meanwhile */
+/** May be repeated. @returns false when the task was given up meanwhile */
 export async function recordSubmission(
   tx: UserTransaction,
   userId: UserId,
@@ -56,7 +56,8 @@ export async function recordSubmission(
 ): Promise<boolean> {
   const rows = await tx`
     update mana_ai.research_tasks set state = 'submitted', task_id = ${taskId}
-    where user_id = ${userId} and iteration_id = ${iterationId} and state = 'submitting'
+    where user_id = ${userId} and iteration_id = ${iterationId}
+      and (state = 'submitting' or (state = 'submitted' and task_id = ${taskId}))
     returning iteration_id`;
   return rows.length > 0;
 }

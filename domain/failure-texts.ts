@@ -100,5 +100,11 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
 export const failureText = (language: PromptLanguage, code: FailureCode): string =>
   (language === 'de' ? FAILURE_TEXTS : FAILURE_TEXTS_EN)[code];
 
+/** Likewise of a code that was stored; empty for one that is not known any more. */
+export const knownFailureText = (language: PromptLanguage, code: string): string => {
+  const known = FAILURE_CODES.find((name) => name === code);
+  return known === undefined ? '' : failureText(language, known);
+};
+
 /** Every code a failed iteration may have: the tables above are complete by their type. */
 export const FAILURE_CODES = Object.keys(FAILURE_TEXTS) as FailureCode[];

@@ -43,6 +43,8 @@ export const noticeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('research-failed'), research: z.enum(['shallow', 'deep']) }),
   /** Steps that `POLICY_MODE=enforce` dropped. */
   z.object({ kind: z.literal('dropped-steps'), count: z.number() }),
+  /** A later round failed: a code of `FailureCode`. */
+  z.object({ kind: z.literal('cut-short'), code: z.string() }),
 ]);
 export type Notice = z.infer<typeof noticeSchema>;
 

@@ -162,7 +162,8 @@ export interface CompactTranscriptResult {
 }
 
 export type IterationResult =
-  | { readonly kind: 'planned' }
+  /** With `cutShort`: a later round failed, and what was planned before it stands. Absent in runs of before issue 12. */
+  | { readonly kind: 'planned'; readonly cutShort?: RunFailure }
   | { readonly kind: 'failed'; readonly failure: RunFailure }
   /** No iteration, only the next instant: an agent that is paused or busy, a run that was cancelled. */
   | { readonly kind: 'advance-only' };

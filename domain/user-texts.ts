@@ -1,4 +1,4 @@
-import { failureText } from './failure-texts.ts';
+import { failureText, knownFailureText } from './failure-texts.ts';
 import type { PromptLanguage } from './language.ts';
 import type { ReplyFlaw } from './reply-flaw.ts';
 import type { Notice } from './round-entry.ts';
@@ -85,6 +85,8 @@ const de: UserTexts = {
         return notice.count === 1
           ? 'Ein Schritt wurde verworfen, weil er nach einer eingeschleusten Anweisung aussah.'
           : `${format(notice.count)} Schritte wurden verworfen, weil sie nach eingeschleusten Anweisungen aussahen.`;
+      case 'cut-short':
+        return `Der Plan ist unvollständig, denn eine spätere Runde kam nicht zustande. ${knownFailureText('de', notice.code)}`.trim();
     }
   },
 };
@@ -140,6 +142,8 @@ const en: UserTexts = {
         return notice.count === 1
           ? 'One step was dropped because it looked like an injected instruction.'
           : `${format(notice.count)} steps were dropped because they looked like injected instructions.`;
+      case 'cut-short':
+        return `The plan is incomplete, since a later round did not come about. ${knownFailureText('en', notice.code)}`.trim();
     }
   },
 };

@@ -55,7 +55,9 @@ const alwaysOk: ResearchScript = ({ route }) =>
 describe('shallow research', () => {
   test('finds feeds, then articles in them; neither key nor user goes with it', async () => {
     const clients = await scripted(alwaysOk);
-    expect(await search(clients)).toEqual([{ ...article, publishedAt: '2026-05-04T06:00:00.000Z' }]);
+    expect(await search(clients)).toEqual({
+      articles: [{ ...article, publishedAt: '2026-05-04T06:00:00.000Z' }],
+    });
     const [discover, found] = clients.server.requests;
     expect(discover?.body).toEqual({ query: 'Balkonpflanzen', language: 'de', limit: 8 });
     expect(found?.body).toEqual({ feeds: ['https://a.example/feed'], query: 'Balkonpflanzen', limit: 12 });
@@ -65,7 +67,7 @@ describe('shallow research', () => {
 
   test('without feeds is over at once', async () => {
     const clients = await scripted(() => feeds());
-    expect(await search(clients)).toEqual([]);
+    expect(await search(clients)).toEqual({ articles: [] });
     expect(clients.server.requests).toHaveLength(1);
   });
 
@@ -77,9 +79,9 @@ describe('shallow research', () => {
             articles: [null, { url: 'file:///etc' }, { url: 'https://a.example', title: 3 }],
           }),
     );
-    expect(await search(clients)).toEqual([
-      { url: 'https://a.example', title: '', excerpt: '', publishedAt: '' },
-    ]);
+    expect(await search(clients)).toEqual({
+      articles: [{ url: 'https://a.example', title: '', excerpt: '', publishedAt: '' }],
+    });
     expect(clients.server.asked('search')[0]?.body).toMatchObject({ feeds: ['http://a.example/f'] });
   });
 
@@ -89,7 +91,7 @@ describe('shallow research', () => {
       const clients = await scripted(() =>
         httpReply(status, { error: SERVICE_TEXT }, { location: 'http://127.0.0.1:1' }),
       );
-      expect(await search(clients)).toBeNull();
+      expect(await search(clients)).toEqual({ refusedWith: status });
       expect(clients.server.requests).toHaveLength(1);
     },
   );

@@ -14,7 +14,7 @@ export type DeepSubmission =
       /** Null where no connection came about. */
       readonly refusal: { readonly status: number; readonly retryAfterMs: number | null } | null;
     }
-  | { readonly kind: 'refused' }
+  | { readonly kind: 'refused'; readonly status: number }
   /** It may have been submitted: it must not be again. */
   | { readonly kind: 'unknown' };
 
@@ -121,7 +121,7 @@ function submissionOf(outcome: Exchange): DeepSubmission {
 function refusedSubmission(refusal: Extract<Exchange, { kind: 'refused' }>): DeepSubmission {
   const { status } = refusal;
   if (status === 429 || status === 503) return { kind: 'not-submitted', refusal };
-  return { kind: status === 408 || status >= 500 ? 'unknown' : 'refused' };
+  return status === 408 || status >= 500 ? { kind: 'unknown' } : { kind: 'refused', status };
 }
 
 function stateOf(outcome: Exchange): DeepState {

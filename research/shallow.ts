@@ -5,11 +5,13 @@ import type { PromptLanguage } from '../domain/language.ts';
 import { ResearchUnavailableError } from '../domain/errors.ts';
 import type { FoundArticle } from '../domain/research-note.ts';
 
+export type ShallowAnswer = { readonly articles: FoundArticle[] } | { readonly refusedWith: number };
+
 export interface ShallowResearch {
   /**
    * Finds feeds for a query, then articles in them.
    *
-   * @returns null when the service refuses: asking again would give the same answer
+   * @returns the status when the service refuses: asking again would give the same answer
    * @throws ResearchUnavailableError when another try may help
    * @throws the signal's reason when the signal ended it
    * @see shared/platform-contract.md section 11
@@ -17,7 +19,7 @@ export interface ShallowResearch {
   search(
     request: { readonly query: string; readonly language: PromptLanguage },
     signal: AbortSignal,
-  ): Promise<FoundArticle[] | null>;
+  ): Promise<ShallowAnswer>;
 }
 
 export interface ShallowResearchOptions {
@@ -43,27 +45,32 @@ const articleSchema = z.object({
 /** The client of news-research; it takes no key, so it gets none, and no user id. */
 export function createShallowResearch(options: ShallowResearchOptions): ShallowResearch {
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  const post = async (route: string, body: unknown, signal: AbortSignal): Promise<unknown> => {
+  const post = async (
+    route: string,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<{ readonly found: unknown } | { readonly refusedWith: number }> => {
     const url = routeOf(options.baseUrl, `${ROUTES}/${route}`);
     const outcome = await exchange({ method: 'POST', url, body, timeoutMs }, signal);
-    if (outcome.kind === 'answered') return outcome.body;
-    if (outcome.kind === 'refused' && !isWorthRetrying(outcome.status)) return REFUSED;
+    if (outcome.kind === 'answered') return { found: outcome.body };
+    if (outcome.kind === 'refused' && !isWorthRetrying(outcome.status))
+      return { refusedWith: outcome.status };
     throw new ResearchUnavailableError(outcome.kind === 'refused' ? outcome : null);
   };
   return {
     async search({ query, language }, signal) {
       const discovered = await post('discover', { query, language, limit: MAX_FEEDS }, signal);
-      if (discovered === REFUSED) return null;
-      const feeds = readableItems(discovered, 'feeds', feedSchema).slice(0, MAX_FEEDS);
-      if (feeds.length === 0) return [];
+      if ('refusedWith' in discovered) return discovered;
+      const feeds = readableItems(discovered.found, 'feeds', feedSchema).slice(0, MAX_FEEDS);
+      if (feeds.length === 0) return { articles: [] };
       const request = { feeds: feeds.map(({ url }) => url), query, limit: MAX_ARTICLES };
-      const found = await post('search', request, signal);
-      return found === REFUSED ? null : readableItems(found, 'articles', articleSchema);
+      const searched = await post('search', request, signal);
+      return 'refusedWith' in searched
+        ? searched
+        : { articles: readableItems(searched.found, 'articles', articleSchema) };
     },
   };
 }
-
-const REFUSED = Symbol('refused');
 
 /** 408 is a timeout that a proxy put into words. */
 const isWorthRetrying = (status: number): boolean => status === 408 || status === 429 || status >= 500;

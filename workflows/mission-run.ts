@@ -152,11 +152,17 @@ async function runStages(run: RunState, input: MissionRunInput): Promise<RunOutc
   }
   const ref = refOf(input, loaded.iterationId);
   const failure = await work(run, loaded, ref);
-  const written = await writeBack(run, failure === null ? { kind: 'planned' } : { kind: 'failed', failure });
+  const written = await writeBack(run, resultOf(run, failure));
   return written === null || written.outcome === 'mission-gone' || written.outcome === 'advanced'
     ? 'deleted'
     : written.outcome;
 }
+
+/** What earlier rounds planned is kept when a later one fails; the iteration says that the plan is not whole. */
+const resultOf = (run: RunState, failure: RunFailure | null): IterationResult => {
+  if (failure === null) return { kind: 'planned' };
+  return run.steps === 0 ? { kind: 'failed', failure } : { kind: 'planned', cutShort: failure };
+};
 
 /** Opens and plans; nothing is opened for an agent that may not spend. */
 async function work(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
@@ -319,7 +325,9 @@ function roundFailure(error: ActivityFailure): RunFailure {
   const phase = 'calling-llm';
   if (failure?.type === 'GRANT_UNUSABLE') return { code: `grant-${grantProblem(failure)}`, phase };
   if (failure?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };
-  if (failure?.type === 'GATEWAY_UNAVAILABLE') return { code: 'gateway-unavailable', phase };
+  // No user can mend the operator's keys: to them the service is not there.
+  if (failure?.type === 'GATEWAY_UNAVAILABLE' || failure?.type === 'GATEWAY_DENIED')
+    return { code: 'gateway-unavailable', phase };
   // Other runs of the agent held what was left of its budget for all that time.
   if (failure?.type === 'BUDGET_RESERVED') return { code: 'budget-exhausted', phase };
   return { code: 'run-interrupted', phase };

@@ -5,6 +5,7 @@ import { healIterations } from './heal-iterations.ts';
 import { loadRun } from './load-run.ts';
 import { planRound } from './plan-round.ts';
 import { awaitResearch, giveUpResearch, submitResearch } from './research.ts';
+import { lettingGoOfPlace } from './slots.ts';
 import { writeIteration } from './write-iteration.ts';
 import { untilLastMoment } from '../last-moment.ts';
 import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from '../retry-delays.ts';
@@ -48,12 +49,18 @@ export function createRunnerActivities(deps: RunnerDependencies): RunnerActiviti
   return {
     loadRun: (input) => runActivity(() => loadRun(deps, input), { retryDelay: slotRetryDelay(deps.random) }),
     planRound: (input) =>
-      runActivity(({ signal }) => untilLastMoment(signal, (inTime) => planRound(deps, input, inTime)), {
-        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
-        retryDelay: roundRetryDelay(deps.random),
-      }),
+      runActivity(
+        ({ signal }) =>
+          lettingGoOfPlace(deps, input, () =>
+            untilLastMoment(signal, (inTime) => planRound(deps, input, inTime)),
+          ),
+        {
+          heartbeatEveryMs: HEARTBEAT_EVERY_MS,
+          retryDelay: roundRetryDelay(deps.random),
+        },
+      ),
     submitResearch: (input) =>
-      runActivity(({ signal }) => submitResearch(deps, input, signal), {
+      runActivity(({ signal }) => lettingGoOfPlace(deps, input, () => submitResearch(deps, input, signal)), {
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,
         retryDelay: researchRetryDelay(deps.random),
       }),
@@ -63,10 +70,13 @@ export function createRunnerActivities(deps: RunnerDependencies): RunnerActiviti
       }),
     giveUpResearch: (input) => runActivity(() => giveUpResearch(deps, input)),
     compactTranscript: (input) =>
-      runActivity(({ signal }) => compactTranscript(deps, input, signal), {
-        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
-        retryDelay: gatewayRetryDelay(deps.random),
-      }),
+      runActivity(
+        ({ signal }) => lettingGoOfPlace(deps, input, () => compactTranscript(deps, input, signal)),
+        {
+          heartbeatEveryMs: HEARTBEAT_EVERY_MS,
+          retryDelay: gatewayRetryDelay(deps.random),
+        },
+      ),
     writeIteration: (input) => runActivity(() => writeIteration(deps, input)),
     forgetRun: (run) => runActivity(() => forgetRun(deps.database, toUserId(run.userId), run)),
     healIterations: (mission) =>

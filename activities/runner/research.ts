@@ -1,6 +1,7 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { inOpenedMission } from './open-mission.ts';
 import { openRun } from './open-run.ts';
+import { persistently } from './persistently.ts';
 import type { OpenedRun } from './open-run.ts';
 import { readNote, storeNote } from './run-notes.ts';
 import { researchIdempotencyKey } from '../../crypto/derived-ids.ts';
@@ -13,8 +14,8 @@ import {
   recordSubmission,
   takeBackResearchTask,
 } from '../../db/research-tasks.ts';
-import { holdsSlot } from '../../db/run-slots.ts';
-import { ResearchPendingError, ResearchUnavailableError } from '../../domain/errors.ts';
+import { holdsSlot, releaseAgent } from '../../db/run-slots.ts';
+import { ResearchDeniedError, ResearchPendingError, ResearchUnavailableError } from '../../domain/errors.ts';
 import { toIterationId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
@@ -66,6 +67,7 @@ export async function readResearchNote(
  *
  * @param signal ends the request
  * @throws ResearchUnavailableError when another attempt may help; certainly nothing was submitted
+ * @throws ResearchDeniedError when the service accepts no key of ours; the run goes on without research
  * @throws GrantUnusableError
  */
 export async function submitResearch(
@@ -121,9 +123,16 @@ async function searchArticles(
   signal: AbortSignal,
 ): Promise<SubmitResearchResult> {
   const articles = await service.search({ query, language }, signal);
-  if (articles === null) return fail(deps, userId, input);
-  return keepNote(deps, userId, input, noteOfArticles(articles, language));
+  if ('refusedWith' in articles) {
+    const failed = await fail(deps, userId, input);
+    if (isDenied(articles.refusedWith)) throw new ResearchDeniedError(articles.refusedWith);
+    return failed;
+  }
+  return keepNote(deps, userId, input, noteOfArticles(articles.articles, language));
 }
+
+/** It wants a key or a user's token that a background run has not. */
+const isDenied = (status: number): boolean => status === 401 || status === 403;
 
 async function submitTask(
   deps: RunnerDependencies,
@@ -138,15 +147,26 @@ async function submitTask(
   switch (submission.kind) {
     case 'submitted': {
       const { taskId } = submission;
-      const isOurs = await deps.database.asUser(userId, (tx) =>
-        recordSubmission(tx, userId, iterationId, taskId),
+      // Paid for, and the id is in this process alone.
+      const isOurs = await persistently(
+        () =>
+          deps.database.asUser(userId, async (tx) => {
+            // Others of the agent may ask the model while the service works.
+            await releaseAgent(tx, userId, input);
+            return recordSubmission(tx, userId, iterationId, taskId);
+          }),
+        signal,
       );
       return { state: isOurs ? 'submitted' : 'failed' };
     }
     case 'not-submitted':
       await deps.database.asUser(userId, (tx) => takeBackResearchTask(tx, userId, iterationId));
       throw new ResearchUnavailableError(submission.refusal);
-    case 'refused':
+    case 'refused': {
+      const failed = await fail(deps, userId, input);
+      if (isDenied(submission.status)) throw new ResearchDeniedError(submission.status);
+      return failed;
+    }
     case 'unknown':
       return fail(deps, userId, input);
   }

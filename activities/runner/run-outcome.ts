@@ -12,7 +12,7 @@ import { languageOf } from '../../domain/language.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
 import { failureOfRounds } from '../../domain/plan-failure.ts';
 import { stepsOf } from '../../domain/round-entry.ts';
-import type { RoundEntry } from '../../domain/round-entry.ts';
+import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
 import type { RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
 
 /** What is to be written, once the transcript is open; in the language that the user reads. */
@@ -46,6 +46,7 @@ export async function outcomeOf(
     const isLost = error instanceof RunKeyLostError;
     if (!isLost && !(error instanceof GrantUnusableError)) throw error;
     if (result.kind === 'failed') return failed(result.failure);
+    if (result.cutShort !== undefined) return failed(result.cutShort);
     if (isLost) return failed({ code: 'run-interrupted', phase: 'finalizing' });
     return failed({ code: `grant-${error.problem}`, phase: 'finalizing' });
   }
@@ -54,7 +55,8 @@ export async function outcomeOf(
       ? await languageOfSealedWords(tx, userId, input, read, key)
       : plainLanguage;
     if (result.kind === 'failed') return failed(result.failure, sealedLanguage);
-    const rounds = await readRounds(tx, userId, input, key);
+    const rounds = cutShort(await readRounds(tx, userId, input, key), result.cutShort);
+    if (rounds.length === 0 && result.cutShort !== undefined) return failed(result.cutShort, sealedLanguage);
     if (rounds.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
     const language = languageOfRounds(rounds) ?? sealedLanguage;
     const failure = failureOfRounds(rounds);
@@ -62,6 +64,14 @@ export async function outcomeOf(
   } finally {
     key.fill(0);
   }
+}
+
+/** The last round that came about tells why there is no more; the user gets its steps all the same. */
+function cutShort(rounds: readonly RoundEntry[], failure: RunFailure | undefined): readonly RoundEntry[] {
+  const last = rounds.at(-1);
+  if (failure === undefined || last === undefined) return rounds;
+  const notices: Notice[] = [...last.notices, { kind: 'cut-short', code: failure.code }];
+  return [...rounds.slice(0, -1), { ...last, notices }];
 }
 
 /** Of the mission's own words as far as they can be read; German where none of them can. */

@@ -3,8 +3,15 @@ import { forgetRun } from './forget-run.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockAgent } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
-import { claimMissionSlot, holdAgent, otherSlotsOfAgent, takeOverMissionSlot } from '../../db/run-slots.ts';
+import {
+  claimMissionSlot,
+  holdAgent,
+  otherSlotsOfAgent,
+  releaseAgent,
+  takeOverMissionSlot,
+} from '../../db/run-slots.ts';
 import type { RunSlot } from '../../db/run-slots.ts';
+import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
@@ -64,4 +71,35 @@ const tryAgentSlot = (
 async function concurrencyLimit(tx: UserTransaction, userId: UserId, agentId: string): Promise<number> {
   const read = await readAgent(tx, userId, agentId);
   return read?.agent.maxConcurrentMissions ?? 1;
+}
+
+/**
+ * Lets go of the agent's place when the work fails: the next attempt comes after a wait, and the place is for whoever asks the
+ * model. A round takes it again before it asks.
+ *
+ * @throws what the work threw
+ */
+export async function lettingGoOfPlace<T>(
+  deps: RunnerDependencies,
+  run: OwnRun & { readonly userId: string; readonly agentId: string | null },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (run.agentId !== null) await letGoOfPlace(deps, run);
+    throw error;
+  }
+}
+
+async function letGoOfPlace(
+  deps: RunnerDependencies,
+  run: OwnRun & { readonly userId: string },
+): Promise<void> {
+  const userId = toUserId(run.userId);
+  try {
+    await deps.database.asUser(userId, (tx) => releaseAgent(tx, userId, run));
+  } catch {
+    // The work's error is the one to report; the place is let go of after the next attempt.
+  }
 }

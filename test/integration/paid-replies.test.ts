@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRunnerActivities } from '../../activities/runner/activities.ts';
 import { compactTranscript } from '../../activities/runner/compact-transcript.ts';
 import { planRound } from '../../activities/runner/plan-round.ts';
 import { readRounds, runKey } from '../../activities/runner/transcript.ts';
@@ -7,6 +10,7 @@ import { writeIteration } from '../../activities/runner/write-iteration.ts';
 import type { Database } from '../../db/client.ts';
 import { modelGateway, rawReplyOf } from '../../dev/scripted-model.ts';
 import type { ModelAnswer } from '../../dev/scripted-model.ts';
+import { missionAt } from '../../dev/web-app.ts';
 import { GatewayUnavailableError } from '../../domain/errors.ts';
 import type { Gateway } from '../../llm/gateway.ts';
 import { createActivityHarness, newRun } from '../support/activity-dependencies.ts';
@@ -407,4 +411,65 @@ it('the raw reply of a call is ciphertext, and gone with the run', async () => {
   expect(String(row?.['text'])).not.toMatch(/VERSCHLUESSELT|Wochenplan/);
   await told.forget();
   expect(await rows()).toEqual([]);
+});
+
+describe('an agent with one place', () => {
+  const ONE = { ...POLICY, maxConcurrentMissions: 1 };
+  const activitiesOf = (deps: Partial<ActivityHarness['runner']>) =>
+    createRunnerActivities({ ...harness.runner, ...deps });
+  const withActivities = <T>(work: () => Promise<T>): Promise<T> =>
+    new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR', () => undefined) }).run(work);
+
+  it('is free for another mission while the gateway is down, and taken again before the next round', async () => {
+    const told = await stories.write({}, ONE);
+    const { agentId } = told.loaded;
+    const input = { ...told.run, round: 1, agentId, grantUsable: false };
+    const plan = (gateway: Gateway) => withActivities(() => activitiesOf({ gateway }).planRound(input));
+    const down = modelGateway(() =>
+      Promise.reject(new GatewayUnavailableError({ kind: null, status: 503, retryAfterMs: null })),
+    );
+    await expect(plan(down)).rejects.toMatchObject({ type: 'GATEWAY_UNAVAILABLE' });
+    const other = await stories.writeAnother(told);
+    const { gateway, sent } = counting(() => reply({ content: 'Fertig.' }));
+    // The other one holds the place now.
+    await expect(plan(gateway)).rejects.toMatchObject({ type: 'SLOT_BUSY', nonRetryable: false });
+    expect(sent).toEqual([]);
+    await other.forget();
+    expect(await plan(gateway)).toMatchObject({ status: 'finished' });
+    await expect(stories.writeAnother(told)).rejects.toMatchObject({ code: 'SLOT_BUSY' });
+  });
+
+  it('is free while a deep task is under way', async () => {
+    const told = await stories.write({}, ONE);
+    const { agentId } = told.loaded;
+    const deep = {
+      submit: () => Promise.resolve({ kind: 'submitted' as const, taskId: 'task-1' }),
+      state: () => Promise.resolve({ kind: 'pending' as const }),
+    };
+    const input = { ...told.run, kind: 'deep' as const, agentId, grantUsable: false };
+    const submitted = await withActivities(() =>
+      activitiesOf({ research: { shallow: null, deep } }).submitResearch(input),
+    );
+    expect(submitted).toEqual({ state: 'submitted' });
+    expect((await stories.writeAnother(told)).loaded.outcome).toBe('ready');
+  });
+});
+
+it('a later round that failed leaves the steps of the earlier ones, and the summary says so', async () => {
+  const told = await stories.write({}, POLICY);
+  await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
+  const failure = { code: 'gateway-unavailable', phase: 'calling-llm' } as const;
+  const write = {
+    ...{ ...told.run, startedAtMs: Date.now(), grantUsable: false },
+    result: { kind: 'planned' as const, cutShort: failure },
+  };
+  expect(await writeIteration(harness.runner, write)).toMatchObject({ outcome: 'planned', steps: 1 });
+  const read = await harness.webApp.read(told.user, missionAt(told.run.missionId));
+  expect(read?.record['iterations']).toMatchObject([
+    {
+      overallStatus: 'awaiting-review',
+      plan: [{ intent: { params: { title: 'eins' } } }],
+      summary: expect.stringMatching(/unvollständig.*nicht zustande.*nicht erreichbar/s) as unknown,
+    },
+  ]);
 });

@@ -3,12 +3,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { awaitResearch, giveUpResearch, submitResearch } from '../../activities/runner/research.ts';
 import type { RunnerDependencies } from '../../activities/runner/dependencies.ts';
 import { sealInputs } from '../../activities/vault/seal-inputs.ts';
+import type { Database } from '../../db/client.ts';
 import { missionAt, noteAt } from '../../dev/web-app.ts';
 import { GrantUnusableError, ResearchPendingError, ResearchUnavailableError } from '../../domain/errors.ts';
 import type { FoundArticle } from '../../domain/research-note.ts';
 import type { ResearchInput, ResearchKind } from '../../domain/run.ts';
 import type { DeepState, DeepSubmission } from '../../research/deep.ts';
 import type { ResearchServices } from '../../research/services.ts';
+import type { ShallowAnswer } from '../../research/shallow.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
@@ -43,7 +45,7 @@ interface Scripted {
 }
 
 function scripted(answers: {
-  search?: () => Promise<FoundArticle[] | null>;
+  search?: () => Promise<ShallowAnswer>;
   submit?: () => Promise<DeepSubmission>;
   state?: () => Promise<DeepState>;
 }): Scripted {
@@ -55,7 +57,7 @@ function scripted(answers: {
       shallow: {
         search: (request) => {
           told.searches.push(request);
-          return search?.() ?? Promise.resolve([ARTICLE]);
+          return search?.() ?? Promise.resolve({ articles: [ARTICLE] });
         },
       },
       deep: {
@@ -170,7 +172,7 @@ describe('the first round', () => {
   });
 
   it('says to model and user that research failed, and plans without', async () => {
-    const { services } = scripted({ search: () => Promise.resolve(null) });
+    const { services } = scripted({ search: () => Promise.resolve({ refusedWith: 422 }) });
     const told = await write(SHALLOW, 'shallow', services);
     expect(await told.submit(services)).toBe('failed');
     await told.round(1, () => reply({ content: 'ok' }));
@@ -279,9 +281,38 @@ describe('a deep task', () => {
 
   it.each(['refused', 'unknown'] as const)('whose submission is %s has failed', async (kind) => {
     const told = await write(DEEP, 'deep');
-    const { services, submissions } = scripted({ submit: () => Promise.resolve({ kind }) });
+    const { services, submissions } = scripted({ submit: () => Promise.resolve({ kind, status: 402 }) });
     expect(await told.submit(services)).toBe('failed');
     expect(await told.submit(services)).toBe('failed');
+    expect(submissions).toHaveLength(1);
+  });
+
+  it.each([401, 403])(
+    'whose service accepts no key of ours (%i) has failed, and says so to the operator',
+    async (status) => {
+      const told = await write(DEEP, 'deep');
+      const { services } = scripted({ submit: () => Promise.resolve({ kind: 'refused', status }) });
+      await expect(told.submit(services)).rejects.toMatchObject({ code: 'RESEARCH_DENIED', status });
+      expect(await told.task()).toMatchObject({ state: 'failed' });
+    },
+  );
+
+  it('whose connection breaks when its id is to be kept is not lost', async () => {
+    const told = await write(DEEP, 'deep');
+    const { services, submissions } = scripted({});
+    let failures = 2;
+    const { database } = harness.runner;
+    const breaking: Database = {
+      ...database,
+      asUser: async (userId, work) => {
+        const result = await database.asUser(userId, work);
+        if (submissions.length > 0 && failures-- > 0) throw new Error('the connection broke');
+        return result;
+      },
+    };
+    const deps = { ...withServices(services), database: breaking };
+    const input = { ...told.run, kind: 'deep' as const, agentId: told.loaded.agentId, grantUsable: false };
+    expect(await submitResearch(deps, input, new AbortController().signal)).toEqual({ state: 'submitted' });
     expect(submissions).toHaveLength(1);
   });
 

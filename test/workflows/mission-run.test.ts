@@ -9,11 +9,13 @@ import type { RunnerActivities } from '../../activities/runner/activities.ts';
 import type { VaultActivities } from '../../activities/vault/activities.ts';
 import { timeSkippingServerPath } from '../../dev/temporal-server.ts';
 import {
+  GatewayDeniedError,
   GatewayRejectedError,
   GatewayUnavailableError,
   GrantUnusableError,
   ResearchPendingError,
   ResearchUnavailableError,
+  RunKeyLostError,
   SlotBusyError,
 } from '../../domain/errors.ts';
 import type {
@@ -397,6 +399,33 @@ describe('a run that fails', () => {
   });
 });
 
+describe('a later round that fails', () => {
+  const denied = new GatewayDeniedError({ kind: 'auth', status: 401, retryAfterMs: null });
+  it.each<[string, Error, string]>([
+    [
+      'a refusal',
+      new GatewayRejectedError({ kind: 'blocked', status: 422, retryAfterMs: null }),
+      'gateway-rejected',
+    ],
+    ['a gateway that is down', unavailable(), 'gateway-unavailable'],
+    ['a key that is not accepted', denied, 'gateway-unavailable'],
+    ['a key that is lost', new RunKeyLostError(), 'run-interrupted'],
+    ['an agent that stays busy', new SlotBusyError('i1', 0), 'run-interrupted'],
+  ])('for %s costs none of the steps that are there', async (_, error, code) => {
+    const rounds = [round('continue', 2)];
+    const planRound = () => {
+      const first = rounds.shift();
+      return first === undefined ? Promise.reject<PlanRoundResult>(error) : Promise.resolve(first);
+    };
+    const done = await run({ planRound });
+    expect(done.writes).toMatchObject([
+      { result: { kind: 'planned', cutShort: { code, phase: 'calling-llm' } } },
+    ]);
+    expect(done.result).toMatchObject({ outcome: 'planned' });
+    expect(done.forgotten).toHaveLength(1);
+  });
+});
+
 describe('a gateway', () => {
   const elapsedMs = (rounds: Recorded['rounds']): number =>
     (rounds.at(-1)?.atMs ?? 0) - (rounds[0]?.atMs ?? 0);
@@ -409,6 +438,13 @@ describe('a gateway', () => {
     expect(elapsedMs(done.rounds)).toBeLessThanOrEqual(2 * HOUR_MS);
     // Backed off: some forty calls, not a call a second.
     expect(done.rounds.length).toBeLessThan(50);
+  });
+
+  it('that accepts no key of ours is asked for two hours, and no user is told to change anything', async () => {
+    const denied = new GatewayDeniedError({ kind: null, status: 403, retryAfterMs: null });
+    const done = await run({ planRound: throwing(denied) });
+    expect(done.result).toMatchObject({ outcome: 'failed', failureCode: 'gateway-unavailable' });
+    expect(elapsedMs(done.rounds)).toBeGreaterThan(1.8 * HOUR_MS);
   });
 
   it('that is down for an hour costs no iteration', async () => {

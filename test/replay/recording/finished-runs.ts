@@ -61,6 +61,16 @@ async function gatewayRejected(system: RecordingSystem): Promise<Execution> {
   return endsAs(run, 'failed', 'gateway-rejected');
 }
 
+/** The second round is refused: the steps of the first one are written. */
+async function cutShort(system: RecordingSystem): Promise<Execution> {
+  const refused = httpError(422, { kind: 'blocked', message: 'made up' });
+  system.answerWith((request) => (roundOf(request) === 1 ? replyOfTwoRounds(request) : refused));
+  return endsAs(
+    await startRun(system.client, await writePlaintextMission(system.webApp, OBJECTIVE)),
+    'planned',
+  );
+}
+
 /** The provider holds its reply back, and nothing was planned before. */
 async function contentFiltered(system: RecordingSystem): Promise<Execution> {
   const message = { role: 'assistant', content: '' };
@@ -130,6 +140,7 @@ export const finishedRuns: readonly Scenario[] = [
   { name: 'missionRun-own-fields-encrypted-without-grant', record: ownFieldsEncrypted },
   { name: 'missionRun-gateway-failed-twice', record: gatewayFailedTwice },
   { name: 'missionRun-gateway-rejected', record: gatewayRejected },
+  { name: 'missionRun-cut-short', record: cutShort },
   { name: 'missionRun-content-filtered', record: contentFiltered },
   { name: 'missionRun-no-plan', record: noPlan },
   { name: 'missionRun-grant-revoked-between-rounds', record: grantRevoked },
