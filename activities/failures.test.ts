@@ -24,6 +24,8 @@ import {
   RunKeyLostError,
   SlotBusyError,
   TemporalUnavailableError,
+  TurnTakenError,
+  WorkerLostError,
   UnauthorizedError,
   VaultNotInitialisedError,
   VaultUnreadableError,
@@ -55,6 +57,8 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   RESEARCH_DENIED: new ResearchDeniedError(401),
   RUN_KEY_LOST: new RunKeyLostError(),
   EVENT_ID_CONFLICT: new EventIdConflictError(),
+  WORKER_LOST: new WorkerLostError('i1'),
+  TURN_TAKEN: new TurnTakenError(),
   TEMPORAL_UNAVAILABLE: new TemporalUnavailableError(),
   ALREADY_RUNNING: new AlreadyRunningError(),
   MISSION_NOT_ACTIVE: new MissionNotActiveError(),
@@ -67,6 +71,7 @@ const DETAILS: Partial<Record<ErrorCode, unknown[]>> = {
   GATEWAY_REJECTED: [problem],
   GATEWAY_DENIED: [problem],
   SLOT_BUSY: ['i1', 60_000],
+  WORKER_LOST: ['i1'],
 };
 const noDelay = () => undefined;
 

@@ -6,6 +6,7 @@ import {
   isGatewayFailure,
   MissionError,
   SlotBusyError,
+  WorkerLostError,
 } from '../domain/errors.ts';
 import type { ErrorCode } from '../domain/errors.ts';
 
@@ -37,6 +38,8 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   RESEARCH_DENIED: { retryable: false },
   RUN_KEY_LOST: { retryable: false },
   EVENT_ID_CONFLICT: { retryable: false },
+  WORKER_LOST: { retryable: false },
+  TURN_TAKEN: { retryable: true },
   TEMPORAL_UNAVAILABLE: { retryable: true },
   ALREADY_RUNNING: { retryable: false },
   MISSION_NOT_ACTIVE: { retryable: false },
@@ -82,6 +85,7 @@ function isRetryable(error: MissionError, attempt: number): boolean {
 function detailsOf(error: MissionError): unknown[] {
   if (error instanceof GrantUnusableError) return [error.problem];
   if (isGatewayFailure(error)) return [error.problem];
+  if (error instanceof WorkerLostError && error.iterationId !== null) return [error.iterationId];
   if (error instanceof SlotBusyError) return [error.iterationId, error.longestWaitMs];
   return [];
 }

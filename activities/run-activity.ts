@@ -1,39 +1,75 @@
 import { Context, log } from '@temporalio/activity';
-import { CancelledFailure } from '@temporalio/common';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { setTimeout as delay } from 'node:timers/promises';
 import { toApplicationFailure } from './failures.ts';
 import type { RetryDelay } from './failures.ts';
 import { OUTSIDE_FAILURES } from './outside-failures.ts';
-import { MissionError } from '../domain/errors.ts';
 import { countOutsideFailure } from '../metrics/outside.ts';
+import { countAttempts, isLastChance, isUncounted, noteEnd, takeTurn } from './lost-attempts.ts';
+import type { AttemptDetails } from './lost-attempts.ts';
+import { MAX_LOST_ATTEMPTS, MissionError, TurnTakenError, WorkerLostError } from '../domain/errors.ts';
+import { countLostAttempt } from '../metrics/workers.ts';
+import { startWork } from './work-under-way.ts';
+
+export interface ActivityOptions {
+  readonly heartbeatEveryMs?: number;
+  readonly retryDelay?: RetryDelay;
+  /** Not given up when its worker has died or gone silent three times: there is nobody whose run would end instead. */
+  readonly isNeverGivenUp?: boolean;
+}
 
 const byRetryPolicy: RetryDelay = () => undefined;
+/** A heartbeat leaves at once; this is for encoding it. */
+const FIRST_HEARTBEAT_MS = 250;
+const TURN_PAUSE_MS = 2_000;
 
 /**
  * The edge between an activity's work and Temporal: errors become failures without content, cancellation stays
  * cancellation. While the work is under way it heartbeats, so that a killed worker is noticed within the heartbeat
- * timeout and a cancellation arrives.
+ * timeout and a cancellation arrives; and an activity that heartbeats and has taken three workers with it is given up.
  */
 export async function runActivity<T>(
   work: (context: { readonly signal: AbortSignal; readonly attempt: number }) => Promise<T>,
-  options: { readonly heartbeatEveryMs?: number; readonly retryDelay?: RetryDelay } = {},
+  options: ActivityOptions = {},
 ): Promise<T> {
   const context = Context.current();
-  const { attempt } = context.info;
-  const timer =
-    options.heartbeatEveryMs === undefined
-      ? undefined
-      : setInterval(() => context.heartbeat(), options.heartbeatEveryMs);
+  const { info } = context;
+  const { attempt } = info;
+  const endWork = startWork(info.activityType);
+  const isCounted = options.heartbeatEveryMs !== undefined && !info.isLocal;
+  const { ended, lost } = isCounted ? countAttempts(info) : { ended: 0, lost: 0 };
+  const beat = (count: number): void => context.heartbeat({ ended: count } satisfies AttemptDetails);
+  const timer = isCounted ? setInterval(() => beat(ended), options.heartbeatEveryMs) : undefined;
+  let giveTurnBack: (() => void) | null = null;
   try {
+    if (lost > 0) {
+      countLostAttempt(info.activityType);
+      log.warn('the worker of an earlier attempt died or went silent', { attempt, lost });
+    }
+    if (isCounted && isUncounted(info)) {
+      beat(ended);
+      await delay(FIRST_HEARTBEAT_MS);
+    }
+    if (options.isNeverGivenUp !== true) {
+      if (lost >= MAX_LOST_ATTEMPTS) throw new WorkerLostError();
+      giveTurnBack = isLastChance(lost) ? turnOrThrow() : null;
+    }
     return await work({ signal: context.cancellationSignal, attempt });
   } catch (error) {
+    if (isCounted) beat(ended + 1);
+    // As cancelled it would not take its last heartbeat along, and this attempt would count as lost.
+    if (isCounted && context.cancellationDetails?.workerShutdown === true) throw workerStopping();
     if (context.cancellationSignal.aborted) throw new CancelledFailure('the activity was cancelled');
-    const failure = toApplicationFailure(error, attempt, options.retryDelay ?? byRetryPolicy);
+    const failure = toApplicationFailure(error, attempt, withTurns(options.retryDelay ?? byRetryPolicy));
     // The logger keeps type, code and place of the error; its text may quote content.
     log.warn('activity failed', { failureType: failure.type, nonRetryable: failure.nonRetryable, error });
     tellOperator(error);
     throw failure;
   } finally {
     clearInterval(timer);
+    giveTurnBack?.();
+    if (isCounted) noteEnd(info, ended + 1);
+    endWork();
   }
 }
 
@@ -45,3 +81,20 @@ function tellOperator(error: unknown): void {
   const { service, reason, advice } = outside;
   if (advice !== null) log.error(advice, { service, reason });
 }
+
+const workerStopping = (): ApplicationFailure =>
+  ApplicationFailure.create({
+    type: 'WORKER_STOPPING',
+    message: 'the worker is stopping; another one goes on',
+  });
+
+function turnOrThrow(): () => void {
+  const giveBack = takeTurn();
+  if (giveBack === null) throw new TurnTakenError();
+  return giveBack;
+}
+
+const withTurns =
+  (retryDelay: RetryDelay): RetryDelay =>
+  (error, attempt) =>
+    error instanceof TurnTakenError ? TURN_PAUSE_MS : retryDelay(error, attempt);

@@ -48,20 +48,50 @@ export async function takeOverMissionSlot(
 ): Promise<boolean> {
   const rows = await tx`
     update mana_ai.run_slots
-    set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, claimed_at = clock_timestamp()
+    set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, begun = 0,
+      claimed_at = clock_timestamp()
     where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${deadRunId}
     returning run_id`;
   return rows.length > 0;
 }
 
-/** Records the iteration that the run works on. */
+/**
+ * Counts that a stage of the run begins; what counts is what is committed before the stage does anything else.
+ *
+ * @returns how often it has begun without an orderly end, this time included; 0 if the run does not hold its mission
+ */
+export async function beginStage(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+): Promise<{ readonly begun: number; readonly iterationId: string }> {
+  const [slot] = await tx<{ begun: number; iterationId: string }[]>`
+    update mana_ai.run_slots set begun = begun + 1
+    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
+    returning begun, iteration_id as "iterationId"`;
+  return slot ?? { begun: 0, iterationId: '' };
+}
+
+/** Counts that a stage has ended in an orderly way, well or not; `lost` attempts of it did not. */
+export async function endStage(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+  lost: number,
+): Promise<void> {
+  await tx`
+    update mana_ai.run_slots set begun = least(begun, ${lost}::smallint)
+    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
+}
+
+/** Records the iteration that the run works on; with that, the stage that finds it has ended well. */
 export async function setSlotIteration(
   tx: UserTransaction,
   userId: UserId,
   slot: Pick<RunSlot, 'missionId' | 'runId' | 'iterationId'>,
 ): Promise<void> {
   await tx`
-    update mana_ai.run_slots set iteration_id = ${slot.iterationId}
+    update mana_ai.run_slots set iteration_id = ${slot.iterationId}, begun = 0
     where user_id = ${userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
 }
 

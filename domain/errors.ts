@@ -24,6 +24,8 @@ export const ERROR_CODES = [
   'RESEARCH_DENIED',
   'RUN_KEY_LOST',
   'EVENT_ID_CONFLICT',
+  'WORKER_LOST',
+  'TURN_TAKEN',
   'TEMPORAL_UNAVAILABLE',
   'ALREADY_RUNNING',
   'MISSION_NOT_ACTIVE',
@@ -250,6 +252,27 @@ export class EventIdConflictError extends MissionError {
   readonly code = 'EVENT_ID_CONFLICT';
   constructor() {
     super('the event id of this iteration is taken by a row that is not ours');
+  }
+}
+
+/** Attempts whose worker died or went silent before the work is given up. */
+export const MAX_LOST_ATTEMPTS = 3;
+
+/** The work took its worker with it too often: whatever the cause, it is not handed on any more. */
+export class WorkerLostError extends MissionError {
+  readonly code = 'WORKER_LOST';
+  /** Where the failure is to be written; null where the workflow knows. */
+  readonly iterationId: string | null;
+  constructor(iterationId: string | null = null) {
+    super(`the worker died or went silent in ${MAX_LOST_ATTEMPTS} attempts; the work is given up`);
+    this.iterationId = iterationId;
+  }
+}
+/** Work that is suspected of ending its worker is done one at a time, so that the innocent are not given up with it. */
+export class TurnTakenError extends MissionError {
+  readonly code = 'TURN_TAKEN';
+  constructor() {
+    super('other work that may have ended its worker is under way; waiting for its end');
   }
 }
 

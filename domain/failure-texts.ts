@@ -47,6 +47,8 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
     'Es kam kein Plan zustande: Die KI hat die Werkzeuge der App nicht richtig aufgerufen oder kein Ende gefunden. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
   'run-interrupted':
     'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
+  'worker-lost':
+    'Dieser Lauf wurde aufgegeben: Dreimal ist der Server bei seiner Bearbeitung ausgefallen. Meist liegt das an einer außergewöhnlich großen Eingabe. Kürze sehr lange Einträge oder nimm sie aus den Eingaben der Mission; geschieht es wieder, wende dich an den Support.',
 };
 
 /** The same in English. */
@@ -95,6 +97,8 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
     "No plan came about: the AI did not call the app's tools correctly, or came to no end. Change the mission's objective or its inputs if this happens again.",
   'run-interrupted':
     'Planning was interrupted and could not go on. It is planned anew when the mission is next due; you need not do anything.',
+  'worker-lost':
+    'This run was given up: the server failed three times while working on it. The usual reason is an input of extraordinary size. Shorten very long entries or take them out of the inputs of the mission; contact support if it happens again.',
 };
 
 export const failureText = (language: PromptLanguage, code: FailureCode): string =>

@@ -42,7 +42,8 @@ export type FailureCode =
   | 'model-refused'
   | 'empty-reply'
   | 'no-plan'
-  | 'run-interrupted';
+  | 'run-interrupted'
+  | 'worker-lost';
 
 export interface RunFailure {
   readonly code: FailureCode;

@@ -4,6 +4,8 @@ import {
   ApplicationFailure,
   CancellationScope,
   isCancellation,
+  log,
+  patched,
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
@@ -31,6 +33,7 @@ import type {
   RunOutcome,
   RunPhase,
   RunRef,
+  SealResult,
   WriteIterationResult,
 } from '../domain/run.ts';
 import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
@@ -39,25 +42,52 @@ const OUTCOME = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.outcome, 'KEYWOR
 const GRANT_STATE = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.grantState, 'KEYWORD');
 const SCHEDULED_START = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
 
+/** Users take turns in the queues; a schedule's action has no priority, so the activities carry it (architecture section 5). */
+const inTurn = (userId: string) => ({ priority: { fairnessKey: fairnessKeyOf(userId) } });
+
 /** Short database work: a marker in the history instead of three events (architecture section 6). */
 const database = proxyLocalActivities<RunnerActivities>({
   startToCloseTimeout: '30 seconds',
   retry: {
     initialInterval: '500 milliseconds',
     maximumInterval: '30 seconds',
-    // Waiting takes minutes: it is done by an activity whose attempts the server counts.
+    // What takes longer is done by an activity whose attempts the server counts and shows: `patient`, or for a busy agent
+    // one that waits as long as that may take.
+    maximumAttempts: 5,
     nonRetryableErrorTypes: ['SLOT_BUSY'],
   },
 });
 
-/** Users take turns in the queues; a schedule's action has no priority, so the activities carry it (architecture section 5). */
-const inTurn = (userId: string) => ({ priority: { fairnessKey: fairnessKeyOf(userId) } });
+/** Outlasts an hour without the database; after that the run cannot even say that it failed. */
+const patientOf = (userId: string) =>
+  proxyActivities<RunnerActivities>({
+    ...inTurn(userId),
+    startToCloseTimeout: '1 minute',
+    scheduleToCloseTimeout: '2 hours',
+    retry: {
+      initialInterval: '5 seconds',
+      maximumInterval: '1 minute',
+      nonRetryableErrorTypes: ['SLOT_BUSY'],
+    },
+  });
+
+/** A stage of database work: here and now, or where that fails by an activity that keeps trying. */
+async function stage<T>(userId: string, work: (by: RunnerActivities) => Promise<T>): Promise<T> {
+  try {
+    return await work(database);
+  } catch (error) {
+    const failure = applicationFailureOf(error);
+    if (isCancellation(error) || failure?.nonRetryable === true || failure?.type === 'SLOT_BUSY') throw error;
+    return work(patientOf(userId));
+  }
+}
 
 const vaultOf = (userId: string) =>
   proxyActivities<VaultActivities>({
     taskQueue: VAULT_TASK_QUEUE,
     ...inTurn(userId),
     startToCloseTimeout: '2 minutes',
+    scheduleToCloseTimeout: '2 hours',
     // A killed vault worker costs this, not two minutes.
     heartbeatTimeout: '10 seconds',
     // What is sealed after the run has forgotten would stay: a cancelled run waits until sealing has ended.
@@ -97,6 +127,7 @@ const researchWaiterOf = (userId: string) =>
   proxyActivities<RunnerActivities>({
     ...inTurn(userId),
     startToCloseTimeout: '1 minute',
+    heartbeatTimeout: '10 seconds',
     scheduleToCloseTimeout: '65 minutes',
     retry: { initialInterval: '10 seconds', backoffCoefficient: 1.5, maximumInterval: '1 minute' },
   });
@@ -133,7 +164,7 @@ export async function missionRun(input: MissionRunInput): Promise<MissionRunResu
   try {
     return finish(run, await stages.run(() => runStages(run, input)));
   } catch (error) {
-    if (!isCancellation(error)) throw error;
+    if (!isCancellation(error)) return stuck(run, error);
     await CancellationScope.nonCancellable(() => writeBack(run, { kind: 'advance-only' }));
     // Cancelled by the user's signal, the run did as it was told; cancelled by an operator, Temporal shows that.
     if (CancellationScope.current().consideredCancelled) throw error;
@@ -143,15 +174,32 @@ export async function missionRun(input: MissionRunInput): Promise<MissionRunResu
   }
 }
 
+/**
+ * The run cannot go on, and nobody can be told by an iteration: it fails where operators look, by its outcome and by a type
+ * that names the stage. What it held is swept; its mission, still due, is tried again.
+ */
+function stuck(run: RunState, error: unknown): never {
+  if (!patched('stuck-outcome')) throw error;
+  const cause = applicationFailureOf(error)?.type ?? 'TIMEOUT';
+  log.error('the run is stuck', { phase: run.phase, failureType: cause });
+  upsertSearchAttributes([{ key: OUTCOME, value: 'stuck' }]);
+  throw ApplicationFailure.nonRetryable(`stuck while ${run.phase}: ${cause}`, 'RUN_STUCK');
+}
+
 async function runStages(run: RunState, input: MissionRunInput): Promise<RunOutcome> {
   const loaded = await load(run, input);
   if (loaded.iterationId !== null) run.ref = refOf(input, loaded.iterationId);
+  if (loaded.outcome === 'given-up') return end(run, { code: 'worker-lost', phase: 'resolving-inputs' });
   if (loaded.outcome !== 'ready') {
     await writeBack(run, { kind: 'advance-only' });
     return loaded.outcome;
   }
   const ref = refOf(input, loaded.iterationId);
-  const failure = await work(run, loaded, ref);
+  return end(run, await work(run, loaded, ref));
+}
+
+/** Writes the plan, or the failure; what stands in the log then is the outcome. */
+async function end(run: RunState, failure: RunFailure | null): Promise<RunOutcome> {
   const written = await writeBack(run, resultOf(run, failure));
   return written === null || written.outcome === 'mission-gone' || written.outcome === 'advanced'
     ? 'deleted'
@@ -174,13 +222,15 @@ async function work(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
 async function load(
   run: RunState,
   input: MissionRunInput,
-): Promise<LoadRunResult | { outcome: 'agent-busy'; iterationId: string }> {
+): Promise<LoadRunResult | { outcome: 'agent-busy' | 'given-up'; iterationId: string }> {
   const request = loadRequest(input);
   let busy: SlotBusy;
   try {
-    return await database.loadRun(request);
+    return await stage(input.userId, (by) => by.loadRun(request));
   } catch (error) {
     const failure = applicationFailureOf(error);
+    if (failure?.type === 'WORKER_LOST')
+      return { outcome: 'given-up', iterationId: String(failure.details?.[0]) };
     if (failure?.type !== 'SLOT_BUSY') throw error;
     busy = slotBusyOf(failure);
   }
@@ -195,7 +245,8 @@ async function load(
     return await waiting.loadRun(request);
   } catch (error) {
     if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    return { outcome: 'agent-busy', iterationId: busy.iterationId };
+    const isLost = applicationFailureOf(error)?.type === 'WORKER_LOST';
+    return { outcome: isLost ? 'given-up' : 'agent-busy', iterationId: busy.iterationId };
   }
 }
 
@@ -232,7 +283,14 @@ async function seal(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
   enter(run, 'resolving-inputs');
   let problem = loaded.grant === 'usable' ? null : loaded.grant;
   if (problem === null) {
-    const sealed = await vaultOf(ref.userId).sealInputs(ref);
+    let sealed: SealResult;
+    try {
+      sealed = await vaultOf(ref.userId).sealInputs(ref);
+    } catch (error) {
+      if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+      const isLost = applicationFailureOf(error)?.type === 'WORKER_LOST';
+      return { code: isLost ? 'worker-lost' : 'run-interrupted', phase: 'resolving-inputs' };
+    }
     problem = sealed.problem;
     if (problem === null && !sealed.ownFieldsReadable) {
       return { code: 'mission-undecryptable', phase: 'resolving-inputs' };
@@ -305,7 +363,7 @@ async function research(run: RunState, loaded: LoadedRun, ref: RunRef, kind: Res
     if (state === 'submitted') await researchWaiterOf(ref.userId).awaitResearch(input);
   } catch (error) {
     if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    await database.giveUpResearch(input);
+    await stage(ref.userId, (by) => by.giveUpResearch(input));
   }
 }
 
@@ -324,6 +382,7 @@ function roundFailure(error: ActivityFailure): RunFailure {
   const failure = applicationFailureOf(error);
   const phase = 'calling-llm';
   if (failure?.type === 'GRANT_UNUSABLE') return { code: `grant-${grantProblem(failure)}`, phase };
+  if (failure?.type === 'WORKER_LOST') return { code: 'worker-lost', phase };
   if (failure?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };
   // No user can mend the operator's keys: to them the service is not there.
   if (failure?.type === 'GATEWAY_UNAVAILABLE' || failure?.type === 'GATEWAY_DENIED')
@@ -346,12 +405,13 @@ function applicationFailureOf(error: unknown): ApplicationFailure | null {
 async function writeBack(run: RunState, result: IterationResult): Promise<WriteIterationResult | null> {
   if (run.ref === null) return null;
   enter(run, 'finalizing');
-  const written = await database.writeIteration({
+  const input = {
     ...run.ref,
     startedAtMs: workflowInfo().startTime.getTime(),
     grantUsable: run.grantState === 'usable',
     result,
-  });
+  };
+  const written = await stage(input.userId, (by) => by.writeIteration(input));
   run.steps = written.steps;
   run.failureCode = written.failureCode;
   return written;
@@ -361,7 +421,12 @@ async function forget(run: RunState): Promise<void> {
   if (run.ref === null) return;
   const { userId, missionId, runId } = run.ref;
   run.ref = null;
-  await database.forgetRun({ userId, missionId, runId });
+  try {
+    await stage(userId, (by) => by.forgetRun({ userId, missionId, runId }));
+  } catch (error) {
+    // The run has ended, and the sweep forgets for it; what it came to stands.
+    log.warn('the run could not forget; it is swept', { failureType: applicationFailureOf(error)?.type });
+  }
 }
 
 function finish(run: RunState, outcome: RunOutcome): MissionRunResult {

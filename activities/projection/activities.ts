@@ -7,7 +7,8 @@ import type { ProjectionPassResult } from '../../domain/projection-pass.ts';
 import type { ReconcileResult } from '../../domain/reconcile-result.ts';
 import { runActivity } from '../run-activity.ts';
 
-const HEARTBEAT = { heartbeatEveryMs: 2_000 };
+/** Nobody else follows the log: lost attempts are logged and counted, the work goes on. */
+const HEARTBEAT = { heartbeatEveryMs: 2_000, isNeverGivenUp: true };
 
 /** Activities of task queue `missions-projection`. Their names are stored in histories. */
 export interface ProjectionActivities {

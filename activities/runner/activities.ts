@@ -66,6 +66,7 @@ export function createRunnerActivities(deps: RunnerDependencies): RunnerActiviti
       }),
     awaitResearch: (input) =>
       runActivity(({ signal }) => awaitResearch(deps, input, signal), {
+        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
         retryDelay: researchRetryDelay(deps.random),
       }),
     giveUpResearch: (input) => runActivity(() => giveUpResearch(deps, input)),
@@ -80,9 +81,10 @@ export function createRunnerActivities(deps: RunnerDependencies): RunnerActiviti
     writeIteration: (input) => runActivity(() => writeIteration(deps, input)),
     forgetRun: (run) => runActivity(() => forgetRun(deps.database, toUserId(run.userId), run)),
     healIterations: (mission) =>
-      runActivity(async () => ({
-        restored: await healIterations(deps, toUserId(mission.userId), mission.missionId),
-      })),
+      runActivity(
+        async () => ({ restored: await healIterations(deps, toUserId(mission.userId), mission.missionId) }),
+        { heartbeatEveryMs: HEARTBEAT_EVERY_MS },
+      ),
     sweepRuns: () => runActivity(async () => ({ swept: await sweepRuns(deps) })),
   };
 }

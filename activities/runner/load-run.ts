@@ -1,4 +1,6 @@
+import { countedStage } from './counted-stage.ts';
 import { claimAgentSlot, claimMission } from './slots.ts';
+import type { Claim } from './slots.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
 import { isEncryptedValue } from '../../crypto/field-value.ts';
@@ -28,12 +30,28 @@ import { countUnwrapFailure } from '../../metrics/grants.ts';
  * The claim comes first: a run that finished between our read and our claim would otherwise be repeated, and paid for
  * again. Whoever gets through the gates holds the mission's slot, and the agent's if there is one.
  *
+ * @throws WorkerLostError, TurnTakenError see `countedStage`
  * @throws SlotBusyError when the agent runs as many missions as it may; the mission's slot stays ours meanwhile
  */
 export async function loadRun(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
   const userId = toUserId(input.userId);
-  if (!(await claimMission(deps, userId, input))) return { outcome: 'already-running', iterationId: null };
+  const claim = await claimMission(deps, userId, input);
+  if (claim === null) return { outcome: 'already-running', iterationId: null };
+  const stage = { name: 'loadRun', begun: claim.begun, iterationId: givenUpIterationId(claim, input) };
+  return countedStage(deps.database, userId, input, stage, () => loadClaimed(deps, userId, input));
+}
 
+/** Where it is written that the mission could not even be read: its due instant is not known then. */
+const givenUpIterationId = (claim: Claim, input: LoadRunInput): string =>
+  claim.iterationId === ''
+    ? iterationIdOf(JSON.stringify(['given-up', input.userId, input.missionId, input.runId]))
+    : claim.iterationId;
+
+async function loadClaimed(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: LoadRunInput,
+): Promise<LoadRunResult> {
   const result = await deps.database.asUser(userId, async (tx) => {
     const gated = await passGates(deps, tx, userId, input);
     // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written.

@@ -4,6 +4,7 @@ import type { UserTransaction } from '../../db/client.ts';
 import { lockAgent } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import {
+  beginStage,
   claimMissionSlot,
   holdAgent,
   otherSlotsOfAgent,
@@ -17,21 +18,30 @@ import type { UserId } from '../../domain/ids.ts';
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
 type OwnRun = Pick<RunSlot, 'missionId' | 'runId'>;
 
+/** A mission that is this run's, and how often the run has begun with it; see `countedStage`. */
+export type Claim = Awaited<ReturnType<typeof beginStage>>;
+
 /**
- * Claims the mission for this run.
+ * Claims the mission for this run, and counts that its first stage begins.
  *
- * @returns false when a run that is still open holds it
+ * @returns null when a run that is still open holds it
  */
 export async function claimMission(
   deps: RunnerDependencies,
   userId: UserId,
   run: Claimant,
-): Promise<boolean> {
-  const holder = await deps.database.asUser(userId, (tx) => claimMissionSlot(tx, userId, run));
-  if (holder === null) return true;
-  if (await deps.isRunOpen(holder.workflowId, holder.runId)) return false;
+): Promise<Claim | null> {
+  const claim = await deps.database.asUser(userId, async (tx) => {
+    const holder = await claimMissionSlot(tx, userId, run);
+    return holder === null ? await beginStage(tx, userId, run) : { holder };
+  });
+  if (!('holder' in claim)) return claim;
+  const { holder } = claim;
+  if (await deps.isRunOpen(holder.workflowId, holder.runId)) return null;
   // What the dead run left stays until this one forgets: its transcript may serve the same due instant.
-  return deps.database.asUser(userId, (tx) => takeOverMissionSlot(tx, userId, holder.runId, run));
+  return deps.database.asUser(userId, async (tx) =>
+    (await takeOverMissionSlot(tx, userId, holder.runId, run)) ? beginStage(tx, userId, run) : null,
+  );
 }
 
 /**

@@ -1,3 +1,4 @@
+import { begin, countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { readMissionOfRun } from './open-mission.ts';
 import { outcomeOf, resultOf } from './run-outcome.ts';
@@ -7,6 +8,7 @@ import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
+import { endStage } from '../../db/run-slots.ts';
 import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import type { MissionUpdate } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
@@ -45,6 +47,7 @@ import { countInjectionMarks } from '../../metrics/injection.ts';
  * mission's lock, after re-reading what stands there now (architecture section 4, point 5). The row is the last
  * statement before the commit, and its `created_at` is the clock at that statement.
  *
+ * @throws WorkerLostError, TurnTakenError see `countedStage`
  * @throws EventIdConflictError when another user's row holds the event id
  */
 export async function writeIteration(
@@ -52,8 +55,10 @@ export async function writeIteration(
   input: WriteIterationInput,
 ): Promise<WriteIterationResult> {
   const userId = toUserId(input.userId);
-  const { result, isNew, outcome } = await deps.database.asUser(userId, (tx) =>
-    writeOnce(deps, tx, userId, input),
+  const { begun } = await begin(deps.database, userId, input);
+  const stage = { name: 'writeIteration', begun, iterationId: input.iterationId };
+  const { result, isNew, outcome } = await countedStage(deps.database, userId, input, stage, () =>
+    deps.database.asUser(userId, (tx) => writeOnce(deps, tx, userId, input)),
   );
   // Only now: what a transaction that did not commit found is found again.
   if (isNew && outcome?.kind === 'planned') countMarks(outcome.rounds);
@@ -74,6 +79,7 @@ async function writeOnce(
   input: WriteIterationInput,
 ): Promise<Written> {
   await lockMission(tx, userId, toMissionId(input.missionId));
+  await endStage(tx, userId, input, 0);
   const read = await readMissionOfRun(tx, userId, input);
   const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
   if (read === null) return before({ outcome: 'mission-gone', steps: 0, failureCode: null });

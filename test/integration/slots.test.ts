@@ -94,7 +94,7 @@ describe('the slot of a mission', () => {
     const { runner } = harness;
     const claims = await Promise.all(heirs.map((heir) => claimMission(runner, user.userId, heir)));
     expect(claims.filter(Boolean)).toHaveLength(1);
-    expect(await slotsOf(user)).toMatchObject([{ runId: heirs[claims.indexOf(true)]?.runId }]);
+    expect(await slotsOf(user)).toMatchObject([{ runId: heirs[claims.findIndex(Boolean)]?.runId }]);
   });
 
   it('is not given up by a dead run that comes back to forget', async () => {

@@ -1,0 +1,78 @@
+import type { Info } from '@temporalio/activity';
+import { MAX_LOST_ATTEMPTS } from '../domain/errors.ts';
+
+/**
+ * How often an activity took its worker with it. Neither the server nor the SDK tells an attempt that failed from one whose
+ * worker died or went silent. So an attempt that fails in an orderly way says so in its last heartbeat, which the server
+ * hands to the next one: what is missing between the attempt's number and that count was lost.
+ */
+export interface AttemptCount {
+  /** Attempts that ended in an orderly way. */
+  readonly ended: number;
+  /** Attempts whose worker died or went silent. */
+  readonly lost: number;
+}
+
+/** What a heartbeat of a counted activity carries. */
+export interface AttemptDetails {
+  readonly ended: number;
+}
+
+type CountedInfo = Pick<Info, 'attempt' | 'heartbeatDetails' | 'activityId' | 'workflowExecution'>;
+
+/** Not for local activities: their attempts start again with 1 when the worker has died. */
+export function countAttempts(info: CountedInfo): AttemptCount {
+  const earlier = info.attempt - 1;
+  const told = endedOf(info.heartbeatDetails);
+  // Without a count, the earlier attempts were of a version that kept none, or died before their first heartbeat left:
+  // they cost the activity its further chances, but not the last one.
+  const known = told ?? Math.max(0, earlier - (MAX_LOST_ATTEMPTS - 1));
+  const ended = Math.min(earlier, Math.max(known, endedHere.get(keyOf(info)) ?? 0));
+  return { ended, lost: earlier - ended };
+}
+
+/** Whether the count of earlier attempts has not reached the server yet. */
+export const isUncounted = (info: CountedInfo): boolean =>
+  info.attempt > 1 && endedOf(info.heartbeatDetails) === null;
+
+const endedOf = (details: unknown): number | null =>
+  typeof details === 'object' && details !== null && 'ended' in details && Number.isInteger(details.ended)
+    ? Number(details.ended)
+    : null;
+
+/**
+ * Attempts that ended in this very process although the server may not know: while Temporal is down, their last heartbeat
+ * does not arrive and the server counts them as timed out.
+ */
+const endedHere = new Map<string, number>();
+const MOST_REMEMBERED = 10_000;
+
+/** Notes that an attempt has ended here, the oldest notes make room. */
+export function noteEnd(info: CountedInfo, ended: number): void {
+  const key = keyOf(info);
+  endedHere.delete(key);
+  endedHere.set(key, ended);
+  const [oldest] = endedHere.keys();
+  if (endedHere.size > MOST_REMEMBERED && oldest !== undefined) endedHere.delete(oldest);
+}
+
+const keyOf = ({ workflowExecution, activityId }: CountedInfo): string =>
+  JSON.stringify([workflowExecution?.runId, activityId]);
+
+let isTurnTaken = false;
+
+/**
+ * The turn of whatever is on its last chance, one at a time in a process: what dies in its neighbourhood meanwhile was not
+ * on its own last chance, so one poison pill costs one run.
+ *
+ * @returns gives the turn back; null while somebody else has it
+ */
+export function takeTurn(): (() => void) | null {
+  if (isTurnTaken) return null;
+  isTurnTaken = true;
+  return () => {
+    isTurnTaken = false;
+  };
+}
+
+export const isLastChance = (lost: number): boolean => lost === MAX_LOST_ATTEMPTS - 1;

@@ -1,0 +1,141 @@
+import { Client } from '@temporalio/client';
+import { Runtime, Worker } from '@temporalio/worker';
+import { createRunnerActivities } from '../../activities/runner/activities.ts';
+import { createVaultActivities } from '../../activities/vault/activities.ts';
+import { loadConfig } from '../../config.ts';
+import type { Config } from '../../config.ts';
+import { openDatabase } from '../../db/client.ts';
+import type { Database } from '../../db/client.ts';
+import { createGateway } from '../../llm/gateway.ts';
+import type { Gateway } from '../../llm/gateway.ts';
+import { createLogger } from '../../logging/logger.ts';
+import { isRunOpen } from '../../schedules/open-runs.ts';
+import { createDataConverter } from '../../temporal/data-converter.ts';
+import { connectWorker } from '../../temporal/worker-connection.ts';
+import { createTemporalLogger } from '../../worker/temporal-logger.ts';
+import { workflowSource } from '../../worker/workflow-bundle.ts';
+import { RUNNER_TASK_QUEUE, VAULT_TASK_QUEUE } from '../../workflows/messages.ts';
+
+/**
+ * A runner or vault worker of the product's own activities, for which one user's data is poison: what works on it in the
+ * stage POISON_STAGE ends the process with SIGKILL, or keeps its event loop busy for ever. Stands for whatever cause a real
+ * pill may have.
+ */
+const role = process.argv[2] === 'vault' ? 'vault' : 'runner';
+const poison = {
+  userId: process.env['POISON_USER'] ?? '',
+  stage: process.env['POISON_STAGE'] ?? '',
+  hangs: process.env['POISON_KIND'] === 'hang',
+};
+
+function takeEffect(): void {
+  process.stdout.write(`${JSON.stringify({ msg: 'poisoned', stage: poison.stage })}\n`);
+  if (!poison.hangs) process.kill(process.pid, 'SIGKILL');
+  for (;;);
+}
+
+/** The stage of the poisoned user's run that was begun last. */
+let currentStage = '';
+
+/** Poisonous is what the user's log holds: reading it takes effect. */
+const poisoned = (database: Database, stage: string): Database => ({
+  ...database,
+  asUser: (userId, work) =>
+    database.asUser(userId, (tx) =>
+      work(
+        new Proxy(tx, {
+          apply: (statement, thisArgument, given: [TemplateStringsArray, ...unknown[]]) => {
+            const readsLog = given[0].join('').includes('sync_changes');
+            if (readsLog && userId === poison.userId && currentStage === stage) takeEffect();
+            return Reflect.apply(statement, thisArgument, given) as unknown;
+          },
+        }),
+      ),
+    ),
+});
+
+const noting =
+  <Input extends { readonly userId: string }, Result>(
+    stage: string,
+    activity: (input: Input) => Promise<Result>,
+  ) =>
+  (input: Input): Promise<Result> => {
+    if (input.userId === poison.userId) currentStage = stage;
+    return activity(input);
+  };
+
+const config: Config = loadConfig(role);
+const logger = createLogger(role, 'info');
+Runtime.install({ logger: createTemporalLogger(logger), shutdownSignals: [] });
+const connection = await connectWorker(config.temporal);
+const { namespace } = config.temporal;
+const dataConverter = createDataConverter(config.codecKeys);
+const client = new Client({ connection, namespace, dataConverter });
+
+function poisonedGateway(gateway: Gateway): Gateway {
+  return {
+    complete: (request, options) => {
+      if (poison.stage === 'gateway' && JSON.stringify(request).includes(process.env['POISON_WORDS'] ?? '?'))
+        takeEffect();
+      return gateway.complete(request, options);
+    },
+  };
+}
+
+function runnerActivities(settings: Config<'runner'>['runner'], codecKeys: Config['codecKeys']) {
+  const open = openDatabase({ ...settings.syncDatabase, applicationName: 'poisoned-runner' });
+  const database = ['loadRun', 'writeIteration'].includes(poison.stage) ? poisoned(open, poison.stage) : open;
+  const activities = createRunnerActivities({
+    database,
+    privateKeys: settings.grantPrivateKeys,
+    codecKeys,
+    gateway: poisonedGateway(
+      createGateway({ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey }),
+    ),
+    planner: settings.planner,
+    research: { shallow: null, deep: null },
+    isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
+    random: Math.random,
+  });
+  return {
+    ...activities,
+    loadRun: noting('loadRun', activities.loadRun),
+    planRound: noting('planRound', activities.planRound),
+    writeIteration: noting('writeIteration', activities.writeIteration),
+  };
+}
+
+function vaultActivities(settings: Config<'vault'>['vault']) {
+  const applicationName = 'poisoned-vault';
+  const activities = createVaultActivities({
+    syncDatabase: poisoned(openDatabase({ ...settings.syncDatabase, applicationName }), 'sealInputs'),
+    authDatabase: openDatabase({ ...settings.authDatabase, applicationName }),
+    keks: settings.keks,
+    acceptV1: true,
+  });
+  return { sealInputs: noting('sealInputs', activities.sealInputs) };
+}
+
+const common = { connection, namespace, dataConverter };
+const worker =
+  'runner' in config
+    ? await Worker.create({
+        ...common,
+        taskQueue: RUNNER_TASK_QUEUE,
+        ...workflowSource(config.workflowBundlePath),
+        activities: runnerActivities(config.runner, config.codecKeys),
+        stickyQueueScheduleToStartTimeout: '2s',
+      })
+    : 'vault' in config
+      ? await Worker.create({
+          ...common,
+          taskQueue: VAULT_TASK_QUEUE,
+          activities: vaultActivities(config.vault),
+        })
+      : null;
+if (worker === null) throw new TypeError('expected a runner or a vault worker');
+process.on('SIGTERM', () => worker.shutdown());
+const running = worker.run();
+logger.info({ healthPort: 0 }, 'worker started');
+await running;
+process.exit(0);

@@ -1,0 +1,55 @@
+import { join, resolve } from 'node:path';
+import { spawnProcess } from '../../dev/processes.ts';
+import type { ManagedProcess } from '../../dev/processes.ts';
+import { environmentOf } from './worker-process.ts';
+import type { Surroundings } from './worker-process.ts';
+
+const root = resolve(import.meta.dirname, '..', '..');
+
+/** A poisoned worker (test/support/poisoned-worker.ts) that is started again whenever it ends, as an orchestrator would. */
+export interface SupervisedWorker {
+  /** How often it ended by itself. */
+  readonly deaths: () => number;
+  readonly logFile: string;
+  /** The process that runs now. */
+  readonly running: () => ManagedProcess;
+  stop(): Promise<void>;
+}
+
+export async function superviseWorker(
+  role: 'runner' | 'vault',
+  around: Surroundings,
+  poison: Readonly<Record<string, string>>,
+): Promise<SupervisedWorker> {
+  const logFile = join(around.logDirectory, `poisoned-${role}-${process.pid}-${Math.random()}.log`);
+  let deaths = 0;
+  let isStopping = false;
+  const start = (): Promise<ManagedProcess> =>
+    spawnProcess({
+      name: `poisoned ${role}`,
+      command: process.execPath,
+      args: ['test/support/poisoned-worker.ts', role],
+      env: { ...environmentOf(role, around), ...poison },
+      logFile,
+      cwd: root,
+    });
+  let current = await start();
+  const watching = (async () => {
+    for (;;) {
+      await current.exited;
+      if (isStopping) return;
+      deaths += 1;
+      current = await start();
+    }
+  })();
+  return {
+    deaths: () => deaths,
+    logFile,
+    running: () => current,
+    stop: async () => {
+      isStopping = true;
+      await current.stop();
+      await watching;
+    },
+  };
+}
