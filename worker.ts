@@ -2,18 +2,23 @@ import { Client } from '@temporalio/client';
 import { makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import { ConfigurationError, loadConfig } from './config.ts';
 import type { Config } from './config.ts';
+import { onWorkChanged, workSinceLastLook } from './activities/work-under-way.ts';
+import { startLiveness } from './health/liveness.ts';
+import { createReadiness } from './health/readiness.ts';
+import type { Check } from './health/readiness.ts';
 import { createLogger } from './logging/logger.ts';
+import { endOnUncaughtErrors } from './logging/uncaught-errors.ts';
 import { collectProcessMetrics } from './metrics/registry.ts';
 import { createDataConverter } from './temporal/data-converter.ts';
 import { connectWorker } from './temporal/worker-connection.ts';
-import { startHealthServer } from './worker/health-server.ts';
-import type { WorkerHealth } from './worker/health-server.ts';
 import type { WorkerContext, WorkerPart } from './worker/part.ts';
 import { createTemporalLogger } from './worker/temporal-logger.ts';
 
 const WORKER_ROLES = ['runner', 'vault', 'projection', 'all'] as const;
 type WorkerRole = (typeof WORKER_ROLES)[number];
 
+// What fails before the configuration is known fails by way of the log, too.
+endOnUncaughtErrors(createLogger('worker', 'info'));
 const config = configOrExit(process.argv[2]);
 const logger = createLogger(config.role, config.logLevel);
 try {
@@ -61,19 +66,34 @@ async function run(): Promise<void> {
   const parts = await createParts({
     ...{ connection, client, namespace, codecKeys, dataConverter, workflowBundlePath, logger },
   });
-  const server = await startHealthServer({
+  const liveness = await startLiveness({
     host: config.host,
     port: config.healthPort,
-    health: () => healthOf(parts),
+    processName: config.role,
+    logLevel: config.logLevel,
+    logger,
+    readiness: createReadiness(checksOf(parts)),
+    servesMetrics: true,
+    workUnderWay: workSinceLastLook,
+    onWorkChanged,
   });
   stopOnSignals(parts);
-  try {
-    await Promise.all([...parts.map((part) => part.worker.run()), announce(parts, server.port)]);
-  } finally {
-    await server.close();
-    await Promise.all(parts.map((part) => part.close()));
-    await connection.close();
-  }
+  // One that the SDK declares failed ends the process, whatever the others do: nobody would poll in its place.
+  await Promise.all([...parts.map((part) => part.worker.run()), announce(parts, liveness.port)]);
+  await Promise.all(parts.map((part) => part.close()));
+  await connection.close();
+  await liveness.close();
+}
+
+/** By the name of the part, where a process has several. */
+function checksOf(parts: readonly WorkerPart[]): Record<string, Check> {
+  const checks = parts.flatMap((part) =>
+    Object.entries(part.checks).map(([name, check]): [string, Check] => [
+      parts.length > 1 ? `${part.name}.${name}` : name,
+      check,
+    ]),
+  );
+  return Object.fromEntries(checks);
 }
 
 /** Each part is loaded only where it runs: a process holds no more than its own zone's code and secrets. */
@@ -99,20 +119,6 @@ async function announce(parts: readonly WorkerPart[], healthPort: number): Promi
   logger.info({ healthPort, parts: parts.map((part) => part.name).join(',') }, 'worker started');
 }
 
-async function healthOf(parts: readonly WorkerPart[]): Promise<WorkerHealth> {
-  const workers = Object.fromEntries(parts.map((part) => [part.name, part.worker.getState()]));
-  const polls = parts.every((part) => part.worker.getState() === 'RUNNING');
-  const answers = await Promise.all(
-    parts.map((part) =>
-      part.ping().then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return { ok: polls && answers.every(Boolean), workers };
-}
-
 /** The first signal drains: no new tasks, those under way get their grace; the second ends at once. */
 function stopOnSignals(parts: readonly WorkerPart[]): void {
   let isStopping = false;
@@ -120,7 +126,10 @@ function stopOnSignals(parts: readonly WorkerPart[]): void {
     if (isStopping) process.exit(1);
     isStopping = true;
     logger.info({ signal }, 'stopping');
-    for (const part of parts) part.worker.shutdown();
+    // One that does not run yet, or has failed, cannot be drained: then there is nothing to wait for.
+    const running = parts.filter((part) => part.worker.getState() === 'RUNNING');
+    for (const part of running) part.worker.shutdown();
+    if (running.length === 0) process.exit(0);
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -101,6 +101,7 @@ describe('toApplicationFailure', () => {
       'BUDGET_RESERVED',
       'RESEARCH_PENDING',
       'RESEARCH_UNAVAILABLE',
+      'TURN_TAKEN',
       'TEMPORAL_UNAVAILABLE',
     ]);
   });

@@ -11,7 +11,7 @@ import type { Database } from '../db/client.ts';
 import type { GrantVersion } from '../domain/grant.ts';
 import type { CodecKeys } from '../temporal/payload-codec.ts';
 import { createApiCalls } from '../schedules/api-calls.ts';
-import { createDatabaseHealth } from './database-health.ts';
+import { createApiReadiness } from './readiness.ts';
 import { requireUser } from './plugins/authentication.ts';
 import { answerClientErrors } from './plugins/client-errors.ts';
 import { answerError, answerErrors } from './plugins/errors.ts';
@@ -29,7 +29,7 @@ import { missionGrantOfMissionRoutes } from './routes/api/v1/me/ai-mission-grant
 import { missionRunRoutes } from './routes/api/v1/me/missions/run.ts';
 import { missionRunsRoutes } from './routes/api/v1/me/missions/runs.ts';
 import { missionScheduleRoutes } from './routes/api/v1/me/missions/schedule.ts';
-import { HEALTH_URL, healthRoute } from './routes/health.ts';
+import { HEALTH_URL, healthRoutes, READY_URL } from './routes/health.ts';
 import { tickRoute } from './routes/internal/tick.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { createRunCursors } from './run-cursors.ts';
@@ -84,7 +84,6 @@ const TIMEOUTS: ApiTimeouts = {
   handlerMs: 35_000,
   checkEveryMs: 2_000,
 };
-const HEALTH_TIMEOUT_MS = 2_000;
 /** Routes with an id in them: the longest one, percent-encoded. */
 const MAX_PARAM_LENGTH = 4096;
 
@@ -125,7 +124,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     allowedHeaders: ['authorization', 'content-type'],
     exposedHeaders: ['link', 'retry-after', 'x-audit-head', 'x-request-id'],
   });
-  await limitAddresses(app, rateLimits.perAddress, [HEALTH_URL]);
+  await limitAddresses(app, rateLimits.perAddress, [HEALTH_URL, READY_URL]);
 
   await describeRoutes(app);
   openApiRoute(app);
@@ -139,7 +138,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     now,
   };
   tickRoute(app, dependencies.serviceKeySha256 ?? [], runPass);
-  healthRoute(app, createDatabaseHealth(dependencies, HEALTH_TIMEOUT_MS));
+  healthRoutes(app, createApiReadiness(dependencies));
   await app.register(
     (me, _options, done) => {
       requireUser(me, createTokenVerifier(dependencies.identity));

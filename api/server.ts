@@ -2,17 +2,21 @@ import { ConfigurationError, loadConfig } from '../config.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
 import type { Database } from '../db/client.ts';
+import { startLiveness } from '../health/liveness.ts';
 import { createLogger } from '../logging/logger.ts';
+import { endOnUncaughtErrors } from '../logging/uncaught-errors.ts';
 import { collectProcessMetrics } from '../metrics/registry.ts';
 import { openClient } from '../temporal/connection.ts';
 import { createDataConverter } from '../temporal/data-converter.ts';
 import { buildApp } from './app.ts';
+import { createApiReadiness } from './readiness.ts';
 
 const APPLICATION_NAME = 'mana-missions-api';
 /** Longer than any request may take. */
 const DRAIN_TIMEOUT_MS = 40_000;
 const CLOSE_IDLE_EVERY_MS = 100;
 
+endOnUncaughtErrors(createLogger('api', 'info'));
 const config = configOrExit();
 const logger = createLogger('api', config.logLevel);
 try {
@@ -51,12 +55,23 @@ async function start(): Promise<void> {
     temporalClient: temporal.client,
     logger,
   });
+  const liveness = await startLiveness({
+    host: config.host,
+    port: api.healthPort,
+    processName: 'api',
+    logLevel: config.logLevel,
+    logger,
+    readiness: createApiReadiness({ syncDatabase, authDatabase }),
+    servesMetrics: false,
+  });
+  logger.info({ healthPort: liveness.port }, 'liveness is served');
   stopOnSignals(async () => {
     // `close` ends connections that are idle now; those of requests under way would be kept alive for a minute.
     const closing = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
     await app.close();
     clearInterval(closing);
     await Promise.all([syncDatabase.close(), authDatabase.close(), temporal.close()]);
+    await liveness.close();
   });
   if (api.grantPublicKey === null) logger.warn('MANA_AI_PUBLIC_KEY_PEM is not set: grants are off');
   if (api.keks.default === null && api.keks.byId.size === 0) {

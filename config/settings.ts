@@ -85,7 +85,7 @@ const projection = { SYNC_DATABASE_URL_PROJECTION: databaseUrl };
 /** Of the workers that run workflows. */
 const workflows = { WORKFLOW_BUNDLE: nonEmpty('the file that "yarn build:workflows" wrote').optional() };
 // One port for each worker, so that all of them fit on one machine. 0 takes any free port.
-const HEALTH_PORTS = { all: 3067, runner: 3067, vault: 3068, projection: 3069 } as const;
+const HEALTH_PORTS = { api: 3065, all: 3067, runner: 3067, vault: 3068, projection: 3069 } as const;
 
 type Values<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>;
 
@@ -117,13 +117,14 @@ const vaultZoneSettings = (env: Values<typeof common & typeof vaultZone>) => ({
 });
 const syncDatabase = (url: string, maxConnections: number) => ({ syncDatabase: { url, maxConnections } });
 
-const apiSettings = (env: Values<typeof common & typeof api>) => ({
+const apiSettings = (env: Values<typeof common & typeof api> & { HEALTH_PORT: number }) => ({
   ...vaultZoneSettings(env),
   ...syncDatabase(
     env.SYNC_DATABASE_URL_API,
     env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS),
   ),
   port: env.PORT,
+  healthPort: env.HEALTH_PORT,
   corsOrigins: env.CORS_ORIGINS,
   trustedProxies: env.TRUST_PROXY,
   identity: {
@@ -178,14 +179,14 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
 const projectionSettings = (env: Values<typeof common & typeof projection>) =>
   syncDatabase(env.SYNC_DATABASE_URL_PROJECTION, env.DATABASE_MAX_CONNECTIONS);
 
-const worker = (role: keyof typeof HEALTH_PORTS) => ({
+const worker = (role: Exclude<keyof typeof HEALTH_PORTS, 'api'>) => ({
   HEALTH_PORT: port.default(HEALTH_PORTS[role]),
   // For namespaces with runs of before there were codec keys.
   TEMPORAL_CODEC_ACCEPT_PLAINTEXT: boolean.default(false),
 });
 /** The variables of each process. */
 export const shapes = {
-  api: { ...common, ...api },
+  api: { ...common, HEALTH_PORT: port.default(HEALTH_PORTS.api), ...api },
   vault: { ...common, ...worker('vault'), ...vault },
   runner: { ...common, ...worker('runner'), ...workflows, ...runner },
   projection: { ...common, ...worker('projection'), ...workflows, ...projection },

@@ -325,7 +325,7 @@ interface Program {
 
 const urlOf = (program: Program | undefined): string => `http://127.0.0.1:${program?.port ?? 0}`;
 
-/** Starts all of them and waits until each is healthy. */
+/** Starts all of them and waits until each is ready. */
 async function startPrograms(
   programs: readonly Program[],
   running: Map<string, ManagedProcess>,
@@ -339,12 +339,15 @@ async function startProgram(program: Program, running: Map<string, ManagedProces
     name: program.name,
     command: process.execPath,
     args: program.args,
-    env: { ...program.env, ...(program.name === 'api' ? { PORT: port } : { HEALTH_PORT: port }) },
+    env: {
+      ...program.env,
+      ...(program.name === 'api' ? { PORT: port, HEALTH_PORT: '0' } : { HEALTH_PORT: port }),
+    },
     logFile: program.logFile,
     cwd: root,
   });
   running.set(program.name, started);
-  await waitForHealth(`${urlOf(program)}/health`, 60_000, started);
+  await waitForHealth(`${urlOf(program)}/ready`, 60_000, started);
 }
 
 async function stopAll(running: Map<string, ManagedProcess>): Promise<void> {

@@ -2,6 +2,7 @@ import { masked } from './migrations.ts';
 import { MaintenanceConfigurationError } from '../config/maintenance.ts';
 import { openDatabase } from '../db/client.ts';
 import type { Database } from '../db/client.ts';
+import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
 import { isMaintenanceUser } from '../db/maintenance.ts';
 
 /** What an audit command found or did, one JSON line each on stdout. */
@@ -26,6 +27,7 @@ export async function runAuditCommand<Config extends { readonly databaseUrl: str
   loadConfig: (env: NodeJS.ProcessEnv) => Config,
   work: (database: Database, config: Config) => Promise<boolean>,
 ): Promise<void> {
+  endCommandOnUncaughtErrors('audit');
   let databaseUrl = '';
   try {
     const config = loadConfig(process.env);

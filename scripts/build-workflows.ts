@@ -1,6 +1,9 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { bundleWorkflows } from '../worker/workflow-bundle.ts';
+import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
+
+endCommandOnUncaughtErrors('build:workflows');
 
 /** `yarn build:workflows [file]`: the bundle that production workers load (`WORKFLOW_BUNDLE`). */
 const file = resolve(process.argv[2] ?? 'dist/workflow-bundle.js');

@@ -5,6 +5,9 @@
  */
 import { parseArgs } from 'node:util';
 import { masked, migrateAuthDatabase, migrateSyncDatabase, platformSql } from './migrations.ts';
+import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
+
+endCommandOnUncaughtErrors('db:migrate');
 
 const databases = [
   { variable: 'MIGRATE_DATABASE_URL', name: 'mana_sync', migrate: migrateSyncDatabase },

@@ -3,6 +3,9 @@ import { loadTemporalCommandConfig } from '../config/temporal-command.ts';
 import { runReconcile } from '../schedules/system-workflows.ts';
 import { connectClient } from '../temporal/connection.ts';
 import { createDataConverter } from '../temporal/data-converter.ts';
+import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
+
+endCommandOnUncaughtErrors('schedules:reconcile');
 
 /**
  * `yarn schedules:reconcile [--timeout-seconds <n>]`: has the projection compare all missions with all schedules and mend

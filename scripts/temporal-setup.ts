@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { connect, loadTemporalConfig } from '../temporal/connection.ts';
 import { setUpTemporal } from '../temporal/setup.ts';
+import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
+
+endCommandOnUncaughtErrors('temporal:setup');
 
 /** `yarn temporal:setup`: the namespace and search attributes, with `TEMPORAL_*` alone; running it again is fine. */
 const retentionDays = z.coerce.number().int().min(1).max(3650).optional();

@@ -3,6 +3,7 @@ import type { DataConverter } from '@temporalio/common';
 import type { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
+import type { Check } from '../health/readiness.ts';
 
 /** What the parts of a worker process share. */
 export interface WorkerContext {
@@ -23,7 +24,7 @@ export interface WorkerPart {
   readonly worker: Worker;
   /** Work to do once all workers of the process poll; repeating it is harmless. */
   readonly onceRunning: () => Promise<void>;
-  /** Throws when a database does not answer. */
-  readonly ping: () => Promise<void>;
+  /** What `GET /ready` asks. */
+  readonly checks: Readonly<Record<string, Check>>;
   readonly close: () => Promise<void>;
 }

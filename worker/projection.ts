@@ -1,9 +1,11 @@
 import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
+import { pollsAt } from './readiness.ts';
 import { workflowSource } from './workflow-bundle.ts';
 import { createProjectionActivities } from '../activities/projection/activities.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
+import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
 import { createMissionSchedules } from '../schedules/mission-schedules.ts';
 import { isRunOpen } from '../schedules/open-runs.ts';
 import { ensureReconcileSchedule } from '../schedules/reconcile-schedule.ts';
@@ -52,7 +54,10 @@ export async function createProjectionPart(
       await ensureReconcileSchedule(client);
       await startReconcile(client);
     },
-    ping: () => database.ping(),
+    checks: {
+      polls: pollsAt(context.client, worker, { runsWorkflows: true }),
+      database: () => checkDatabase(database, syncDatabaseOf('mana_missions_projection')),
+    },
     close: () => database.close(),
   };
 }

@@ -1,9 +1,11 @@
 import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
+import { pollsAt } from './readiness.ts';
 import { workflowSource } from './workflow-bundle.ts';
 import { createRunnerActivities } from '../activities/runner/activities.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
+import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
 import { createGateway } from '../llm/gateway.ts';
 import { createResearchServices } from '../research/services.ts';
 import { isRunOpen } from '../schedules/open-runs.ts';
@@ -52,7 +54,10 @@ export async function createRunnerPart(
     name: 'runner',
     worker,
     onceRunning: () => ensureSweepSchedule(context.client),
-    ping: () => database.ping(),
+    checks: {
+      polls: pollsAt(context.client, worker, { runsWorkflows: true }),
+      database: () => checkDatabase(database, syncDatabaseOf('mana_missions_runner')),
+    },
     close: () => database.close(),
   };
 }

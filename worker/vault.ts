@@ -1,8 +1,10 @@
 import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
+import { pollsAt } from './readiness.ts';
 import { createVaultActivities } from '../activities/vault/activities.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
+import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
 import { VAULT_TASK_QUEUE } from '../workflows/messages.ts';
 
 /** Longer than sealing a full grant takes. */
@@ -35,8 +37,12 @@ export async function createVaultPart(
     name: 'vault',
     worker,
     onceRunning: () => Promise.resolve(),
-    ping: async () => {
-      await Promise.all([syncDatabase.ping(), authDatabase.ping()]);
+    checks: {
+      polls: pollsAt(context.client, worker, { runsWorkflows: false }),
+      syncDatabase: () => checkDatabase(syncDatabase, syncDatabaseOf('mana_missions_vault')),
+      authDatabase: () => checkDatabase(authDatabase, authDatabaseOf('mana_missions_vault')),
+      // Without one it can do nothing at all.
+      keys: () => Promise.resolve(keks.default === null && keks.byId.size === 0 ? 'no key is set' : 'ok'),
     },
     close: async () => {
       await Promise.all([syncDatabase.close(), authDatabase.close()]);

@@ -1,32 +1,41 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { DatabaseStates } from '../database-health.ts';
+import { VERSION } from '../../health/version.ts';
+import type { Readiness } from '../../health/readiness.ts';
 
-const healthSchema = z.object({
+const healthSchema = z.object({ ok: z.boolean(), status: z.enum(['ok']), version: z.string() });
+const readySchema = z.object({
+  ok: z.boolean(),
   status: z.enum(['ok', 'unavailable']),
-  databases: z.object({ sync: z.enum(['ok', 'unavailable']), auth: z.enum(['ok', 'unavailable']) }),
+  checks: z.record(z.string(), z.string()),
 });
 
 export const HEALTH_URL = '/health';
+export const READY_URL = '/ready';
 
-const stateOf = (isFine: boolean) => (isFine ? ('ok' as const) : ('unavailable' as const));
-
-/** `GET /health`: 200 if both databases answer, else 503. */
-export function healthRoute(app: FastifyInstance, databaseHealth: () => Promise<DatabaseStates>): void {
-  app.withTypeProvider<ZodTypeProvider>().route({
+/** `GET /health`: 200, this process answers. `GET /ready`: 200 if it can also do its work, else 503. */
+export function healthRoutes(app: FastifyInstance, readiness: () => Promise<Readiness>): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  routes.route({
     method: 'GET',
     url: HEALTH_URL,
     // Probes come every few seconds.
     logLevel: 'warn',
-    schema: { summary: 'Whether both databases answer', response: { 200: healthSchema, 503: healthSchema } },
+    schema: { summary: 'Whether the process answers', response: { 200: healthSchema } },
+    handler: () => Promise.resolve({ ok: true, status: 'ok' as const, version: VERSION }),
+  });
+  routes.route({
+    method: 'GET',
+    url: READY_URL,
+    logLevel: 'warn',
+    schema: {
+      summary: 'Whether the databases answer, with the right user and schema',
+      response: { 200: readySchema, 503: readySchema },
+    },
     handler: async (_request, reply) => {
-      const { syncDatabase, authDatabase } = await databaseHealth();
-      const isFine = syncDatabase && authDatabase;
-      return reply.code(isFine ? 200 : 503).send({
-        status: stateOf(isFine),
-        databases: { sync: stateOf(syncDatabase), auth: stateOf(authDatabase) },
-      });
+      const ready = await readiness();
+      return reply.code(ready.ok ? 200 : 503).send({ ...ready, checks: { ...ready.checks } });
     },
   });
 }

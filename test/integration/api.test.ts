@@ -623,22 +623,33 @@ describe('the decrypt audit', () => {
 });
 
 describe('around the routes', () => {
-  it('health is 200 while both databases answer, and 503 when one does not', async () => {
-    const healthy = await (await startApp()).inject('/health');
-    expect({ status: healthy.statusCode, body: healthy.json<unknown>() }).toEqual({
+  it('ready is 200 while both databases are as they should be, 503 when one is not; health is 200 in both cases', async () => {
+    const app = await startApp();
+    const ready = await app.inject('/ready');
+    expect({ status: ready.statusCode, body: ready.json<unknown>() }).toEqual({
       status: 200,
-      body: { status: 'ok', databases: { sync: 'ok', auth: 'ok' } },
+      body: { ok: true, status: 'ok', checks: { syncDatabase: 'ok', authDatabase: 'ok' } },
     });
     const nowhere = openDatabase({
       url: 'postgres://nobody:x@127.0.0.1:1/none',
       applicationName: 'api-test',
       maxConnections: 1,
     });
-    const ill = await (await startApp({ authDatabase: nowhere })).inject('/health');
+    const illApp = await startApp({ authDatabase: nowhere });
+    const ill = await illApp.inject('/ready');
     expect({ status: ill.statusCode, body: ill.json<unknown>() }).toEqual({
       status: 503,
-      body: { status: 'unavailable', databases: { sync: 'ok', auth: 'unavailable' } },
+      body: {
+        ok: false,
+        status: 'unavailable',
+        checks: { syncDatabase: 'ok', authDatabase: 'no answer' },
+      },
     });
+    for (const each of [app, illApp]) {
+      const health = await each.inject('/health');
+      expect(health.statusCode).toBe(200);
+      expect(health.json()).toEqual({ ok: true, status: 'ok', version: expect.any(String) as string });
+    }
     await nowhere.close();
   });
 

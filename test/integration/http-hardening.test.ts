@@ -9,7 +9,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiTimeouts } from '../../api/app.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { toMissionId, toUserId } from '../../domain/ids.ts';
-import { startHealthServer } from '../../worker/health-server.ts';
+import { startLiveness } from '../../health/liveness.ts';
+import { createLogger } from '../../logging/logger.ts';
 import { bearer, GRANT_URL, mint, revoke, show, startGrantingApi } from '../support/granting-api.ts';
 import type { GrantingApi } from '../support/granting-api.ts';
 import { waitUntil } from '../support/wait-until.ts';
@@ -100,10 +101,11 @@ describe('the figures of the API', () => {
   });
 
   it('of a worker are served beside its health', async () => {
-    const server = await startHealthServer({
-      host: '127.0.0.1',
-      port: 0,
-      health: () => Promise.resolve({ ok: true, workers: {} }),
+    const server = await startLiveness({
+      ...{ host: '127.0.0.1', port: 0, processName: 'test', logLevel: 'silent' },
+      logger: createLogger('test', 'silent'),
+      readiness: () => Promise.resolve({ ok: true, status: 'ok', checks: {} }),
+      servesMetrics: true,
     });
     const response = await fetch(`http://127.0.0.1:${server.port}/metrics`);
     expect(response.status).toBe(200);
@@ -137,7 +139,7 @@ describe('what browsers are told', () => {
 
   it('every answer carries the security headers, errors too', async () => {
     const app = await granting.startApp();
-    for (const url of ['/health', '/nope', `${GRANT_URL}/m1`, '/metrics', '/openapi.json']) {
+    for (const url of ['/health', '/ready', '/nope', `${GRANT_URL}/m1`, '/metrics', '/openapi.json']) {
       const { headers } = await app.inject(url);
       expect(headers, url).toMatchObject({
         'x-content-type-options': 'nosniff',

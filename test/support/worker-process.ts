@@ -59,6 +59,7 @@ export function environmentOf(name: ProcessName, around: Surroundings): Environm
       ...common,
       ...vaultZone,
       PORT: '0',
+      HEALTH_PORT: '0',
       SYNC_DATABASE_URL: urls.api.sync,
       AUTH_DATABASE_URL: urls.api.auth,
       MANA_AUTH_URL: around.issuerUrl,
