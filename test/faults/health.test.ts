@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { surroundingsOf } from './surroundings.ts';
+import { startMissionSystem } from '../support/mission-system.ts';
+import type { MissionSystem } from '../support/mission-system.ts';
+import { replyOfTwoRounds } from '../support/planner-scripts.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { environmentOf, startSystemProcess } from '../support/worker-process.ts';
+import type { ProcessName, Surroundings, SystemProcess } from '../support/worker-process.ts';
+
+const root = resolve(import.meta.dirname, '..', '..');
+
+let system: MissionSystem;
+let around: Surroundings;
+beforeAll(async () => {
+  system = await startMissionSystem({ parts: [], script: replyOfTwoRounds });
+  around = await surroundingsOf(system);
+});
+const processes: SystemProcess[] = [];
+const start = async (
+  name: ProcessName,
+  overrides: Readonly<Record<string, string>> = {},
+): Promise<SystemProcess> => {
+  const started = await startSystemProcess(name, around, overrides);
+  processes.push(started);
+  return started;
+};
+afterEach(async () => {
+  await Promise.all(processes.splice(0).map((running) => running.kill9()));
+});
+afterAll(() => system.close());
+
+/** Node's own way to run code in a process that knows nothing of it: a module that is loaded first. */
+const loadingFirst = (code: string) => ({
+  NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(code)}`,
+});
+/** In the main thread alone, on SIGUSR2. */
+const onSignal = (code: string) =>
+  loadingFirst(
+    `import { isMainThread } from 'node:worker_threads'; if (isMainThread) process.on('SIGUSR2', () => { ${code} });`,
+  );
+
+const livenessUrl = (running: SystemProcess): string =>
+  `http://127.0.0.1:${/"healthPort":(\d+)/.exec(running.output())?.[1] ?? ''}`;
+
+async function probe(url: string, withinMs: number): Promise<{ status: number; body: unknown }> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(withinMs) });
+  return { status: response.status, body: await response.json() };
+}
+
+const linesOf = (running: SystemProcess): Record<string, unknown>[] =>
+  running
+    .output()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+describe.each(['api', 'runner', 'vault', 'projection'] as const)('process %s', (name) => {
+  it('is alive and ready', async () => {
+    const running = await start(name);
+    const url = livenessUrl(running);
+    expect(await probe(`${url}/health`, 1_000)).toMatchObject({
+      status: 200,
+      body: { ok: true, status: 'ok' },
+    });
+    await waitUntil('it is ready', async () => {
+      const ready = await probe(`${url}/ready`, 5_000);
+      return ready.status === 200 ? ready : Promise.reject(new Error(JSON.stringify(ready)));
+    });
+  });
+
+  it('whose event loop stands still answers within a second, is unhealthy after five, says so and ends', async () => {
+    const running = await start(name, onSignal('for (;;);'));
+    const url = livenessUrl(running);
+    process.kill(running.pid, 'SIGUSR2');
+    expect((await probe(`${url}/health`, 1_000)).status).toBe(200);
+    await waitUntil('it is unhealthy', async () => (await probe(`${url}/health`, 1_000)).status === 503, {
+      deadlineMs: 15_000,
+    });
+    expect((await probe(`${url}/health`, 1_000)).body).toMatchObject({ ok: false, status: 'stalled' });
+    expect((await probe(`${url}/ready`, 6_000)).status).toBe(503);
+    expect(await running.exited).toEqual({ code: null, signal: 'SIGKILL' });
+    const messages = linesOf(running).map(({ msg }) => msg);
+    expect(messages).toContain('the event loop stands still');
+    expect(messages).toContain('the event loop does not come back; the process ends');
+  });
+
+  it('ends with 1 and one line without values when nobody catches an error', async () => {
+    const running = await start(name, onSignal(`setTimeout(() => { throw new Error('SECRET of a user'); })`));
+    const before = linesOf(running).length;
+    process.kill(running.pid, 'SIGUSR2');
+    expect(await running.exited).toEqual({ code: 1, signal: null });
+    const lines = linesOf(running).slice(before);
+    expect(lines.at(-1)).toMatchObject({
+      level: 60,
+      msg: 'an error that nobody caught ends the process',
+      err: { type: 'Error', at: expect.any(Array) as unknown },
+    });
+    expect(running.output()).not.toContain('SECRET');
+  });
+});
+
+it('a stall of more than a second is logged and counted when it is over', async () => {
+  const running = await start(
+    'projection',
+    onSignal('const end = Date.now() + 1800; while (Date.now() < end);'),
+  );
+  process.kill(running.pid, 'SIGUSR2');
+  const line = await waitUntil('it is logged', () =>
+    linesOf(running).find(({ msg }) => msg === 'the event loop stood still'),
+  );
+  expect(line['stalledMs']).toBeGreaterThan(1_000);
+  expect(line['underWay']).toContain('followChangeLog');
+  const metrics = await (await fetch(`${livenessUrl(running)}/metrics`)).text();
+  expect(metrics).toMatch(/^mana_event_loop_stalls_total [1-9]/m);
+});
+
+describe('readiness', () => {
+  const checksOf = async (running: SystemProcess): Promise<unknown> => {
+    const { status, body } = await probe(`${livenessUrl(running)}/ready`, 5_000);
+    expect(status).toBe(503);
+    return (body as { checks: unknown }).checks;
+  };
+  it('a runner with a superuser, to whom row-level security does not apply, is not ready', async () => {
+    const running = await start('runner', { SYNC_DATABASE_URL: around.databases.superuser.syncUrl });
+    expect(await checksOf(running)).toMatchObject({
+      database: 'row-level security does not apply to this user',
+    });
+  });
+
+  it("a vault with the runner's user is not ready", async () => {
+    const running = await start('vault', { SYNC_DATABASE_URL: around.databases.urls.runner.sync });
+    expect(await checksOf(running)).toMatchObject({
+      syncDatabase: 'user is not a member of mana_missions_vault',
+    });
+  });
+
+  it('a vault without a key is not ready', async () => {
+    const running = await start('vault', { MANA_AUTH_KEK: '' });
+    expect(await checksOf(running)).toMatchObject({ keys: 'no key is set' });
+  });
+
+  it('a process whose database has no schema is not ready', async () => {
+    const url = new URL(around.databases.urls.api.sync);
+    url.pathname = '/postgres';
+    const running = await start('api', { SYNC_DATABASE_URL: url.href });
+    expect(await checksOf(running)).toMatchObject({ syncDatabase: 'schema missing' });
+  });
+});
+
+describe("an operator's command", () => {
+  it.each([
+    ['db-migrate', { MIGRATE_DATABASE_URL: 'postgres://x:y@192.0.2.1:9/none' }],
+    ['audit-verify', { MAINTENANCE_DATABASE_URL: 'postgres://x:y@192.0.2.1:9/none' }],
+    ['temporal-setup', { TEMPORAL_ADDRESS: '192.0.2.1:9' }],
+    ['schedules-reconcile', { TEMPORAL_ADDRESS: '192.0.2.1:9' }],
+  ])('%s ends with 1 and one line without values when nobody catches an error', async (script, env) => {
+    const failing = loadingFirst(`setTimeout(() => { throw new Error('SECRET of a user'); }, 1000)`);
+    const { TEMPORAL_CODEC_KEYS = '' } = environmentOf('api', around);
+    const child = spawn(process.execPath, [`scripts/${script}.ts`], {
+      cwd: root,
+      env: { PATH: process.env['PATH'], TEMPORAL_CODEC_KEYS, ...env, ...failing },
+    });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    expect(await once(child, 'close')).toEqual([1, null]);
+    expect(stderr).not.toContain('SECRET');
+    const lines = stderr.trim().split('\n');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      msg: 'an error that nobody caught ends the process',
+      err: { type: 'Error' },
+    });
+  });
+});
