@@ -6,6 +6,7 @@ import { demoResearch } from '../dev/scripted-research.ts';
 import { HISTORIES_DIRECTORY } from '../test/replay/histories.ts';
 import { contendedRuns } from '../test/replay/recording/contended-runs.ts';
 import { finishedRuns } from '../test/replay/recording/finished-runs.ts';
+import { givenUpRuns } from '../test/replay/recording/given-up-runs.ts';
 import { projection } from '../test/replay/recording/projection.ts';
 import { research } from '../test/replay/recording/research.ts';
 import type { Scenario } from '../test/replay/recording/scenario.ts';
@@ -19,7 +20,7 @@ import { replyOfTwoRounds } from '../test/support/planner-scripts.ts';
  * system with made-up data. A history pins what running executions may look like, so a file that exists is kept: record
  * a new path under a new name. `--force` is for a workflow that was never released.
  */
-const scenarios = [...finishedRuns, ...contendedRuns, ...projection, ...research];
+const scenarios = [...finishedRuns, ...contendedRuns, ...givenUpRuns, ...projection, ...research];
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

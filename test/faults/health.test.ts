@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
+import { connect, withCallDeadline } from '../../temporal/connection.ts';
+import { setUpTemporal } from '../../temporal/setup.ts';
 import { startMissionSystem } from '../support/mission-system.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
 import { replyOfTwoRounds } from '../support/planner-scripts.ts';
@@ -71,7 +74,7 @@ describe.each(['api', 'runner', 'vault', 'projection'] as const)('process %s', (
     });
   });
 
-  it('whose event loop stands still answers within a second, is unhealthy after five, says so and ends', async () => {
+  it('whose event loop stands still answers within a second, is unhealthy after five and says so', async () => {
     const running = await start(name, onSignal('for (;;);'));
     const url = livenessUrl(running);
     process.kill(running.pid, 'SIGUSR2');
@@ -81,10 +84,7 @@ describe.each(['api', 'runner', 'vault', 'projection'] as const)('process %s', (
     });
     expect((await probe(`${url}/health`, 1_000)).body).toMatchObject({ ok: false, status: 'stalled' });
     expect((await probe(`${url}/ready`, 6_000)).status).toBe(503);
-    expect(await running.exited).toEqual({ code: null, signal: 'SIGKILL' });
-    const messages = linesOf(running).map(({ msg }) => msg);
-    expect(messages).toContain('the event loop stands still');
-    expect(messages).toContain('the event loop does not come back; the process ends');
+    expect(linesOf(running).map(({ msg }) => msg)).toContain('the event loop stands still');
   });
 
   it('ends with 1 and one line without values when nobody catches an error', async () => {
@@ -100,6 +100,27 @@ describe.each(['api', 'runner', 'vault', 'projection'] as const)('process %s', (
     });
     expect(running.output()).not.toContain('SECRET');
   });
+});
+
+it('a process whose event loop does not come back ends itself', async () => {
+  const running = await start('vault', onSignal('for (;;);'));
+  process.kill(running.pid, 'SIGUSR2');
+  expect(await running.exited).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(linesOf(running).at(-1)).toMatchObject({
+    level: 60,
+    msg: 'the event loop does not come back; the process ends',
+  });
+});
+
+it('a worker that the SDK declares failed ends its process', async () => {
+  const namespace = `test-${randomUUID()}`;
+  const connection = await connect(around.temporal);
+  await setUpTemporal(connection, namespace);
+  const running = await start('vault', { TEMPORAL_NAMESPACE: namespace });
+  await withCallDeadline(connection, () => connection.operatorService.deleteNamespace({ namespace }));
+  await connection.close();
+  expect(await running.exited).toEqual({ code: 1, signal: null });
+  expect(linesOf(running).at(-1)).toMatchObject({ level: 60, msg: 'the worker ended' });
 });
 
 it('a stall of more than a second is logged and counted when it is over', async () => {

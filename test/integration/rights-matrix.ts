@@ -267,7 +267,7 @@ const MANA_AI: readonly TableRights[] = [
         // Ids only: the sweep asks for everybody's.
         select: ofAll('*'),
         insert: ofOwn('*'),
-        update: ofOwn('agent_id, workflow_id, run_id, iteration_id, claimed_at'),
+        update: ofOwn('agent_id, workflow_id, run_id, iteration_id, claimed_at, begun'),
         delete: ofOwn('*'),
       },
     },
@@ -384,15 +384,22 @@ function expiredV2(row: Row): boolean {
 }
 
 /** Whoever may write here decides what the tables look like: nobody of ours. */
-const bookkeeping = (database: 'sync' | 'auth', name: string): TableRights => ({
+const bookkeeping = (
+  database: 'sync' | 'auth',
+  name: string,
+  rights: TableRights['rights'] = {},
+): TableRights => ({
   database,
   name,
   key: ['id'],
   rows: [{ id: 1, name: 'x', hash: 'x' }],
   candidates: [{ id: 999, name: 'x', hash: 'x' }],
   hasRowsAlready: true,
-  rights: {},
+  rights,
 });
+
+/** Each process compares the schema with its own version. */
+const version = { select: ofAll('id') };
 
 const change = (userId: string, appId: string, table: string, fields: Row = {}): Row => ({
   app_id: appId,
@@ -526,7 +533,12 @@ const PLATFORM: readonly TableRights[] = [
 export const TABLES: readonly TableRights[] = [
   ...MANA_AI,
   ...PLATFORM,
-  bookkeeping('sync', 'mana_ai.migrations'),
+  bookkeeping('sync', 'mana_ai.migrations', {
+    api: version,
+    vault: version,
+    runner: version,
+    projection: version,
+  }),
   bookkeeping('sync', 'mana_missions_migrations.migrations'),
   bookkeeping('auth', 'mana_missions_migrations.migrations'),
 ];

@@ -6,6 +6,7 @@ import { loadConfig } from '../../config.ts';
 import type { Config } from '../../config.ts';
 import { openDatabase } from '../../db/client.ts';
 import type { Database } from '../../db/client.ts';
+import type { LoadRunInput, PlanRoundInput, RunRef, WriteIterationInput } from '../../domain/run.ts';
 import { createGateway } from '../../llm/gateway.ts';
 import type { Gateway } from '../../llm/gateway.ts';
 import { createLogger } from '../../logging/logger.ts';
@@ -99,9 +100,11 @@ function runnerActivities(settings: Config<'runner'>['runner'], codecKeys: Confi
   });
   return {
     ...activities,
-    loadRun: noting('loadRun', activities.loadRun),
-    planRound: noting('planRound', activities.planRound),
-    writeIteration: noting('writeIteration', activities.writeIteration),
+    loadRun: noting('loadRun', (input: LoadRunInput) => activities.loadRun(input)),
+    planRound: noting('planRound', (input: PlanRoundInput) => activities.planRound(input)),
+    writeIteration: noting('writeIteration', (input: WriteIterationInput) =>
+      activities.writeIteration(input),
+    ),
   };
 }
 
@@ -113,7 +116,7 @@ function vaultActivities(settings: Config<'vault'>['vault']) {
     keks: settings.keks,
     acceptV1: true,
   });
-  return { sealInputs: noting('sealInputs', activities.sealInputs) };
+  return { sealInputs: noting('sealInputs', (run: RunRef) => activities.sealInputs(run)) };
 }
 
 const common = { connection, namespace, dataConverter };

@@ -23,7 +23,7 @@ export async function superviseWorker(
 ): Promise<SupervisedWorker> {
   const logFile = join(around.logDirectory, `poisoned-${role}-${process.pid}-${Math.random()}.log`);
   let deaths = 0;
-  let isStopping = false;
+  const stopping = new AbortController();
   const start = (): Promise<ManagedProcess> =>
     spawnProcess({
       name: `poisoned ${role}`,
@@ -37,7 +37,7 @@ export async function superviseWorker(
   const watching = (async () => {
     for (;;) {
       await current.exited;
-      if (isStopping) return;
+      if (stopping.signal.aborted) return;
       deaths += 1;
       current = await start();
     }
@@ -47,7 +47,7 @@ export async function superviseWorker(
     logFile,
     running: () => current,
     stop: async () => {
-      isStopping = true;
+      stopping.abort();
       await current.stop();
       await watching;
     },

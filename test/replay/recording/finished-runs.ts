@@ -147,4 +147,5 @@ export const finishedRuns: readonly Scenario[] = [
   { name: 'missionRun-already-written', record: alreadyWritten },
   { name: 'missionRun-not-due', record: notDue },
   { name: 'healIterations-restores-one', record: healed },
+  { name: 'healIterations-counted', record: healed },
 ];

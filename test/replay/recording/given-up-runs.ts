@@ -1,0 +1,65 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { endsAs, executionOf } from './scenario.ts';
+import type { Execution, Scenario } from './scenario.ts';
+import type { RecordingSystem } from './system.ts';
+import { eventIdOf, iterationIdOf } from '../../../crypto/derived-ids.ts';
+import { withClient } from '../../../dev/platform-schema.ts';
+import { runNowKey } from '../../../domain/run.ts';
+import { startRun, writePlaintextMission } from '../../support/granted-mission.ts';
+import { withoutRightToClaim } from '../../support/missing-right.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const OBJECTIVE = 'Plan the next step of the holiday';
+
+/** As if the worker had died three times while it read the mission: the slot comes with that count. */
+async function givenUpAtLoad(system: RecordingSystem): Promise<Execution> {
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  const countFrom = (begun: number): Promise<unknown> =>
+    withClient(system.databases.superuser.syncUrl, (client) =>
+      client.query(`alter table mana_ai.run_slots alter column begun set default ${begun}`),
+    );
+  await countFrom(3);
+  try {
+    return await endsAs(await startRun(system.client, mission), 'failed', 'worker-lost');
+  } finally {
+    await countFrom(0);
+  }
+}
+
+/** Somebody else's row has the id under which the iteration would be written. */
+async function stuckAtWrite(system: RecordingSystem): Promise<Execution> {
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  const key = runNowKey(mission.user.userId, mission.missionId, `run-now:${mission.missionId}`);
+  await withClient(system.databases.superuser.syncUrl, (client) =>
+    client.query(
+      `insert into public.sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id)
+       values ($1, 'notes', 'notes', 'made-up', 'somebody-else', 'insert', '{}', 'device')`,
+      [eventIdOf(iterationIdOf(key))],
+    ),
+  );
+  const run = await startRun(system.client, mission);
+  const error: unknown = await run.result().catch((error: unknown) => error);
+  if (!(error instanceof WorkflowFailedError)) throw new Error('the run did not end as stuck');
+  return executionOf(run);
+}
+
+/** What fails here and now goes on as an activity, and ends well once the cause is gone. */
+async function patientlyLoaded(system: RecordingSystem): Promise<Execution> {
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  const run = await withoutRightToClaim(system.databases, async () => {
+    const started = await startRun(system.client, mission);
+    await waitUntil(
+      'an activity tries on',
+      async () => ((await started.describe()).raw.pendingActivities?.length ?? 0) > 0,
+      { deadlineMs: 60_000 },
+    );
+    return started;
+  });
+  return endsAs(run, 'planned');
+}
+
+export const givenUpRuns: readonly Scenario[] = [
+  { name: 'missionRun-given-up-at-load', record: givenUpAtLoad },
+  { name: 'missionRun-stuck-at-write', record: stuckAtWrite },
+  { name: 'missionRun-patiently-loaded', record: patientlyLoaded },
+];
