@@ -58,6 +58,7 @@ afterEach(async () => {
 
 const environment = (): Record<string, string> => ({
   PORT: '0',
+  HEALTH_PORT: '0',
   SYNC_DATABASE_URL: databases.urls.api.sync,
   AUTH_DATABASE_URL: databases.urls.api.auth,
   MANA_AUTH_URL: issuer.url,

@@ -1,3 +1,5 @@
+import { EXPECTED_SCHEMA_VERSION } from '../../db/schema-version.ts';
+
 /**
  * Who may do what in the databases: one entry for each table, one line for each role. What is not listed is refused.
  * rights-matrix.test.ts checks every cell, and fails for a table without an entry.
@@ -388,11 +390,12 @@ const bookkeeping = (
   database: 'sync' | 'auth',
   name: string,
   rights: TableRights['rights'] = {},
+  migrations = 1,
 ): TableRights => ({
   database,
   name,
   key: ['id'],
-  rows: [{ id: 1, name: 'x', hash: 'x' }],
+  rows: Array.from({ length: migrations }, (_, id) => ({ id, name: 'x', hash: 'x' })),
   candidates: [{ id: 999, name: 'x', hash: 'x' }],
   hasRowsAlready: true,
   rights,
@@ -533,12 +536,13 @@ const PLATFORM: readonly TableRights[] = [
 export const TABLES: readonly TableRights[] = [
   ...MANA_AI,
   ...PLATFORM,
-  bookkeeping('sync', 'mana_ai.migrations', {
-    api: version,
-    vault: version,
-    runner: version,
-    projection: version,
-  }),
+  bookkeeping(
+    'sync',
+    'mana_ai.migrations',
+    { api: version, vault: version, runner: version, projection: version },
+    // The library's own table is number 0.
+    1 + EXPECTED_SCHEMA_VERSION,
+  ),
   bookkeeping('sync', 'mana_missions_migrations.migrations'),
   bookkeeping('auth', 'mana_missions_migrations.migrations'),
 ];
