@@ -25,7 +25,7 @@ const prompt = (changes: Partial<PromptInput> = {}): { system: string; user: str
     inputs: [],
     unreadableInputs: [],
     recentIterations: [],
-    nowIso: '2026-05-04T08:00:00.000Z',
+    nowMs: Date.parse('2026-11-28T08:05:00.000Z'),
     timeZone: 'Europe/Berlin',
     language: 'de',
     research: null,
@@ -42,10 +42,46 @@ test('the mission, the time and the zone stand in the user message', () => {
     'Wochenplan',
     'Plane meine Woche',
     '## Konzept',
-    '2026-05-04T08:00:00.000Z',
-    'Europe/Berlin',
+    'Jetzt: Samstag, 28. November 2026, 09:05, UTC+01:00 (Zeitzone des Nutzers: Europe/Berlin)',
   ])
     expect(user).toContain(text);
+});
+
+describe('the user’s clock', () => {
+  const times = {
+    inputs: [
+      {
+        ...{ module: 'calendar', table: 'events', id: 'e1', title: 'Zahnarzt' },
+        fields: [
+          { name: 'startDate', value: '2026-11-30T13:30:00.000Z' },
+          { name: 'dueDate', value: '2026-12-01' },
+        ],
+      },
+    ],
+    recentIterations: [{ id: 'i1', startedAt: '2026-11-27T23:30:00.000Z', overallStatus: 'approved' }],
+  };
+
+  test('times of records and of earlier runs are shown by it', () => {
+    const { user } = prompt(times);
+    expect(user).toContain('startDate: 2026-11-30T14:30+01:00');
+    expect(user).toContain('dueDate: 2026-12-01');
+    expect(user).toContain('Lauf vom Samstag, 28. November 2026, 00:30, UTC+01:00: ausgeführt');
+  });
+
+  test('of an inferred offset the name is never shown, for it reads as its opposite', () => {
+    const { user } = prompt({ ...times, timeZone: 'Etc/GMT-1' });
+    expect(user).toContain('Jetzt: Samstag, 28. November 2026, 09:05, UTC+01:00\n');
+    expect(user).toContain('startDate: 2026-11-30T14:30+01:00');
+    expect(user).not.toContain('Etc');
+  });
+
+  test('an unknown one is said to be unknown, and times are in UTC', () => {
+    const { user } = prompt({ ...times, timeZone: null, language: 'en' });
+    expect(user).toContain(
+      'Now: Saturday, 28 November 2026, 08:05, UTC (time zone of the user: unknown; all times are in UTC)',
+    );
+    expect(user).toContain('startDate: 2026-11-30T13:30+00:00');
+  });
 });
 
 test('absent fields leave no empty labels', () => {

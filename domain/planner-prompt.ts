@@ -1,6 +1,8 @@
 import type { BudgetReminder } from './budget.ts';
 import type { ChatMessage } from './conversation.ts';
 import type { PromptLanguage } from './language.ts';
+import { spokenTime, zoneName } from './local-time.ts';
+import type { UserZone } from './local-time.ts';
 import { renderHistory } from './prompt-history.ts';
 import { dataBlock, renderInputs, renderUnreadable } from './prompt-inputs.ts';
 import type { UnreadableInput } from './prompt-inputs.ts';
@@ -18,9 +20,10 @@ export interface PromptInput extends PromptSources {
   readonly language: PromptLanguage;
   /** Null while it is not worth saying. */
   readonly budget: BudgetReminder | null;
-  readonly nowIso: string;
-  /** IANA name. */
-  readonly timeZone: string;
+  /** Epoch milliseconds. */
+  readonly nowMs: number;
+  /** All times are shown by it. */
+  readonly timeZone: UserZone;
   /** Random for each run, at least 8 characters: it marks data, and no record may guess it. */
   readonly delimiter: string;
 }
@@ -56,7 +59,11 @@ export function buildPrompt(input: PromptInput): ChatMessage[] {
   const before = contextOf(input, writer);
   const maxChars = MAX_PROMPT_CHARS - system.length - before.length - HEADING_CHARS;
   const { strip, wording } = writer;
-  const inputs = renderInputs(input.inputs, { delimiter, maxChars, strip, leftOut: wording.leftOut });
+  const inputs = renderInputs(input.inputs, {
+    ...{ delimiter, maxChars, strip },
+    timeZone: input.timeZone,
+    leftOut: wording.leftOut,
+  });
   return [
     { role: 'system', content: system },
     { role: 'user', content: join([before, section(wording.inputs, inputs)]) },
@@ -104,7 +111,7 @@ function personaOf({ agent }: PromptInput, { wording, line, long }: Writer): str
 function contextOf(input: PromptInput, writer: Writer): string {
   const { mission, agent, budget, language, research } = input;
   const { wording, strip, line, long, block } = writer;
-  const history = strip(renderHistory(input.recentIterations, language));
+  const history = strip(renderHistory(input.recentIterations, language, input.timeZone));
   const unreadable = strip(renderUnreadable(input.unreadableInputs, language));
   const tokens = new Intl.NumberFormat(language);
   return join([
@@ -114,7 +121,7 @@ function contextOf(input: PromptInput, writer: Writer): string {
       labelled(wording.objective, long(mission.objective)),
       labelled(wording.concept, long(mission.conceptMarkdown)),
     ]),
-    wording.now(input.nowIso, line(input.timeZone)),
+    wording.now(spokenTime(input.nowMs, input.timeZone, language), zoneOf(input, wording)),
     budget === null ? '' : wording.budget(tokens.format(budget.usedTokens), tokens.format(budget.maxTokens)),
     section(wording.memory, block('memory', long(agent?.memory ?? null))),
     section(wording.history, block('earlier runs', cutAtSentence(history, MAX_HISTORY_CHARS))),
@@ -122,6 +129,10 @@ function contextOf(input: PromptInput, writer: Writer): string {
     research === null ? '' : section(wording.research, researchOf(research, writer)),
   ]);
 }
+
+/** Nothing for a zone whose name says less than the offset that stands before it. */
+const zoneOf = ({ timeZone }: PromptInput, wording: PromptWording): string =>
+  timeZone === null ? wording.unknownZone : (zoneName(timeZone) ?? '');
 
 /** Quoted as data like everything that was read; a failed one is said, so that none is made up. */
 function researchOf(research: ResearchNote, { wording, strip, long, block }: Writer): string {

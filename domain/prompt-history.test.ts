@@ -16,6 +16,7 @@ it('shows of a step that was held back its tool only, and none of the warnings t
       },
     ],
     'de',
+    'Europe/Berlin',
   );
   expect(shown.split('\n').slice(1)).toEqual([
     'Zusammenfassung: Zwei Schritte. Das Budget ist bald aufgebraucht.',
@@ -29,5 +30,6 @@ it('shows a proposal that a browser staged as it is', () =>
     renderHistory(
       [{ id: 'i', plan: [{ summary: 'Zug buchen', status: 'staged', intent: { toolName: 'create_task' } }] }],
       'en',
+      null,
     ),
   ).toContain('- [waiting for the user] create_task: Zug buchen'));

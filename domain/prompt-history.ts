@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { FLAG_SIGN } from './flag-texts.ts';
 import type { PromptLanguage } from './language.ts';
+import { instantMs } from './instant.ts';
+import { spokenTime } from './local-time.ts';
+import type { UserZone } from './local-time.ts';
 import type { StoredIteration } from './mission.ts';
 import { visibleLine } from './prompt-text.ts';
 
@@ -73,10 +76,19 @@ const WORDING: Readonly<Record<PromptLanguage, HistoryWording>> = {
 };
 
 /** The last three runs, oldest first: what the user said to it, what was planned, and what became of each step. */
-export const renderHistory = (iterations: readonly StoredIteration[], language: PromptLanguage): string =>
+export const renderHistory = (
+  iterations: readonly StoredIteration[],
+  language: PromptLanguage,
+  timeZone: UserZone,
+): string =>
   iterations
     .slice(-SHOWN_ITERATIONS)
-    .map((iteration) => renderIteration(iterationSchema.parse(iteration), WORDING[language]))
+    .map((iteration) => {
+      const read = iterationSchema.parse(iteration);
+      const startedMs = instantMs(read.startedAt);
+      const startedAt = startedMs === null ? read.startedAt : spokenTime(startedMs, timeZone, language);
+      return renderIteration({ ...read, startedAt }, WORDING[language]);
+    })
     .join('\n\n');
 
 /**

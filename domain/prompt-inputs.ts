@@ -1,6 +1,8 @@
 import type { InputModule } from './input-modules.ts';
 import type { MissionInput } from './mission.ts';
 import type { PromptLanguage } from './language.ts';
+import { localTime } from './local-time.ts';
+import type { UserZone } from './local-time.ts';
 import { cutAtSentence, looksEncrypted, UNREADABLE_MARK, visibleLine, visibleText } from './prompt-text.ts';
 import { PROMPT_WORDING } from './prompt-wording.ts';
 import { unreadableReasonText } from './unreadable-reasons.ts';
@@ -73,9 +75,9 @@ const BLOCK_OVERHEAD_CHARS = 3 * MAX_LABEL_PART_CHARS + 160;
 const labelOf = (input: MissionInput): string =>
   [input.module, input.table, input.id].map((part) => visibleLine(part, MAX_LABEL_PART_CHARS)).join('/');
 
-const bodyOf = ({ title, fields }: ResolvedInput): string =>
+const bodyOf = ({ title, fields }: ResolvedInput, timeZone: UserZone): string =>
   [...(title === null ? [] : [{ name: 'title', value: title }]), ...fields]
-    .map(({ name, value }) => `${name}: ${visibleText(value)}`)
+    .map(({ name, value }) => `${name}: ${localTime(visibleText(value), timeZone)}`)
     .join('\n');
 
 /**
@@ -91,13 +93,15 @@ export function renderInputs(
     readonly delimiter: string;
     readonly maxChars: number;
     readonly strip: (text: string) => string;
+    /** Times that records hold are shown by it. */
+    readonly timeZone: UserZone;
     readonly leftOut: (inputs: number) => string;
   },
 ): string {
   const { delimiter, maxChars, strip } = options;
   const most = Math.max(0, Math.floor(maxChars / (MIN_BODY_CHARS + BLOCK_OVERHEAD_CHARS)));
   const fitting = inputs.slice(0, most);
-  const bodies = fitting.map((input) => strip(bodyOf(input)));
+  const bodies = fitting.map((input) => strip(bodyOf(input, options.timeZone)));
   const share = evenShare(
     bodies.map((body) => body.length),
     maxChars - fitting.length * BLOCK_OVERHEAD_CHARS,

@@ -42,9 +42,11 @@ const sourcesOf = (sources: PromptSources): Source[] => [
   ...(sources.agent === null
     ? []
     : [{ table: 'agents', id: sources.agent.id, text: sources.agent.memory ?? '' }]),
-  ...sources.recentIterations
-    .slice(-SHOWN_ITERATIONS)
-    .map((iteration) => ({ table: 'iterations', id: iteration.id, text: renderHistory([iteration], 'de') })),
+  ...sources.recentIterations.slice(-SHOWN_ITERATIONS).map((iteration) => ({
+    table: 'iterations',
+    id: iteration.id,
+    text: renderHistory([iteration], 'de', null),
+  })),
   ...(sources.research === null
     ? []
     : [{ table: 'research', id: sources.research.kind, text: sources.research.text }]),

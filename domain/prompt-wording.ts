@@ -11,7 +11,9 @@ export interface PromptWording {
   readonly title: string;
   readonly objective: string;
   readonly concept: string;
-  readonly now: (nowIso: string, timeZone: string) => string;
+  /** @param zone empty where its name says nothing */
+  readonly now: (time: string, zone: string) => string;
+  readonly unknownZone: string;
   readonly budget: (usedTokens: string, maxTokens: string) => string;
   readonly memory: string;
   readonly history: string;
@@ -59,7 +61,8 @@ gekürzt wurde.`,
   title: 'Titel',
   objective: 'Ziel',
   concept: 'Konzept',
-  now: (nowIso, timeZone) => `Jetzt: ${nowIso} (Zeitzone des Nutzers: ${timeZone})`,
+  now: (time, zone) => `Jetzt: ${time}${zone === '' ? '' : ` (Zeitzone des Nutzers: ${zone})`}`,
+  unknownZone: 'unbekannt; alle Zeiten sind in UTC',
   budget: (used, max) =>
     `Von deinem Budget von ${max} Tokens in 24 Stunden sind ${used} verbraucht: Fasse dich kurz und plane nur das Wichtigste.`,
   memory: 'Woran du dich erinnerst',
@@ -108,7 +111,8 @@ was left out there.`,
   title: 'Title',
   objective: 'Objective',
   concept: 'Concept',
-  now: (nowIso, timeZone) => `Now: ${nowIso} (time zone of the user: ${timeZone})`,
+  now: (time, zone) => `Now: ${time}${zone === '' ? '' : ` (time zone of the user: ${zone})`}`,
+  unknownZone: 'unknown; all times are in UTC',
   budget: (used, max) =>
     `Of your budget of ${max} tokens in 24 hours, ${used} are used: be brief and plan only what matters most.`,
   memory: 'What you remember',

@@ -115,7 +115,7 @@ test('today’s events are those that touch the user’s day; what cannot be kno
   ]);
   expect(idsOf(answer)).toEqual(['weekly', 'trip', 'holiday', 'evening']);
   expect(answer.entries[0]).toMatchObject({ today: 'only if its recurrence falls on today' });
-  expect(answer.entries[3]).toMatchObject({ location: 'Café', start: '2026-05-05T18:00:00Z' });
+  expect(answer.entries[3]).toMatchObject({ location: 'Café', start: '2026-05-05T20:00+02:00' });
   expect(answer).toMatchObject({ today: '2026-05-05', eventsWithoutReadableTimes: 1 });
 });
 

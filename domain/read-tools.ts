@@ -1,6 +1,7 @@
 import { decide } from './agent.ts';
 import type { AgentPolicy } from './agent.ts';
 import type { ChatMessage } from './conversation.ts';
+import type { UserZone } from './local-time.ts';
 import { dataBlock } from './prompt-inputs.ts';
 import { answerAboutEvents } from './read-tools/events.ts';
 import { answerAboutGoal, answerAboutGoals } from './read-tools/goals.ts';
@@ -51,8 +52,7 @@ export const tableReadBy = (toolName: string): string | null => READERS[toolName
 export interface ReadContext {
   readonly records: readonly ReadableRecord[];
   readonly nowMs: number;
-  /** IANA name, the user's. */
-  readonly timeZone: string;
+  readonly timeZone: UserZone;
   /** Of this run's prompt: what is answered was read from records, and is marked like everything else of that kind. */
   readonly delimiter: string;
 }

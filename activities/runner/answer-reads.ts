@@ -39,7 +39,7 @@ export async function openReads(
     const context = {
       records,
       nowMs: await readClockMs(tx),
-      timeZone: (await timeZoneOfMission(tx, userId, toMissionId(input.missionId))) ?? 'UTC',
+      timeZone: await timeZoneOfMission(tx, userId, toMissionId(input.missionId)),
       delimiter: delimiter ?? '',
     };
     return {

@@ -3,8 +3,8 @@ import type { OpenedRun } from './open-run.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import type { BudgetReminder } from '../../domain/budget.ts';
 import type { ChatMessage } from '../../domain/conversation.ts';
-import { formatInstant } from '../../domain/instant.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
+import type { UserZone } from '../../domain/local-time.ts';
 import { buildPrompt } from '../../domain/planner-prompt.ts';
 import type { UnreadableInput } from '../../domain/prompt-inputs.ts';
 import type { ResearchNote } from '../../domain/research.ts';
@@ -22,8 +22,7 @@ export interface ResolvedPrompt {
 
 export interface PromptCircumstances {
   readonly nowMs: number;
-  /** IANA name. */
-  readonly timeZone: string;
+  readonly timeZone: UserZone;
   /** Null without research. */
   readonly research: ResearchNote | null;
   /** Null while it is not worth saying. */
@@ -42,7 +41,7 @@ export function resolvePrompt(
     prompt: buildPrompt({
       ...sources,
       budget,
-      nowIso: formatInstant(nowMs),
+      nowMs,
       timeZone,
       delimiter: randomBytes(12).toString('hex'),
     }),

@@ -54,7 +54,7 @@ export async function roundRequestOf(
       ? null
       : resolvePrompt(opened, run.read, {
           nowMs: await readClockMs(tx),
-          timeZone: (await timeZoneOfMission(tx, userId, toMissionId(input.missionId))) ?? 'UTC',
+          timeZone: await timeZoneOfMission(tx, userId, toMissionId(input.missionId)),
           research,
           budget: await reminderOf(tx, userId, agent),
         });

@@ -1,6 +1,8 @@
-import { dayAt, dayOf, text } from './reader.ts';
+import { dayAt, dayOf, text, time } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { instantMs } from '../instant.ts';
+import { zoneName } from '../local-time.ts';
+import type { UserZone } from '../local-time.ts';
 import type { ReadableRecord } from '../readable-record.ts';
 
 /**
@@ -19,8 +21,8 @@ export const answerAboutEvents: Reader = ({ records, nowMs, timeZone }) => {
     .map((span) => ({
       id: span.record.id,
       title: text(span.record, 'title'),
-      start: text(span.record, 'startDate'),
-      end: text(span.record, 'endDate'),
+      start: time(span.record, 'startDate', timeZone),
+      end: time(span.record, 'endDate', timeZone),
       allDay: span.record.fields['allDay'] === true ? true : undefined,
       location: text(span.record, 'location'),
       recurrence: text(span.record, 'recurrenceRule'),
@@ -29,9 +31,19 @@ export const answerAboutEvents: Reader = ({ records, nowMs, timeZone }) => {
     .sort((a, b) => ((a.start ?? '') < (b.start ?? '') ? -1 : 1));
   const unreadable = spans.filter(({ firstDay }) => firstDay === null).length;
   return {
-    facts: { today, timeZone, ...(unreadable === 0 ? {} : { eventsWithoutReadableTimes: unreadable }) },
+    facts: {
+      today,
+      ...zoneFact(timeZone),
+      ...(unreadable === 0 ? {} : { eventsWithoutReadableTimes: unreadable }),
+    },
     entries,
   };
+};
+
+/** Times bear their offset; a name that says less is left out. */
+const zoneFact = (timeZone: UserZone) => {
+  const name = timeZone === null ? 'unknown; all times are in UTC' : zoneName(timeZone);
+  return name === null ? {} : { timeZone: name };
 };
 
 interface Span {
@@ -40,7 +52,7 @@ interface Span {
 }
 
 /** An event that ends at midnight does not go on into the next day. */
-function spanOf({ fields }: ReadableRecord, timeZone: string): Span {
+function spanOf({ fields }: ReadableRecord, timeZone: UserZone): Span {
   const [startMs, endMs] = [instantMs(fields['startDate']), instantMs(fields['endDate'])];
   const lastDay =
     startMs !== null && endMs !== null && endMs > startMs

@@ -1,5 +1,7 @@
 import { Temporal } from 'temporal-polyfill';
 import { instantMs } from '../instant.ts';
+import { localTime } from '../local-time.ts';
+import type { UserZone } from '../local-time.ts';
 import { cutAtWord, visibleText } from '../prompt-text.ts';
 import type { ReadableRecord } from '../readable-record.ts';
 
@@ -9,8 +11,7 @@ export interface ReadRequest {
   /** Checked against the tool's schema. */
   readonly params: Readonly<Record<string, unknown>>;
   readonly nowMs: number;
-  /** IANA name, the user's. */
-  readonly timeZone: string;
+  readonly timeZone: UserZone;
 }
 
 /** Plain values for JSON: what holds for all, and one entry for each record that was asked for. */
@@ -35,6 +36,12 @@ export function text(
   return shown === '' ? undefined : shown;
 }
 
+/** A time of a record by the user's clock, as `text` shows it. */
+export function time(record: ReadableRecord, field: string, timeZone: UserZone): string | undefined {
+  const shown = text(record, field);
+  return shown === undefined ? undefined : localTime(shown, timeZone);
+}
+
 export const textParam = (value: unknown): string | undefined =>
   typeof value === 'string' ? value : undefined;
 
@@ -46,15 +53,18 @@ export const limitOf = (value: unknown, byDefault: number): number =>
   Math.min(100, Math.max(1, Math.floor(numberOf(value) ?? byDefault)));
 
 /** `YYYY-MM-DD` in the user's zone. */
-export const dayAt = (ms: number, timeZone: string): string =>
-  Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone).toPlainDate().toString();
+export const dayAt = (ms: number, timeZone: UserZone): string =>
+  Temporal.Instant.fromEpochMilliseconds(ms)
+    .toZonedDateTimeISO(timeZone ?? 'UTC')
+    .toPlainDate()
+    .toString();
 
 /**
  * The day that a stored time names in the user's zone: a date alone, and a time without a zone, are the user's own.
  *
  * @returns `YYYY-MM-DD`, or null when it is no time
  */
-export function dayOf(value: unknown, timeZone: string): string | null {
+export function dayOf(value: unknown, timeZone: UserZone): string | null {
   const ms = instantMs(value);
   if (ms !== null) return dayAt(ms, timeZone);
   return typeof value === 'string' ? (/^(\d{4}-\d{2}-\d{2})(?![\d])/.exec(value)?.[1] ?? null) : null;

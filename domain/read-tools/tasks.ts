@@ -1,4 +1,4 @@
-import { dayAt, dayOf, limitOf, text, textParam } from './reader.ts';
+import { dayAt, dayOf, limitOf, text, textParam, time } from './reader.ts';
 import type { Reader, ReadRequest } from './reader.ts';
 import type { ReadableRecord } from '../readable-record.ts';
 
@@ -35,7 +35,7 @@ export const answerAboutTasks: Reader = (request) => {
     .map(({ record, isCompleted }) => ({
       id: record.id,
       title: text(record, 'title'),
-      dueDate: text(record, 'dueDate'),
+      dueDate: time(record, 'dueDate', request.timeZone),
       priority: text(record, 'priority'),
       isCompleted,
     }));
