@@ -64,7 +64,7 @@ export default {
     },
     mayImportOnly('db-is-sql', 'db/ holds all SQL and nothing else.', '^db/', [
       '^domain/',
-      npm('postgres'),
+      npm('pg', 'sql-template-tag'),
       node,
     ]),
     mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', [

@@ -1,4 +1,6 @@
 import type { SystemSql, UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
+import type { Fragment } from './sql.ts';
 import type { AuditRow } from '../domain/audit-row.ts';
 import type { UserId } from '../domain/ids.ts';
 
@@ -34,8 +36,8 @@ export async function readOwnAuditHead(tx: UserTransaction, userId: UserId): Pro
 }
 
 /** The head of anybody's chain, for the maintenance role. */
-export async function readAuditHead(sql: SystemSql, userId: string): Promise<AuditHead> {
-  const [head] = await sql<AsStored<AuditHead>[]>`
+export async function readAuditHead(tx: SystemSql, userId: string): Promise<AuditHead> {
+  const [head] = await tx<AsStored<AuditHead>[]>`
     select seq::text as seq, hash from mana_ai.audit_head(${userId})`;
   if (head === undefined) throw new Error('the database returned no audit head');
   return { ...head, seq: BigInt(head.seq) };
@@ -45,10 +47,10 @@ export async function readAuditHead(sql: SystemSql, userId: string): Promise<Aud
  * The first user after `afterUserId` who has a chain, or null. Asked again and again it lists all of them without ever
  * holding the list.
  */
-export async function nextAuditedUser(sql: SystemSql, afterUserId: string | null): Promise<string | null> {
+export async function nextAuditedUser(tx: SystemSql, afterUserId: string | null): Promise<string | null> {
   // No user id is empty.
   const after = afterUserId ?? '';
-  const [row] = await sql<{ userId: string | null }[]>`
+  const [row] = await tx<{ userId: string | null }[]>`
     select min(user_id) as "userId" from (
       (select user_id from mana_ai.decrypt_audit where user_id > ${after} order by user_id limit 1)
       union all
@@ -59,17 +61,17 @@ export async function nextAuditedUser(sql: SystemSql, afterUserId: string | null
 
 /** Heads of chains by user, of the users after `afterUserId`; an empty page is the end. */
 export async function readAuditHeads(
-  sql: SystemSql,
+  tx: SystemSql,
   afterUserId: string | null,
   limit: number,
 ): Promise<(AuditHead & { readonly userId: string })[]> {
-  const next = (after: ReturnType<typeof sql>) => sql`(select min(user_id) from (
+  const next = (after: Fragment) => sql`(select min(user_id) from (
     (select user_id from mana_ai.decrypt_audit where user_id > ${after} order by user_id limit 1)
     union all
     (select user_id from mana_ai.audit_checkpoints where user_id > ${after} order by user_id limit 1)
   ) as next)`;
   // From user to user by the index: the rows between are not read.
-  const rows = await sql<{ userId: string; seq: string; hash: Buffer }[]>`
+  const rows = await tx<{ userId: string; seq: string; hash: Buffer }[]>`
     with recursive users (user_id, position) as (
       select ${next(sql`${afterUserId ?? ''}`)}, 1
       union all
@@ -95,12 +97,12 @@ export async function markAuditHeadsLogged(tx: SystemSql): Promise<void> {
 
 /** Rows of a user's chain after a sequence number, in its order; also those that stand in no proper place. */
 export async function readChainPage(
-  sql: SystemSql,
+  tx: SystemSql,
   userId: string,
   after: { readonly seq: bigint; readonly id: bigint } | null,
   limit: number,
 ): Promise<ChainedAuditRow[]> {
-  const rows = await sql<AsStored<ChainedAuditRow>[]>`
+  const rows = await tx<AsStored<ChainedAuditRow>[]>`
     select seq::text as seq, hash, id::text as id, user_id as "userId", mission_id as "missionId",
       iteration_id as "iterationId", table_name as "tableName", record_id as "recordId", status, reason,
       (extract(epoch from ts) * 1000000)::bigint::text as "tsMicros"
@@ -117,8 +119,8 @@ export async function readChainPage(
 }
 
 /** A user's checkpoints, the oldest first. */
-export async function readCheckpoints(sql: SystemSql, userId: string): Promise<StoredCheckpoint[]> {
-  const rows = await sql<AsStored<StoredCheckpoint>[]>`
+export async function readCheckpoints(tx: SystemSql, userId: string): Promise<StoredCheckpoint[]> {
+  const rows = await tx<AsStored<StoredCheckpoint>[]>`
     select user_id as "userId", seq::text as seq, hash, key_id as "keyId", signature
     from mana_ai.audit_checkpoints checkpoints where user_id = ${userId} order by checkpoints.seq`;
   return rows.map((row) => ({ ...row, seq: BigInt(row.seq) }));

@@ -1,4 +1,6 @@
 import type { SystemSql, UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
+import type { Fragment } from './sql.ts';
 import type { BudgetState } from '../domain/budget.ts';
 import type { UserId } from '../domain/ids.ts';
 
@@ -19,8 +21,8 @@ export interface Reserver {
 }
 
 /** Rows of one account: an agent's, or with null the user's own. */
-const ofAccount = (tx: UserTransaction, agentId: string | null) =>
-  agentId === null ? tx`agent_id is null` : tx`agent_id = ${agentId}`;
+const ofAccount = (agentId: string | null) =>
+  agentId === null ? sql`agent_id is null` : sql`agent_id = ${agentId}`;
 
 /**
  * What an account spent in the last 24 hours and what is reserved: in one statement, since a call that is settled in between
@@ -34,10 +36,10 @@ export async function readBudget(
   const [row] = await tx<{ usedTokens: number; reservedTokens: number }[]>`
     select
       (select coalesce(sum(total_tokens), 0)::float8 from mana_ai.token_usage
-        where user_id = ${userId} and ${ofAccount(tx, agentId)}
+        where user_id = ${userId} and ${ofAccount(agentId)}
           and recorded_at > clock_timestamp() - interval '24 hours') as "usedTokens",
       (select coalesce(sum(reserved_tokens), 0)::float8 from mana_ai.budget_reservations
-        where user_id = ${userId} and ${ofAccount(tx, agentId)}) as "reservedTokens"`;
+        where user_id = ${userId} and ${ofAccount(agentId)}) as "reservedTokens"`;
   return row ?? { usedTokens: 0, reservedTokens: 0 };
 }
 
@@ -85,18 +87,14 @@ export const settleCallAsUnknown = (tx: UserTransaction, userId: UserId, call: M
   settleAsUnknown(
     tx,
     userId,
-    tx`iteration_id = ${call.iterationId} and round = ${call.round} and purpose = ${call.purpose}`,
+    sql`iteration_id = ${call.iterationId} and round = ${call.round} and purpose = ${call.purpose}`,
   );
 
 /** Likewise whatever a run that is over has left. */
 export const settleRunAsUnknown = (tx: UserTransaction, userId: UserId, runId: string): Promise<number> =>
-  settleAsUnknown(tx, userId, tx`run_id = ${runId}`);
+  settleAsUnknown(tx, userId, sql`run_id = ${runId}`);
 
-async function settleAsUnknown(
-  tx: UserTransaction,
-  userId: UserId,
-  which: ReturnType<UserTransaction>,
-): Promise<number> {
+async function settleAsUnknown(tx: UserTransaction, userId: UserId, which: Fragment): Promise<number> {
   // A round's own call and its compaction end in the same row of usage.
   const rows = await tx<{ tokens: number }[]>`
     with settled as (
@@ -125,15 +123,15 @@ export async function otherReservers(
 ): Promise<Reserver[]> {
   return await tx<Reserver[]>`
     select distinct workflow_id as "workflowId", run_id as "runId" from mana_ai.budget_reservations
-    where user_id = ${userId} and ${ofAccount(tx, agentId)} and run_id <> ${runId}`;
+    where user_id = ${userId} and ${ofAccount(agentId)} and run_id <> ${runId}`;
 }
 
 /** Runs of all users that reserved before an instant, for the sweep; ids only. */
 export async function listReserversBefore(
-  sql: SystemSql,
+  tx: SystemSql,
   reservedBeforeMs: number,
 ): Promise<(Reserver & { readonly userId: string })[]> {
-  return await sql<(Reserver & { readonly userId: string })[]>`
+  return await tx<(Reserver & { readonly userId: string })[]>`
     select distinct user_id as "userId", workflow_id as "workflowId", run_id as "runId"
     from mana_ai.budget_reservations
     where reserved_at < to_timestamp(${reservedBeforeMs}::float8 / 1000) limit 1000`;

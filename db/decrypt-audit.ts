@@ -1,4 +1,5 @@
 import type { UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
 import type { UserId } from '../domain/ids.ts';
 
 /** A row of the decrypt audit as its user sees it (contract section 8). */
@@ -40,8 +41,8 @@ export async function listDecryptAudit(
       'ts', to_char(ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) as row
     from mana_ai.decrypt_audit rows
     where user_id = ${userId}
-      ${filter.missionId === null ? tx`` : tx`and mission_id = ${filter.missionId}`}
-      ${filter.beforeSeq === null ? tx`` : tx`and rows.seq < ${String(filter.beforeSeq)}::bigint`}
+      ${filter.missionId === null ? sql`` : sql`and mission_id = ${filter.missionId}`}
+      ${filter.beforeSeq === null ? sql`` : sql`and rows.seq < ${String(filter.beforeSeq)}::bigint`}
     order by rows.seq desc
     limit ${filter.limit + 1}`;
   const page = found.slice(0, filter.limit);

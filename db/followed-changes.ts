@@ -1,5 +1,7 @@
-import type postgres from 'postgres';
 import type { SystemSql } from './client.ts';
+import { sql } from './sql.ts';
+import type { Fragment } from './sql.ts';
+import type { Transaction } from './transaction.ts';
 import type { ChangeRow } from '../domain/field-merge.ts';
 import type { RowHead } from '../domain/page-shares.ts';
 
@@ -35,29 +37,29 @@ type LogPosition = Pick<PageEnd, 'createdAt' | 'id'>;
 /** Ids of the web app have some 36 characters; our index on user and record takes 2704 bytes for both together. */
 export const LONGEST_RECORD_ID = 500;
 
-const isoMicros = (tx: SystemSql, column: string) =>
-  tx`to_char(${tx(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const isoMicros = (column: Fragment) =>
+  sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 /**
  * What a row may hold, without reading it: stored sizes are known, and what was compressed counts four times. Text of
  * missions shrinks to a quarter at most; what shrinks more was made for it, and meets the limits of `readChanges`.
  */
-const estimatedBytes = (tx: SystemSql) => tx`
+const estimatedBytes = sql`
   (coalesce(pg_column_size(data), 0) * case when pg_column_compression(data) is null then 1 else 4 end
     + coalesce(pg_column_size(field_meta), 0)
       * case when pg_column_compression(field_meta) is null then 1 else 4 end)::float8`;
 
-const headColumns = (tx: SystemSql) => tx`
+const headColumns = sql`
   changes.id, table_name as "table", user_id as "userId", left(record_id, ${LONGEST_RECORD_ID + 1}) as "recordId",
-  ${isoMicros(tx, 'changes.created_at')} as "createdAt", ${estimatedBytes(tx)} as bytes`;
+  ${isoMicros(sql`changes.created_at`)} as "createdAt", ${estimatedBytes} as bytes`;
 
 /** The predicate repeats that of our partial index: under row-level security a query without it scans the whole log. */
-const isFollowed = (tx: SystemSql) => tx`app_id = 'ai' and table_name in ('aiMissions', 'agents')`;
+const isFollowed = sql`app_id = 'ai' and table_name in ('aiMissions', 'agents')`;
 
-const isNotProjected = (tx: SystemSql) => tx`
+const isNotProjected = sql`
   not exists (select from mana_ai.projected_changes projected where projected.change_id = changes.id)`;
 
-const isBehind = (tx: SystemSql, after: LogPosition) => tx`
+const isBehind = (after: LogPosition) => sql`
   (changes.created_at, changes.id) > (${after.createdAt}::text::timestamptz, ${after.id}::uuid)`;
 
 /**
@@ -69,18 +71,18 @@ const isBehind = (tx: SystemSql, after: LogPosition) => tx`
  * @param after the row to go on behind
  */
 export async function readNewHeads(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   { readUntil, backMs }: { readonly readUntil: string; readonly backMs: number },
   limit: number,
   after: LogPosition | null = null,
 ): Promise<FollowedHead[]> {
   return await tx<FollowedHead[]>`
-    select ${headColumns(tx)} from public.sync_changes changes
-    where ${isFollowed(tx)}
+    select ${headColumns} from public.sync_changes changes
+    where ${isFollowed}
       and changes.created_at >= ${readUntil}::text::timestamptz - ${backMs}::float8 * interval '1 millisecond'
-      and ${isNotProjected(tx)}
+      and ${isNotProjected}
       and not exists (select from mana_ai.projection_backlogs backlogs where backlogs.user_id = changes.user_id)
-      ${after === null ? tx`` : tx`and ${isBehind(tx, after)}`}
+      ${after === null ? sql`` : sql`and ${isBehind(after)}`}
     order by changes.created_at, changes.id
     limit ${limit}`;
 }
@@ -94,34 +96,34 @@ export interface Backlog {
 /** The user whose turn it is; null where all rows are read with everybody's. */
 export async function nextBacklog(tx: SystemSql): Promise<Backlog | null> {
   const [row] = await tx<(LogPosition & { readonly userId: string })[]>`
-    select user_id as "userId", ${isoMicros(tx, 'after_at')} as "createdAt", after_id as id
+    select user_id as "userId", ${isoMicros(sql`after_at`)} as "createdAt", after_id as id
     from mana_ai.projection_backlogs order by turn_at limit 1`;
   return row === undefined ? null : { userId: row.userId, after: { createdAt: row.createdAt, id: row.id } };
 }
 
 /** The next rows of such a user. */
 export async function readBacklogHeads(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   { userId, after }: Backlog,
   limit: number,
 ): Promise<FollowedHead[]> {
   return await tx<FollowedHead[]>`
-    select ${headColumns(tx)} from public.sync_changes changes
-    where ${isFollowed(tx)} and user_id = ${userId} and ${isNotProjected(tx)} and ${isBehind(tx, after)}
+    select ${headColumns} from public.sync_changes changes
+    where ${isFollowed} and user_id = ${userId} and ${isNotProjected} and ${isBehind(after)}
     order by changes.created_at, changes.id
     limit ${limit}`;
 }
 
 /** Rows of such a user that became visible behind its last turn, as far back as rows are late at all. */
 export async function readLateHeads(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   { userId }: Backlog,
   { readUntil }: { readonly readUntil: string },
   limit: number,
 ): Promise<FollowedHead[]> {
   return await tx<FollowedHead[]>`
-    select ${headColumns(tx)} from public.sync_changes changes
-    where ${isFollowed(tx)} and user_id = ${userId} and ${isNotProjected(tx)}
+    select ${headColumns} from public.sync_changes changes
+    where ${isFollowed} and user_id = ${userId} and ${isNotProjected}
       and changes.created_at >= ${readUntil}::text::timestamptz - interval '25 hours'
     order by changes.created_at, changes.id
     limit ${limit}`;
@@ -129,7 +131,7 @@ export async function readLateHeads(
 
 /** Has the further rows of users read in turns of their own, behind the last that was read with everybody's. */
 export async function beginBacklogs(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   backlogs: ReadonlyMap<string, LogPosition>,
 ): Promise<void> {
   if (backlogs.size === 0) return;
@@ -143,7 +145,7 @@ export async function beginBacklogs(
 }
 
 /** Notes how far a user's turn came. */
-export async function endTurn(tx: postgres.TransactionSql, userId: string, end: LogPosition): Promise<void> {
+export async function endTurn(tx: Transaction, userId: string, end: LogPosition): Promise<void> {
   await tx`
     update mana_ai.projection_backlogs
     set after_at = ${end.createdAt}::text::timestamptz, after_id = ${end.id}::uuid, turn_at = clock_timestamp()
@@ -151,7 +153,7 @@ export async function endTurn(tx: postgres.TransactionSql, userId: string, end: 
 }
 
 /** The user's rows are read with everybody's again. */
-export async function endBacklog(tx: postgres.TransactionSql, userId: string): Promise<void> {
+export async function endBacklog(tx: Transaction, userId: string): Promise<void> {
   await tx`delete from mana_ai.projection_backlogs where user_id = ${userId}`;
 }
 
@@ -164,22 +166,23 @@ const MAX_FIELDS_BYTES = 200_000;
 /** Of all rows that are read at once; the first one is read in any case. */
 const MAX_READ_BYTES = 8_000_000;
 
+const isShort = (bytes: number) => sql`octet_length(value::text) <= ${bytes}::int`;
+
 /** What of one field's value is read; see `FollowedChange`. What a snapshot takes as absent may be anything absent. */
-const followedValue = (tx: SystemSql) => tx`
+const followedValue = sql`
   case
     when key = 'iterations' then
-      case when jsonb_typeof(value) <> 'array' then 'null' when ${isShort(tx, MAX_ITERATIONS_BYTES)} then value else 'true' end
+      case when jsonb_typeof(value) <> 'array' then 'null' when ${isShort(MAX_ITERATIONS_BYTES)} then value else 'true' end
     when key = 'grant' then case when value = 'null' then value else 'true' end
-    when key = 'deletedAt' then case when ${isShort(tx, MAX_VALUE_BYTES)} then value else 'true' end
+    when key = 'deletedAt' then case when ${isShort(MAX_VALUE_BYTES)} then value else 'true' end
     when key = 'cadence' and jsonb_typeof(value) = 'object' then
       (select coalesce(jsonb_object_agg(parts.key, parts.value), '{}') from jsonb_each(value) parts
         where parts.key in ('kind', 'everyMinutes', 'atHour', 'atMinute', 'dayOfWeek', 'expression')
           and octet_length(parts.value::text) <= ${MAX_VALUE_BYTES}::int)
     when key in ('state', 'nextRunAt', 'agentId', 'cancelRequested', 'createdAt', 'updatedAt') or key like 'cadence%' then
-      case when ${isShort(tx, MAX_VALUE_BYTES)} then value when jsonb_typeof(value) = 'array' then '[]' else 'null' end
+      case when ${isShort(MAX_VALUE_BYTES)} then value when jsonb_typeof(value) = 'array' then '[]' else 'null' end
     else 'true'
   end`;
-const isShort = (tx: SystemSql, bytes: number) => tx`octet_length(value::text) <= ${bytes}::int`;
 
 /**
  * Reads rows as far as the projection looks at them, in the order of the log, and no more than fits into this process:
@@ -192,12 +195,12 @@ export async function readChanges(tx: SystemSql, ids: readonly string[]): Promis
       select changes.id, table_name, user_id, left(record_id, ${LONGEST_RECORD_ID + 1}) as record_id, op, client_id,
         created_at,
         case when jsonb_typeof(data) = 'object' then
-          (select coalesce(jsonb_object_agg(key, ${followedValue(tx)}), '{}') from jsonb_each(data)) end as data,
+          (select coalesce(jsonb_object_agg(key, ${followedValue}), '{}') from jsonb_each(data)) end as data,
         case when jsonb_typeof(field_meta) = 'object' then
           (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(field_meta)
             where octet_length(value::text) <= 70 and jsonb_typeof(data) = 'object' and data ? key) end as field_meta
       from public.sync_changes changes
-      where changes.id = any(${ids}::uuid[]) and ${isFollowed(tx)}
+      where changes.id = any(${ids}::uuid[]) and ${isFollowed}
     ), measured as materialized (
       select *, coalesce(octet_length(data::text), 0) + coalesce(octet_length(field_meta::text), 0) as bytes,
         coalesce(octet_length((data -> 'iterations')::text), 0) as iterations_bytes
@@ -208,7 +211,7 @@ export async function readChanges(tx: SystemSql, ids: readonly string[]): Promis
       from measured
     )
     select id, table_name as "table", user_id as "userId", record_id as "recordId", op, client_id as "clientId",
-      ${isoMicros(tx, 'created_at')} as "createdAt",
+      ${isoMicros(sql`created_at`)} as "createdAt",
       case when not is_too_large then data end as data,
       case when not is_too_large then field_meta end as "fieldMeta",
       case when is_too_large then 'row' when data -> 'iterations' = 'true' then 'iterations' else 'nothing' end as unread
@@ -223,8 +226,8 @@ export async function readHeadsOfRecord(
   limit: number,
 ): Promise<FollowedHead[]> {
   const heads = await tx<FollowedHead[]>`
-    select ${headColumns(tx)} from public.sync_changes changes
-    where ${isFollowed(tx)} and table_name = ${table} and user_id = ${userId} and record_id = ${recordId}
+    select ${headColumns} from public.sync_changes changes
+    where ${isFollowed} and table_name = ${table} and user_id = ${userId} and record_id = ${recordId}
     order by changes.created_at desc, changes.id desc
     limit ${limit}`;
   return heads.toReversed();

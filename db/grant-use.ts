@@ -1,4 +1,6 @@
 import type { UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
+import type { Fragment } from './sql.ts';
 import type { UserId } from '../domain/ids.ts';
 
 /** A row of the mint log as a run sees it. */
@@ -16,8 +18,7 @@ export interface LoggedGrant {
   readonly pinnedAgentId: string | null;
 }
 
-const epochMs = (tx: UserTransaction, column: string) =>
-  tx`floor(extract(epoch from ${tx(column)}) * 1000)::float8`;
+const epochMs = (column: Fragment) => sql`floor(extract(epoch from ${column}) * 1000)::float8`;
 
 /** Finds a grant by the SHA-256 of its `wrappedKey`; null when this user never got it from us. */
 export async function findGrant(
@@ -27,7 +28,7 @@ export async function findGrant(
 ): Promise<LoggedGrant | null> {
   const [row] = await tx<LoggedGrant[]>`
     select mission_id as "missionId", version, origin, tables, record_ids as "recordIds",
-      ${epochMs(tx, 'issued_at')} as "issuedAtMs", ${epochMs(tx, 'expires_at')} as "expiresAtMs",
+      ${epochMs(sql`issued_at`)} as "issuedAtMs", ${epochMs(sql`expires_at`)} as "expiresAtMs",
       revoked_at is not null as revoked, first_used_at is not null as "firstUsed",
       pinned_agent_id as "pinnedAgentId"
     from mana_ai.mission_grants
@@ -95,7 +96,7 @@ export async function lastMissionRevocationMs(
   missionId: string,
 ): Promise<number | null> {
   const [row] = await tx<{ revokedAtMs: number }[]>`
-    select ${epochMs(tx, 'revoked_at')} as "revokedAtMs" from mana_ai.mission_revocations
+    select ${epochMs(sql`revoked_at`)} as "revokedAtMs" from mana_ai.mission_revocations
     where user_id = ${userId} and mission_id = ${missionId}`;
   return row?.revokedAtMs ?? null;
 }

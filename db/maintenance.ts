@@ -1,6 +1,6 @@
-import type postgres from 'postgres';
 import type { AuditHead } from './audit-chain.ts';
 import type { SystemSql } from './client.ts';
+import type { Transaction } from './transaction.ts';
 
 /**
  * What the operator's commands change, under the role `mana_missions_maintenance`. The audit itself is deleted by
@@ -10,14 +10,14 @@ import type { SystemSql } from './client.ts';
 /**
  * Whether the connection's user has the rights of the maintenance role. Others would see no rows, and no rows look fine.
  */
-export async function isMaintenanceUser(sql: SystemSql): Promise<boolean> {
-  const [row] = await sql<{ isMember: boolean }[]>`
+export async function isMaintenanceUser(tx: SystemSql): Promise<boolean> {
+  const [row] = await tx<{ isMember: boolean }[]>`
     select pg_has_role(current_user, 'mana_missions_maintenance', 'usage') as "isMember"`;
   return row?.isMember === true;
 }
 
 /** Gives the rest of the transaction one view of the database, so that pruning elsewhere looks like no gap. */
-export async function readOneSnapshot(tx: postgres.TransactionSql): Promise<void> {
+export async function readOneSnapshot(tx: Transaction): Promise<void> {
   await tx`set transaction isolation level repeatable read, read only`;
 }
 
@@ -26,7 +26,7 @@ export async function readOneSnapshot(tx: postgres.TransactionSql): Promise<void
  * one that is younger than `olderThanIso` or needed by a run under way. Null: nothing may be.
  */
 export async function readPrunable(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   userId: string,
   olderThanIso: string,
 ): Promise<AuditHead | null> {
@@ -37,7 +37,7 @@ export async function readPrunable(
 
 /** Deletes a chain up to a row and leaves the signed checkpoint. @returns how many rows went */
 export async function pruneAudit(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   userId: string,
   olderThanIso: string,
   checkpoint: AuditHead & { readonly keyId: string; readonly signature: Buffer },
@@ -49,7 +49,7 @@ export async function pruneAudit(
 }
 
 /** Deletes a user's audit and checkpoints, and the sealed rows that refer to it. @returns how many audit rows went */
-export async function eraseAudit(tx: postgres.TransactionSql, userId: string): Promise<number> {
+export async function eraseAudit(tx: Transaction, userId: string): Promise<number> {
   const [row] = await tx<{ erased: string }[]>`select mana_ai.erase_decrypt_audit(${userId}) as erased`;
   return Number(row?.erased ?? 0);
 }
@@ -58,9 +58,12 @@ export async function eraseAudit(tx: postgres.TransactionSql, userId: string): P
  * Deletes mint-log rows of v2 grants that expired before an instant. Row-level security keeps those of the last 30 days
  * and all v1 grants out of reach.
  */
-export async function deleteExpiredGrants(sql: SystemSql, expiredBeforeIso: string): Promise<number> {
-  const deleted = await sql`
-    delete from mana_ai.mission_grants
-    where version = 'v2' and expires_at < ${expiredBeforeIso}::text::timestamptz`;
-  return deleted.count;
+export async function deleteExpiredGrants(tx: SystemSql, expiredBeforeIso: string): Promise<number> {
+  const [row] = await tx<{ deleted: number }[]>`
+    with deleted as (
+      delete from mana_ai.mission_grants
+      where version = 'v2' and expires_at < ${expiredBeforeIso}::text::timestamptz returning 1
+    )
+    select count(*)::float8 as deleted from deleted`;
+  return row?.deleted ?? 0;
 }

@@ -1,5 +1,6 @@
 import type { CallPurpose } from './budget-reservations.ts';
 import type { UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
 import type { CallFailures } from '../domain/errors.ts';
 import type { UserId } from '../domain/ids.ts';
 
@@ -18,7 +19,7 @@ export interface CallRow {
   readonly reply: Buffer | null;
 }
 
-const rowOf = (tx: UserTransaction, userId: UserId, { iterationId, keyId, round, purpose }: CallRef) => tx`
+const rowOf = (userId: UserId, { iterationId, keyId, round, purpose }: CallRef) => sql`
   user_id = ${userId} and iteration_id = ${iterationId} and key_id = ${keyId} and round = ${round}
     and purpose = ${purpose}`;
 
@@ -36,7 +37,7 @@ export async function claimCall(
     values (${userId}, ${call.iterationId}, ${call.keyId}, ${call.round}, ${call.purpose}, ${call.missionId})
     on conflict (user_id, iteration_id, key_id, round, purpose) do nothing`;
   const [row] = await tx<CallRow[]>`
-    select request, reply from mana_ai.model_calls where ${rowOf(tx, userId, call)} for update`;
+    select request, reply from mana_ai.model_calls where ${rowOf(userId, call)} for update`;
   if (row === undefined) throw new Error('the row of a call was deleted while it was claimed');
   return row;
 }
@@ -47,7 +48,7 @@ export async function storeRequest(
   call: CallRef,
   request: Buffer,
 ): Promise<void> {
-  await tx`update mana_ai.model_calls set request = ${request} where ${rowOf(tx, userId, call)}`;
+  await tx`update mana_ai.model_calls set request = ${request} where ${rowOf(userId, call)}`;
 }
 
 /**
@@ -62,7 +63,7 @@ export async function storeReply(
   reply: Buffer,
 ): Promise<Buffer | null> {
   const [row] = await tx<{ reply: Buffer | null }[]>`
-    update mana_ai.model_calls set reply = coalesce(reply, ${reply}) where ${rowOf(tx, userId, call)}
+    update mana_ai.model_calls set reply = coalesce(reply, ${reply}) where ${rowOf(userId, call)}
     returning reply`;
   return row?.reply ?? null;
 }
@@ -79,7 +80,7 @@ export async function storeEntry(
   entry: Buffer,
 ): Promise<boolean> {
   const rows = await tx`
-    update mana_ai.model_calls set entry = ${entry} where ${rowOf(tx, userId, call)} and entry is null
+    update mana_ai.model_calls set entry = ${entry} where ${rowOf(userId, call)} and entry is null
     returning round`;
   return rows.length > 0;
 }
@@ -93,7 +94,7 @@ export async function countFailure(
 ): Promise<CallFailures | null> {
   const [row] = await tx<CallFailures[]>`
     update mana_ai.model_calls set failures = failures + 1, refusals = refusals + ${isRefusal ? 1 : 0}
-    where ${rowOf(tx, userId, call)} returning failures, refusals, unreadable`;
+    where ${rowOf(userId, call)} returning failures, refusals, unreadable`;
   return row ?? null;
 }
 
@@ -113,7 +114,7 @@ export async function discardReply(
   const [row] = await tx<CallFailures[]>`
     update mana_ai.model_calls set request = ${request}, reply = null, failures = failures + 1,
       unreadable = unreadable + ${isCompletion ? 1 : 0}
-    where ${rowOf(tx, userId, call)} and reply is not null and entry is null
+    where ${rowOf(userId, call)} and reply is not null and entry is null
     returning failures, refusals, unreadable`;
   return row ?? null;
 }

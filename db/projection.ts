@@ -1,5 +1,7 @@
-import type postgres from 'postgres';
 import type { SystemSql } from './client.ts';
+import { sql } from './sql.ts';
+import type { Fragment } from './sql.ts';
+import type { Transaction } from './transaction.ts';
 import type { FollowedRecord, FollowedHead, PageEnd } from './followed-changes.ts';
 import type { AgentSnapshot, Snapshot } from '../domain/mission-snapshot.ts';
 
@@ -21,25 +23,25 @@ export interface ProjectionCursor {
  * Locks the cursor until the transaction ends; null when another worker projects. After the clock was set back, rows come
  * with times before those already read: then the cursor counts as standing at the clock.
  */
-export async function lockCursor(tx: postgres.TransactionSql): Promise<ProjectionCursor | null> {
+export async function lockCursor(tx: Transaction): Promise<ProjectionCursor | null> {
   const [row] = await tx<ProjectionCursor[]>`
     select least(read_until, clock_timestamp())::text as "readUntil",
       extract(epoch from read_back_30_minutes_at)::float8 * 1000 as "readBack30MinutesAtMs",
       extract(epoch from read_back_25_hours_at)::float8 * 1000 as "readBack25HoursAtMs",
       extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs",
       case when page_end_id is not null then jsonb_build_object(
-        'backMs', page_back_ms, 'createdAt', ${isoMicros(tx, 'page_end_at')}, 'id', page_end_id) end as "pageEnd",
+        'backMs', page_back_ms, 'createdAt', ${isoMicros(sql`page_end_at`)}, 'id', page_end_id) end as "pageEnd",
       exists (select from mana_ai.projection_backlogs) as "hasBacklogs"
     from mana_ai.projection_cursor for update skip locked`;
   return row ?? null;
 }
 
-const isoMicros = (tx: SystemSql, column: string) =>
-  tx`to_char(${tx(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const isoMicros = (column: Fragment) =>
+  sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 /** Remembers rows as projected, with the time that the log gives them. */
 export async function markProjected(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   changes: readonly Pick<FollowedHead, 'id' | 'createdAt'>[],
 ): Promise<void> {
   await tx`
@@ -54,7 +56,7 @@ export async function markProjected(
  * a row from the future (a clock that stepped) nor one of a user's own turn may take the cursor along past what is unread.
  */
 export async function advanceCursor(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   readBack: { readonly thirtyMinutes: boolean; readonly twentyFiveHours: boolean },
   pageEnd: PageEnd | null,
 ): Promise<void> {
@@ -72,7 +74,7 @@ export async function advanceCursor(
 }
 
 /** Forgets ids that no read-back reaches any more. */
-export async function pruneProjected(tx: postgres.TransactionSql): Promise<void> {
+export async function pruneProjected(tx: Transaction): Promise<void> {
   await tx`
     delete from mana_ai.projected_changes
     where created_at < (select read_until from mana_ai.projection_cursor) - interval '26 hours'`;
@@ -86,8 +88,8 @@ export async function readKept(
 ): Promise<(FollowedRecord & { readonly kept: unknown })[]> {
   const users = records.map(({ userId }) => userId);
   const ids = records.map(({ recordId }) => recordId);
-  const wanted = tx`unnest(${users}::text[], ${ids}::text[]) as wanted (user_id, record_id)`;
-  const columns = tx`${table}::text as "table", known.user_id as "userId", wanted.record_id as "recordId",
+  const wanted = sql`unnest(${users}::text[], ${ids}::text[]) as wanted (user_id, record_id)`;
+  const columns = sql`${table}::text as "table", known.user_id as "userId", wanted.record_id as "recordId",
     known.merge_state as kept`;
   return table === 'aiMissions'
     ? await tx`select ${columns} from ${wanted} join mana_ai.mission_snapshots known
@@ -108,7 +110,7 @@ export interface SavedMission extends Snapshot {
 /** Stores snapshots; only a change of what schedules depend on raises the version, and so makes the schedule pending. */
 export async function saveMissions(tx: SystemSql, missions: readonly SavedMission[]): Promise<void> {
   if (missions.length === 0) return;
-  const isChanged = tx`(
+  const isChanged = sql`(
     (known.exists_now, known.state, known.cadence, known.next_run_at, known.agent_id, known.device_utc_offset_minutes)
     is distinct from
     (excluded.exists_now, excluded.state, excluded.cadence, excluded.next_run_at, excluded.agent_id,

@@ -1,4 +1,5 @@
 import type { SystemSql, UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
 import type { UserId } from '../domain/ids.ts';
 
 /** A run that holds its mission, and its agent if `agentId` is set. */
@@ -10,7 +11,7 @@ export interface RunSlot {
   readonly iterationId: string;
 }
 
-const slotColumns = (sql: SystemSql) => sql`
+const slotColumns = sql`
   mission_id as "missionId", agent_id as "agentId", workflow_id as "workflowId", run_id as "runId",
   iteration_id as "iterationId"`;
 
@@ -29,7 +30,7 @@ export async function claimMissionSlot(
     values (${userId}, ${run.missionId}, ${run.workflowId}, ${run.runId}, '')
     on conflict (user_id, mission_id) do nothing`;
   const [holder] = await tx<RunSlot[]>`
-    select ${slotColumns(tx)} from mana_ai.run_slots
+    select ${slotColumns} from mana_ai.run_slots
     where user_id = ${userId} and mission_id = ${run.missionId} for update`;
   // No row: its holder let go between the two statements; whoever asks again will get it.
   if (holder === undefined) return claimMissionSlot(tx, userId, run);
@@ -153,7 +154,7 @@ export async function otherSlotsOfAgent(
   missionId: string,
 ): Promise<RunSlot[]> {
   return await tx<RunSlot[]>`
-    select ${slotColumns(tx)} from mana_ai.run_slots
+    select ${slotColumns} from mana_ai.run_slots
     where user_id = ${userId} and agent_id = ${agentId} and mission_id <> ${missionId}`;
 }
 
@@ -176,10 +177,10 @@ export async function releaseSlot(
 
 /** Slots of all users claimed before an instant, for the sweep; ids only. */
 export async function listSlotsClaimedBefore(
-  sql: SystemSql,
+  tx: SystemSql,
   claimedBeforeMs: number,
 ): Promise<(RunSlot & { readonly userId: string })[]> {
-  return await sql<(RunSlot & { readonly userId: string })[]>`
-    select user_id as "userId", ${slotColumns(sql)} from mana_ai.run_slots
+  return await tx<(RunSlot & { readonly userId: string })[]>`
+    select user_id as "userId", ${slotColumns} from mana_ai.run_slots
     where claimed_at < to_timestamp(${claimedBeforeMs}::float8 / 1000) order by claimed_at limit 1000`;
 }

@@ -1,5 +1,6 @@
-import type postgres from 'postgres';
 import type { SystemSql } from './client.ts';
+import { sql } from './sql.ts';
+import type { Fragment } from './sql.ts';
 import { knownZone, sourcedTimeZone } from './time-zones.ts';
 import type { KnownZone } from './time-zones.ts';
 import type { Cadence } from '../domain/mission.ts';
@@ -40,19 +41,19 @@ export interface PendingMission {
 /** Names a mission's snapshot. */
 export type MissionKey = Pick<PendingMission, 'userId' | 'missionId'>;
 
-const isOptedOut = (sql: SystemSql) => sql`
+const isOptedOut = sql`
   exists (select from mana_ai.schedule_opt_outs opted
     where opted.user_id = missions.user_id and opted.mission_id = missions.mission_id)`;
 
 /** Missions of one user that run by themselves: the server starts some thirty scheduled runs a second of all users. */
 const MAX_SCHEDULES = 500;
 
-const pendingColumns = (sql: SystemSql) => sql`
+const pendingColumns = sql`
   user_id as "userId", mission_id as "missionId", exists_now as exists, state, cadence,
   extract(epoch from next_run_at)::float8 * 1000 as "nextRunAtMs", agent_id as "agentId",
   version::text as version, applied_schedule as applied, version <> applied_version as "isPending",
   missions.xmin::text as "rowVersion",
-  ${isOptedOut(sql)} as "isOptedOut",
+  ${isOptedOut} as "isOptedOut",
   (select jsonb_build_object('workflowId', slots.workflow_id, 'runId', slots.run_id) from mana_ai.run_slots slots
     where slots.user_id = missions.user_id and slots.mission_id = missions.mission_id) as slot,
   (select count(*) from mana_ai.run_slots slots where slots.user_id = missions.user_id)::int as "openRunsOfUser",
@@ -60,7 +61,7 @@ const pendingColumns = (sql: SystemSql) => sql`
     select from mana_ai.mission_snapshots served
     where served.user_id = missions.user_id and served.applied_schedule is not null limit ${MAX_SCHEDULES}::int
   ) served)) as "isOverLimit",
-  ${knownZone(sql, sql`missions.user_id`, sql`missions.mission_id`)} as zone`;
+  ${knownZone(sql`missions.user_id`, sql`missions.mission_id`)} as zone`;
 
 /** A row of `pendingColumns`. */
 type PendingRow = Omit<PendingMission, 'timeZone'> & { readonly zone: KnownZone };
@@ -71,14 +72,14 @@ const pendingMission = ({ zone, ...row }: PendingRow): PendingMission => ({
 });
 
 /** How long a mission whose schedule could not be written waits for its next turn. */
-const postponement = (sql: SystemSql) => sql`interval '10 seconds'`;
+const postponement = sql`interval '10 seconds'`;
 
 /** The next users, in the order of their ids, some of whose schedules are out of date; each costs a look into an index. */
-export async function readPendingUsers(sql: SystemSql, after: string, limit: number): Promise<string[]> {
-  const next = (behind: postgres.Fragment) => sql`
+export async function readPendingUsers(tx: SystemSql, after: string, limit: number): Promise<string[]> {
+  const next = (behind: Fragment) => sql`
     (select user_id from mana_ai.mission_snapshots
       where version <> applied_version and user_id > ${behind} order by user_id limit 1)`;
-  const rows = await sql<{ userId: string }[]>`
+  const rows = await tx<{ userId: string }[]>`
     with recursive users (user_id) as (
       ${next(sql`${after}::text`)}
       union all
@@ -95,22 +96,22 @@ export async function readPendingUsers(sql: SystemSql, after: string, limit: num
  * @param except missions that are being worked on
  */
 export async function readPendingMissions(
-  sql: SystemSql,
+  tx: SystemSql,
   ofUsers: readonly string[],
   limit: number,
   except: readonly MissionKey[] = [],
 ): Promise<PendingMission[]> {
   const users = except.map(({ userId }) => userId);
   const missions = except.map(({ missionId }) => missionId);
-  const rows = await sql<PendingRow[]>`
-    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
+  const rows = await tx<PendingRow[]>`
+    select ${pendingColumns} from mana_ai.mission_snapshots missions
     where (user_id, mission_id) in (
       select chosen.user_id, chosen.mission_id from unnest(${ofUsers}::text[]) as turn (user_id)
       cross join lateral (
         select pending.user_id, pending.mission_id, row_number() over (order by pending.updated_at) as nth
         from mana_ai.mission_snapshots pending
         where pending.user_id = turn.user_id and version <> applied_version
-          and updated_at not between clock_timestamp() and clock_timestamp() + ${postponement(sql)}
+          and updated_at not between clock_timestamp() and clock_timestamp() + ${postponement}
           and (pending.user_id, pending.mission_id) not in (select * from unnest(${users}::text[], ${missions}::text[]))
         order by pending.updated_at limit ${limit}
       ) chosen
@@ -120,8 +121,8 @@ export async function readPendingMissions(
 }
 
 /** How many missions' schedules are out of date, postponed ones too. */
-export async function countPendingMissions(sql: SystemSql): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
+export async function countPendingMissions(tx: SystemSql): Promise<number> {
+  const [row] = await tx<{ count: number }[]>`
     select count(*)::int as count from mana_ai.mission_snapshots where version <> applied_version`;
   return row?.count ?? 0;
 }
@@ -138,15 +139,15 @@ export interface PassedPosition extends MissionKey {
  * @param after the last mission of the page before
  */
 export async function readPassedMissions(
-  sql: SystemSql,
+  tx: SystemSql,
   passedForMs: number,
   after: PassedPosition | null,
   limit: number,
 ): Promise<PendingMission[]> {
   const { nextRunAtMs, userId, missionId } = after ?? { nextRunAtMs: null, userId: '', missionId: '' };
-  const rows = await sql<PendingRow[]>`
-    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
-    where exists_now and state = 'active' and cadence is not null and version = applied_version and not ${isOptedOut(sql)}
+  const rows = await tx<PendingRow[]>`
+    select ${pendingColumns} from mana_ai.mission_snapshots missions
+    where exists_now and state = 'active' and cadence is not null and version = applied_version and not ${isOptedOut}
       and next_run_at < statement_timestamp() - ${passedForMs}::float8 * interval '1 millisecond'
       and (next_run_at, user_id, mission_id) >
         (coalesce(to_timestamp(${nextRunAtMs}::float8 / 1000), '-infinity'), ${userId}, ${missionId})
@@ -155,9 +156,9 @@ export async function readPassedMissions(
 }
 
 /** Missions whose schedule was written shortly before its instant, which has passed by now; the oldest first. */
-export async function readMissionsToLookAt(sql: SystemSql, limit: number): Promise<PendingMission[]> {
-  const rows = await sql<PendingRow[]>`
-    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
+export async function readMissionsToLookAt(tx: SystemSql, limit: number): Promise<PendingMission[]> {
+  const rows = await tx<PendingRow[]>`
+    select ${pendingColumns} from mana_ai.mission_snapshots missions
     where look_again_at < clock_timestamp() - interval '1 second' and version = applied_version
     order by look_again_at limit ${limit}`;
   return rows.map(pendingMission);
@@ -169,33 +170,33 @@ export async function readMissionsToLookAt(sql: SystemSql, limit: number): Promi
  * @param again whether it is to be looked at once more, a while later
  */
 export async function markLookedAt(
-  sql: SystemSql,
+  tx: SystemSql,
   mission: Pick<PendingMission, 'userId' | 'missionId' | 'rowVersion'>,
   again: boolean,
 ): Promise<void> {
-  await sql`
+  await tx`
     update mana_ai.mission_snapshots missions
-    set look_again_at = case when ${again} then clock_timestamp() + ${postponement(sql)} end
+    set look_again_at = case when ${again} then clock_timestamp() + ${postponement} end
     where user_id = ${mission.userId} and mission_id = ${mission.missionId}
       and (${again} or missions.xmin::text = ${mission.rowVersion})`;
 }
 
 /** All missions, gone ones too, one page in the order of their key. */
 export async function readMissionsAfter(
-  sql: SystemSql,
+  tx: SystemSql,
   after: MissionKey | null,
   limit: number,
 ): Promise<PendingMission[]> {
-  const rows = await sql<PendingRow[]>`
-    select ${pendingColumns(sql)} from mana_ai.mission_snapshots missions
+  const rows = await tx<PendingRow[]>`
+    select ${pendingColumns} from mana_ai.mission_snapshots missions
     where (user_id, mission_id) > (${after?.userId ?? ''}, ${after?.missionId ?? ''})
     order by user_id, mission_id limit ${limit}`;
   return rows.map(pendingMission);
 }
 
 /** Whether the log was read once from its beginning: before that, a mission without a snapshot may exist. */
-export async function isProjectionComplete(sql: SystemSql): Promise<boolean> {
-  const [row] = await sql<{ complete: boolean }[]>`
+export async function isProjectionComplete(tx: SystemSql): Promise<boolean> {
+  const [row] = await tx<{ complete: boolean }[]>`
     select read_back_25_hours_at > '-infinity'
       and not exists (select from mana_ai.projection_backlogs where is_first_build) as complete
     from mana_ai.projection_cursor`;
@@ -203,9 +204,9 @@ export async function isProjectionComplete(sql: SystemSql): Promise<boolean> {
 }
 
 /** Puts a mission off for a while: one that always fails must neither keep the others waiting nor be tried all the time. */
-export async function postponePending(sql: SystemSql, mission: MissionKey): Promise<void> {
-  await sql`
-    update mana_ai.mission_snapshots set updated_at = clock_timestamp() + ${postponement(sql)}
+export async function postponePending(tx: SystemSql, mission: MissionKey): Promise<void> {
+  await tx`
+    update mana_ai.mission_snapshots set updated_at = clock_timestamp() + ${postponement}
     where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
 }
 
@@ -219,14 +220,14 @@ export async function postponePending(sql: SystemSql, mission: MissionKey): Prom
  * @param lookAgainAtMs when to look whether a run has come, see `readMissionsToLookAt`; null: not at all
  */
 export async function markApplied(
-  sql: SystemSql,
+  tx: SystemSql,
   mission: Pick<PendingMission, 'userId' | 'missionId' | 'version' | 'rowVersion'>,
   applied: AppliedSchedule | null,
   lookAgainAtMs: number | null = null,
 ): Promise<void> {
   const isSure = sql`
     (known.xmin::text = ${mission.rowVersion} or known.applied_version = ${mission.version}::bigint)`;
-  await sql`
+  await tx`
     update mana_ai.mission_snapshots known set
       applied_version = case when ${isSure} then ${mission.version}::bigint else 0 end,
       applied_schedule = case when ${isSure}

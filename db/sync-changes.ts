@@ -1,4 +1,5 @@
-import type { SystemSql, UserTransaction } from './client.ts';
+import type { UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
 import type { ChangeRow } from '../domain/field-merge.ts';
 import type { UserId } from '../domain/ids.ts';
 import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
@@ -18,8 +19,7 @@ export interface StoredRow extends ChangeRow {
 }
 
 /** Microseconds decide merges, and the driver's Date would cut them: times travel as text. */
-const createdAtIso = (sql: SystemSql) =>
-  sql`to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+const createdAtIso = sql`to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 /**
  * Reads every row of one record. The user id stands in the query as well as in the row-level security: both have to
@@ -32,7 +32,7 @@ export async function readRecordRows(
 ): Promise<StoredRow[]> {
   return await tx<StoredRow[]>`
     select id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
-      ${createdAtIso(tx)} as "createdAt"
+      ${createdAtIso} as "createdAt"
     from public.sync_changes
     where user_id = ${userId} and app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}
     order by created_at, id`;
@@ -53,7 +53,7 @@ export async function readRowsOfRecords(
   if (refs.length === 0) return byRecord;
   const rows = await tx<StoredRowOfRecord[]>`
     select changes.id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
-      changes.table_name as table, changes.record_id as "recordId", ${createdAtIso(tx)} as "createdAt"
+      changes.table_name as table, changes.record_id as "recordId", ${createdAtIso} as "createdAt"
     from unnest(
       ${refs.map((ref) => ref.appId)}::text[],
       ${refs.map((ref) => ref.table)}::text[],
@@ -84,7 +84,7 @@ export async function readTimeBlockRows(
   if (recordIds.length === 0) return byRecord;
   const rows = await tx<StoredRowOfRecord[]>`
     select id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
-      table_name as table, record_id as "recordId", ${createdAtIso(tx)} as "createdAt"
+      table_name as table, record_id as "recordId", ${createdAtIso} as "createdAt"
     from public.sync_changes
     where user_id = ${userId} and table_name = 'timeBlocks' and record_id = any(${recordIds}::text[])
     order by created_at, id`;

@@ -1,5 +1,6 @@
-import type postgres from 'postgres';
-import type { SystemSql, UserTransaction } from './client.ts';
+import type { UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
+import type { Fragment } from './sql.ts';
 import type { MissionId, UserId } from '../domain/ids.ts';
 import type { TimeZoneSource } from '../domain/schedule-view.ts';
 import { timeZoneOfOffset } from '../domain/utc-offset.ts';
@@ -69,7 +70,7 @@ export interface SourcedTimeZone {
  *
  * @param userId an SQL expression, likewise `missionId`: columns for many missions, parameters for one
  */
-export const knownZone = (sql: SystemSql, userId: postgres.Fragment, missionId: postgres.Fragment) => sql`
+export const knownZone = (userId: Fragment, missionId: Fragment) => sql`
   coalesce(
     (select jsonb_build_object('named', zones.time_zone, 'isOwn', zones.mission_id = ${missionId})
      from mana_ai.mission_time_zones zones where zones.user_id = ${userId}
@@ -97,7 +98,7 @@ export async function timeZoneAndSource(
   userId: UserId,
   missionId: MissionId,
 ): Promise<SourcedTimeZone> {
-  const zone = knownZone(tx, tx`${userId}::text`, tx`${missionId}::text`);
+  const zone = knownZone(sql`${userId}::text`, sql`${missionId}::text`);
   const [row] = await tx<{ zone: KnownZone }[]>`select ${zone} as zone`;
   return sourcedTimeZone(row?.zone ?? null);
 }

@@ -1,4 +1,3 @@
-import type postgres from 'postgres';
 import { CHAIN_BEGINNING } from '../crypto/audit-chain.ts';
 import type { ChainPosition } from '../crypto/audit-chain.ts';
 import { verifyCheckpoint } from '../crypto/audit-checkpoint.ts';
@@ -6,6 +5,7 @@ import { createChainVerifier } from '../crypto/audit-verification.ts';
 import type { KeyObject } from 'node:crypto';
 import { readChainPage, readCheckpoints } from '../db/audit-chain.ts';
 import type { ChainedAuditRow, StoredCheckpoint } from '../db/audit-chain.ts';
+import type { Transaction } from '../db/transaction.ts';
 
 /** Something in a user's chain that is not as it was written. */
 export interface AuditFinding {
@@ -37,7 +37,7 @@ const MAX_FINDINGS = 1000;
  * @param options.heads heads that the chain had once, by sequence number: it must still go through them
  */
 export async function checkChain(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   userId: string,
   options: {
     readonly publicKeys: readonly KeyObject[];
@@ -62,7 +62,7 @@ export async function checkChain(
 }
 
 async function* chainRows(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   userId: string,
   throughSeq: bigint | null,
 ): AsyncGenerator<ChainedAuditRow, void, undefined> {

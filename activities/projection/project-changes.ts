@@ -1,4 +1,3 @@
-import type postgres from 'postgres';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
 import {
@@ -26,6 +25,7 @@ import {
 import type { ProjectionCursor, SavedAgent, SavedMission } from '../../db/projection.ts';
 import { pageShares, turnShares } from '../../domain/page-shares.ts';
 import type { PageShares } from '../../domain/page-shares.ts';
+import type { Transaction } from '../../db/transaction.ts';
 import { countPutAside } from '../../metrics/put-aside.ts';
 
 const MINUTE_MS = 60_000;
@@ -121,7 +121,7 @@ interface PageCounts {
  */
 async function projectPage(
   deps: ProjectionDependencies,
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   cursor: ProjectionCursor,
   backMs: number,
 ): Promise<PageCounts> {
@@ -152,7 +152,7 @@ interface ProjectedShares {
 /** Reads and projects what is to be taken of a page, and remembers what was. */
 async function projectShares(
   deps: ProjectionDependencies,
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   heads: readonly FollowedHead[],
   shares: PageShares<FollowedHead>,
 ): Promise<ProjectedShares> {
@@ -191,7 +191,7 @@ interface ReadRows {
 /** After a failure that one row may be to blame for, a few are read one by one: it must not stop the others for good. */
 const READ_ONE_BY_ONE = 4;
 
-async function readRows(tx: postgres.TransactionSql, taken: readonly FollowedHead[]): Promise<ReadRows> {
+async function readRows(tx: Transaction, taken: readonly FollowedHead[]): Promise<ReadRows> {
   const idsOf = (heads: readonly FollowedHead[]): string[] => heads.map(({ id }) => id);
   try {
     return { rows: await tx.savepoint((inner) => readChanges(inner, idsOf(taken))), unreadable: [] };
@@ -268,7 +268,7 @@ interface ProjectedGroups {
 
 async function projectGroups(
   deps: ProjectionDependencies,
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   groups: ReadonlyMap<string, readonly FollowedChange[]>,
 ): Promise<ProjectedGroups> {
   const failed = new Set<string>();
@@ -284,7 +284,7 @@ async function projectGroups(
 /** @returns the keys of records that could not be projected */
 async function projectSome(
   deps: ProjectionDependencies,
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   groups: ReadonlyMap<string, readonly FollowedChange[]>,
 ): Promise<ReadonlySet<string>> {
   const records = [...groups.values()].flatMap(([first]) => first ?? []);
@@ -329,9 +329,9 @@ async function projectSome(
 
 /** Saves all at once, or one by one where that fails: what the database does not take must stop nothing else. */
 async function saveEach<T>(
-  tx: postgres.TransactionSql,
+  tx: Transaction,
   all: readonly T[],
-  save: (tx: postgres.TransactionSql, some: readonly T[]) => Promise<void>,
+  save: (tx: Transaction, some: readonly T[]) => Promise<void>,
   onFailure: (one: T, error: unknown) => void,
 ): Promise<void> {
   if (all.length === 0) return;

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import type { ClientBase, Pool, QueryResult } from 'pg';
+import { sql } from './sql.ts';
+import type { Fragment, Parameter } from './sql.ts';
+
+/** Sends the one statement that the template makes, and gives its rows. */
+export type Statements = <Rows extends readonly object[] = readonly Readonly<Record<string, unknown>>[]>(
+  strings: TemplateStringsArray,
+  ...values: readonly (Parameter | Fragment)[]
+) => Promise<Rows>;
+
+export interface Transaction extends Statements {
+  /** What fails in `work` is undone, and the transaction goes on if its caller does. */
+  savepoint<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+}
+
+export interface Sender {
+  readonly pool: Pool;
+  /** Whole milliseconds. */
+  readonly statementTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly preparedStatements: boolean;
+}
+
+/** A connection that does not answer this is not worth keeping. */
+const ROLLBACK_TIMEOUT_MS = 5_000;
+
+/**
+ * Runs `work` in one transaction and commits it. Whatever fails, the connection that goes back to the pool has no transaction
+ * open, or is ended. An error of the commit itself leaves open whether it took place.
+ *
+ * @param userId whose rows the transaction may see; null for nobody's
+ */
+export async function inTransaction<T>(
+  sender: Sender,
+  userId: string | null,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  return onClient(sender, async (open) => {
+    await open.begin(userId);
+    const result = await work(open.tx);
+    open.end();
+    await open.commit();
+    return result;
+  });
+}
+
+/** Runs one statement in a transaction of its own and without a user, in a single round trip. */
+export async function inOwnTransaction<Rows>(sender: Sender, statement: Fragment): Promise<Rows> {
+  return onClient(sender, async (open) => {
+    const [, { rows }] = await Promise.all([open.begin(null), open.send(statement), open.commit()]);
+    return rows as Rows;
+  });
+}
+
+async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Promise<T>): Promise<T> {
+  const client = await sender.pool.connect();
+  const open = new OpenTransaction(client, sender);
+  let isClean = true;
+  try {
+    return await work(open);
+  } catch (error) {
+    open.end();
+    isClean = await rollBack(client);
+    throw error;
+  } finally {
+    client.release(!isClean);
+  }
+}
+
+class OpenTransaction {
+  readonly tx: Transaction;
+  readonly #client: ClientBase;
+  readonly #sender: Sender;
+  #isOver = false;
+  #savepoints = 0;
+  #failure: Error | null = null;
+
+  constructor(client: ClientBase, sender: Sender) {
+    this.#client = client;
+    this.#sender = sender;
+    const send: Statements = async <Rows>(
+      strings: TemplateStringsArray,
+      ...values: readonly (Parameter | Fragment)[]
+    ) => (await this.send(sql(strings, ...values))).rows as Rows;
+    this.tx = Object.assign(send, {
+      savepoint: <T>(work: (tx: Transaction) => Promise<T>) => this.#savepoint(work),
+    });
+  }
+
+  /** What it sets is in force until the transaction ends: the connection, also one that a pooler lends, comes back without. */
+  async begin(userId: string | null): Promise<void> {
+    const { statementTimeoutMs, idleTimeoutMs } = this.#sender;
+    const begun = this.#client.query(
+      `begin; set local statement_timeout = ${statementTimeoutMs};
+       set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+    );
+    // Without waiting: beginning costs one round trip with a user, too.
+    const isSet =
+      userId === null ? null : this.send(sql`select set_config('app.current_user_id', ${userId}, true)`);
+    await Promise.all([begun, isSet]);
+  }
+
+  async send(statement: Fragment): Promise<QueryResult<object>> {
+    // The connection may be another transaction's, and another user's, by now.
+    if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
+    const { text, values } = statement;
+    try {
+      return await this.#client.query({
+        text,
+        values,
+        ...(this.#sender.preparedStatements && { name: nameOf(text) }),
+      });
+    } catch (error) {
+      if (error instanceof Error) this.#failure ??= error;
+      throw error;
+    }
+  }
+
+  async commit(): Promise<void> {
+    const { command } = await this.#client.query('commit');
+    // PostgreSQL rolls back, without an error, what a statement failed in that nobody looked at.
+    if (command !== 'COMMIT') {
+      throw this.#failure ?? new Error('the transaction was rolled back by its commit');
+    }
+  }
+
+  /** From now on no statement is taken. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  async #savepoint<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    this.#savepoints += 1;
+    const name = `savepoint_${this.#savepoints}`;
+    await this.#client.query(`savepoint ${name}`);
+    try {
+      const result = await work(this.tx);
+      await this.#client.query(`release savepoint ${name}`);
+      return result;
+    } catch (error) {
+      await this.#client.query(`rollback to savepoint ${name}`);
+      this.#failure = null;
+      throw error;
+    }
+  }
+}
+
+/** @returns whether the connection is in no transaction any more */
+async function rollBack(client: ClientBase): Promise<boolean> {
+  const statement = { text: 'rollback', query_timeout: ROLLBACK_TIMEOUT_MS };
+  try {
+    await client.query(statement);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const names = new Map<string, string>();
+
+/** The same text has the same name on every connection; there are as many texts as the modules of db/ can make. */
+function nameOf(text: string): string {
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  const name = createHash('sha256').update(text).digest('base64url');
+  names.set(text, name);
+  return name;
+}
