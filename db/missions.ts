@@ -1,5 +1,5 @@
 import { AGENTS, MISSIONS, readRecordRows } from './sync-changes.ts';
-import type { StoredRow } from './sync-changes.ts';
+import type { StoredRow } from './record-rows.ts';
 import type { UserTransaction } from './client.ts';
 import { parseAgent } from '../domain/agent.ts';
 import type { Agent } from '../domain/agent.ts';
@@ -14,7 +14,9 @@ import type { Mission } from '../domain/mission.ts';
 export interface ReadMission {
   readonly mission: Mission;
   readonly merged: MergedRecord;
-  readonly rows: readonly ChangeRow[];
+  readonly rows: readonly StoredRow[];
+  /** Fields that are too large to be read; `*` where it is not known which. */
+  readonly tooLarge: readonly string[];
   /** The shared space that the newest row with one names; ours have to stand in it as well. */
   readonly spaceId: string | null;
 }
@@ -48,7 +50,8 @@ function missionOf(missionId: string, rows: readonly StoredRow[]): ReadMission |
   const merged = mergeRecord(missionId, rows);
   if (merged === null) return null;
   const spaceId = rows.findLast((row) => row.spaceId !== null)?.spaceId ?? null;
-  return { mission: parseMission(missionId, merged.record), merged, rows, spaceId };
+  const tooLarge = rows.flatMap((row) => row.tooLarge);
+  return { mission: parseMission(missionId, merged.record), merged, rows, tooLarge, spaceId };
 }
 
 export interface ReadAgent {

@@ -1,6 +1,7 @@
 import type { UserTransaction } from './client.ts';
+import { readRows } from './record-rows.ts';
+import type { StoredRow, StoredRowOfRecord } from './record-rows.ts';
 import { sql } from './sql.ts';
-import type { ChangeRow } from '../domain/field-merge.ts';
 import type { UserId } from '../domain/ids.ts';
 import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
 
@@ -14,61 +15,36 @@ export interface RecordRef {
 export const MISSIONS = { appId: 'ai', table: 'aiMissions' } as const;
 export const AGENTS = { appId: 'ai', table: 'agents' } as const;
 
-export interface StoredRow extends ChangeRow {
-  readonly spaceId: string | null;
-}
-
-/** Microseconds decide merges, and the driver's Date would cut them: times travel as text. */
-const createdAtIso = sql`to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-
 /**
- * Reads every row of one record. The user id stands in the query as well as in the row-level security: both have to
- * fail before another user's row gets in.
+ * Reads the rows of one record as far as they make it, see `readRows`. The user id stands in the query as well as in the
+ * row-level security: both have to fail before another user's row gets in.
  */
-export async function readRecordRows(
+export const readRecordRows = (
   tx: UserTransaction,
   userId: UserId,
   ref: RecordRef,
-): Promise<StoredRow[]> {
-  return await tx<StoredRow[]>`
-    select id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
-      ${createdAtIso} as "createdAt"
-    from public.sync_changes
-    where user_id = ${userId} and app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}
-    order by created_at, id`;
-}
-
-interface StoredRowOfRecord extends StoredRow {
-  readonly table: string;
-  readonly recordId: string;
-}
+): Promise<StoredRowOfRecord[]> =>
+  readRows(
+    tx,
+    userId,
+    sql`app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}`,
+  );
 
 /** Reads the rows of many records at once; the key of the result is `recordKey`. */
 export async function readRowsOfRecords(
   tx: UserTransaction,
   userId: UserId,
   refs: readonly RecordRef[],
-): Promise<ReadonlyMap<string, ChangeRow[]>> {
-  const byRecord = new Map<string, ChangeRow[]>();
-  if (refs.length === 0) return byRecord;
-  const rows = await tx<StoredRowOfRecord[]>`
-    select changes.id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
-      changes.table_name as table, changes.record_id as "recordId", ${createdAtIso} as "createdAt"
-    from unnest(
-      ${refs.map((ref) => ref.appId)}::text[],
-      ${refs.map((ref) => ref.table)}::text[],
-      ${refs.map((ref) => ref.recordId)}::text[]
-    ) as wanted (app_id, table_name, record_id)
-    join public.sync_changes changes using (app_id, table_name, record_id)
-    where changes.user_id = ${userId}
-    order by changes.created_at, changes.id`;
-  for (const row of rows) {
-    const key = recordKey(row.table, row.recordId);
-    const known = byRecord.get(key);
-    if (known === undefined) byRecord.set(key, [row]);
-    else known.push(row);
-  }
-  return byRecord;
+): Promise<ReadonlyMap<string, StoredRow[]>> {
+  if (refs.length === 0) return new Map();
+  const rows = await readRows(
+    tx,
+    userId,
+    sql`(app_id, table_name, record_id) in (select * from unnest(
+      ${refs.map((ref) => ref.appId)}::text[], ${refs.map((ref) => ref.table)}::text[],
+      ${refs.map((ref) => ref.recordId)}::text[]))`,
+  );
+  return Map.groupBy(rows, (row) => recordKey(row.table, row.recordId));
 }
 
 /**
@@ -79,17 +55,10 @@ export async function readTimeBlockRows(
   tx: UserTransaction,
   userId: UserId,
   recordIds: readonly string[],
-): Promise<ReadonlyMap<string, ChangeRow[]>> {
-  const byRecord = new Map<string, ChangeRow[]>();
-  if (recordIds.length === 0) return byRecord;
-  const rows = await tx<StoredRowOfRecord[]>`
-    select id, op, data, field_meta as "fieldMeta", client_id as "clientId", space_id as "spaceId",
-      table_name as table, record_id as "recordId", ${createdAtIso} as "createdAt"
-    from public.sync_changes
-    where user_id = ${userId} and table_name = 'timeBlocks' and record_id = any(${recordIds}::text[])
-    order by created_at, id`;
-  for (const row of rows) byRecord.set(row.recordId, [...(byRecord.get(row.recordId) ?? []), row]);
-  return byRecord;
+): Promise<ReadonlyMap<string, StoredRow[]>> {
+  if (recordIds.length === 0) return new Map();
+  const where = sql`table_name = 'timeBlocks' and record_id = any(${recordIds}::text[])`;
+  return Map.groupBy(await readRows(tx, userId, where), ({ recordId }) => recordId);
 }
 
 export const recordKey = (table: string, recordId: string): string => `${table}:${recordId}`;

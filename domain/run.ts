@@ -34,6 +34,7 @@ export type FailureCode =
   | `grant-${GrantProblem}`
   | 'mission-undecryptable'
   | 'mission-empty'
+  | 'mission-too-large'
   | 'budget-exhausted'
   | 'gateway-unavailable'
   | 'gateway-rejected'
@@ -74,6 +75,8 @@ export interface LoadedRun {
   readonly longestWaitMs: number;
   /** The agent's tokens of the last 24 hours are used up, so nothing is opened. Absent in runs of before issue 6. */
   readonly budgetExhausted?: boolean;
+  /** The mission's record does not fit, so nothing is opened. Absent in runs of before issue 10. */
+  readonly tooLarge?: boolean;
   /** How often the model may be asked; `MAX_PLANNER_ROUNDS` where absent. */
   readonly maxRounds?: number;
 }

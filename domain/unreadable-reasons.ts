@@ -10,6 +10,9 @@ export const UNREADABLE_REASONS = [
   'undecryptable',
   'no-grant',
   'unknown-kind',
+  'too-large',
+  /** Stands for this input and all behind it. */
+  'too-many',
 ] as const;
 export type UnreadableReason = (typeof UNREADABLE_REASONS)[number];
 
@@ -22,6 +25,8 @@ const TEXTS: Readonly<Record<PromptLanguage, Readonly<Record<UnreadableReason, s
     undecryptable: 'lässt sich nicht entschlüsseln',
     'no-grant': 'verschlüsselt, und es gibt keine gültige Freigabe',
     'unknown-kind': 'unbekannte Art von Eintrag',
+    'too-large': 'zu groß, um gelesen zu werden',
+    'too-many': 'einer von mehr Einträgen, als eine Mission lesen kann; auch alle danach fehlen',
   },
   en: {
     missing: 'not found',
@@ -31,6 +36,8 @@ const TEXTS: Readonly<Record<PromptLanguage, Readonly<Record<UnreadableReason, s
     undecryptable: 'does not decrypt',
     'no-grant': 'encrypted, and there is no valid grant',
     'unknown-kind': 'unknown kind of record',
+    'too-large': 'too large to be read',
+    'too-many': 'one of more records than a mission can read; all behind it are left out as well',
   },
 };
 

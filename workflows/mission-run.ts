@@ -214,6 +214,7 @@ const resultOf = (run: RunState, failure: RunFailure | null): IterationResult =>
 
 /** Opens and plans; nothing is opened for an agent that may not spend. */
 async function work(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
+  if (loaded.tooLarge === true) return { code: 'mission-too-large', phase: 'resolving-inputs' };
   if (loaded.budgetExhausted === true) return { code: 'budget-exhausted', phase: 'resolving-inputs' };
   return (await seal(run, loaded, ref)) ?? (await planRounds(run, loaded, ref));
 }

@@ -2,6 +2,7 @@ import type { RunnerDependencies } from './dependencies.ts';
 import { healEventIdOf } from '../../crypto/derived-ids.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readMission } from '../../db/missions.ts';
+import { withIterations } from '../../db/record-rows.ts';
 import { insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import { SYSTEM_ACTOR } from '../../domain/actor.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
@@ -24,8 +25,10 @@ export async function healIterations(
   return deps.database.asUser(userId, async (tx) => {
     await lockMission(tx, userId, toMissionId(missionId));
     const read = await readMission(tx, userId, missionId);
-    const healing = read === null ? null : healingOf(read.rows);
-    if (read === null || healing === null) return 0;
+    // What stands and was not read must not be written over.
+    if (read === null || read.tooLarge.length > 0) return 0;
+    const healing = healingOf(await withIterations(tx, userId, read.rows));
+    if (healing === null) return 0;
     const time = writerTime(await readClockMs(tx), fieldTimeMicros(read.merged, 'iterations'));
     const isNew = await insertMissionUpdate(tx, userId, {
       changeId: healEventIdOf(healing.overwritingRowId),

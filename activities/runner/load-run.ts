@@ -8,6 +8,7 @@ import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
 import { readBudget } from '../../db/budget-reservations.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readAgent, readMission } from '../../db/missions.ts';
+import type { ReadMission } from '../../db/missions.ts';
 import { releaseSlot, setSlotIteration } from '../../db/run-slots.ts';
 import { changeExists } from '../../db/sync-changes.ts';
 import type { Agent } from '../../domain/agent.ts';
@@ -23,6 +24,7 @@ import type { Mission } from '../../domain/mission.ts';
 import { dueKey, isDue, runNowKey } from '../../domain/run.ts';
 import type { LoadedRun, LoadRunInput, LoadRunResult, RefusedRun } from '../../domain/run.ts';
 import { countUnwrapFailure } from '../../metrics/grants.ts';
+import { countPutAside } from '../../metrics/put-aside.ts';
 
 /**
  * Claims the mission, then reads it and passes the gates (architecture section 4, point 1).
@@ -90,7 +92,9 @@ async function passGates(
     mission.agentId === null ? null : ((await readAgent(tx, userId, mission.agentId))?.agent ?? null);
   if (agent !== null && agent.state !== 'active') return { outcome: 'agent-paused', iterationId };
   const budgetExhausted = await isBudgetUsedUp(deps, tx, userId, agent);
-  return { ...ready(deps, userId, mission, iterationId, agent?.id ?? null), budgetExhausted };
+  const tooLarge = isTooLarge(read);
+  if (tooLarge) countPutAside('mission');
+  return { ...ready(deps, userId, mission, iterationId, agent?.id ?? null), budgetExhausted, tooLarge };
 }
 
 /** Then nothing is opened; whether a round may be asked is decided again before each of them. */
@@ -105,6 +109,13 @@ async function isBudgetUsedUp(
   const { usedTokens } = await readBudget(tx, userId, agent?.id ?? null);
   return usedTokens >= maxTokens;
 }
+
+/** Before the array of iterations can no longer be written, so that the user can be told. */
+const LARGEST_ITERATIONS_CHARS = 6_000_000;
+
+const isTooLarge = ({ tooLarge, merged }: ReadMission): boolean =>
+  tooLarge.length > 0 ||
+  JSON.stringify(merged.record['iterations'] ?? null).length > LARGEST_ITERATIONS_CHARS;
 
 const refused = (outcome: RefusedRun['outcome']): RefusedRun => ({ outcome, iterationId: null });
 

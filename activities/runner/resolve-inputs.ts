@@ -1,11 +1,11 @@
 import { isEncryptedValue } from '../../crypto/field-value.ts';
 import { openSealedRecord } from '../../crypto/sealed-record.ts';
 import type { UserTransaction } from '../../db/client.ts';
+import type { StoredRow } from '../../db/record-rows.ts';
 import { readSealedRows } from '../../db/run-storage.ts';
 import { readRowsOfRecords, readTimeBlockRows, recordKey } from '../../db/sync-changes.ts';
 import { eventTimes } from '../../domain/event-times.ts';
 import { mergeRecord } from '../../domain/field-merge.ts';
-import type { ChangeRow } from '../../domain/field-merge.ts';
 import { parseGrant } from '../../domain/grant.ts';
 import { toMissionId, toWorkflowRunId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
@@ -16,6 +16,7 @@ import { renderInput } from '../../domain/prompt-inputs.ts';
 import type { ResolvedInput, UnreadableInput } from '../../domain/prompt-inputs.ts';
 import type { ReadableRecord } from '../../domain/readable-record.ts';
 import type { RunRef } from '../../domain/run.ts';
+import { countPutAside } from '../../metrics/put-aside.ts';
 import { recordsInScope } from '../../domain/sealable-records.ts';
 import type { UnreadableReason } from '../../domain/unreadable-reasons.ts';
 
@@ -74,7 +75,9 @@ export async function resolveInputs(
   opened: OpenedRecords | null,
 ): Promise<ResolvedInputs> {
   const granted = opened === null ? [] : grantedRecords(mission);
-  const wanted = distinct([...mission.inputs, ...granted]);
+  const named = distinct(mission.inputs);
+  const [firstLeftOut] = named.slice(MAX_INPUTS);
+  const wanted = distinct([...named.slice(0, MAX_INPUTS), ...granted]);
   const stored = await readStored(tx, userId, wanted);
   const scope = new Set(granted.map(keyOf));
   const inputKeys = new Set(mission.inputs.map(keyOf));
@@ -101,8 +104,12 @@ export async function resolveInputs(
     records.push({ ...input, fields: readable });
     if (isInput) inputs.push(renderInput(module, input, readable));
   }
+  if (firstLeftOut !== undefined) unreadableInputs.push({ ...firstLeftOut, reason: 'too-many' });
   return { inputs, unreadableInputs, records };
 }
+
+/** As many as a grant may name; the prompt has room for a part of them. */
+const MAX_INPUTS = 1_000;
 
 /** What the grant names besides the mission and its agent, under the names that inputs have. */
 const grantedRecords = (mission: Mission): MissionInput[] => {
@@ -116,7 +123,12 @@ const grantedRecords = (mission: Mission): MissionInput[] => {
 
 type StoredRecord =
   | { readonly module: InputModule; readonly fields: Fields }
-  | { readonly problem: Extract<UnreadableReason, 'missing' | 'not-synced' | 'deleted' | 'unknown-kind'> };
+  | {
+      readonly problem: Extract<
+        UnreadableReason,
+        'missing' | 'not-synced' | 'deleted' | 'unknown-kind' | 'too-large'
+      >;
+    };
 
 /** The user's own records as their rows make them, by `recordKey`. */
 async function readStored(
@@ -141,8 +153,12 @@ async function readStored(
   return withEventTimes(tx, userId, stored);
 }
 
-function storedRecord(module: InputModule, id: string, rows: readonly ChangeRow[]): StoredRecord {
+function storedRecord(module: InputModule, id: string, rows: readonly StoredRow[]): StoredRecord {
   if (rows.length === 0) return { problem: module.isSynced ? 'missing' : 'not-synced' };
+  if (rows.some(({ tooLarge }) => tooLarge.length > 0)) {
+    countPutAside('input');
+    return { problem: 'too-large' };
+  }
   const merged = mergeRecord(id, rows);
   return merged === null ? { problem: 'deleted' } : { module, fields: merged.record };
 }

@@ -8,6 +8,7 @@ import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
+import { withIterations } from '../../db/record-rows.ts';
 import { endStage } from '../../db/run-slots.ts';
 import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import type { MissionUpdate } from '../../db/sync-changes.ts';
@@ -41,6 +42,7 @@ import { storableJson } from '../../domain/storable-json.ts';
 import { budgetText, failureText, grantEndsFirstText, noticeText } from '../../domain/user-texts.ts';
 import { writerTime } from '../../domain/writer-time.ts';
 import { countInjectionMarks } from '../../metrics/injection.ts';
+import { countPutAside } from '../../metrics/put-aside.ts';
 
 /**
  * Writes the outcome of a run into the change log, exactly once: one update row with a deterministic id, under the
@@ -83,14 +85,24 @@ async function writeOnce(
   const read = await readMissionOfRun(tx, userId, input);
   const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
   if (read === null) return before({ outcome: 'mission-gone', steps: 0, failureCode: null });
-  const written = input.result.kind === 'advance-only' ? null : writtenBefore(read, input.iterationId);
+  const written =
+    input.result.kind === 'advance-only' ? null : await writtenBefore(tx, userId, read, input.iterationId);
   if (written !== null) return before(written);
-  const outcome = await outcomeOf(deps, tx, userId, input, read);
+  const outcome = mayBeWritten(read)
+    ? await outcomeOf(deps, tx, userId, input, read)
+    : ({ kind: 'advance-only' } as const);
   const nowMs = await readClockMs(tx);
   const row = await rowOf(tx, userId, input, read, outcome, nowMs);
   const isNew = row === null || (await insertMissionUpdate(tx, userId, row));
   if (!isNew && !(await changeExists(tx, userId, row.changeId))) throw new EventIdConflictError();
   return { result: resultOf(outcome), isNew, outcome };
+}
+
+/** Arrays come whole: where the present one is too large to be read, another would take it away from the user. */
+function mayBeWritten({ tooLarge }: ReadMission): boolean {
+  const isUnread = tooLarge.some((field) => field === '*' || field.startsWith('iterations'));
+  if (isUnread) countPutAside('mission');
+  return !isUnread;
 }
 
 const countMarks = (rounds: readonly RoundEntry[]): void =>
@@ -106,10 +118,16 @@ const countMarks = (rounds: readonly RoundEntry[]): void =>
  * What an earlier attempt wrote, whose acknowledgement was lost: its row says what became of the run, even if the grant
  * has ended since.
  */
-function writtenBefore(read: ReadMission, iterationId: string): WriteIterationResult | null {
+async function writtenBefore(
+  tx: UserTransaction,
+  userId: UserId,
+  read: ReadMission,
+  iterationId: string,
+): Promise<WriteIterationResult | null> {
   const changeId = eventIdOf(toIterationId(iterationId));
   const row = read.rows.find(({ id, clientId }) => id === changeId && clientId === RUNNER_CLIENT_ID);
-  const iterations = row === undefined ? [] : iterationsOfChange(row);
+  const [whole] = row === undefined ? [] : await withIterations(tx, userId, [row]);
+  const iterations = whole === undefined ? [] : iterationsOfChange(whole);
   const iteration = iterations.find(({ id }) => id === iterationId);
   return iteration === undefined ? null : resultOfIteration(iteration);
 }

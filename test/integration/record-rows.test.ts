@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { healIterations } from '../../activities/runner/heal-iterations.ts';
+import { readMission, isOfDevice } from '../../db/missions.ts';
+import { MISSIONS, readRecordRows } from '../../db/sync-changes.ts';
+import { missionAt } from '../../dev/web-app.ts';
+import type { WebAppUser } from '../../dev/web-app.ts';
+import { mergeRecord } from '../../domain/field-merge.ts';
+import type { MergedRecord } from '../../domain/field-merge.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
+import { createActivityHarness } from '../support/activity-dependencies.ts';
+import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { query } from '../support/inspect.ts';
+
+let harness: ActivityHarness;
+let user: WebAppUser;
+beforeAll(async () => {
+  harness = await createActivityHarness('record-rows-test');
+  user = await harness.webApp.createUser();
+});
+afterAll(() => harness.close());
+
+const asText = (merged: MergedRecord | null): string =>
+  JSON.stringify(
+    merged && [merged.record, [...merged.fieldTimesMicros].map(([name, time]) => [name, String(time)])],
+  );
+const read = (missionId: string) =>
+  harness.runner.database.asUser(user.userId, (tx) =>
+    readRecordRows(tx, user.userId, { ...MISSIONS, recordId: missionId }),
+  );
+
+const at = (second: number): string => formatInstant(Date.UTC(2026, 4, 4) + second * 1_000);
+const anyTime = fc.oneof(fc.nat({ max: 4 }).map(at), fc.constantFrom('', 'soon', 5, null));
+const large = (text: string): string => text.repeat(300);
+const anyValue = fc.oneof(
+  fc.constantFrom<unknown>(null, 1, 'small', [], {}, { kind: 'daily' }, { a: { b: 1 } }),
+  fc.constantFrom('x', 'y', 'z').map(large),
+  fc.constantFrom('x', 'y', 'z').map((text): unknown => ({ a: large(text), b: 1 })),
+  fc.constantFrom('x', 'y', 'z').map((text): unknown => [large(text)]),
+);
+const FIELDS = [
+  'title',
+  'grant',
+  'grant.a',
+  'grant.a.b',
+  'iterations',
+  'iterations.a',
+  'deletedAt',
+  'updatedAt',
+  '__proto__',
+  '',
+];
+const anyRow = fc.record({
+  op: fc.constantFrom('insert', 'update', 'update', 'update', 'delete'),
+  fields: fc.dictionary(fc.constantFrom(...FIELDS), anyValue, { maxKeys: 5, noNullPrototype: true }),
+  times: fc.dictionary(fc.constantFrom(...FIELDS), anyTime, { maxKeys: 5, noNullPrototype: true }),
+  byUs: fc.boolean(),
+  second: fc.nat({ max: 3 }),
+});
+
+describe('rows with what stands of them', () => {
+  it('merge to what all rows merge to, those of devices alone as well', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyRow, { minLength: 1, maxLength: 12 }), async (rows) => {
+        const missionId = randomUUID();
+        for (const row of rows) {
+          await query(
+            harness.databases.superuser.syncUrl,
+            `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at)
+             values ('ai', 'aiMissions', $1, $2, $3, $4::text::jsonb, $5::text::jsonb, $6, $7)`,
+            [
+              ...[missionId, user.userId, row.op, JSON.stringify(row.fields), JSON.stringify(row.times)],
+              ...[row.byUs ? RUNNER_CLIENT_ID : 'device', at(row.second)],
+            ],
+          );
+        }
+        const whole = await harness.webApp.rows(user, missionAt(missionId));
+        const found = await read(missionId);
+        expect(asText(mergeRecord(missionId, found))).toBe(asText(mergeRecord(missionId, whole)));
+        expect(asText(mergeRecord(missionId, found.filter(isOfDevice)))).toBe(
+          asText(mergeRecord(missionId, whole.filter(isOfDevice))),
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of a thousand that send growing arrays leave the database as what stands', async () => {
+    const missionId = randomUUID();
+    await query(
+      harness.databases.superuser.syncUrl,
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at)
+       select 'ai', 'aiMissions', $1, $2, 'update', jsonb_build_object('state', 'active', 'iterations',
+           jsonb_build_array(jsonb_build_object('id', 'i' || n, 'plan', '[]'::jsonb, 'summary', repeat('text ', 40 * n)))),
+         jsonb_build_object('iterations', '2026-05-04T12:00:00.000Z'), 'd', now() + n * interval '1 millisecond'
+       from generate_series(1, 1000) n`,
+      [missionId, user.userId],
+    );
+    const rows = await read(missionId);
+    expect(rows).toHaveLength(1_000);
+    expect(JSON.stringify(rows).length).toBeLessThan(800_000);
+    const merged = mergeRecord(missionId, rows);
+    expect(merged?.record['iterations']).toMatchObject([{ id: 'i1000' }]);
+  });
+});
+
+/** Noise, so that compression does not make it small. */
+const plantLarge = (missionId: string, field: string, bytes: number) =>
+  query(
+    harness.databases.superuser.syncUrl,
+    `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at)
+     select 'ai', 'aiMissions', $1, $2, 'update', jsonb_build_object($3::text, (select jsonb_agg(jsonb_build_object('id', md5(i::text), 'plan', '[]'::jsonb)) from generate_series(1, $4::int / 60) i)),
+       jsonb_build_object($3::text, $5::text), 'd', clock_timestamp()`,
+    [missionId, user.userId, field, bytes, formatInstant(Date.now())],
+  );
+const readWhole = (missionId: string) =>
+  harness.runner.database.asUser(user.userId, (tx) => readMission(tx, user.userId, missionId));
+
+describe('a field that is too large to be read', () => {
+  it.each(['inputs', 'iterations'])('is named: %s', async (field) => {
+    const missionId = randomUUID();
+    await harness.webApp.insert(user, missionAt(missionId), { state: 'active', title: 'kept' });
+    await plantLarge(missionId, field, 12_000_000);
+    const found = await readWhole(missionId);
+    expect(found?.tooLarge).toEqual([field]);
+    expect(found?.mission).toMatchObject({ state: 'active', title: 'kept', inputs: [], iterations: [] });
+  });
+
+  it('costs nothing once it was replaced', async () => {
+    const missionId = randomUUID();
+    await plantLarge(missionId, 'inputs', 12_000_000);
+    await harness.webApp.update(
+      user,
+      missionAt(missionId),
+      { state: 'active', inputs: [] },
+      { atMs: Date.now() + 1 },
+    );
+    expect((await readWhole(missionId))?.tooLarge).toEqual([]);
+  });
+
+  it('is not written over by a healing', async () => {
+    const missionId = randomUUID();
+    await harness.webApp.insertRow(user.userId, {
+      ...{ ...missionAt(missionId), op: 'update', clientId: RUNNER_CLIENT_ID },
+      data: { iterations: [{ id: 'ours', source: 'server', plan: [] }] },
+      fieldMeta: { iterations: formatInstant(Date.now() - 1_000) },
+    });
+    await plantLarge(missionId, 'iterations', 12_000_000);
+    expect(await healIterations(harness.runner, user.userId, missionId)).toBe(0);
+  });
+});
