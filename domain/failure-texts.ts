@@ -30,7 +30,7 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
   'mission-empty':
     'Diese Mission hat weder Titel noch Ziel noch Konzept; es gibt nichts, wonach geplant werden könnte. Öffne die Mission in der App und schreibe, was sie tun soll.',
   'mission-too-large':
-    'Diese Mission ist zu groß geworden (Verlauf, Eingaben oder Texte zusammen mehrere Megabyte), um im Hintergrund zu laufen. Lege eine Kopie mit kürzeren Texten und weniger Eingaben an und archiviere diese.',
+    'Diese Mission ist zu groß geworden (Verlauf, Eingaben oder Texte zusammen mehrere Megabyte), um im Hintergrund zu laufen. Öffne die Mission in der App, lege eine Kopie mit weniger Text und weniger Eingaben an und archiviere diese.',
   'budget-exhausted':
     'Das Token-Budget des Agenten für 24 Stunden ist aufgebraucht. Der nächste Termin läuft wieder, sobald Budget frei ist; du kannst das Budget in den Einstellungen des Agenten erhöhen.',
   'gateway-unavailable':
@@ -82,7 +82,7 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
   'mission-empty':
     'This mission has neither a title nor an objective nor a concept: there is nothing to plan by. Open the mission in the app and write what it is to do.',
   'mission-too-large':
-    'This mission has grown too large (history, inputs or texts of several megabytes together) to run in the background. Make a copy with shorter texts and fewer inputs, and archive this one.',
+    'This mission has grown too large (history, inputs or texts of several megabytes together) to run in the background. Open the mission in the app, make a copy with less text and fewer inputs, and archive this one.',
   'budget-exhausted':
     "The agent's token budget for 24 hours is used up. The mission runs again as soon as there is budget; you can raise it in the settings of the agent.",
   'gateway-unavailable':
