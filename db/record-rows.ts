@@ -62,8 +62,9 @@ export async function readRows(
     wanted.flat().filter((value) => !isFitting.has(value)),
     ({ row }) => row,
   );
-  return rows.map(({ large: _large, isUnread, ...row }, index) => {
-    const missing = (tooLarge.get(rows[index] ?? NO_ROW) ?? []).map(({ field }) => field);
+  return rows.map((skeleton) => {
+    const { isUnread, ...row } = without(skeleton, 'large');
+    const missing = (tooLarge.get(skeleton) ?? []).map(({ field }) => field);
     const found = values.get(row.id) ?? {};
     const nothing = Object.fromEntries(missing.map((field) => [field, null]));
     const data =
@@ -72,7 +73,13 @@ export async function readRows(
   });
 }
 
-const NO_ROW = {} as SkeletonRow;
+/** A copy of an object that lacks one of its fields. */
+const without = <Whole extends object, Field extends PropertyKey>(
+  whole: Whole,
+  field: Field,
+): Omit<Whole, Field> =>
+  Object.fromEntries(Object.entries(whole).filter(([name]) => name !== field)) as Omit<Whole, Field>;
+
 const isFilled = (object: object): boolean => Object.keys(object).length > 0;
 const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
@@ -195,7 +202,7 @@ export async function withIterations<Row extends StoredRow>(
   return rows.map((row) => {
     if (typeof row.data !== 'object' || row.data === null || !Object.hasOwn(row.data, 'iterations'))
       return row;
-    const { iterations: _iterations, ...others } = row.data as Readonly<Record<string, unknown>>;
+    const others = without(row.data, 'iterations');
     return { ...row, data: found.has(row.id) ? { ...others, iterations: found.get(row.id) } : others };
   });
 }
