@@ -57,7 +57,8 @@ const MAX_VALUES = 2_000;
  */
 export const boundedReply = (reply: PlannerReply): PlannerReply => ({
   ...reply,
-  content: reply.content === null ? null : cutAtWord(reply.content, MAX_CONTENT_CHARS, CUT_MARK),
+  content:
+    reply.content === null ? null : storableText(cutAtWord(reply.content, MAX_CONTENT_CHARS, CUT_MARK)),
   toolCalls: reply.toolCalls.slice(0, MAX_CALLS).map(boundedCall),
 });
 

@@ -55,7 +55,7 @@ export function readReply({ bodyText, resolvedModel }: RawReply): PlannerReply |
   const { message } = choice;
   const parts = partsOf(message['content']);
   const toolCalls = [...callsOf(message), ...parts.flatMap((part) => callOfPart(part) ?? [])];
-  const refusal = typeof message['refusal'] === 'string' ? message['refusal'].trim() : '';
+  const refusal = typeof message['refusal'] === 'string' ? wordsOf(message['refusal']) : '';
   const words = wordsOf(parts.map(textOf).join(''));
   const usage = usageSchema.parse(body['usage']);
   return {
