@@ -27,7 +27,7 @@ import { MAX_BODY_BYTES } from './bounded-fetch.ts';
 import { createGateway, encodeRequest } from './gateway.ts';
 import type { CompletionRequest, Gateway } from './gateway.ts';
 import { noReply } from './gateway-errors.ts';
-import { readReply } from './reply-schema.ts';
+import { isCompletion, readReply } from './reply-schema.ts';
 
 const SERVICE_KEY = 'key-of-the-gateway-test';
 const PROVIDER_TEXT = 'PROVIDER-ECHOES-THE-PROMPT';
@@ -237,9 +237,18 @@ describe('errors', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test('a 200 that is larger than any reply is unavailable', async () => {
+  test('a 200 that is larger than any reply was paid for, and holds none', async () => {
     const { gateway } = await scripted([replyWithText('x'.repeat(MAX_BODY_BYTES))]);
-    expect(await failureOf(gateway)).toBeInstanceOf(GatewayUnavailableError);
+    const options = { signal: new AbortController().signal, idempotencyKey: 'run-1:round-1' };
+    const raw = await gateway.complete(encodeRequest(request), options);
+    expect([isCompletion(raw), readReply(raw)]).toEqual([true, null]);
+  });
+
+  test('an error whose body is too large is what its status says', async () => {
+    const large = 'x'.repeat(MAX_BODY_BYTES);
+    const { gateway } = await scripted([httpError(422, large), httpError(503, large)]);
+    expect(await failureOf(gateway)).toMatchObject({ code: 'GATEWAY_REJECTED', problem: { status: 422 } });
+    expect(await failureOf(gateway)).toMatchObject({ code: 'GATEWAY_UNAVAILABLE', problem: { status: 503 } });
   });
 
   test('the timeout covers a body that never ends', async () => {

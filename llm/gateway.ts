@@ -3,7 +3,7 @@ import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/ch
 import type { ChatMessage } from '../domain/conversation.ts';
 import { toGatewayTool } from '../domain/tool-catalog.ts';
 import type { ToolDefinition } from '../domain/tool-catalog.ts';
-import { boundedFetch } from './bounded-fetch.ts';
+import { BodyTooLargeError, boundedFetch } from './bounded-fetch.ts';
 import { failureOfStatus, GatewayStatusError, toGatewayFailure } from './gateway-errors.ts';
 import type { RawReply } from './reply-schema.ts';
 
@@ -45,6 +45,9 @@ export interface Gateway {
   complete(bodyText: string, options: CompletionOptions): Promise<RawReply>;
 }
 
+/** A reply that was paid for and is too large to be read stands for one without a message: it is asked for once more. */
+const TOO_LARGE: RawReply = { bodyText: '{"choices":[]}', resolvedModel: null };
+
 const DEFAULT_TIMEOUT_MS = 300_000;
 const TEMPERATURE = 0.3;
 
@@ -66,6 +69,8 @@ export function createGateway(options: GatewayOptions): Gateway {
         };
       } catch (error) {
         signal.throwIfAborted();
+        // The client wraps what its fetch threw.
+        if (error instanceof Error && error.cause instanceof BodyTooLargeError) return TOO_LARGE;
         throw toGatewayFailure(error);
       }
     },

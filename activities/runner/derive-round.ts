@@ -25,6 +25,7 @@ import { createStepReview } from '../../domain/step-review.ts';
 import { toolsNamed } from '../../domain/tool-catalog.ts';
 import { readReply } from '../../llm/reply-schema.ts';
 import type { RawReply } from '../../llm/reply-schema.ts';
+import { countFlaw } from '../../metrics/replies.ts';
 
 /**
  * Makes the round of a reply that is kept: its steps, the answers to its calls and its tokens, in one transaction. May be
@@ -62,13 +63,15 @@ export async function deriveRound(
     }
     const unknownTokens = await unknownTokensOfRound(tx, userId, input.iterationId, input.round);
     const entry = entryOf(deps, input, prepared, { reply, reads, unknownTokens });
-    if (await storeRound(tx, userId, input, key, input.round, entry)) return { entry };
+    if (await storeRound(tx, userId, input, key, input.round, entry)) return { entry, isNew: true };
     const stored = (await readRounds(tx, userId, input, key))[input.round - 1];
-    return { entry: stored ?? entry };
+    return { entry: stored ?? entry, isNew: false };
   });
   if ('error' in kept) throw kept.error;
   if ('ended' in kept)
     return { status: 'transcript-lost', steps: stepsOf(earlier).length, totalTokens: reply.totalTokens };
+  // Only now: a transaction that did not commit is repeated.
+  if (kept.isNew && kept.entry.flaw !== null) countFlaw(kept.entry.flaw);
   return resultOfRound(earlier, kept.entry, contextTokens);
 }
 

@@ -6,6 +6,7 @@ import type { SentRequest } from '../../dev/scripted-model.ts';
 import { missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
+import { registry } from '../../metrics/registry.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { query } from '../support/inspect.ts';
@@ -183,6 +184,8 @@ describe('a reply', () => {
       ['call-as-text', true],
     ]);
     expect(told.requests).toHaveLength(2);
+    const counted = await registry.getSingleMetricAsString('mana_llm_flawed_replies_total');
+    expect(counted).toContain('{flaw="call-as-text"} 1');
   });
 
   it('that is none is not asked for again in the last round', async () => {
