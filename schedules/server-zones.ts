@@ -75,6 +75,8 @@ async function followsZone(client: Client, timeZone: string): Promise<boolean> {
   }
 }
 
-/** The SDK turns the server's word on a schedule's spec into a TypeError. */
+/** Of its two kinds of connection, the SDK turns the server's word on a spec into a TypeError on one, and wraps it on the other. */
 const isRefusal = (error: unknown): boolean =>
-  error instanceof TypeError || hasGrpcStatus(error, GRPC_STATUS.INVALID_ARGUMENT);
+  error instanceof TypeError ||
+  hasGrpcStatus(error, GRPC_STATUS.INVALID_ARGUMENT) ||
+  (error instanceof Error && error.cause !== undefined && isRefusal(error.cause));

@@ -1,8 +1,7 @@
 import type { ProjectionDependencies } from './dependencies.ts';
-import { wantedSchedule } from './wanted-schedule.ts';
+import { runsByItself, wantedSchedule } from './wanted-schedule.ts';
 import { markApplied } from '../../db/schedule-state.ts';
 import type { AppliedSchedule, PendingMission } from '../../db/schedule-state.ts';
-import type { MissionScheduleSpec } from '../../domain/schedule-spec.ts';
 
 /** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
 const SHORTLY_MS = 60_000;
@@ -25,44 +24,55 @@ export async function applyMission(
   mission: PendingMission,
   options: { readonly isDrifted: boolean } = { isDrifted: false },
 ): Promise<AppliedMission> {
+  try {
+    const { change, schedule } = await bringUpToDate(deps, mission, options.isDrifted);
+    const started = schedule !== null && (await startIfPassed(deps, mission));
+    await markApplied(
+      deps.database.system,
+      mission,
+      schedule,
+      schedule === null ? null : lookAgainAtMs(mission),
+    );
+    return { change, started };
+  } catch (error) {
+    // A passed instant does not wait for a schedule that cannot be written. One that was started is not started again.
+    if (runsByItself(mission)) await startIfPassed(deps, mission);
+    throw error;
+  }
+}
+
+interface UpToDate {
+  readonly change: AppliedMission['change'];
+  /** The schedule that Temporal has now. */
+  readonly schedule: AppliedSchedule | null;
+}
+
+async function bringUpToDate(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+  isDrifted: boolean,
+): Promise<UpToDate> {
   const { userId, missionId } = mission;
   const wanted = await wantedSchedule(mission, deps.schedules.followsZone);
   if (wanted === null) {
     const removed = await deps.schedules.remove(userId, missionId);
-    await markApplied(deps.database.system, mission, null);
-    return { change: removed ? 'removed' : 'unchanged', started: false };
+    return { change: removed ? 'removed' : 'unchanged', schedule: null };
   }
   const { schedule, spec, isApplied } = wanted;
-  const change = isApplied && !options.isDrifted ? 'unchanged' : await ensure(deps, mission, schedule, spec);
-  const started = await startIfPassed(deps, mission);
-  const lookAgainAtMs = isShortlyAhead(mission.nextRunAtMs)
-    ? mission.nextRunAtMs
-    : mayNotStartYet(mission)
-      ? Date.now() + LOOK_AGAIN_MS
-      : null;
-  await markApplied(deps.database.system, mission, schedule, lookAgainAtMs);
-  return { change, started };
-}
-
-async function ensure(
-  deps: ProjectionDependencies,
-  mission: PendingMission,
-  { agentId }: AppliedSchedule,
-  spec: MissionScheduleSpec,
-): Promise<AppliedMission['change']> {
-  const { userId, missionId } = mission;
-  try {
-    return await deps.schedules.ensure({ userId, missionId, agentId, spec, paused: false });
-  } catch (error) {
-    // A passed instant does not wait for a schedule that cannot be written.
-    await startIfPassed(deps, mission);
-    throw error;
-  }
+  if (isApplied && !isDrifted) return { change: 'unchanged', schedule };
+  const { agentId } = schedule;
+  const change = await deps.schedules.ensure({ userId, missionId, agentId, spec, paused: false });
+  return { change, schedule };
 }
 
 const isShortlyAhead = (instantMs: number | null): boolean => {
   const aheadMs = (instantMs ?? 0) - Date.now();
   return aheadMs > 0 && aheadMs < SHORTLY_MS;
+};
+
+const lookAgainAtMs = (mission: PendingMission): number | null => {
+  if (isShortlyAhead(mission.nextRunAtMs)) return mission.nextRunAtMs;
+  return mayNotStartYet(mission) ? Date.now() + LOOK_AGAIN_MS : null;
 };
 
 /** Runs of one user that are open before no more of that user's are started: whoever comes next must not queue behind them. */

@@ -32,12 +32,16 @@ export async function wantedSchedule(
   return schedule === null || spec === null ? null : { schedule, spec, isApplied };
 }
 
+/** Whether a mission is to be started at its instants at all. */
+export const runsByItself = ({ exists, state, isOptedOut, cadence }: PendingMission): boolean =>
+  exists && state === 'active' && !isOptedOut && cadence !== null;
+
 async function newSchedule(
   mission: PendingMission,
   followsZone: (timeZone: string) => Promise<boolean>,
 ): Promise<AppliedSchedule | null> {
   const { cadence, nextRunAtMs, agentId } = mission;
-  if (!mission.exists || mission.state !== 'active' || mission.isOptedOut || cadence === null) return null;
+  if (!runsByItself(mission) || cadence === null) return null;
   if (mission.isOverLimit) return null;
   // Another Node may have known the zone.
   const isKnown = mission.timeZone !== null && isTimeZone(mission.timeZone);

@@ -146,6 +146,29 @@ describe.concurrent('a mission', () => {
     expect(String((await device.mission(told))['nextRunAt'])).toMatch(/T04:00:00\.000Z$/);
   });
 
+  it('in a zone that the server refuses runs at its instant, and has the next ones in its schedule', async () => {
+    const user = await system.webApp.createUser();
+    const missionId = randomUUID();
+    await query(
+      system.databases.superuser.syncUrl,
+      `insert into mana_ai.mission_time_zones (user_id, mission_id, time_zone)
+       values ('${user.userId}', '${missionId}', 'US/Pacific-New')`,
+    );
+    await system.webApp.insert(user, missionAt(missionId), {
+      ...{ title: 'Zone', objective: newObjective(), state: 'active', inputs: [], iterations: [] },
+      ...{ cadence: { kind: 'daily', atHour: 8, atMinute: 0 }, nextRunAt: inMs(3_000) },
+    });
+    const told = { user, missionId };
+    expect(await device.waitForIterations(told)).toHaveLength(1);
+    const { info } = await scheduleOf(told).describe();
+    const hours = info.nextActionTimes.map((time) =>
+      time.toLocaleTimeString('en-GB', { timeZone: 'America/Los_Angeles', hour: '2-digit' }),
+    );
+    // Spread by up to two minutes.
+    expect(hours.length).toBeGreaterThanOrEqual(8);
+    expect(new Set(hours)).toEqual(new Set(['08']));
+  });
+
   it('paused, archived, done or deleted does not run at its instant; resumed it does', async () => {
     const nextRunAt = inMs(6_000);
     const user = await system.webApp.createUser();
