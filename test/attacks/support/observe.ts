@@ -1,0 +1,200 @@
+import type { Target, Attacked } from './hostile-world.ts';
+import type { HostileSystem, NamedProcess } from './hostile-system.ts';
+import type { MissionSeen, Observation, OpenedRecord, ProcessSeen } from './invariants.ts';
+import { eventIdOf } from '../../../crypto/derived-ids.ts';
+import { findLeaks, tablesPlace } from '../../../dev/leak-search.ts';
+import type { Place } from '../../../dev/leak-search.ts';
+import { missionAt } from '../../../dev/web-app.ts';
+import { toIterationId } from '../../../domain/ids.ts';
+import { RUNNER_CLIENT_ID } from '../../../domain/iterations.ts';
+import type { FailureCode } from '../../../domain/run.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '../../../temporal/search-attributes.ts';
+import { MISSION_RUN_WORKFLOW_TYPE } from '../../../workflows/messages.ts';
+import { runAuditScript } from '../../support/audit-commands.ts';
+import { SERVICE_KEY } from '../../support/mission-system.ts';
+import { countRows, query } from '../../support/inspect.ts';
+import { lossesIn } from '../../support/iteration-losses.ts';
+import { NOTHING_LEFT } from '../../support/stored-rows.ts';
+import { waitUntil } from '../../support/wait-until.ts';
+
+const REST_WITHIN_MS = 90_000;
+const EMPTY_AT_REST = [...Object.keys(NOTHING_LEFT), 'budget_reservations'];
+
+/** Waits until nothing is under way any more, or as long as that may take, and looks at everything. */
+export async function observe(
+  hostile: HostileSystem,
+  { targets, victims }: Attacked,
+  restWithinMs = REST_WITHIN_MS,
+): Promise<Observation> {
+  await waitUntil('all is at rest', () => isAtRest(hostile, targets), {
+    ...{ deadlineMs: restWithinMs, everyMs: 250 },
+    // What is not at rest is seen in what is left.
+  }).catch(() => undefined);
+  const runs = await runsWithIteration(hostile);
+  return {
+    processes: await Promise.all(hostile.processes.map((running) => lookAt(hostile, running))),
+    victims,
+    missions: await Promise.all(
+      targets.map((target) => missionSeen(hostile, target, runs.get(target.missionId) ?? 0)),
+    ),
+    asked: hostile.asked,
+    opened: await openedRecords(hostile, targets),
+    auditProblems: await auditProblems(hostile),
+    leaks: await leaksOf(hostile, targets),
+    leftovers: await leftovers(hostile),
+  };
+}
+
+async function leftovers({ system }: HostileSystem): Promise<Record<string, number>> {
+  const counts = EMPTY_AT_REST.map(async (table): Promise<[string, number]> => [
+    table,
+    await countRows(system.databases.superuser.syncUrl, `mana_ai.${table}`, 'true'),
+  ]);
+  return Object.fromEntries(await Promise.all(counts));
+}
+
+async function isAtRest(hostile: HostileSystem, targets: readonly Target[]): Promise<boolean> {
+  const { client, databases } = hostile.system;
+  const { count: open } = await client.workflow.count(
+    `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}' and ExecutionStatus = 'Running'`,
+  );
+  const waiting = await countRows(
+    databases.superuser.syncUrl,
+    'mana_ai.mission_snapshots',
+    'version <> applied_version',
+  );
+  const left = Object.values(await leftovers(hostile)).reduce((sum, count) => sum + count, 0);
+  if (open + waiting + left > 0) return false;
+  const runs = await runsWithIteration(hostile);
+  for (const target of targets.filter(({ dueCount }) => dueCount !== null)) {
+    const { iterations, losses } = await missionSeen(hostile, target, runs.get(target.missionId) ?? 0);
+    if (iterations.length < (target.dueCount ?? 0) || losses.length > 0) return false;
+  }
+  return true;
+}
+
+/** By mission, as the server knows it: of runs that say of themselves that they wrote an iteration. */
+async function runsWithIteration({ system }: HostileSystem): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for await (const run of system.client.workflow.list({
+    query: `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}'`,
+  })) {
+    const outcome = run.typedSearchAttributes.get(MISSION_SEARCH_ATTRIBUTES.outcome);
+    const missionId = run.typedSearchAttributes.get(MISSION_SEARCH_ATTRIBUTES.missionId);
+    if (missionId === undefined || !['planned', 'empty-plan', 'failed'].includes(outcome ?? '')) continue;
+    counts.set(missionId, (counts.get(missionId) ?? 0) + 1);
+  }
+  return counts;
+}
+
+async function missionSeen(hostile: HostileSystem, target: Target, runs: number): Promise<MissionSeen> {
+  const { missionId, user, dueCount, isInjected } = target;
+  const rows = await hostile.system.webApp.rows(user, missionAt(missionId));
+  // Whoever writes rows may name our client id in them, but not choose the ids of rows.
+  const iterations = rows
+    .filter(({ clientId }) => clientId === RUNNER_CLIENT_ID)
+    .flatMap(({ id, data }) =>
+      objectsIn((data as { iterations?: unknown } | null)?.iterations).filter(
+        (iteration) =>
+          typeof iteration['id'] === 'string' && eventIdOf(toIterationId(iteration['id'])) === id,
+      ),
+    );
+  const written = iterations.map((iteration) => ({
+    id: String(iteration['id']),
+    failure: ((iteration['errorDetails'] as { name?: FailureCode } | undefined)?.name ??
+      null) satisfies FailureCode | null,
+  }));
+  return {
+    ...{ missionId, dueCount, isInjected, runsWithIteration: runs, iterations },
+    // What a device wrote that holds to nothing can be lost in ways that no promise speaks of.
+    losses: dueCount === null ? [] : lossesIn(rows, written),
+  };
+}
+
+const objectsIn = (value: unknown): Record<string, unknown>[] =>
+  Array.isArray(value)
+    ? value.filter((item): item is Record<string, unknown> => typeof item === 'object' && item !== null)
+    : [];
+
+async function lookAt({ ended }: HostileSystem, running: NamedProcess): Promise<ProcessSeen> {
+  const port = /"healthPort":(\d+)/.exec(running.output())?.[1] ?? '';
+  const startedAt = performance.now();
+  const isWell = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(1_000) }).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+  const healthMs = isWell ? Math.round(performance.now() - startedAt) : null;
+  return { name: running.name, hasEnded: ended.has(running), healthMs };
+}
+
+async function openedRecords(hostile: HostileSystem, targets: readonly Target[]): Promise<OpenedRecord[]> {
+  const opened: OpenedRecord[] = [];
+  for (const { user, missionId, noteId, secrets } of targets) {
+    for (const [table, recordId, secret] of [
+      ['notes', noteId, secrets[0]],
+      ['aiMissions', missionId, secrets[1]],
+    ] as const) {
+      if (secret === undefined) continue;
+      const first = hostile.asked.find(({ body }) => body.includes(secret));
+      if (first === undefined) continue;
+      const [row] = await query(
+        hostile.system.databases.superuser.syncUrl,
+        `select extract(epoch from min(ts)) * 1000 as at from mana_ai.decrypt_audit
+          where user_id = $1 and mission_id = $2 and table_name = $3 and record_id = $4 and status = 'ok'`,
+        [user.userId, missionId, table, recordId],
+      );
+      const at = row?.['at'] ?? null;
+      opened.push({
+        ...{ recordId: `${table}:${recordId ?? ''}`, seenAtMs: first.askedAtMs },
+        auditedAtMs: at === null ? null : Number(at),
+      });
+    }
+  }
+  return opened;
+}
+
+async function auditProblems({ system }: HostileSystem): Promise<string[]> {
+  const { code, lines } = await runAuditScript('verify', {
+    MAINTENANCE_DATABASE_URL: system.databases.urls.maintenance.sync,
+  });
+  const problems = lines
+    .filter(({ event }) => event === 'audit-problem')
+    .map((line) => String(line['problem']));
+  return code === 0 || problems.length > 0 ? problems : [`audit:verify ended with ${code}`];
+}
+
+/** Metrics as whoever scrapes them gets them; the API's are for those who have a key. */
+const metricsOf = (hostile: HostileSystem): Promise<Place[]> =>
+  Promise.all(
+    hostile.processes.map(async (running) => {
+      const response = await fetch(`${running.url()}/metrics`, {
+        headers: { 'x-service-key': SERVICE_KEY, 'x-api-key': SERVICE_KEY },
+        signal: AbortSignal.timeout(10_000),
+      });
+      return { name: `metrics of ${running.name}`, content: Buffer.from(await response.text()) };
+    }),
+  );
+
+async function leaksOf(hostile: HostileSystem, targets: readonly Target[]): Promise<string[]> {
+  const { keys, databases } = hostile.system;
+  const secrets: [string, string | Buffer][] = [
+    ...targets.flatMap(({ name, secrets: texts }) =>
+      texts.map((text): [string, string] => [`text of ${name}`, text]),
+    ),
+    ...targets.map(({ name, user }): [string, Buffer] => [`master key of ${name}`, user.masterKey]),
+    ['KEK', keys.kek],
+    ...[...keys.codecKeys.keys.values()].map((key): [string, Buffer] => ['codec key', key]),
+    ['service key', SERVICE_KEY],
+    ['private key', keys.privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(288, 336)],
+  ];
+  const places = [
+    ...hostile.writtenDown(),
+    ...(await metricsOf(hostile)),
+    await tablesPlace('tables', databases.superuser.syncUrl, `schemaname = 'mana_ai'`),
+  ];
+  const leaks = findLeaks(
+    places,
+    secrets.map(([, value]) => value),
+  );
+  return leaks.flatMap(({ where, found }) => found.map((index) => `${where}: ${secrets[index]?.[0] ?? ''}`));
+}
