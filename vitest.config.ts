@@ -31,6 +31,7 @@ export default defineConfig({
       withServers('workflows'),
       withServers('replay'),
       withServers('faults', 120_000),
+      withServers('attacks', 120_000),
       withServers('e2e', 120_000),
     ],
   },

@@ -39,13 +39,19 @@ const staticChecks: readonly { readonly name: string; readonly command: readonly
 
 /** Complete, so that no variable of the developer's shell decides about a test. */
 function environment(): Record<string, string> {
-  const passedOn = ['CI', 'TERM', 'LANG', 'NO_COLOR', 'FORCE_COLOR', 'TEMPORAL_CLI'];
+  const passedOn = [
+    ...['CI', 'TERM', 'LANG', 'NO_COLOR', 'FORCE_COLOR', 'TEMPORAL_CLI'],
+    // Which attacks, and how many: test/attacks/support/seed.ts.
+    ...['ATTACK_SEED', 'ATTACK_RUNS'],
+  ];
   const given = passedOn.map((name): [string, string | undefined] => [name, process.env[name]]);
   return {
     ...Object.fromEntries(given.filter((entry): entry is [string, string] => entry[1] !== undefined)),
     // The tools' first line asks for "node", which may be an older one.
     PATH: [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
     TMPDIR: directory.path,
+    // The same attacks with more behind them.
+    ...(process.argv.includes('--all') ? { ATTACKS: 'long' } : {}),
   };
 }
 

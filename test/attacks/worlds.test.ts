@@ -15,7 +15,7 @@ import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
  * separate processes; after each of them every promise is looked at. `ATTACK_SEED` and `ATTACK_RUNS` choose others:
  * docs/security.md.
  */
-const LONGEST_MS = IS_LONG_FORM ? 300_000 : 60_000;
+const LONGEST_MS = IS_LONG_FORM ? 240_000 : 40_000;
 const WORLD_MS = 180_000;
 
 let hostile: HostileSystem;
