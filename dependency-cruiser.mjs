@@ -93,7 +93,7 @@ export default {
       '^domain/',
       '^temporal/',
       '^workflows/messages\\.ts$',
-      npm('@temporalio/(client|common)'),
+      npm('@temporalio/(client|common|proto)'),
       node,
     ]),
     {

@@ -1,8 +1,4 @@
-import {
-  ScheduleAlreadyRunning,
-  ScheduleNotFoundError,
-  WorkflowExecutionAlreadyStartedError,
-} from '@temporalio/client';
+import { ScheduleAlreadyRunning, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import type { Client, ScheduleSummary } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fairnessKeyOf } from '../domain/fairness.ts';
@@ -13,7 +9,13 @@ import type { MissionRunInput, RunTrigger } from '../workflows/messages.ts';
 import { dueWorkflowId, missionScheduleId } from './schedule-ids.ts';
 import { runSearchAttributes, scheduleHash, toScheduleRequest } from './schedule-request.ts';
 import type { MissionScheduleTarget, ScheduleSettings } from './schedule-request.ts';
-import { describeSchedule, isOperatorsPause, sendUpdate, wantedState } from './schedule-update.ts';
+import {
+  deleteSchedule,
+  describeSchedule,
+  isOperatorsPause,
+  sendUpdate,
+  wantedState,
+} from './schedule-update.ts';
 import type { PauseState, PresentSchedule } from './schedule-update.ts';
 import { createServerZones } from './server-zones.ts';
 import { sentSpecDigest, shownSpecDigest } from './spec-digest.ts';
@@ -90,9 +92,9 @@ export function createMissionSchedules(options: {
     /** What `list` gives for a schedule that `ensure` made and that nobody edited by hand. */
     fingerprintOf: (target: MissionScheduleTarget): string => fingerprintOf(target, settings),
     remove: (userId: string, missionId: string) =>
-      removeSchedule(client, missionScheduleId(userId, missionId)),
+      deleteSchedule(client, missionScheduleId(userId, missionId)),
     /** Removes a schedule that is no mission's (any more); false if there was none. */
-    removeById: (scheduleId: string) => removeSchedule(client, scheduleId),
+    removeById: (scheduleId: string) => deleteSchedule(client, scheduleId),
     /** Null if the mission has no schedule. */
     pauseOf: (userId: string, missionId: string) => pauseOf(client, missionScheduleId(userId, missionId)),
     /** Whether a direct start would go round a pause, or double a run that the schedule has started. */
@@ -168,17 +170,6 @@ async function pauseOf(client: Client, scheduleId: string): Promise<SchedulePaus
 async function holdsBack(client: Client, scheduleId: string): Promise<boolean> {
   const present: PresentSchedule | null = await describeSchedule(client, scheduleId);
   return present !== null && (present.state.paused || present.openRuns > 0);
-}
-
-/** @returns false if there was none */
-async function removeSchedule(client: Client, scheduleId: string): Promise<boolean> {
-  try {
-    await withCallDeadline(client.connection, () => client.schedule.getHandle(scheduleId).delete());
-    return true;
-  } catch (error) {
-    if (error instanceof ScheduleNotFoundError) return false;
-    throw error;
-  }
 }
 
 async function* listSchedules(client: Client): AsyncGenerator<ListedSchedule, void, undefined> {

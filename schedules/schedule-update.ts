@@ -11,7 +11,7 @@ import {
 } from '@temporalio/common/lib/converter/payload-search-attributes.js';
 import { randomUUID } from 'node:crypto';
 import { withCallDeadline } from '../temporal/connection.ts';
-import { GRPC_STATUS, hasGrpcStatus } from '../temporal/grpc-status.ts';
+import { GRPC_STATUS, hasGrpcStatus, isNotFoundFailure } from '../temporal/grpc-status.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
 import type { toScheduleRequest } from './schedule-request.ts';
 import { shownSpecDigest } from './spec-digest.ts';
@@ -75,7 +75,7 @@ export async function describeSchedule(client: Client, scheduleId: string): Prom
       schedule: schedule ?? {},
     };
   } catch (error) {
-    if (hasGrpcStatus(error, GRPC_STATUS.NOT_FOUND)) return null;
+    if (isNotFoundFailure(error)) return null;
     throw error;
   }
 }
@@ -117,9 +117,23 @@ export async function sendUpdate(
       }),
     );
   } catch (error) {
-    if (LOST_RACES.some((status) => hasGrpcStatus(error, status))) return;
+    if (isNotFoundFailure(error) || LOST_RACES.some((status) => hasGrpcStatus(error, status))) return;
     throw error;
   }
 }
 
-const LOST_RACES = [GRPC_STATUS.FAILED_PRECONDITION, GRPC_STATUS.ABORTED, GRPC_STATUS.NOT_FOUND];
+/** @returns false if there was none */
+export async function deleteSchedule(client: Client, scheduleId: string): Promise<boolean> {
+  const { namespace, identity } = client.options;
+  try {
+    await withCallDeadline(client.connection, () =>
+      client.workflowService.deleteSchedule({ namespace, identity, scheduleId }),
+    );
+    return true;
+  } catch (error) {
+    if (isNotFoundFailure(error)) return false;
+    throw error;
+  }
+}
+
+const LOST_RACES = [GRPC_STATUS.FAILED_PRECONDITION, GRPC_STATUS.ABORTED];

@@ -1,4 +1,5 @@
 import { isGrpcServiceError } from '@temporalio/client';
+import { getGrpcStatusDetails, trimGrpcTypeUrl } from '@temporalio/client/lib/helpers.js';
 
 /**
  * The gRPC status codes that we tell apart. The SDK hands them on as numbers; `@grpc/grpc-js` is no dependency of ours.
@@ -21,4 +22,18 @@ export function hasGrpcStatus(error: unknown, status: number): boolean {
   if (!isGrpcServiceError(error)) return false;
   const code: number = error.code;
   return code === status;
+}
+
+/** What the server says of a workflow or a schedule that it does not have. */
+const NOT_FOUND_FAILURE = 'temporal.api.errordetails.v1.NotFoundFailure';
+
+/**
+ * Whether the server says that it does not have the very thing it was asked for. NOT_FOUND alone may also be its namespace,
+ * or come from something in front of the server.
+ */
+export function isNotFoundFailure(error: unknown): boolean {
+  if (!isGrpcServiceError(error) || !hasGrpcStatus(error, GRPC_STATUS.NOT_FOUND)) return false;
+  return (getGrpcStatusDetails(error) ?? []).some(
+    ({ type_url: url }) => trimGrpcTypeUrl(url) === NOT_FOUND_FAILURE,
+  );
 }

@@ -1,4 +1,5 @@
-import type { Client, ScheduleDescription } from '@temporalio/client';
+import { Client, NamespaceNotFoundError } from '@temporalio/client';
+import type { ScheduleDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { randomUUID } from 'node:crypto';
@@ -10,7 +11,8 @@ import type { MissionScheduleSpec, MissionTiming } from '../../domain/schedule-s
 import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
 import type { ListedSchedule, MissionSchedule, MissionSchedules } from '../../schedules/mission-schedules.ts';
 import { dueWorkflowId, missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { runProjectionPass } from '../../schedules/system-workflows.ts';
+import { isRunOpen } from '../../schedules/open-runs.ts';
+import { requestCancel, runProjectionPass } from '../../schedules/system-workflows.ts';
 import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 import { connectClient } from '../../temporal/connection.ts';
 import type { ConnectedClient } from '../../temporal/connection.ts';
@@ -409,4 +411,28 @@ describe('followsZone', () => {
     await handle.delete();
     return startTime.map(tsToMs);
   }
+});
+
+describe('what the server does not have', () => {
+  const nowhere = (): Client =>
+    new Client({ connection: connected.client.connection, namespace: `nowhere-${randomUUID()}` });
+
+  it('is a schedule or a run where it says so of that', async () => {
+    const [userId, missionId] = [randomUUID(), randomUUID()];
+    expect(await schedules.pauseOf(userId, missionId)).toBeNull();
+    expect(await schedules.holdsBack(userId, missionId)).toBe(false);
+    expect(await schedules.remove(userId, missionId)).toBe(false);
+    expect(await isRunOpen(client, `never-started-${missionId}`, randomUUID())).toBe(false);
+  });
+
+  it('is no schedule and no run where it does not have the namespace: a pause could be passed by', async () => {
+    const lost = createMissionSchedules({ client: nowhere(), taskQueue });
+    const [userId, missionId] = [randomUUID(), randomUUID()];
+    await expect(lost.pauseOf(userId, missionId)).rejects.toThrow('NOT_FOUND');
+    await expect(lost.holdsBack(userId, missionId)).rejects.toThrow('NOT_FOUND');
+    await expect(lost.remove(userId, missionId)).rejects.toThrow('NOT_FOUND');
+    await expect(isRunOpen(nowhere(), 'any', randomUUID())).rejects.toThrow('NOT_FOUND');
+    await expect(requestCancel(nowhere(), 'any', randomUUID())).rejects.toThrow(NamespaceNotFoundError);
+    await expect(lost.ensure(mission({}))).rejects.toThrow('NOT_FOUND');
+  });
 });
