@@ -6,6 +6,7 @@ import {
   AlreadyRunningError,
   BadRequestError,
   BudgetReservedError,
+  DatabaseUnavailableError,
   ERROR_CODES,
   EventIdConflictError,
   GatewayDeniedError,
@@ -60,6 +61,7 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   WORKER_LOST: new WorkerLostError('i1'),
   TURN_TAKEN: new TurnTakenError(),
   TEMPORAL_UNAVAILABLE: new TemporalUnavailableError(),
+  DATABASE_UNAVAILABLE: new DatabaseUnavailableError(),
   ALREADY_RUNNING: new AlreadyRunningError(),
   MISSION_NOT_ACTIVE: new MissionNotActiveError(),
   AGENT_NOT_ACTIVE: new AgentNotActiveError(),
@@ -103,6 +105,7 @@ describe('toApplicationFailure', () => {
       'RESEARCH_UNAVAILABLE',
       'TURN_TAKEN',
       'TEMPORAL_UNAVAILABLE',
+      'DATABASE_UNAVAILABLE',
     ]);
   });
 

@@ -41,6 +41,7 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   WORKER_LOST: { retryable: false },
   TURN_TAKEN: { retryable: true },
   TEMPORAL_UNAVAILABLE: { retryable: true },
+  DATABASE_UNAVAILABLE: { retryable: true },
   ALREADY_RUNNING: { retryable: false },
   MISSION_NOT_ACTIVE: { retryable: false },
   AGENT_NOT_ACTIVE: { retryable: false },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { ClientBase, Pool, QueryResult } from 'pg';
+import type { ClientBase, Pool, PoolClient, QueryResult } from 'pg';
+import { nameConnectionFailure } from './connection-failure.ts';
 import { sql } from './sql.ts';
 import type { Fragment, Parameter } from './sql.ts';
 
@@ -54,7 +55,7 @@ export async function inOwnTransaction<Rows>(sender: Sender, statement: Fragment
 }
 
 async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Promise<T>): Promise<T> {
-  const client = await sender.pool.connect();
+  const client = await connect(sender);
   const open = new OpenTransaction(client, sender);
   let isClean = true;
   try {
@@ -62,9 +63,17 @@ async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Prom
   } catch (error) {
     open.end();
     isClean = await rollBack(client);
-    throw error;
+    throw nameConnectionFailure(error);
   } finally {
     client.release(!isClean);
+  }
+}
+
+async function connect({ pool }: Sender): Promise<PoolClient> {
+  try {
+    return await pool.connect();
+  } catch (error) {
+    throw nameConnectionFailure(error);
   }
 }
 

@@ -27,6 +27,7 @@ export const ERROR_CODES = [
   'WORKER_LOST',
   'TURN_TAKEN',
   'TEMPORAL_UNAVAILABLE',
+  'DATABASE_UNAVAILABLE',
   'ALREADY_RUNNING',
   'MISSION_NOT_ACTIVE',
   'AGENT_NOT_ACTIVE',
@@ -34,7 +35,10 @@ export const ERROR_CODES = [
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-export abstract class MissionError extends Error {
+/** An error whose text is ours and holds no content: the log may keep it. */
+export abstract class OwnError extends Error {}
+
+export abstract class MissionError extends OwnError {
   abstract readonly code: ErrorCode;
 }
 
@@ -281,6 +285,16 @@ export class TemporalUnavailableError extends MissionError {
   readonly code = 'TEMPORAL_UNAVAILABLE';
   constructor(options?: ErrorOptions) {
     super('the service that runs missions cannot be reached; try again', options);
+  }
+}
+/**
+ * The database gave no answer: no connection, none in time, or one that ended under way. What was sent as a commit may have
+ * been done.
+ */
+export class DatabaseUnavailableError extends MissionError {
+  readonly code = 'DATABASE_UNAVAILABLE';
+  constructor(options?: ErrorOptions) {
+    super('the database does not answer; try again', options);
   }
 }
 /** A mission has one run at a time, whoever starts it. */

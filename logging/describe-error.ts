@@ -1,10 +1,16 @@
-import { MissionError } from '../domain/errors.ts';
+import { OwnError } from '../domain/errors.ts';
 
+/** What a log line may hold of an error. */
 export interface DescribedError {
+  /** Its class. */
   readonly type: string;
+  /** SQLSTATE, system error, gRPC status, or a code of our own. */
   readonly code?: string;
+  /** Host and port that could not be reached. */
+  readonly address?: string;
   /** Only of errors of our own, whose texts hold no content. */
   readonly message?: string;
+  /** Stack frames, the innermost first. */
   readonly at?: readonly string[];
   readonly cause?: DescribedError;
 }
@@ -13,20 +19,52 @@ const FRAMES_KEPT = 8;
 const CAUSES_KEPT = 4;
 
 /**
- * The type, code and place of an error: what a log line may hold. Messages of PostgreSQL, of parsers and of schemas quote
- * values, so only those of our own errors are kept.
+ * The type, code and place of an error. Messages of PostgreSQL, of parsers and of schemas quote values, so only those of our
+ * own errors are kept.
  */
 export function describeError(error: unknown, depth = 0): DescribedError {
   if (!(error instanceof Error)) return { type: typeof error };
-  const code =
-    'code' in error && typeof error.code === 'string' && /^\w{1,60}$/.test(error.code) && error.code;
+  const code = codeOf(error);
+  const address = addressOf(error);
+  // Where several addresses were tried, the first attempt speaks for all.
+  const cause: unknown = error instanceof AggregateError ? error.errors[0] : error.cause;
   return {
     type: error.constructor.name,
-    ...(code !== false && { code }),
-    ...(error instanceof MissionError && { message: error.message }),
-    ...(!(error instanceof MissionError) && { at: stackFrames(error) }),
-    ...(error.cause !== undefined && depth < CAUSES_KEPT && { cause: describeError(error.cause, depth + 1) }),
+    ...(code !== null && { code }),
+    ...(address !== null && { address }),
+    ...(error instanceof OwnError && { message: error.message }),
+    at: stackFrames(error),
+    ...(cause !== undefined && depth < CAUSES_KEPT && { cause: describeError(cause, depth + 1) }),
   };
+}
+
+/** In the order of their numbers. */
+const GRPC_STATUSES = [
+  ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
+  ...['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE'],
+  ...['UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
+];
+
+function codeOf(error: Error): string | null {
+  if (!('code' in error)) return null;
+  const { code } = error;
+  if (typeof code === 'number' && 'metadata' in error) return GRPC_STATUSES[code] ?? null;
+  return typeof code === 'string' && /^\w{1,60}$/.test(code) ? code : null;
+}
+
+/** A system error names what it could not reach in fields of its own. */
+function addressOf(error: Error): string | null {
+  if (!('syscall' in error)) return null;
+  const host = textOf(error, 'address') ?? textOf(error, 'hostname');
+  const port = textOf(error, 'port');
+  if (host === null) return null;
+  return port === null ? host : `${host}:${port}`;
+}
+
+function textOf(error: Error, name: string): string | null {
+  const value: unknown = Object.entries(error).find(([known]) => known === name)?.[1];
+  const text = typeof value === 'number' ? String(value) : value;
+  return typeof text === 'string' && /^[\w.:/-]{1,255}$/.test(text) ? text : null;
 }
 
 /** The frames without the message in front of them, which may have several lines. */

@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { IdentityUnavailableError, ZeroKnowledgeError } from '../domain/errors.ts';
 import { describeError } from './describe-error.ts';
 import { createLogger } from './logger.ts';
+import { TemporalUnreachableError } from '../temporal/connection.ts';
 
 describe('an error in the log', () => {
   it('keeps type, code and place, and no text of a stranger', () => {
@@ -18,6 +21,34 @@ describe('an error in the log', () => {
 
   it('keeps the text of our own errors, which hold no content', () => {
     expect(describeError(new ZeroKnowledgeError()).message).toContain('zero-knowledge mode is on');
+  });
+
+  it('keeps the address that could not be reached, of several the first', async () => {
+    const refused = await once(connect(1, '127.0.0.1'), 'connect').catch((error: unknown) => error);
+    const expected = { type: 'Error', code: 'ECONNREFUSED', address: '127.0.0.1:1' };
+    expect(describeError(refused)).toMatchObject(expected);
+    const all = Object.assign(new AggregateError([refused, refused], ''), { code: 'ECONNREFUSED' });
+    expect(describeError(all)).toMatchObject({ code: 'ECONNREFUSED', cause: expected });
+    const unreachable = new TemporalUnreachableError('temporal.example:7233', { cause: refused });
+    expect(describeError(unreachable)).toMatchObject({
+      type: 'TemporalUnreachableError',
+      message: expect.stringContaining('temporal.example:7233') as string,
+      cause: expected,
+    });
+  });
+
+  it('names a gRPC status', () => {
+    const error = Object.assign(new Error('14 UNAVAILABLE: secret'), {
+      code: 14,
+      details: 'secret',
+      metadata: {},
+    });
+    expect(describeError(error)).toMatchObject({ type: 'Error', code: 'UNAVAILABLE' });
+    expect(JSON.stringify(describeError(error))).not.toContain('secret');
+  });
+
+  it('names the place of our own errors, too', () => {
+    expect(describeError(new ZeroKnowledgeError()).at?.[0]).toContain('logger.test.ts');
   });
 
   it('keeps the chain of causes, reduced likewise', () => {

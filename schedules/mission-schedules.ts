@@ -1,4 +1,5 @@
 import { ScheduleAlreadyRunning, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { OwnError } from '../domain/errors.ts';
 import type { Client, ScheduleSummary } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fairnessKeyOf } from '../domain/fairness.ts';
@@ -64,7 +65,7 @@ export interface DueRun {
 }
 
 /** Somebody else kept changing the same schedule; trying again later is fine. */
-export class ScheduleConflictError extends Error {
+export class ScheduleConflictError extends OwnError {
   override readonly name = 'ScheduleConflictError';
   readonly scheduleId: string;
   constructor(scheduleId: string) {

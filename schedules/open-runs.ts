@@ -1,10 +1,10 @@
 import type { Client } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { withCallDeadline } from '../temporal/connection.ts';
 import { isNotFoundFailure } from '../temporal/grpc-status.ts';
 
 const { WORKFLOW_EXECUTION_STATUS_RUNNING: RUNNING, WORKFLOW_EXECUTION_STATUS_PAUSED: PAUSED } =
-  temporal.api.enums.v1.WorkflowExecutionStatus;
+  proto.temporal.api.enums.v1.WorkflowExecutionStatus;
 
 /**
  * Whether an execution goes on, now or once an operator's pause ends; one that the server no longer knows does not. Whoever

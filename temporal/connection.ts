@@ -1,4 +1,5 @@
 import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import { OwnError } from '../domain/errors.ts';
 import type { ConnectionLike, ConnectionOptions } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
@@ -75,7 +76,7 @@ export async function connect(config: TemporalConfig, timeoutMs = CONNECT_TIMEOU
   }
 }
 
-export class TemporalUnreachableError extends Error {
+export class TemporalUnreachableError extends OwnError {
   override readonly name = 'TemporalUnreachableError';
   readonly address: string;
   constructor(address: string, options?: ErrorOptions) {

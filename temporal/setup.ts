@@ -1,4 +1,5 @@
 import type { Connection } from '@temporalio/client';
+import { OwnError } from '../domain/errors.ts';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -19,7 +20,7 @@ export interface TemporalSetup {
 }
 
 /** What stands in the way of the set-up, and what to do about it. */
-export class TemporalSetupError extends Error {
+export class TemporalSetupError extends OwnError {
   override readonly name = 'TemporalSetupError';
 }
 

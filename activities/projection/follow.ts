@@ -89,8 +89,7 @@ async function tryLogAuditHeads(deps: ProjectionDependencies, signal: AbortSigna
   try {
     await logAuditHeads(deps, signal);
   } catch (error) {
-    const name = error instanceof Error ? error.name : typeof error;
-    deps.log.warn('audit heads not logged; it is tried again', { error: name });
+    deps.log.warn('audit heads not logged; it is tried again', { error });
   }
 }
 

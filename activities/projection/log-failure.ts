@@ -1,13 +1,19 @@
 import type { ProjectionDependencies } from './dependencies.ts';
-import type { MissionKey } from '../../db/schedule-state.ts';
 
-/** Logs what could not be done for a mission, without the error's text: it may quote content. */
+/** Whose work could not be done; ids only. */
+export interface FailedWork {
+  readonly userId?: string | undefined;
+  readonly missionId?: string | undefined;
+  readonly agentId?: string | null | undefined;
+  readonly table?: string | undefined;
+}
+
+/** Logs what could not be done and why: the log keeps type, code and place of the error, no text that may quote content. */
 export function logFailure(
   deps: ProjectionDependencies,
   message: string,
-  { userId, missionId }: MissionKey,
+  { userId, missionId, agentId, table }: FailedWork,
   error: unknown,
 ): void {
-  const name = error instanceof Error ? error.name : typeof error;
-  deps.log.warn(message, { userId, missionId, error: name });
+  deps.log.warn(message, { table, userId, missionId, agentId, error });
 }

@@ -1,4 +1,5 @@
 import type { ProjectionDependencies } from './dependencies.ts';
+import { logFailure } from './log-failure.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
 import {
   beginBacklogs,
@@ -310,12 +311,12 @@ async function projectSome(
       }
     } catch (error) {
       failed.add(key);
-      logFailure(deps, rows[0], error);
+      if (rows[0] !== undefined) logUnprojected(deps, rows[0], error);
     }
   }
   const logUnsaved = (record: FollowedRecord, error: unknown): void => {
     failed.add(keyOf(record));
-    logFailure(deps, record, error);
+    logUnprojected(deps, record, error);
   };
   await saveEach(tx, missions, saveMissions, (mission, error) =>
     logUnsaved({ table: 'aiMissions', userId: mission.userId, recordId: mission.missionId }, error),
@@ -344,11 +345,14 @@ async function saveEach<T>(
   }
 }
 
-function logFailure(deps: ProjectionDependencies, record: FollowedRecord | undefined, error: unknown): void {
-  deps.log.warn('record not projected; it is tried again', {
-    table: record?.table,
-    userId: record?.userId,
-    ...(record?.table === 'agents' ? { agentId: record.recordId } : { missionId: record?.recordId }),
-    error: error instanceof Error ? error.name : typeof error,
-  });
-}
+const logUnprojected = (
+  deps: ProjectionDependencies,
+  { table, userId, recordId }: FollowedRecord,
+  error: unknown,
+): void =>
+  logFailure(
+    deps,
+    'record not projected; it is tried again',
+    { table, userId, ...(table === 'agents' ? { agentId: recordId } : { missionId: recordId }) },
+    error,
+  );
