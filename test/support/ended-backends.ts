@@ -123,10 +123,11 @@ interface Minted {
 }
 
 async function mintUntil(signal: AbortSignal, system: MissionSystem, apiUrl: string): Promise<Minted> {
-  const user = await system.webApp.createUser();
-  const token = await system.issuer.issueToken({ sub: user.userId });
   const [grants, statuses]: [string[], Record<number, number>] = [[], {}];
   const mint = async (): Promise<number> => {
+    // A user each time: nobody may mint as often as this.
+    const user = await system.webApp.createUser();
+    const token = await system.issuer.issueToken({ sub: user.userId });
     const response = await fetch(`${apiUrl}/api/v1/me/ai-mission-grant`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
@@ -140,7 +141,7 @@ async function mintUntil(signal: AbortSignal, system: MissionSystem, apiUrl: str
   };
   while (!signal.aborted) {
     await mint();
-    await delay(100);
+    await delay(300);
   }
   await waitUntil('the API mints again', async () => (await mint()) === 200);
   return { grants, statuses };
