@@ -194,6 +194,22 @@ export async function readMissionsAfter(
   return rows.map(pendingMission);
 }
 
+/**
+ * Has the missions of a user that wait for a schedule, and have none, wait no more.
+ *
+ * @returns how many; there may be more
+ */
+export async function putAsideOverLimit(sql: SystemSql, userId: string): Promise<number> {
+  const rows = await sql`
+    update mana_ai.mission_snapshots set applied_version = version
+    where (user_id, mission_id) in (
+      select user_id, mission_id from mana_ai.mission_snapshots
+      where user_id = ${userId} and version <> applied_version and applied_schedule is null
+      order by updated_at limit 5000)
+    returning mission_id`;
+  return rows.length;
+}
+
 /** Whether the log was read once from its beginning: before that, a mission without a snapshot may exist. */
 export async function isProjectionComplete(tx: SystemSql): Promise<boolean> {
   const [row] = await tx<{ complete: boolean }[]>`

@@ -13,7 +13,7 @@ export const MAX_ROW_BYTES = 8_000_000;
 /** What the rows of a page may hold together; a page has one row in any case. */
 const MAX_PAGE_BYTES = 8_000_000;
 /** What the rows of one user in a page may hold together; one is read in any case. */
-const MAX_USER_BYTES = 3_000_000;
+const MAX_USER_BYTES = 1_000_000;
 /** Of a full page: who has as many rows in it may have as many behind it. */
 const LARGE_SHARE = 0.5;
 

@@ -3,6 +3,7 @@ import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workflowSource } from './workflow-bundle.ts';
 import { createProjectionActivities } from '../activities/projection/activities.ts';
+import { createStartTurns } from '../activities/projection/start-turns.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
 import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
@@ -28,6 +29,7 @@ export async function createProjectionPart(
     database,
     schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
     startHealing: (userId, missionId) => startHealing(client, userId, missionId),
+    mayStart: createStartTurns(),
     requestCancel: (workflowId, runId) => requestCancel(client, workflowId, runId),
     isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
     log: {

@@ -1,6 +1,6 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { runsByItself, wantedSchedule } from './wanted-schedule.ts';
-import { markApplied } from '../../db/schedule-state.ts';
+import { markApplied, putAsideOverLimit } from '../../db/schedule-state.ts';
 import type { AppliedSchedule, PendingMission } from '../../db/schedule-state.ts';
 
 /** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
@@ -24,21 +24,32 @@ export async function applyMission(
   mission: PendingMission,
   options: { readonly isDrifted: boolean } = { isDrifted: false },
 ): Promise<AppliedMission> {
+  // One too many of its user never had one; a hundred thousand of them must cost nothing. The reconcile looks all the same.
+  if (mission.isOverLimit && !options.isDrifted) {
+    await putAside(deps, mission.userId);
+    return { change: 'unchanged', started: false };
+  }
   try {
     const { change, schedule } = await bringUpToDate(deps, mission, options.isDrifted);
-    const started = schedule !== null && (await startIfPassed(deps, mission));
+    const start = schedule === null ? 'not-started' : await startIfPassed(deps, mission);
     await markApplied(
       deps.database.system,
       mission,
       schedule,
-      schedule === null ? null : lookAgainAtMs(mission),
+      schedule === null ? null : lookAgainAtMs(mission, start),
     );
-    return { change, started };
+    return { change, started: start === 'started' };
   } catch (error) {
     // A passed instant does not wait for a schedule that cannot be written. One that was started is not started again.
     if (runsByItself(mission)) await startIfPassed(deps, mission);
     throw error;
   }
+}
+
+async function putAside(deps: ProjectionDependencies, userId: string): Promise<void> {
+  const missions = await putAsideOverLimit(deps.database.system, userId);
+  if (missions > 0)
+    deps.log.warn('missions beyond the limit of a user get no schedule', { userId, missions });
 }
 
 interface UpToDate {
@@ -70,34 +81,35 @@ const isShortlyAhead = (instantMs: number | null): boolean => {
   return aheadMs > 0 && aheadMs < SHORTLY_MS;
 };
 
-const lookAgainAtMs = (mission: PendingMission): number | null => {
-  if (isShortlyAhead(mission.nextRunAtMs)) return mission.nextRunAtMs;
-  return mayNotStartYet(mission) ? Date.now() + LOOK_AGAIN_MS : null;
+const lookAgainAtMs = ({ nextRunAtMs }: PendingMission, start: StartResult): number | null => {
+  if (isShortlyAhead(nextRunAtMs)) return nextRunAtMs;
+  return start === 'waits' ? Date.now() + LOOK_AGAIN_MS : null;
 };
 
 /** Runs of one user that are open before no more of that user's are started: whoever comes next must not queue behind them. */
 const MAX_OPEN_RUNS = 50;
 const LOOK_AGAIN_MS = 10_000;
 
-/** Whether a mission's instant has passed and its user has so many runs open that it has to wait. */
-export const mayNotStartYet = ({ nextRunAtMs, openRunsOfUser }: PendingMission): boolean =>
-  nextRunAtMs !== null && nextRunAtMs <= Date.now() && openRunsOfUser >= MAX_OPEN_RUNS;
+/** Whether a run was started, or has to wait because its user has so many; then the mission is to be looked at again. */
+export type StartResult = 'started' | 'waits' | 'not-started';
 
 /**
  * A passed instant never fires by itself (architecture section 5). A mission whose run is open, waiting for its agent
  * perhaps, is not late; and a direct start must not go round an operator's pause.
- *
- * @returns whether a run was started
  */
-export async function startIfPassed(deps: ProjectionDependencies, mission: PendingMission): Promise<boolean> {
+export async function startIfPassed(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+): Promise<StartResult> {
   const { userId, missionId, agentId, nextRunAtMs, slot } = mission;
-  if (nextRunAtMs === null || nextRunAtMs > Date.now() || mayNotStartYet(mission)) return false;
-  if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return false;
-  if (await deps.schedules.holdsBack(userId, missionId)) return false;
+  if (nextRunAtMs === null || nextRunAtMs > Date.now()) return 'not-started';
+  if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return 'not-started';
+  if (mission.openRunsOfUser >= MAX_OPEN_RUNS || !deps.mayStart(userId, Date.now())) return 'waits';
+  if (await deps.schedules.holdsBack(userId, missionId)) return 'not-started';
   const result = await deps.schedules.startDue({
     ...{ userId, missionId, agentId },
     instantMs: nextRunAtMs,
     trigger: 'projection',
   });
-  return result === 'started';
+  return result === 'started' ? 'started' : 'not-started';
 }

@@ -8,7 +8,9 @@ import type { PendingMission } from '../../db/schedule-state.ts';
 import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 
 /** Small, because what was read waits for its turn, and newer versions behind it. */
-const BATCH_SIZE = 50;
+const BATCH_SIZE = 20;
+/** Of the calls that are under way, so that whoever comes next finds a place. */
+const MAX_OF_USER = 3;
 /** How often to look for newly pending missions while a slow call is under way. */
 const LOOK_EVERY_MS = 500;
 
@@ -47,12 +49,16 @@ export async function applySchedules(
   const nextBatch = inTurns(deps);
   for (;;) {
     const batch = isOver() ? [] : await nextBatch([...underWay.keys()]);
+    let begun = 0;
     for (const mission of batch) {
+      const ofUser = [...underWay.keys()].filter(({ userId }) => userId === mission.userId).length;
+      if (ofUser >= MAX_OF_USER) continue;
       if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
       if (isOver()) break;
       underWay.set(mission, apply(mission));
+      begun += 1;
     }
-    if (batch.length > 0) continue;
+    if (begun > 0) continue;
     if (underWay.size === 0) return counts;
     await Promise.race([...underWay.values(), delay(LOOK_EVERY_MS, undefined, { ref: false })]);
   }

@@ -9,6 +9,8 @@ export interface ProjectionDependencies {
   readonly startHealing: (userId: string, missionId: string) => Promise<void>;
   /** Signals `cancelRun` to a run; one that has ended is left alone. */
   readonly requestCancel: (workflowId: string, runId: string) => Promise<void>;
+  /** Whether one more mission of the user may be started now; see `createStartTurns`. */
+  readonly mayStart: (userId: string, nowMs: number) => boolean;
   /** Whether Temporal says that this run is still open. */
   readonly isRunOpen: (workflowId: string, runId: string) => Promise<boolean>;
   readonly log: ProjectionLog;

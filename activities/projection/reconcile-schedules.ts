@@ -115,7 +115,7 @@ const mend = (deps: ProjectionDependencies, mission: PendingMission, counts: Cou
 
 const start = (deps: ProjectionDependencies, mission: PendingMission, counts: Counts): Promise<void> =>
   attempt(deps, mission, counts, async () => {
-    if (await startIfPassed(deps, mission)) counts.started += 1;
+    if ((await startIfPassed(deps, mission)) === 'started') counts.started += 1;
   });
 
 /** One mission that fails must not keep the others from being mended; a server that does not answer ends it all. */

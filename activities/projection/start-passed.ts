@@ -1,4 +1,4 @@
-import { mayNotStartYet, startIfPassed } from './apply-mission.ts';
+import { startIfPassed } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
@@ -26,7 +26,9 @@ export async function startPassed(
   const tryOne = async (mission: PendingMission): Promise<void> => {
     if (outcome.isUnavailable) return;
     try {
-      if (await startIfPassed(deps, mission)) outcome.started += 1;
+      const start = await startIfPassed(deps, mission);
+      if (start === 'started') outcome.started += 1;
+      if (start === 'waits') await markLookedAt(deps.database.system, mission, true);
     } catch (error) {
       logFailure(deps, 'passed mission not started; it is tried again', mission, error);
       if (isTemporalUnavailable(error)) outcome.isUnavailable = true;
@@ -49,9 +51,11 @@ export async function startPassed(
 export async function startLateSeen(deps: ProjectionDependencies, signal: AbortSignal): Promise<number> {
   let started = 0;
   const look = async (mission: PendingMission): Promise<void> => {
-    let again = mayNotStartYet(mission);
+    let again: boolean;
     try {
-      if (await startIfPassed(deps, mission)) started += 1;
+      const start = await startIfPassed(deps, mission);
+      if (start === 'started') started += 1;
+      again = start === 'waits';
     } catch (error) {
       logFailure(deps, 'late-seen mission not started; it is tried again', mission, error);
       again = true;

@@ -21,6 +21,7 @@ export const projectionDeps = (database: Database, schedules: MissionSchedules):
   schedules,
   startHealing: () => Promise.reject(new Error('bench: no mission of ours needs healing')),
   requestCancel: () => Promise.resolve(),
+  mayStart: () => true,
   isRunOpen: () => Promise.resolve(false),
   log: {
     info: () => undefined,

@@ -154,6 +154,7 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       healings.push(`${userId}/${missionId}`);
       return Promise.resolve();
     },
+    mayStart: () => true,
     requestCancel: (_workflowId, runId) => {
       cancelled.push(runId);
       return Promise.resolve();

@@ -71,6 +71,7 @@ const dependenciesOf = (
   schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
   startHealing: (userId, missionId) => startHealing(client, userId, missionId),
   requestCancel: () => Promise.resolve(),
+  mayStart: () => true,
   isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
   log: { info: () => undefined, warn: (message) => console.warn(message) },
 });

@@ -1,0 +1,13 @@
+import { describe, expect, it } from 'vitest';
+import { createStartTurns } from './start-turns.ts';
+
+describe('direct starts', () => {
+  it('are ten of a user in five seconds, whatever others do', () => {
+    const mayStart = createStartTurns();
+    const started = Array.from({ length: 50 }, () => mayStart('many', 10_000)).filter(Boolean);
+    expect(started).toHaveLength(10);
+    expect(mayStart('other', 10_000)).toBe(true);
+    expect(mayStart('many', 14_999)).toBe(false);
+    expect(mayStart('many', 15_000)).toBe(true);
+  });
+});
