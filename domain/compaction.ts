@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { ChatMessage, Compaction } from './conversation.ts';
+import { dataBlock, withoutDelimiter } from './data-block.ts';
 import type { PromptLanguage } from './language.ts';
-import { withoutDelimiter } from './planner-prompt.ts';
-import { dataBlock } from './prompt-inputs.ts';
 import { cutAtSentence, visibleLine, visibleText } from './prompt-text.ts';
 import { stepsOf } from './round-entry.ts';
 import type { RoundEntry } from './round-entry.ts';

@@ -138,8 +138,8 @@ describe('data', () => {
       recentIterations: [{ id: 'i', summary: attack }],
       research: { kind: 'deep', outcome: 'done', text: attack, urls: [attack] },
     });
-    // One block of earlier runs, one of research and one input: three openings and three ends.
-    expect(user.split(DELIMITER)).toHaveLength(7);
+    // Blocks of earlier runs, of unreadable inputs, of research and of one input: four openings and three ends.
+    expect(user.split(DELIMITER)).toHaveLength(9);
   });
 
   test('holds no ciphertext, wherever it comes from', () => {

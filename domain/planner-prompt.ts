@@ -1,11 +1,13 @@
 import type { BudgetReminder } from './budget.ts';
 import type { ChatMessage } from './conversation.ts';
+import { dataBlock, withoutDelimiter } from './data-block.ts';
 import type { PromptLanguage } from './language.ts';
 import { spokenTime, zoneName } from './local-time.ts';
 import type { UserZone } from './local-time.ts';
 import { renderHistory } from './prompt-history.ts';
-import { dataBlock, renderInputs, renderUnreadable } from './prompt-inputs.ts';
+import { renderInputs, renderUnreadable } from './prompt-inputs.ts';
 import type { UnreadableInput } from './prompt-inputs.ts';
+import { DATA_LABELS } from './prompt-sources.ts';
 import type { PromptSources } from './prompt-sources.ts';
 import { cutAtSentence, visibleLine, visibleText } from './prompt-text.ts';
 import { PROMPT_WORDING } from './prompt-wording.ts';
@@ -123,9 +125,12 @@ function contextOf(input: PromptInput, writer: Writer): string {
     ]),
     wording.now(spokenTime(input.nowMs, input.timeZone, language), zoneOf(input, wording)),
     budget === null ? '' : wording.budget(tokens.format(budget.usedTokens), tokens.format(budget.maxTokens)),
-    section(wording.memory, block('memory', long(agent?.memory ?? null))),
-    section(wording.history, block('earlier runs', cutAtSentence(history, MAX_HISTORY_CHARS))),
-    section(wording.unreadable, cutAtSentence(unreadable, MAX_UNREADABLE_CHARS)),
+    section(wording.memory, block(DATA_LABELS.memory, long(agent?.memory ?? null))),
+    section(wording.history, block(DATA_LABELS.history, cutAtSentence(history, MAX_HISTORY_CHARS))),
+    section(
+      wording.unreadable,
+      block(DATA_LABELS.unreadable, cutAtSentence(unreadable, MAX_UNREADABLE_CHARS)),
+    ),
     research === null ? '' : section(wording.research, researchOf(research, writer)),
   ]);
 }
@@ -140,20 +145,13 @@ function researchOf(research: ResearchNote, { wording, strip, long, block }: Wri
   const sources = research.urls.slice(0, MAX_SOURCES).map((url) => strip(visibleLine(url, MAX_URL_CHARS)));
   const list = sources.length === 0 ? '' : [`${wording.researchSources}:`, ...sources].join('\n');
   const room = MAX_RESEARCH_CHARS - list.length;
-  return block('research', join([long(research.text, room), list]));
+  return block(DATA_LABELS.research, join([long(research.text, room), list]));
 }
 
 const join = (parts: readonly string[], separator = '\n\n'): string =>
   parts.filter((part) => part !== '').join(separator);
 const labelled = (label: string, text: string): string => (text === '' ? '' : `${label}: ${text}`);
 const section = (title: string, text: string): string => (text === '' ? '' : `# ${title}\n${text}`);
-
-/** Until it is gone: cutting one out may put the next one together. */
-export function withoutDelimiter(text: string, delimiter: string): string {
-  let rest = text;
-  while (rest.includes(delimiter)) rest = rest.replaceAll(delimiter, '');
-  return rest;
-}
 
 export { renderInput } from './prompt-inputs.ts';
 export type { ResolvedInput, UnreadableInput } from './prompt-inputs.ts';

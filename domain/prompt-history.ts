@@ -91,6 +91,20 @@ export const renderHistory = (
     })
     .join('\n\n');
 
+/** The stored texts that `renderHistory` shows of a run, as they are: with what is invisible in them. */
+export function rawHistory(iteration: StoredIteration): string {
+  const { startedAt, overallStatus, userFeedback, summary, plan } = iterationSchema.parse(iteration);
+  const steps = plan
+    .slice(0, MAX_STEPS)
+    .filter((step) => !isHeldBack(step))
+    .flatMap((step) => [step.status, step.intent.toolName, step.summary]);
+  return [startedAt, overallStatus, userFeedback, withoutWarnings(summary), ...steps].join('\n');
+}
+
+/** What the model sees of the user's words on a run, if there is room for them. */
+export const shownFeedback = (iteration: StoredIteration): string =>
+  visibleLine(iterationSchema.parse(iteration).userFeedback, MAX_TEXT_CHARS);
+
 /**
  * What was held back is not shown to the model again in its words, nor are our warnings that quote it: they would make this
  * run's history suspicious, its steps would be held back for that, and so on for ever.

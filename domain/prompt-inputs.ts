@@ -1,3 +1,4 @@
+import { dataBlock } from './data-block.ts';
 import type { InputModule } from './input-modules.ts';
 import type { MissionInput } from './mission.ts';
 import type { PromptLanguage } from './language.ts';
@@ -61,10 +62,6 @@ function textOf(value: unknown): string {
 
 const withoutCiphertext = (_key: string, value: unknown): unknown =>
   typeof value === 'string' && looksEncrypted(value) ? UNREADABLE_MARK : value;
-
-/** The lines around a piece of data: only the run knows the delimiter, so no record can close its own block. */
-export const dataBlock = (delimiter: string, label: string, body: string): string =>
-  `<<<${delimiter} ${label}\n${body}\n${delimiter}>>>`;
 
 const MAX_LABEL_PART_CHARS = 120;
 /** Less of a record than this is no use; rather some inputs are left out and counted. */

@@ -1,14 +1,16 @@
+import type { ChatMessage } from './conversation.ts';
+import { dataBlocksIn, outsideDataBlocks } from './data-block.ts';
+import type { DataBlock } from './data-block.ts';
 import { injectionMarksOf } from './injection-marks.ts';
 import { knownUrlSet, urlsIn } from './known-urls.ts';
 import type { StoredIteration } from './mission.ts';
-import { renderHistory, SHOWN_ITERATIONS } from './prompt-history.ts';
-import { evenShare } from './prompt-inputs.ts';
-import type { ResolvedInput } from './prompt-inputs.ts';
+import { rawHistory, shownFeedback, SHOWN_ITERATIONS } from './prompt-history.ts';
+import type { ResolvedInput, UnreadableInput } from './prompt-inputs.ts';
 import type { ResearchNote } from './research.ts';
 
 /** A record, or another source of the prompt, that bears marks of injected instructions. */
 export interface FlaggedInput {
-  /** `iterations` and `research` besides the tables of records. */
+  /** `agents`, `iterations` and `research` besides the tables of records. */
   readonly table: string;
   readonly id: string;
   /** Codes of `INJECTION_MARKS`. */
@@ -28,49 +30,131 @@ export interface PromptSources {
     readonly memory: string | null;
   } | null;
   readonly inputs: readonly ResolvedInput[];
+  readonly unreadableInputs: readonly UnreadableInput[];
   readonly research: ResearchNote | null;
   readonly recentIterations: readonly StoredIteration[];
 }
 
-interface Source {
+/** Of the blocks that are no inputs; those have labels of three parts, with slashes between them. */
+export const DATA_LABELS = {
+  memory: 'memory',
+  history: 'earlier runs',
+  unreadable: 'unreadable inputs',
+  research: 'research',
+} as const;
+
+/** A prompt as the model sees it. */
+export interface ShownPrompt {
+  readonly messages: readonly ChatMessage[];
+  readonly delimiter: string;
+}
+
+/** What a part of a block was made of. */
+interface Origin {
   readonly table: string;
   readonly id: string;
-  readonly text: string;
+  /** As stored: what is invisible in it shows in no prompt, and counts all the same. */
+  readonly raw: string;
 }
 
-const sourcesOf = (sources: PromptSources): Source[] => [
-  ...(sources.agent === null
-    ? []
-    : [{ table: 'agents', id: sources.agent.id, text: sources.agent.memory ?? '' }]),
-  ...sources.recentIterations.slice(-SHOWN_ITERATIONS).map((iteration) => ({
-    table: 'iterations',
-    id: iteration.id,
-    text: renderHistory([iteration], 'de', null),
-  })),
-  ...(sources.research === null
-    ? []
-    : [{ table: 'research', id: sources.research.kind, text: sources.research.text }]),
-  ...sources.inputs.map(({ table, id, title, fields }) => ({
-    table,
-    id,
-    text: [title ?? '', ...fields.map(({ value }) => value)].join('\n'),
-  })),
-];
+interface ShownSource extends Origin {
+  /** With the record's name, which is free text as well. */
+  readonly shown: string;
+  /** What may make an address known: no names. */
+  readonly body: string;
+}
 
-/** At least as much of each source as a prompt shows of it, and at least as many sources. */
-const MAX_SCANNED_CHARS = 60_000;
-const MAX_SCANNED_SOURCES = 120;
-
-/** The sources that bear marks, in the order of the prompt. */
-export function flaggedInputsOf(sources: PromptSources): FlaggedInput[] {
-  const scanned = sourcesOf(sources).slice(0, MAX_SCANNED_SOURCES);
-  const lengths = scanned.map(({ text }) => text.length);
-  const share = evenShare(lengths, MAX_SCANNED_CHARS);
-  return scanned.flatMap(({ table, id, text }) => {
-    const marks = injectionMarksOf(text.slice(0, share));
-    return marks.length === 0 ? [] : [{ table, id, marks }];
+/** The sources of each block, in the order of the prompt, with what it shows of them. */
+function shownSources(sources: PromptSources, { messages, delimiter }: ShownPrompt): ShownSource[][] {
+  const origins = originsOf(sources);
+  const inputs = [...sources.inputs.map(originOfInput)];
+  const blocks = messages.flatMap(({ content }) => dataBlocksIn(content ?? '', delimiter));
+  return blocks.map((block) => {
+    const known = origins[block.label];
+    // Inputs stand in their order, the last ones may be missing.
+    const [origin] = known === undefined ? inputs.splice(0, 1) : [];
+    if (origin !== undefined) return [{ ...origin, shown: textOfBlock(block), body: block.body }];
+    return known === undefined ? [] : partsOf(block, known);
   });
 }
+
+interface Origins {
+  /** Between the parts of the block; null where it has but one. */
+  readonly separator: string | null;
+  readonly origins: readonly Origin[];
+}
+
+function originsOf({
+  agent,
+  recentIterations,
+  research,
+  unreadableInputs,
+}: PromptSources): Readonly<Record<string, Origins>> {
+  return {
+    [DATA_LABELS.memory]: {
+      separator: null,
+      origins: agent === null ? [] : [{ table: 'agents', id: agent.id, raw: agent.memory ?? '' }],
+    },
+    [DATA_LABELS.history]: {
+      separator: '\n\n',
+      origins: recentIterations
+        .slice(-SHOWN_ITERATIONS)
+        .map((iteration) => ({ table: 'iterations', id: iteration.id, raw: rawHistory(iteration) })),
+    },
+    [DATA_LABELS.unreadable]: {
+      separator: '\n',
+      origins: unreadableInputs.map(({ module, table, id }) => ({
+        table,
+        id,
+        raw: `${module}/${table}/${id}`,
+      })),
+    },
+    [DATA_LABELS.research]: {
+      separator: null,
+      origins: research === null ? [] : [{ table: 'research', id: research.kind, raw: research.text }],
+    },
+  };
+}
+
+const originOfInput = ({ module, table, id, title, fields }: ResolvedInput): Origin => ({
+  table,
+  id,
+  raw: [module, table, id, title ?? '', ...fields.map(({ value }) => value)].join('\n'),
+});
+
+/** With the label, where it names a record: ids are free text. */
+const textOfBlock = ({ label, body }: DataBlock): string =>
+  label.includes('/') ? `${label}\n${body}` : body;
+
+function partsOf({ label, body }: DataBlock, { separator, origins }: Origins): ShownSource[] {
+  const parts = separator === null ? [body] : body.split(separator);
+  return origins.flatMap((origin, index) => {
+    const shown = parts[index];
+    if (shown === undefined) return [];
+    return [{ ...origin, shown, body: label === DATA_LABELS.unreadable ? '' : shown }];
+  });
+}
+
+/**
+ * The sources that bear marks, in the order of the prompt: by the very text that it shows of them.
+ *
+ * @param shown the prompt that was built of the sources
+ */
+export const flaggedInputsOf = (sources: PromptSources, shown: ShownPrompt): FlaggedInput[] =>
+  shownSources(sources, shown).flatMap(flaggedParts);
+
+function flaggedParts(parts: readonly ShownSource[]): FlaggedInput[] {
+  const flagged = parts.flatMap(({ table, id, shown, raw }) =>
+    flagOf({ table, id }, injectionMarksOf(shown, raw)),
+  );
+  if (flagged.length > 0 || parts.length < 2) return flagged;
+  // An order may be spread over the parts of a block.
+  const marks = injectionMarksOf(parts.map(({ shown }) => shown).join('\n'));
+  return parts.flatMap(({ table, id }) => flagOf({ table, id }, marks));
+}
+
+const flagOf = (source: Pick<Origin, 'table' | 'id'>, marks: string[]): FlaggedInput[] =>
+  marks.length === 0 ? [] : [{ ...source, marks }];
 
 /**
  * The blocks of data of a run that bear marks, for `createStepReview`: of its prompt, and of the answers of its reading
@@ -81,24 +165,34 @@ export function flaggedInputsOf(sources: PromptSources): FlaggedInput[] {
  */
 export const flaggedBlocksIn = (texts: readonly string[], delimiter: string): string[] =>
   texts
-    .flatMap((text) => text.split(`<<<${delimiter} `).slice(1))
-    .map((opened) => opened.slice(opened.indexOf('\n') + 1).split(`\n${delimiter}>>>`)[0] ?? '')
+    .flatMap((text) => dataBlocksIn(text, delimiter))
+    .map(textOfBlock)
     .filter((block) => injectionMarksOf(block).length > 0);
 
 /**
- * Addresses that a plan may name without a mark: those of the mission, the persona, the user's feedback, and of every
- * source that bears no mark. What earlier plans named is not among them: it may have come from anywhere.
+ * Addresses that a plan may name without a mark, as far as the prompt shows them: those of the mission and the persona,
+ * of the user's feedback, and of every source that bears no mark. What earlier plans named is not among them: it may have
+ * come from anywhere. Nor is what was cut off: no model read it.
  */
-export function knownUrlsOf(sources: PromptSources, flagged: readonly FlaggedInput[]): string[] {
-  const { mission, agent, research, recentIterations } = sources;
-  const own = [mission.title, mission.objective, mission.conceptMarkdown, agent?.systemPrompt];
-  const unsuspected = sourcesOf(sources).filter((source) => !isFlagged(source, flagged));
-  const feedback = recentIterations.map((iteration) => iteration['userFeedback']);
-  const read = unsuspected.filter(({ table }) => table !== 'iterations').map(({ text }) => text);
-  const ofResearch = unsuspected.some(({ table }) => table === 'research') ? (research?.urls ?? []) : [];
-  const texts = [...own, ...feedback, ...read].filter((text) => typeof text === 'string');
-  return [...knownUrlSet([...texts.flatMap(urlsIn), ...ofResearch])];
+export function knownUrlsOf(
+  sources: PromptSources,
+  shown: ShownPrompt,
+  flagged: readonly FlaggedInput[],
+): string[] {
+  const own = shown.messages.map(({ content }) => outsideDataBlocks(content ?? '', shown.delimiter));
+  const unsuspected = shownSources(sources, shown)
+    .flat()
+    .filter((source) => !isFlagged(source, flagged));
+  const read = unsuspected.filter(({ table }) => table !== 'iterations').map(({ body }) => body);
+  const ofRuns = new Set(
+    unsuspected.flatMap(({ table, body }) => (table === 'iterations' ? urlsIn(body) : [])),
+  );
+  const feedback = sources.recentIterations
+    .slice(-SHOWN_ITERATIONS)
+    .flatMap((iteration) => urlsIn(shownFeedback(iteration)))
+    .filter((url) => ofRuns.has(url));
+  return [...knownUrlSet([...[...own, ...read].flatMap(urlsIn), ...feedback])];
 }
 
-const isFlagged = (source: Source, flagged: readonly FlaggedInput[]): boolean =>
+const isFlagged = (source: Pick<Origin, 'table' | 'id'>, flagged: readonly FlaggedInput[]): boolean =>
   flagged.some(({ table, id }) => table === source.table && id === source.id);

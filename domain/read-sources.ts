@@ -1,3 +1,4 @@
+import { dataBlocksIn } from './data-block.ts';
 import { injectionMarksOf } from './injection-marks.ts';
 import { urlsIn } from './known-urls.ts';
 import type { ToolResult } from './plan.ts';
@@ -7,32 +8,60 @@ import type { ReadableRecord } from './readable-record.ts';
 
 /** What the answers of reading tools brought into the conversation, beside the prompt. */
 export interface ReadSources {
-  /** Records of the kinds that were read and bear marks of injected instructions. */
+  /** Records whose shown texts bear marks of injected instructions. */
   readonly flaggedInputs: FlaggedInput[];
   /** Addresses in the answers, but for those of flagged records: a plan may name them without a mark. */
   readonly knownUrls: string[];
 }
 
-/** @param results answers of one round; those of other tools are passed over */
-export function readSources(results: readonly ToolResult[], records: readonly ReadableRecord[]): ReadSources {
-  const answers = results.filter(({ name }) => tableReadBy(name) !== null);
-  const tables = new Set(answers.map(({ name }) => tableReadBy(name)));
-  // Every answer names its records by id: what was not shown is not searched, for there may be a thousand of them.
-  const isShown = ({ id }: ReadableRecord): boolean =>
-    answers.some(({ content }) => content.includes(JSON.stringify(id)));
-  const flagged = records
-    .filter((record) => tables.has(record.table) && isShown(record))
-    .map((record) => ({ record, marks: injectionMarksOf(textOfRecord(record)) }))
+/** What an answer shows of one record. */
+interface Entry {
+  readonly table: string;
+  readonly id: string;
+  readonly text: string;
+}
+
+/**
+ * @param results answers of one round; those of other tools are passed over
+ * @param delimiter of the run: the answers stand in its blocks; without one there are none
+ */
+export function readSources(
+  results: readonly ToolResult[],
+  records: readonly ReadableRecord[],
+  delimiter: string | null,
+): ReadSources {
+  const entries = delimiter === null ? [] : results.flatMap((result) => entriesOf(result, delimiter));
+  const rawOf = new Map(records.map((record) => [`${record.table} ${record.id}`, textsIn(record.fields)]));
+  const flagged = entries
+    .map((entry) => ({ ...entry, marks: marksOf(entry, rawOf.get(`${entry.table} ${entry.id}`)) }))
     .filter(({ marks }) => marks.length > 0);
-  const suspected = new Set(flagged.flatMap(({ record }) => urlsIn(textOfRecord(record))));
-  const urls = answers.flatMap(({ content }) => urlsIn(content));
+  const suspected = new Set(flagged.flatMap(({ text }) => urlsIn(text)));
+  const urls = entries.flatMap(({ text }) => urlsIn(text));
   return {
-    flaggedInputs: flagged.map(({ record: { table, id }, marks }) => ({ table, id, marks })),
+    flaggedInputs: flagged.map(({ table, id, marks }) => ({ table, id, marks })),
     knownUrls: [...new Set(urls)].filter((url) => !suspected.has(url)),
   };
 }
 
-const textOfRecord = ({ fields }: ReadableRecord): string =>
-  Object.values(fields)
-    .filter((value) => typeof value === 'string')
-    .join('\n');
+const marksOf = ({ text }: Entry, raw: string = text): string[] => injectionMarksOf(text, raw);
+
+function entriesOf({ name, content }: ToolResult, delimiter: string): Entry[] {
+  const table = tableReadBy(name);
+  if (table === null) return [];
+  return dataBlocksIn(content, delimiter)
+    .flatMap(({ body }) => recordsIn(JSON.parse(body)))
+    .map((record) => ({ table, id: record.id, text: textsIn(record) }));
+}
+
+/** Every object that names a record by its id. */
+function recordsIn(value: unknown): { readonly id: string }[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('id' in value && typeof value.id === 'string') return [{ ...value, id: value.id }];
+  return Object.values(value).flatMap(recordsIn);
+}
+
+/** Every text in a value, one to a line. */
+function textsIn(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return typeof value === 'object' && value !== null ? Object.values(value).map(textsIn).join('\n') : '';
+}

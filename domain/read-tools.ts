@@ -1,8 +1,8 @@
 import { decide } from './agent.ts';
 import type { AgentPolicy } from './agent.ts';
 import type { ChatMessage } from './conversation.ts';
+import { dataBlock, withoutDelimiter } from './data-block.ts';
 import type { UserZone } from './local-time.ts';
-import { dataBlock } from './prompt-inputs.ts';
 import { answerAboutEvents } from './read-tools/events.ts';
 import { answerAboutGoal, answerAboutGoals } from './read-tools/goals.ts';
 import { answerAboutNotes } from './read-tools/notes.ts';
@@ -95,13 +95,6 @@ function render({ facts, entries }: Exclude<ReturnType<Reader>, string>, delimit
     ...(notShown === 0 ? {} : { notShownForLackOfRoom: notShown }),
   });
   return withoutDelimiter(text, delimiter);
-}
-
-/** Until it is gone: cutting one out may put the next one together. */
-function withoutDelimiter(text: string, delimiter: string): string {
-  let rest = text;
-  while (rest.includes(delimiter)) rest = rest.replaceAll(delimiter, '');
-  return rest;
 }
 
 /** The delimiter that a run's prompt names in its rules; null if it names none. */

@@ -108,7 +108,7 @@ function entryOf(
   const steps = plannedSteps + outcome.newSteps.length;
   const previousFlaw = earlier.at(-1)?.flaw ?? null;
   // The model knows it from the next round on.
-  const read = readSources(outcome.toolResults, reads.records);
+  const read = readSources(outcome.toolResults, reads.records, asked.delimiter);
   return {
     prompt: opening === null ? null : promptMessages(opening.prompt),
     unreadableInputs: [...(opening?.unreadableInputs ?? [])],

@@ -36,18 +36,15 @@ export function resolvePrompt(
   { nowMs, timeZone, research, budget }: PromptCircumstances,
 ): ResolvedPrompt {
   const sources = { ...opened, research, recentIterations: read.mission.iterations };
-  const flaggedInputs = flaggedInputsOf(sources);
+  const delimiter = randomBytes(12).toString('hex');
+  const prompt = buildPrompt({ ...sources, budget, nowMs, timeZone, delimiter });
+  const shown = { messages: prompt, delimiter };
+  const flaggedInputs = flaggedInputsOf(sources, shown);
   return {
-    prompt: buildPrompt({
-      ...sources,
-      budget,
-      nowMs,
-      timeZone,
-      delimiter: randomBytes(12).toString('hex'),
-    }),
+    prompt,
     unreadableInputs: [...opened.unreadableInputs],
     language: opened.language,
     flaggedInputs,
-    knownUrls: knownUrlsOf(sources, flaggedInputs),
+    knownUrls: knownUrlsOf(sources, shown, flaggedInputs),
   };
 }
