@@ -11,8 +11,46 @@ describe('addresses', () => {
     ]);
   });
 
+  it.each([
+    ['//evil.example/x', 'evil.example/x'],
+    ['//host/path', 'host/path'],
+    ['(//evil.example)', 'evil.example'],
+    ['///evil.example/x', 'evil.example/x'],
+    ['/\\evil.example/x', 'evil.example/x'],
+    ['\\\\evil.example\\x', 'evil.example/x'],
+    ['https:\\\\evil.example\\x', 'evil.example/x'],
+    ['https:/evil.example/x', 'evil.example/x'],
+    ['https:evil.example/x', 'evil.example/x'],
+    ['https:////evil.example/x', 'evil.example/x'],
+    ['hTTps://evil.example/x', 'evil.example/x'],
+    ['https:/\n/evil.example/x', 'evil.example/x'],
+    ['https&#58;&#47;&#x2f;evil.example&sol;x', 'evil.example/x'],
+    ['https&colon;//evil&period;example/x', 'evil.example/x'],
+    ['&#104;&#116;&#116;&#112;&#115;://evil.example/x', 'evil.example/x'],
+    ['https&amp;#58;//evil.example/x', 'evil.example/x'],
+    ['ht\u200btps://evil.exam\u00adple/x', 'evil.example/x'],
+    ['ｈｔｔｐｓ://evil.example/x', 'evil.example/x'],
+    ['evil.example:8080/x', 'evil.example:8080/x'],
+  ])('are found as browsers read them: %j', (text, url) => {
+    expect(urlsIn(`Siehe ${text} dort`)).toEqual([url]);
+    expect(normalUrl(url)).toBe(url);
+  });
+
+  it('are all found, however many stand in front, and count as a whole', () => {
+    const many = Array.from({ length: 3_000 }, (_, index) => `https://a.example/${index}`).join(' ');
+    expect(unknownUrlsIn(`${many} https://evil.example/x`, knownUrlSet(urlsIn(many)))).toEqual([
+      'evil.example/x',
+    ]);
+    const long = `https://a.example/${'x'.repeat(5_000)}`;
+    expect(unknownUrlsIn(`${long}?d=secret`, knownUrlSet([long]))).toHaveLength(1);
+  });
+
   it('are none in ordinary words', () =>
-    expect(urlsIn('z.B. und/oder, Nr. 5/2026, 10:30, Datei.txt, usw. 3.5 km, Frau Dr. Meier')).toEqual([]));
+    expect(
+      urlsIn(
+        'z.B. und/oder, Nr. 5/2026, 10:30, Datei.txt, usw. 3.5 km, Frau Dr. Meier; C:\\Daten\\x, a // b, http: x',
+      ),
+    ).toEqual([]));
 
   it('have one normal form', () =>
     fc.assert(
@@ -32,6 +70,13 @@ describe('an address that is not known', () => {
       'b.example/?d=geheim',
       'mana.example/b',
     ]);
+  });
+
+  it('is marked in whatever way it is written, and where it is a program', () => {
+    expect(markUnknownUrls('Lies https&colon;//evil.example/x, dann //evil.example.', known, '[?]')).toBe(
+      'Lies https&colon;//evil.example/x [?], dann //evil.example [?].',
+    );
+    expect(markUnknownUrls('Klick [hier](javascript:alert(1)).', known, '[?]')).toContain('[?]');
   });
 
   it('is marked where it stands, before the stop of its sentence', () =>

@@ -1,4 +1,5 @@
 import { readableView } from './injection-views.ts';
+import { namesRefusedAddress } from './refused-addresses.ts';
 
 /**
  * Addresses with a scheme, as browsers read them (any number of slashes, either way round, and none at all behind a scheme
@@ -65,7 +66,7 @@ export const knownUrlSet = (urls: readonly string[]): ReadonlySet<string> => new
 /** The text with `mark` behind each word that holds an address that is none of the known ones. */
 export const markUnknownUrls = (text: string, knownUrls: ReadonlySet<string>, mark: string): string =>
   text.replace(/\S+/gu, (word) => {
-    if (unknownUrlsIn(word, knownUrls).length === 0) return word;
+    if (unknownUrlsIn(word, knownUrls).length === 0 && !namesRefusedAddress('', word)) return word;
     // Behind the address, before the stop of its sentence.
     const address = withoutEnd(word, '.,;:!?)]');
     return `${address} ${mark}${word.slice(address.length)}`;

@@ -1,7 +1,8 @@
 import { holdsCallText } from './call-as-text.ts';
 import { RECORDED } from './model-notices.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
-import { CUT_MARK, cutAtWord, visibleLine, visibleText } from './prompt-text.ts';
+import { CUT_MARK, cutAtWord, visibleText } from './prompt-text.ts';
+import { stepSummary } from './step-summary.ts';
 import { checkArguments } from './tool-catalog.ts';
 import type { ToolDefinition } from './tool-catalog.ts';
 
@@ -66,7 +67,6 @@ export interface RoundInput {
 /** More than a user would review; a looping model must not fill the user's mission record. */
 const MAX_STEPS = 50;
 const MAX_PLAN_CHARS = 200_000;
-const MAX_STEP_SUMMARY_CHARS = 120;
 const MAX_SUMMARY_CHARS = 2_000;
 /** Answers of one round together; reading everything many times over would only fill the model's window. */
 const MAX_READ_CHARS = 32_000;
@@ -175,29 +175,4 @@ function canonicalJson(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
-}
-
-/** The first of these that a call has tells a person best what the step is about. */
-const TELLING_PARAMS = [
-  'title',
-  'name',
-  'titleMatch',
-  'firstName',
-  'clientName',
-  'subject',
-  'claim',
-  'query',
-  'questionText',
-  'description',
-  'content',
-  'url',
-];
-
-function stepSummary(tool: ToolDefinition, params: Readonly<Record<string, unknown>>): string {
-  const words = tool.name.replaceAll('_', ' ');
-  const action = words.charAt(0).toUpperCase() + words.slice(1);
-  const telling = [...TELLING_PARAMS, ...Object.keys(tool.parameters.properties)]
-    .map((name) => (Object.hasOwn(params, name) ? params[name] : undefined))
-    .find((value): value is string => typeof value === 'string' && visibleText(value) !== '');
-  return visibleLine(telling === undefined ? action : `${action}: ${telling}`, MAX_STEP_SUMMARY_CHARS);
 }

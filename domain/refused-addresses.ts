@@ -7,11 +7,10 @@ const SCHEME = /^(?:javascript|vbscript|data):/i;
 const ADDRESS_FIELD = /(?:url|uri|href|src|link|image|icon|website)s?$/i;
 
 /**
- * Where a link may begin in a text: in Markdown, in angle brackets, in the attributes of HTML, in what CSS loads. Then an
+ * Where a link may begin in a text without blanks: in Markdown, in angle brackets, in the attributes of HTML, in what CSS loads. Then an
  * address reaches as far as browsers take it.
  */
-const LINKS =
-  /(?:\]\(|\]:|<|\b(?:href|src|srcdoc|action|formaction|poster|background|data|content)=|\burl\(|\burl=)["'<]?([a-z]{4,10}:)/giu;
+const LINKS = /(?:\]\(|\]:|<|(?:href|src|action|poster|background|data|url)=|url\()["'<]?([a-z]{4,10}:)/giu;
 /** An address in running text: no blank follows its colon, as it does in `JavaScript: The Good Parts`. */
 const BARE_PROGRAM = /(?<![\p{L}\p{N}])(?:javascript|vbscript):(?=\S)/iu;
 /** Data begins with a kind of content, or at once. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { decide } from './agent.ts';
 import type { AgentPolicy } from './agent.ts';
+import { refusedAddressIn } from './refused-addresses.ts';
 import catalog from './tool-catalog.json' with { type: 'json' };
 
 const propertySchema = z.object({
@@ -109,7 +110,8 @@ export type CheckedArguments =
   | { readonly ok: false; readonly problems: string };
 
 /**
- * Checks a call's arguments against the tool's JSON schema: required, types, enum.
+ * Checks a call's arguments against the tool's JSON schema: required, types, enum. An address that is a program or a
+ * whole document (`javascript:`, `data:`) is refused wherever it stands in them.
  *
  * Properties that the schema does not name are dropped, because the device would carry out what the user cannot see
  * described. A null for an optional property is what many models send for "left out", and is taken as that.
@@ -123,10 +125,19 @@ export function checkArguments(
     (name) => Object.hasOwn(args, name) && (args[name] !== null || required.includes(name)),
   );
   const parsed = schemaOf(tool).safeParse(Object.fromEntries(known.map((name) => [name, args[name]])));
-  if (parsed.success) return { ok: true, params: z.record(z.string(), z.unknown()).parse(parsed.data) };
+  if (parsed.success) {
+    const params = z.record(z.string(), z.unknown()).parse(parsed.data);
+    const refused = refusedAddressIn(params);
+    return refused === null
+      ? { ok: true, params }
+      : { ok: false, problems: `${refused}: ${REFUSED_ADDRESS}` };
+  }
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
   return { ok: false, problems: problems.join('; ') };
 }
+
+const REFUSED_ADDRESS =
+  'addresses with javascript:, vbscript: or data: are not allowed; give an https: address, or put a blank behind the colon where it is no address';
 
 /** Made once for each tool: that takes longer than checking. */
 const schemas = new WeakMap<ToolDefinition['parameters'], z.ZodType>();
