@@ -15,7 +15,7 @@ function looked(parts: Partial<PromptInput>) {
     ...{ agent: null, inputs: [], unreadableInputs: [], research: null, recentIterations: [], budget: null },
     ...{
       language: 'de',
-      nowIso: '2026-05-01T08:00:00.000Z',
+      nowMs: Date.UTC(2026, 4, 1, 8),
       timeZone: 'Europe/Berlin',
       delimiter: DELIMITER,
     },
