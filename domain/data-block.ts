@@ -27,6 +27,22 @@ export const dataBlocksIn = (text: string, delimiter: string): DataBlock[] =>
       };
     });
 
+/** What a block of JSON holds, as reading tools answer; null for any other. */
+export function jsonIn({ body }: DataBlock): unknown {
+  if (!body.startsWith('{')) return null;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return null;
+  }
+}
+
+/** Every text in a value, one to a line: a model reads through the escapes of JSON. */
+export function textsIn(value: unknown): string {
+  if (typeof value === 'string') return value;
+  return typeof value === 'object' && value !== null ? Object.values(value).map(textsIn).join('\n') : '';
+}
+
 /** What stands in no block. */
 export const outsideDataBlocks = (text: string, delimiter: string): string => {
   const [before = '', ...opened] = splitAtBlocks(text, delimiter);

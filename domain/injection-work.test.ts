@@ -5,7 +5,10 @@ import { WORDINGS } from './injection-wordings.ts';
 import { compileSequence, vocabularyOf } from './injection-words.ts';
 import { markUnknownUrls, urlsIn } from './known-urls.ts';
 import { visibleLine, visibleText } from './prompt-text.ts';
+import { namesRefusedAddress } from './refused-addresses.ts';
 import { createStepReview } from './step-review.ts';
+import { stepSummary } from './step-summary.ts';
+import { TOOL_CATALOG } from './tool-catalog.ts';
 import { attacksOn, randomOf } from '../test/support/pattern-attacks.ts';
 import type { Attack } from '../test/support/pattern-attacks.ts';
 import { growthOf } from '../test/support/work-growth.ts';
@@ -16,11 +19,17 @@ const LOOKS: Readonly<Record<string, (text: string) => void>> = {
   addresses: (text) => urlsIn(text),
   'marked addresses': (text) => markUnknownUrls(text, new Set(), '[?]'),
   'visible text': (text) => visibleLine(visibleText(text), 200),
+  'refused addresses': (text) => namesRefusedAddress('content', text),
+  'the summary of a step': (text) => summarize(text),
   'a step': (text) => {
     const review = createStepReview({ knownUrls: [], policyMode: 'flag', flaggedTexts: [text] });
     review({ toolName: 'create_note', params: { title: text.slice(0, 60), content: `${text}b` } });
   },
 };
+
+const UPDATE_NOTE = TOOL_CATALOG.get('update_note');
+const summarize = (text: string): string =>
+  UPDATE_NOTE === undefined ? '' : stepSummary(UPDATE_NOTE, { noteId: 'n', title: text, content: text });
 
 const dashes = (count: number): string =>
   `Add milk\n${'-'.repeat(count)}\nRezept: https://example.org/kuchen`;
@@ -82,8 +91,8 @@ describe('the work on a text', () => {
         part.repeat(Math.ceil(chars / part.length)).slice(0, chars);
     return [some(2_000), some(4), some(2), some(1)].map(repeated);
   };
-  const ofSigns = SIGN_PATTERNS.flatMap(({ pattern }) => attacksOn(pattern, 4711).slice(0, 2));
-  const attacks = [...[1, 2, 3, 4, 5, 6].flatMap(mixtures), ...ofSigns];
+  const ofSigns = SIGN_PATTERNS.flatMap(({ pattern }) => attacksOn(pattern, 4711).slice(0, 1));
+  const attacks = [...[1, 2, 3, 4].flatMap(mixtures), ...ofSigns];
 
   it.each(Object.entries(LOOKS))(
     'grows with its length and no faster: %s',

@@ -1,5 +1,5 @@
 import type { ChatMessage } from './conversation.ts';
-import { dataBlocksIn, outsideDataBlocks } from './data-block.ts';
+import { dataBlocksIn, jsonIn, outsideDataBlocks, textsIn } from './data-block.ts';
 import type { DataBlock } from './data-block.ts';
 import { injectionMarksOf } from './injection-marks.ts';
 import { knownUrlSet, urlsIn } from './known-urls.ts';
@@ -123,8 +123,12 @@ const originOfInput = ({ module, table, id, title, fields }: ResolvedInput): Ori
 });
 
 /** With the label, where it names a record: ids are free text. */
-const textOfBlock = ({ label, body }: DataBlock): string =>
-  label.includes('/') ? `${label}\n${body}` : body;
+function textOfBlock(block: DataBlock): string {
+  const { label, body } = block;
+  if (label.includes('/')) return `${label}\n${body}`;
+  const json = jsonIn(block);
+  return json === null ? body : textsIn(json);
+}
 
 function partsOf({ label, body }: DataBlock, { separator, origins }: Origins): ShownSource[] {
   const parts = separator === null ? [body] : body.split(separator);

@@ -1,4 +1,4 @@
-import { dataBlocksIn } from './data-block.ts';
+import { dataBlocksIn, jsonIn, textsIn } from './data-block.ts';
 import { injectionMarksOf } from './injection-marks.ts';
 import { urlsIn } from './known-urls.ts';
 import type { ToolResult } from './plan.ts';
@@ -49,7 +49,7 @@ function entriesOf({ name, content }: ToolResult, delimiter: string): Entry[] {
   const table = tableReadBy(name);
   if (table === null) return [];
   return dataBlocksIn(content, delimiter)
-    .flatMap(({ body }) => recordsIn(JSON.parse(body)))
+    .flatMap((block) => recordsIn(jsonIn(block)))
     .map((record) => ({ table, id: record.id, text: textsIn(record) }));
 }
 
@@ -58,10 +58,4 @@ function recordsIn(value: unknown): { readonly id: string }[] {
   if (typeof value !== 'object' || value === null) return [];
   if ('id' in value && typeof value.id === 'string') return [{ ...value, id: value.id }];
   return Object.values(value).flatMap(recordsIn);
-}
-
-/** Every text in a value, one to a line. */
-function textsIn(value: unknown): string {
-  if (typeof value === 'string') return value;
-  return typeof value === 'object' && value !== null ? Object.values(value).map(textsIn).join('\n') : '';
 }
