@@ -18,6 +18,9 @@ export const iterationIdOf = (dueKey: string): IterationId => toIterationId(deri
 /** The id of the one change row that writes an iteration back. */
 export const eventIdOf = (iterationId: IterationId): string => derivedId('event', iterationId);
 
+/** The id of the one change row that claims an iteration's instant before it is planned. */
+export const claimEventIdOf = (iterationId: IterationId): string => derivedId('claim', iterationId);
+
 /** The `Idempotency-Key` of a run's one deep research task. */
 export const researchIdempotencyKey = (iterationId: IterationId): string =>
   derivedId('research', iterationId);

@@ -153,16 +153,17 @@ export async function saveAgents(tx: SystemSql, agents: readonly SavedAgent[]): 
       updated_at = clock_timestamp()`;
 }
 
-/** The run that holds a mission since before an instant, or null. */
-export async function findRunClaimedBefore(
+/** The run that holds a mission since before an instant, or works on one of these iterations; null if there is none. */
+export async function findRunToCancel(
   tx: SystemSql,
   mission: { readonly userId: string; readonly missionId: string },
-  beforeMs: number,
+  wish: { readonly beforeMs: number; readonly iterationIds: readonly string[] },
 ): Promise<{ readonly workflowId: string; readonly runId: string } | null> {
   const [slot] = await tx<{ workflowId: string; runId: string }[]>`
     select workflow_id as "workflowId", run_id as "runId" from mana_ai.run_slots
     where user_id = ${mission.userId} and mission_id = ${mission.missionId}
-      and claimed_at <= to_timestamp(${beforeMs}::float8 / 1000)`;
+      and (claimed_at <= to_timestamp(${wish.beforeMs}::float8 / 1000)
+        or iteration_id = any(${wish.iterationIds}::text[]))`;
   return slot ?? null;
 }
 

@@ -50,7 +50,9 @@ export async function takeOverMissionSlot(
   const rows = await tx`
     update mana_ai.run_slots
     set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, begun = 0,
-      claimed_at = clock_timestamp()
+      claimed_at = clock_timestamp(),
+      -- A run that was reset goes on with its iteration: its workflow is the same.
+      iteration_id = case when workflow_id = ${run.workflowId} then iteration_id else '' end
     where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${deadRunId}
     returning run_id`;
   return rows.length > 0;
@@ -94,6 +96,18 @@ export async function setSlotIteration(
   await tx`
     update mana_ai.run_slots set iteration_id = ${slot.iterationId}, begun = 0
     where user_id = ${userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
+}
+
+/** The iteration that this very run works on; empty while it works on none, null when it holds nothing. */
+export async function readSlotIteration(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+): Promise<string | null> {
+  const [row] = await tx<{ iterationId: string }[]>`
+    select iteration_id as "iterationId" from mana_ai.run_slots
+    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
+  return row?.iterationId ?? null;
 }
 
 /**

@@ -76,6 +76,17 @@ export async function changeExists(tx: UserTransaction, userId: UserId, changeId
   return rows.length > 0;
 }
 
+/** Which of these rows the user has. */
+export async function existingChanges(
+  tx: UserTransaction,
+  userId: UserId,
+  changeIds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await tx<{ id: string }[]>`
+    select id from public.sync_changes where id = any(${changeIds}::uuid[]) and user_id = ${userId}`;
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** JSON as it goes to the wire; times inside are text already. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 

@@ -5,6 +5,7 @@ import {
   idOf,
   isFilled,
   isObject,
+  isOurClaim,
   nextAfter,
   outlineOf,
   overallRank,
@@ -61,18 +62,33 @@ export function healingOf(rows: readonly ChangeRow[]): Healing | null {
   }));
   const winner = writes.at(-1);
   if (winner === undefined || !writes.some(({ byUs }) => byUs)) return null;
-  const versions = versionsById(writes);
+  // A device that had pulled a claim hands it on for ever; what the run came to is never taken back.
+  const settled = withoutSettledClaims(writes);
+  const versions = versionsById(settled);
   const healed = winner.iterations.map((iteration) =>
     healedVersion(versions.get(idOf(iteration) ?? '') ?? [iteration]),
   );
   const changed = healed.filter((iteration, index) => !isSameJson(iteration, winner.iterations[index]));
-  const lost = lostIds(writes, winner, versions).map((id) => healedVersion(versions.get(id) ?? []));
+  const lost = lostIds(settled, winner, versions).map((id) => healedVersion(versions.get(id) ?? []));
   if (changed.length + lost.length === 0) return null;
   return {
     overwritingRowId: winner.rowId,
     iterations: lost.length === 0 ? healed : inOrderOfStart([...healed, ...lost]),
     restored: changed.length + lost.length,
   };
+}
+
+function withoutSettledClaims(writes: readonly Write[]): Write[] {
+  const ended = new Set(
+    writes
+      .flatMap(({ iterations }) => iterations)
+      .filter((iteration) => iteration['source'] === 'server' && !isOurClaim(iteration))
+      .map(idOf),
+  );
+  return writes.map((write) => ({
+    ...write,
+    iterations: write.iterations.filter((iteration) => !isOurClaim(iteration) || !ended.has(idOf(iteration))),
+  }));
 }
 
 function versionsById(writes: readonly Write[]): Versions {

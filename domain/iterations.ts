@@ -2,7 +2,8 @@ import type { FailureCode, RunFailure, WriteIterationResult } from './run.ts';
 import { FAILURE_CODES } from './user-texts.ts';
 import type { ChangeRow } from './field-merge.ts';
 import type { PlanStep } from './plan.ts';
-import { isObject } from './stored-iteration.ts';
+import { instantMs } from './instant.ts';
+import { isFilled, isObject } from './stored-iteration.ts';
 import type { StoredObject } from './stored-iteration.ts';
 
 /** `client_id` of every row we write (contract section 2). */
@@ -19,6 +20,31 @@ export interface ServerIteration {
   readonly source: 'server';
   readonly errorDetails?: { readonly name: FailureCode; readonly message: string; readonly phase: string };
 }
+
+/** What a run writes before it plans: devices show it, and leave its empty plan alone (contract section 2). */
+export interface RunningIteration {
+  readonly id: string;
+  readonly startedAt: string;
+  readonly plan: readonly [];
+  readonly overallStatus: 'running';
+  readonly source: 'server';
+  readonly currentPhase: 'resolving-inputs';
+  readonly phaseStartedAt: string;
+}
+
+export const runningIteration = (run: {
+  readonly iterationId: string;
+  readonly startedAtIso: string;
+  readonly phaseStartedAtIso: string;
+}): RunningIteration => ({
+  id: run.iterationId,
+  startedAt: run.startedAtIso,
+  plan: [],
+  overallStatus: 'running',
+  source: 'server',
+  currentPhase: 'resolving-inputs',
+  phaseStartedAt: run.phaseStartedAtIso,
+});
 
 interface IterationTimes {
   readonly iterationId: string;
@@ -61,20 +87,51 @@ export function failedIteration(
   };
 }
 
+/** Nothing went wrong, and nothing was planned: the summary says why. */
+export const endedIteration = (times: IterationTimes, summary: string): ServerIteration =>
+  plannedIteration(times, [], summary);
+
+/** When an iteration of this id began, as it stands; null where there is none. */
+export function startOfIteration(stored: unknown, iterationId: string): string | null {
+  const startedAt = acceptableIterations(stored).find(({ id }) => id === iterationId)?.['startedAt'];
+  return typeof startedAt === 'string' ? startedAt : null;
+}
+
+/** A tab plans for 180 s at most (contract section 2); one that was closed meanwhile says nothing more. */
+const BROWSER_RUN_MS = 5 * 60_000;
+
+/**
+ * Whether a browser has taken an instant: an iteration of its own that began at or after it and is finished, or has been
+ * running for less than five minutes. A start that lies ahead of our clock by more than that is of no clock that counts.
+ */
+export const ranElsewhere = (stored: unknown, dueAtMs: number, nowMs: number): boolean =>
+  acceptableIterations(stored).some((iteration) => {
+    const startMs = instantMs(iteration['startedAt']);
+    return (
+      iteration['source'] !== 'server' &&
+      startMs !== null &&
+      startMs >= dueAtMs &&
+      startMs < nowMs + BROWSER_RUN_MS &&
+      (iteration['overallStatus'] !== 'running' || nowMs - startMs < BROWSER_RUN_MS)
+    );
+  });
+
 /**
  * The array to write back: what stands there now, plus ours. An entry without a `plan` array would stop the pick-up of
  * all missions on the device (contract section 2), so none leaves here, whoever wrote it; everything else about other
- * entries stays as it is. Repeating the same failure replaces our last failed iteration instead of adding one.
+ * entries stays as it is, and feedback on ours stays on ours. Repeating the same failure replaces our last failed iteration instead of adding one.
  */
-export function withIteration(stored: unknown, added: ServerIteration): StoredObject[] {
-  const current = acceptableIterations(stored).filter((iteration) => iteration['id'] !== added.id);
+export function withIteration(stored: unknown, added: ServerIteration | RunningIteration): StoredObject[] {
+  const all = acceptableIterations(stored);
+  const current = all.filter((iteration) => iteration['id'] !== added.id);
+  const feedback = all.findLast(({ id }) => id === added.id)?.['userFeedback'];
   const last = current.at(-1);
   const kept = last !== undefined && repeatsFailure(last, added) ? current.slice(0, -1) : current;
-  return [...kept, { ...added }];
+  return [...kept, { ...added, ...(isFilled(feedback) ? { userFeedback: feedback } : {}) }];
 }
 
-const repeatsFailure = (last: StoredObject, added: ServerIteration): boolean =>
-  added.errorDetails !== undefined &&
+const repeatsFailure = (last: StoredObject, added: ServerIteration | RunningIteration): boolean =>
+  'errorDetails' in added &&
   last['source'] === 'server' &&
   last['overallStatus'] === 'failed' &&
   // What the user said about it must not be lost with it.

@@ -3,6 +3,7 @@ import {
   idOf,
   isFilled,
   isObject,
+  isOurClaim,
   nextAfter,
   outlineOf,
   overallRank,
@@ -84,7 +85,8 @@ export function takeInIterations(
   if (!write.wins) return { known: bounded({ ...known, weWrote, iterations: all }), mayNeedHealing: weWrote };
   const present = new Map(seen.map((each) => [each.id, each]));
   const isLost = all.some((each) => !keeps(present.get(each.id), each));
-  const standing = entries.map(checksum);
+  // A claim of ours is replaced on purpose.
+  const standing = entries.filter((each) => !isOurClaim(each)).map(checksum);
   const stands = new Set(standing);
   // A row of ours hands on what it read: whatever it does not hold was written while it read.
   const isUnread = write.byUs && known.standing.some((sum) => !stands.has(sum));

@@ -8,6 +8,7 @@ import type { KnownIterations } from './known-iterations.ts';
 import { keepFields, mergeStateJson, mergeStateSchema } from './merge-state.ts';
 import { MISSION_FIELDS, snapshotOf } from './mission-snapshot.ts';
 import { isObject } from './stored-iteration.ts';
+import type { StoredObject } from './stored-iteration.ts';
 import { FAILURE_CODES } from './user-texts.ts';
 import { offsetShownBy, takeInInstant, UNKNOWN_OFFSET } from './utc-offset.ts';
 import type { DeviceOffset } from './utc-offset.ts';
@@ -34,6 +35,8 @@ export interface TakenIn {
    * not ask in these rows.
    */
   readonly cancelRequestedAtMs: number | null;
+  /** The iterations that the user asked to end in these rows; a run that claimed one is meant whenever it began. */
+  readonly cancelRequestedIds: readonly string[];
 }
 
 /** A row, and whether its array of iterations was too large to be read. */
@@ -51,6 +54,7 @@ export function takeInMissionRows(before: KnownMission, rows: readonly MissionRo
   let known = before;
   let mayNeedHealing = false;
   let cancelRequestedAtMs: number | null = null;
+  const cancelRequestedIds = new Set<string>();
   for (const row of rows) {
     const byUs = row.clientId === RUNNER_CLIENT_ID;
     const merge = takeInRows(known.merge, [row], keepFields(MISSION_FIELDS));
@@ -67,13 +71,15 @@ export function takeInMissionRows(before: KnownMission, rows: readonly MissionRo
         }
       }
       if (!byUs && write.field === 'nextRunAt') deviceOffset = withInstant(deviceOffset, row, merge, write);
+      if (!byUs)
+        for (const { id } of cancelledIn(write)) if (typeof id === 'string') cancelRequestedIds.add(id);
       const cancelledMs = byUs ? null : cancelledUntilMs(write);
       if (cancelledMs !== null)
         cancelRequestedAtMs = Math.max(cancelRequestedAtMs ?? cancelledMs, cancelledMs);
     }
     known = { merge, iterations, deviceOffset };
   }
-  return { known, mayNeedHealing, cancelRequestedAtMs };
+  return { known, mayNeedHealing, cancelRequestedAtMs, cancelRequestedIds: [...cancelRequestedIds] };
 }
 
 /** How far a device's clock may be off without anybody noticing. */
@@ -89,16 +95,21 @@ const writtenAtMs = ({ position }: FieldWrite, skewMs = 0): number =>
  */
 function cancelledUntilMs(write: FieldWrite): number | null {
   if (write.field === 'cancelRequested' && write.value === true) return writtenAtMs(write, CLOCK_SKEW_MS);
-  if (write.field !== 'iterations' || !Array.isArray(write.value)) return null;
-  const startsMs = write.value
-    .filter(isObject)
-    .filter((each) => each['cancelRequested'] === true && (each['finishedAt'] ?? null) === null)
-    .map((each) => (instantMs(each['startedAt']) ?? Infinity) + CLOCK_SKEW_MS);
+  const startsMs = cancelledIn(write).map(
+    (each) => (instantMs(each['startedAt']) ?? Infinity) + CLOCK_SKEW_MS,
+  );
   if (startsMs.length === 0) return null;
   // Not as arguments: of a hundred thousand the call fails.
   const latestMs = startsMs.reduce((latest, startMs) => Math.max(latest, startMs));
   return Math.min(latestMs, writtenAtMs(write, CLOCK_SKEW_MS));
 }
+
+const cancelledIn = ({ field, value }: FieldWrite): StoredObject[] =>
+  field !== 'iterations' || !Array.isArray(value)
+    ? []
+    : value
+        .filter(isObject)
+        .filter((each) => each['cancelRequested'] === true && (each['finishedAt'] ?? null) === null);
 
 /** What a device's `nextRunAt` shows of its clock, next to the cadence that stands after this row. */
 function withInstant(

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Agent } from './agent.ts';
 
 /**
  * A mission record as it comes out of the field merge (contract section 2).
@@ -51,6 +52,18 @@ export type StoredIteration = Readonly<Record<string, unknown>> & { readonly id:
 
 /** The mission's own fields that the registry lists as encrypted (contract section 2). */
 export const ENCRYPTED_MISSION_FIELDS = ['title', 'conceptMarkdown', 'objective'] as const;
+
+/**
+ * Whether a run under way has to end: its mission or the agent that it began with is no longer active, or that agent is gone.
+ *
+ * @param agentId of the run; null for one without an agent
+ * @param agent what stands of it now
+ */
+export const isStopped = (
+  mission: Pick<Mission, 'state'>,
+  agentId: string | null,
+  agent: Pick<Agent, 'state'> | null,
+): boolean => mission.state !== 'active' || (agentId !== null && agent?.state !== 'active');
 
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 

@@ -27,6 +27,7 @@ export type RunOutcome =
   | 'deleted'
   | 'agent-paused'
   | 'agent-busy'
+  | 'ran-elsewhere'
   | 'cancelled';
 
 /** Why an iteration is written as failed; `errorDetails.name` on the wire. */
@@ -44,7 +45,13 @@ export type FailureCode =
   | 'empty-reply'
   | 'no-plan'
   | 'run-interrupted'
-  | 'worker-lost';
+  | 'worker-lost'
+  | 'run-cancelled'
+  | 'run-stopped'
+  | 'agent-busy';
+
+/** Why a run ended that had claimed its instant and neither planned nor failed. */
+export type EndCause = 'cancelled' | 'stopped' | 'agent-busy' | 'ran-elsewhere';
 
 export interface RunFailure {
   readonly code: FailureCode;
@@ -79,6 +86,8 @@ export interface LoadedRun {
   readonly tooLarge?: boolean;
   /** How often the model may be asked; `MAX_PLANNER_ROUNDS` where absent. */
   readonly maxRounds?: number;
+  /** The instant that the run is due at, in epoch milliseconds; absent where the user asked for the run. */
+  readonly dueAtMs?: number;
 }
 
 /** A gate ended the run. `iterationId` is there when the next instant still has to be written. */
@@ -107,10 +116,15 @@ export interface SealResult {
 }
 
 export interface PlanRoundInput extends RunRef {
+  /** See `LoadedRun`: before the first round a browser may have taken the instant. */
+  readonly dueAtMs?: number;
   readonly round: number;
   readonly agentId: string | null;
   readonly grantUsable: boolean;
 }
+
+/** Why no further round is asked, and nothing but the claim's end is written. */
+export type RoundStop = 'stopped' | 'ran-elsewhere';
 
 /** Why there are no words of the user to plan from. */
 export type WordsProblem = 'mission-undecryptable' | 'mission-empty' | 'key-changed';
@@ -121,6 +135,7 @@ export interface PlanRoundResult {
    * earlier rounds no longer open, because the grant was renewed or a codec key removed while the run was under way.
    * `research-wanted` = nothing was asked yet: the mission's words opt into research, which comes first.
    * `content-filtered` = the provider held its reply back, and nothing was planned before.
+   * `stopped` = the mission or its agent is no longer active. `ran-elsewhere` = a browser has taken the instant.
    * `mission-undecryptable`, `mission-empty`, `key-changed` = the mission's own words are not there, so nobody was asked.
    */
   readonly status:
@@ -130,7 +145,8 @@ export interface PlanRoundResult {
     | 'transcript-lost'
     | 'research-wanted'
     | 'content-filtered'
-    | WordsProblem;
+    | WordsProblem
+    | RoundStop;
   readonly steps: number;
   readonly totalTokens: number;
   /** With `research-wanted`: which. */
@@ -169,18 +185,26 @@ export type IterationResult =
   /** With `cutShort`: a later round failed, and what was planned before it stands. Absent in runs of before issue 12. */
   | { readonly kind: 'planned'; readonly cutShort?: RunFailure }
   | { readonly kind: 'failed'; readonly failure: RunFailure }
-  /** No iteration, only the next instant: an agent that is paused or busy, a run that was cancelled. */
-  | { readonly kind: 'advance-only' };
+  /**
+   * No plan, only the next instant: an agent that is paused or busy, a run that was cancelled. Where the run had claimed its
+   * instant, the iteration ends and says why; `stopped` where no cause is named.
+   */
+  | { readonly kind: 'advance-only'; readonly cause?: EndCause };
 
 export interface WriteIterationInput extends RunRef {
   readonly startedAtMs: number;
   readonly grantUsable: boolean;
+  /** The agent that the run began with; absent in runs of before claims. */
+  readonly agentId?: string | null;
   readonly result: IterationResult;
 }
 
 export interface WriteIterationResult {
-  /** What stands in the log: possibly less than was asked for, when the transcript can no longer be opened. */
-  readonly outcome: 'planned' | 'empty-plan' | 'failed' | 'advanced' | 'mission-gone';
+  /**
+   * What stands in the log: possibly less than was asked for, when the transcript can no longer be opened, or the mission or
+   * its agent was stopped meanwhile.
+   */
+  readonly outcome: 'planned' | 'empty-plan' | 'failed' | 'advanced' | 'stopped' | 'mission-gone';
   readonly steps: number;
   readonly failureCode: FailureCode | null;
 }

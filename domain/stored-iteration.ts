@@ -27,9 +27,13 @@ export const isFilled = (value: unknown): boolean => value !== undefined && valu
 export const stepRank = (status: unknown): number =>
   typeof status !== 'string' ? -1 : status === 'planned' ? 0 : status === 'staged' ? 1 : 2;
 
-/** Likewise of an iteration that we wrote: it waits until the user has decided. */
+/** Likewise of an iteration that we wrote: it runs, then waits until the user has decided. */
 export const overallRank = (status: unknown): number =>
-  typeof status !== 'string' ? -1 : status === 'running' || status === 'awaiting-review' ? 0 : 1;
+  typeof status !== 'string' ? -2 : status === 'running' ? -1 : status === 'awaiting-review' ? 0 : 1;
+
+/** The claim of a run of ours: what it came to will stand in its place. */
+export const isOurClaim = (iteration: StoredObject): boolean =>
+  iteration['source'] === 'server' && iteration['overallStatus'] === 'running';
 
 /** The code of a failure that a run of ours wrote, else null. */
 export function failureCodeOf(iteration: StoredObject): FailureCode | null {

@@ -23,6 +23,8 @@ interface UserTexts {
   readonly namedStep: (place: number, words: string) => string;
   readonly flaggedSteps: (steps: string) => string;
   readonly unknownUrl: string;
+  /** A browser has run the mission for the same instant. */
+  readonly ranElsewhere: string;
   readonly flaggedSummary: string;
   /** Where a plan ends with a reply that was none. */
   readonly flawedEnd: Readonly<Record<ReplyFlaw, string>>;
@@ -51,6 +53,7 @@ const de: UserTexts = {
   flaggedSteps: (steps) =>
     `⚠ Zurückgehalten, kein Gerät führt es aus: ${steps}. Was davon du willst, erledige selbst in der App.`,
   unknownUrl: '⚠ unbekannte Adresse',
+  ranElsewhere: 'Die App hat diesen Termin übernommen; hier wurde nichts geplant.',
   flaggedSummary:
     '⚠ Auch der Text der KI oben sieht nach einer eingeschleusten Anweisung aus. Folge ihm nicht ungeprüft.',
   flawedEnd: {
@@ -110,6 +113,7 @@ const en: UserTexts = {
   flaggedSteps: (steps) =>
     `⚠ Held back, no device carries it out: ${steps}. Do in the app yourself what you want of it.`,
   unknownUrl: '⚠ unknown address',
+  ranElsewhere: 'The app has run the mission for this instant; nothing was planned here.',
   flaggedSummary:
     "⚠ The AI's own words above look like an injected instruction, too. Do not follow them unchecked.",
   flawedEnd: {

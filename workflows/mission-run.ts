@@ -22,6 +22,7 @@ import type { GrantProblem } from '../domain/errors.ts';
 import { fairnessKeyOf } from '../domain/fairness.ts';
 import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
 import type {
+  EndCause,
   IterationResult,
   LoadedRun,
   LoadRunInput,
@@ -29,6 +30,7 @@ import type {
   MissionRunResult,
   PlanRoundResult,
   ResearchKind,
+  RoundStop,
   RunFailure,
   RunOutcome,
   RunPhase,
@@ -140,6 +142,9 @@ interface RunState {
   steps: number;
   failureCode: MissionRunResult['failureCode'];
   grantState: 'usable' | GrantProblem | null;
+  agentId: string | null;
+  /** Why no further round is asked. */
+  stop: RoundStop | null;
   /** Set once the mission's slot is held: then something has to be forgotten at the end. */
   ref: RunRef | null;
 }
@@ -156,6 +161,8 @@ export async function missionRun(input: MissionRunInput): Promise<MissionRunResu
     steps: 0,
     failureCode: null,
     grantState: null,
+    agentId: null,
+    stop: null,
     ref: null,
   };
   const stages = new CancellationScope();
@@ -165,7 +172,9 @@ export async function missionRun(input: MissionRunInput): Promise<MissionRunResu
     return finish(run, await stages.run(() => runStages(run, input)));
   } catch (error) {
     if (!isCancellation(error)) return stuck(run, error);
-    await CancellationScope.nonCancellable(() => writeBack(run, { kind: 'advance-only' }));
+    await CancellationScope.nonCancellable(() =>
+      writeBack(run, { kind: 'advance-only', cause: 'cancelled' }),
+    );
     // Cancelled by the user's signal, the run did as it was told; cancelled by an operator, Temporal shows that.
     if (CancellationScope.current().consideredCancelled) throw error;
     return finish(run, 'cancelled');
@@ -191,20 +200,31 @@ async function runStages(run: RunState, input: MissionRunInput): Promise<RunOutc
   if (loaded.iterationId !== null) run.ref = refOf(input, loaded.iterationId);
   if (loaded.outcome === 'given-up') return end(run, { code: 'worker-lost', phase: 'resolving-inputs' });
   if (loaded.outcome !== 'ready') {
-    await writeBack(run, { kind: 'advance-only' });
+    await writeBack(run, { kind: 'advance-only', cause: causeOf(loaded.outcome) });
     return loaded.outcome;
   }
   const ref = refOf(input, loaded.iterationId);
-  return end(run, await work(run, loaded, ref));
+  run.agentId = loaded.agentId;
+  const failure = await work(run, loaded, ref);
+  if (run.stop !== null) {
+    await writeBack(run, { kind: 'advance-only', cause: run.stop });
+    return run.stop === 'stopped' ? 'paused' : run.stop;
+  }
+  return end(run, failure);
 }
 
 /** Writes the plan, or the failure; what stands in the log then is the outcome. */
 async function end(run: RunState, failure: RunFailure | null): Promise<RunOutcome> {
   const written = await writeBack(run, resultOf(run, failure));
+  if (written?.outcome === 'stopped') return 'paused';
   return written === null || written.outcome === 'mission-gone' || written.outcome === 'advanced'
     ? 'deleted'
     : written.outcome;
 }
+
+/** What the iteration of a claim says that ends without a plan. */
+const causeOf = (outcome: RunOutcome): EndCause =>
+  outcome === 'agent-busy' || outcome === 'ran-elsewhere' ? outcome : 'stopped';
 
 /** What earlier rounds planned is kept when a later one fails; the iteration says that the plan is not whole. */
 const resultOf = (run: RunState, failure: RunFailure | null): IterationResult => {
@@ -320,6 +340,10 @@ async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promis
     }
     run.steps = result.steps;
     run.totalTokens += result.totalTokens;
+    if (result.status === 'stopped' || result.status === 'ran-elsewhere') {
+      run.stop = result.status;
+      return null;
+    }
     const failure = failureOf(run, result);
     if (failure !== null) return failure;
     if (result.status !== 'continue') return null;
@@ -330,7 +354,8 @@ async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promis
 
 function planRound(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<PlanRoundResult> {
   enter(run, 'calling-llm');
-  return plannerOf(ref.userId).planRound({ ...ref, round: run.round, ...opened(run, loaded) });
+  const due = loaded.dueAtMs === undefined ? {} : { dueAtMs: loaded.dueAtMs };
+  return plannerOf(ref.userId).planRound({ ...ref, round: run.round, ...opened(run, loaded), ...due });
 }
 
 /** With whom and with which key the activities of a round work. */
@@ -410,6 +435,7 @@ async function writeBack(run: RunState, result: IterationResult): Promise<WriteI
     ...run.ref,
     startedAtMs: workflowInfo().startTime.getTime(),
     grantUsable: run.grantState === 'usable',
+    agentId: run.agentId,
     result,
   };
   const written = await stage(input.userId, (by) => by.writeIteration(input));

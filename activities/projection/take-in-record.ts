@@ -4,7 +4,7 @@ import { revokeGrantsIssuedBefore } from '../../db/grant-use.ts';
 import { lockMissionBriefly } from '../../db/mission-lock.ts';
 import { readChanges, readHeadsOfRecord } from '../../db/followed-changes.ts';
 import type { FollowedChange } from '../../db/followed-changes.ts';
-import { findRunClaimedBefore } from '../../db/projection.ts';
+import { findRunToCancel } from '../../db/projection.ts';
 import type { SavedAgent, SavedMission } from '../../db/projection.ts';
 import { EMPTY_MERGE_STATE, takeInRows } from '../../domain/field-merge.ts';
 import type { ChangeRow } from '../../domain/field-merge.ts';
@@ -61,7 +61,8 @@ export async function takeInMission(
   const taken = takeInMissionRows(all, rows);
   await revokeGrants(deps, user, missionId, rows);
   if (taken.cancelRequestedAtMs !== null) {
-    const run = await findRunClaimedBefore(tx, { userId: user, missionId }, taken.cancelRequestedAtMs);
+    const wish = { beforeMs: taken.cancelRequestedAtMs, iterationIds: taken.cancelRequestedIds };
+    const run = await findRunToCancel(tx, { userId: user, missionId }, wish);
     if (run !== null) await deps.requestCancel(run.workflowId, run.runId);
   }
   if (mayNeedHealing || taken.mayNeedHealing) await deps.startHealing(user, missionId);

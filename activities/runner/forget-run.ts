@@ -1,14 +1,17 @@
 import type { RunnerDependencies } from './dependencies.ts';
+import { endOpenClaim } from './claim-instant.ts';
 import { settleEndedRun } from './token-budget.ts';
 import { listReserversBefore } from '../../db/budget-reservations.ts';
 import type { Database } from '../../db/client.ts';
-import { listSlotsClaimedBefore, releaseSlot } from '../../db/run-slots.ts';
+import { lockMission } from '../../db/mission-lock.ts';
+import { listSlotsClaimedBefore, readSlotIteration, releaseSlot } from '../../db/run-slots.ts';
 import { forgetMissionStorage } from '../../db/run-storage.ts';
-import { toUserId } from '../../domain/ids.ts';
+import { toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 
 /**
- * Ends a run's hold on its mission and agent, and deletes its sealed records, transcript and key. A run that holds
+ * Ends a run's hold on its mission and agent, and deletes its sealed records, transcript and key. If it claimed an instant and
+ * never said what came of it, the iteration is written as interrupted. A run that holds
  * nothing any more was taken over: what is there belongs to its successor. What it still has reserved is of a call whose
  * reply nobody waits for, and counts as spent.
  */
@@ -18,9 +21,12 @@ export async function forgetRun(
   run: { readonly missionId: string; readonly runId: string },
 ): Promise<void> {
   await database.asUser(userId, async (tx) => {
+    await lockMission(tx, userId, toMissionId(run.missionId));
     await settleEndedRun(tx, userId, run.runId);
+    const iterationId = await readSlotIteration(tx, userId, run);
     if (await releaseSlot(tx, userId, run.missionId, run.runId)) {
       await forgetMissionStorage(tx, userId, run.missionId);
+      await endOpenClaim(tx, userId, run.missionId, iterationId ?? '');
     }
   });
 }

@@ -1,24 +1,27 @@
+import { claimInstant, claimState } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
 import { claimAgentSlot, claimMission } from './slots.ts';
 import type { Claim } from './slots.ts';
 import type { RunnerDependencies } from './dependencies.ts';
-import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
+import { iterationIdOf } from '../../crypto/derived-ids.ts';
 import { isEncryptedValue } from '../../crypto/field-value.ts';
 import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
 import { readBudget } from '../../db/budget-reservations.ts';
 import type { UserTransaction } from '../../db/client.ts';
+import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent, readMission } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
-import { releaseSlot, setSlotIteration } from '../../db/run-slots.ts';
-import { changeExists } from '../../db/sync-changes.ts';
+import { readSlotIteration, releaseSlot, setSlotIteration } from '../../db/run-slots.ts';
+import { readClockMs } from '../../db/sync-changes.ts';
 import type { Agent } from '../../domain/agent.ts';
 import { tokensPerDay } from '../../domain/budget.ts';
 import { cadencePeriodMs } from '../../domain/cadence.ts';
 import { SlotBusyError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
-import { toUserId } from '../../domain/ids.ts';
+import { toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { instantMs } from '../../domain/instant.ts';
+import { ranElsewhere } from '../../domain/iterations.ts';
 import { ENCRYPTED_MISSION_FIELDS } from '../../domain/mission.ts';
 import type { Mission } from '../../domain/mission.ts';
 import { dueKey, isDue, runNowKey } from '../../domain/run.ts';
@@ -31,6 +34,10 @@ import { countPutAside } from '../../metrics/put-aside.ts';
  *
  * The claim comes first: a run that finished between our read and our claim would otherwise be repeated, and paid for
  * again. Whoever gets through the gates holds the mission's slot, and the agent's if there is one.
+ *
+ * A run that is ready has claimed its instant in the log, in the same transaction; an attempt that finds its own claim goes on
+ * with it, for `nextRunAt` has moved by then. It is claimed before a busy agent is waited for: an open tab must not run the
+ * mission meanwhile.
  *
  * @throws WorkerLostError, TurnTakenError see `countedStage`
  * @throws SlotBusyError when the agent runs as many missions as it may; the mission's slot stays ours meanwhile
@@ -55,6 +62,7 @@ async function loadClaimed(
   input: LoadRunInput,
 ): Promise<LoadRunResult> {
   const result = await deps.database.asUser(userId, async (tx) => {
+    await lockMission(tx, userId, toMissionId(input.missionId));
     const gated = await passGates(deps, tx, userId, input);
     // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written.
     if (gated.outcome !== 'ready' && gated.iterationId === null) {
@@ -75,17 +83,25 @@ async function passGates(
   userId: UserId,
   input: LoadRunInput,
 ): Promise<LoadRunResult> {
+  const claimed = await ownClaim(tx, userId, input);
   const read = await readMission(tx, userId, input.missionId);
-  if (read === null) return refused('deleted');
+  if (read === null) return refused('deleted', claimed);
   const { mission } = read;
-  if (mission.state !== 'active') return refused('paused');
-  const key = runKey(mission, input);
-  if (key === null) return refused('not-due');
+  if (mission.state !== 'active') return refused('paused', claimed);
+  const dueAtMs = claimed === null ? dueAt(mission, input) : nominalMs(input);
+  const key = claimed === null ? runKey(input, dueAtMs) : null;
+  if (claimed === null && key === null) return refused('not-due');
 
-  const iterationId = iterationIdOf(key);
-  await setSlotIteration(tx, userId, { missionId: input.missionId, runId: input.runId, iterationId });
-  if (await changeExists(tx, userId, eventIdOf(iterationId)))
-    return { outcome: 'already-written', iterationId };
+  const iterationId = claimed ?? iterationIdOf(key ?? '');
+  const instant = input.trigger === 'run-now' ? null : dueAtMs;
+  if (claimed === null) {
+    await setSlotIteration(tx, userId, { missionId: input.missionId, runId: input.runId, iterationId });
+    if ((await claimState(tx, userId, iterationId)) === 'ended')
+      return { outcome: 'already-written', iterationId };
+  }
+  const { iterations } = read.merged.record;
+  if (instant !== null && ranElsewhere(iterations, instant, await readClockMs(tx)))
+    return { outcome: 'ran-elsewhere', iterationId };
 
   // An agent that is gone, or another user's, names nobody: the mission runs as one without an agent.
   const agent =
@@ -94,7 +110,22 @@ async function passGates(
   const budgetExhausted = await isBudgetUsedUp(deps, tx, userId, agent);
   const tooLarge = isTooLarge(read);
   if (tooLarge) countPutAside('mission');
-  return { ...ready(deps, userId, mission, iterationId, agent?.id ?? null), budgetExhausted, tooLarge };
+  const run = { ...ready(deps, userId, mission, iterationId, agent?.id ?? null), budgetExhausted, tooLarge };
+  if (claimed === null)
+    await claimInstant(
+      tx,
+      userId,
+      { iterationId, startedAtMs: input.startedAtMs, dueAtMs: instant },
+      { read, agent },
+    );
+  return instant === null ? run : { ...run, dueAtMs: instant };
+}
+
+/** The iteration that an earlier attempt of this run claimed, or a run that was reset; null where there is none. */
+async function ownClaim(tx: UserTransaction, userId: UserId, input: LoadRunInput): Promise<string | null> {
+  const iterationId = await readSlotIteration(tx, userId, input);
+  if (iterationId === null || iterationId === '') return null;
+  return (await claimState(tx, userId, iterationId)) === 'open' ? iterationId : null;
 }
 
 /** Then nothing is opened; whether a round may be asked is decided again before each of them. */
@@ -117,7 +148,10 @@ const isTooLarge = ({ tooLarge, merged }: ReadMission): boolean =>
   tooLarge.length > 0 ||
   JSON.stringify(merged.record['iterations'] ?? null).length > LARGEST_ITERATIONS_CHARS;
 
-const refused = (outcome: RefusedRun['outcome']): RefusedRun => ({ outcome, iterationId: null });
+const refused = (outcome: RefusedRun['outcome'], iterationId: string | null = null): RefusedRun => ({
+  outcome,
+  iterationId,
+});
 
 const ready = (
   deps: RunnerDependencies,
@@ -138,11 +172,13 @@ const ready = (
 const DAY_MS = 24 * 3_600_000;
 
 /** The text that names this run's due instant, or null when the mission is not due. */
-function runKey(mission: Mission, input: LoadRunInput): string | null {
+function runKey(input: LoadRunInput, dueAtMs: number | null): string | null {
   if (input.trigger === 'run-now') return runNowKey(input.userId, input.missionId, input.workflowId);
-  const dueAtMs = dueAt(mission, input);
   return dueAtMs !== null && isDue(dueAtMs, input) ? dueKey(input.userId, input.missionId, dueAtMs) : null;
 }
+
+/** Not before the instant that the run is due at; that one is not in the record any more once it was claimed. */
+const nominalMs = (input: LoadRunInput): number => input.scheduledAtMs ?? input.startedAtMs;
 
 /** Cron missions of today's web app have no `nextRunAt` (contract section 2): there the schedule's instant counts. */
 const dueAt = (mission: Mission, input: LoadRunInput): number | null =>

@@ -27,12 +27,14 @@ export type OpeningRun = RunRef & { readonly grantUsable: boolean };
 export async function readMissionOfRun(
   tx: UserTransaction,
   userId: UserId,
-  run: Pick<OpeningRun, 'missionId' | 'runId' | 'grantUsable'>,
+  run: Pick<OpeningRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
   const read = await readMission(tx, userId, run.missionId);
-  if (read === null || !run.grantUsable) return read;
-  const grant = await readRunGrant(tx, userId, run.runId);
-  return grant === null ? read : { ...read, mission: { ...read.mission, grant } };
+  if (read === null) return null;
+  // Its own claim is no earlier run.
+  const iterations = read.mission.iterations.filter(({ id }) => id !== run.iterationId);
+  const grant = run.grantUsable ? await readRunGrant(tx, userId, run.runId) : null;
+  return { ...read, mission: { ...read.mission, iterations, grant: grant ?? read.mission.grant } };
 }
 
 /**

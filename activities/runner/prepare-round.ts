@@ -15,13 +15,16 @@ import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { readOwnSlot } from '../../db/run-slots.ts';
 import { auditUnopened } from '../../db/run-storage.ts';
+import { readClockMs } from '../../db/sync-changes.ts';
 import type { Agent } from '../../domain/agent.ts';
 import { tokensPerDay } from '../../domain/budget.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
+import { ranElsewhere } from '../../domain/iterations.ts';
+import { isStopped } from '../../domain/mission.ts';
 import { closingEntry, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
-import type { PlanRoundInput, PlanRoundResult, WordsProblem } from '../../domain/run.ts';
+import type { PlanRoundInput, PlanRoundResult, RoundStop, WordsProblem } from '../../domain/run.ts';
 import type { AskedOfRound, StoredRequest } from '../../domain/stored-request.ts';
 import { encodeRequest } from '../../llm/gateway.ts';
 import type { RawReply } from '../../llm/reply-schema.ts';
@@ -91,6 +94,12 @@ async function prepareWith(
   if (done !== undefined)
     return { kind: 'done', result: resultOfRound(earlier, done, deps.planner.contextTokens) };
   if (earlier.length < input.round - 1) return ended('transcript-lost', earlier);
+  const agent = input.agentId === null ? null : ((await readAgent(tx, userId, input.agentId))?.agent ?? null);
+  if (isStopped(read.mission, input.agentId, agent)) return ended('stopped', earlier);
+  if (input.round === 1 && input.dueAtMs !== undefined) {
+    const isTaken = ranElsewhere(read.merged.record['iterations'], input.dueAtMs, await readClockMs(tx));
+    if (isTaken) return ended('ran-elsewhere', earlier);
+  }
 
   const call = { ...callOf(input, key, input.round, 'plan'), agentId: input.agentId };
   const claimed = await claim(tx, userId, call, key);
@@ -98,7 +107,6 @@ async function prepareWith(
   if (claimed.request !== null && known !== null && claimed.raw !== null)
     return { kind: 'ask', key, earlier, call, request: claimed.request, asked: known, raw: claimed.raw };
 
-  const agent = input.agentId === null ? null : ((await readAgent(tx, userId, input.agentId))?.agent ?? null);
   const made = await requestOf(deps, tx, userId, input, { read, key, earlier, agent }, claimed);
   if ('status' in made) return { kind: 'done', result: made };
   const size = sizeOfRequest(made.bodyText);
@@ -175,7 +183,7 @@ async function stopAtBudget(
 }
 
 const ended = (
-  status: 'budget-exhausted' | 'transcript-lost' | WordsProblem,
+  status: 'budget-exhausted' | 'transcript-lost' | RoundStop | WordsProblem,
   earlier: readonly RoundEntry[],
 ): PreparedRound => ({
   kind: 'done',

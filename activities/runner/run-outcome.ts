@@ -1,4 +1,5 @@
 import type { RunnerDependencies } from './dependencies.ts';
+import type { ClaimState } from './claim-instant.ts';
 import { missionWords } from './open-run.ts';
 import { openSealed } from './resolve-inputs.ts';
 import { missionDataKey, readRounds, runKey } from './transcript.ts';
@@ -13,13 +14,24 @@ import type { PromptLanguage } from '../../domain/language.ts';
 import { failureOfRounds } from '../../domain/plan-failure.ts';
 import { stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
-import type { RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
+import type { EndCause, RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
 
 /** What is to be written, once the transcript is open; in the language that the user reads. */
 export type Outcome =
   | { readonly kind: 'planned'; readonly rounds: readonly RoundEntry[]; readonly language: PromptLanguage }
   | { readonly kind: 'failed'; readonly failure: RunFailure; readonly language: PromptLanguage }
+  /** A claim ends without a plan and without a fault of the run's own. */
+  | { readonly kind: 'ended'; readonly cause: EndCause; readonly language: PromptLanguage }
   | { readonly kind: 'advance-only' };
+
+/**
+ * What a run comes to that may not plan: its claim ends, or without one only the next instant is written. Of a mission or an
+ * agent that was stopped meanwhile nothing else is written, whatever the run had planned.
+ */
+export const endOf = (read: ReadMission, claim: ClaimState, cause: EndCause): Outcome =>
+  claim === 'open'
+    ? { kind: 'ended', cause, language: languageOf(Object.values(missionWords(read.mission, {}))) }
+    : { kind: 'advance-only' };
 
 /** A plan whose transcript no longer opens (the grant ended in the last moment) becomes a failure that says so. */
 export async function outcomeOf(
@@ -30,7 +42,7 @@ export async function outcomeOf(
   read: ReadMission,
 ): Promise<Outcome> {
   const { result } = input;
-  if (result.kind === 'advance-only') return result;
+  if (result.kind === 'advance-only') return { kind: 'advance-only' };
   const plainLanguage = languageOf(Object.values(missionWords(read.mission, {})));
   const failed = (failure: RunFailure, language = plainLanguage): Outcome => ({
     kind: 'failed',
@@ -89,6 +101,10 @@ async function languageOfSealedWords(
 
 export function resultOf(outcome: Outcome): WriteIterationResult {
   if (outcome.kind === 'advance-only') return { outcome: 'advanced', steps: 0, failureCode: null };
+  if (outcome.kind === 'ended') {
+    const isStopped = outcome.cause === 'stopped';
+    return { outcome: isStopped ? 'stopped' : 'advanced', steps: 0, failureCode: null };
+  }
   if (outcome.kind === 'failed') return { outcome: 'failed', steps: 0, failureCode: outcome.failure.code };
   const steps = stepsOf(outcome.rounds).length;
   return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null };

@@ -1,7 +1,8 @@
 import type { RunnerDependencies } from './dependencies.ts';
+import { endOpenClaim } from './claim-instant.ts';
 import { forgetRun } from './forget-run.ts';
 import type { UserTransaction } from '../../db/client.ts';
-import { lockAgent } from '../../db/mission-lock.ts';
+import { lockAgent, lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import {
   beginStage,
@@ -12,7 +13,7 @@ import {
   takeOverMissionSlot,
 } from '../../db/run-slots.ts';
 import type { RunSlot } from '../../db/run-slots.ts';
-import { toUserId } from '../../domain/ids.ts';
+import { toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
@@ -38,7 +39,14 @@ export async function claimMission(
   if (!('holder' in claim)) return claim;
   const { holder } = claim;
   if (await deps.isRunOpen(holder.workflowId, holder.runId)) return null;
-  // What the dead run left stays until this one forgets: its transcript may serve the same due instant.
+  // What the dead run left stays until this one forgets; its claim ends now, or nobody would know of it any more. A run
+  // that was reset has the same workflow id and goes on.
+  if (holder.workflowId !== run.workflowId) {
+    await deps.database.asUser(userId, async (tx) => {
+      await lockMission(tx, userId, toMissionId(run.missionId));
+      await endOpenClaim(tx, userId, run.missionId, holder.iterationId);
+    });
+  }
   return deps.database.asUser(userId, async (tx) =>
     (await takeOverMissionSlot(tx, userId, holder.runId, run)) ? beginStage(tx, userId, run) : null,
   );

@@ -1,7 +1,8 @@
 import { begin, countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
+import { claimState, iterationRow, mayBeWritten } from './claim-instant.ts';
 import { readMissionOfRun } from './open-mission.ts';
-import { outcomeOf, resultOf } from './run-outcome.ts';
+import { endOf, outcomeOf, resultOf } from './run-outcome.ts';
 import type { Outcome } from './run-outcome.ts';
 import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
@@ -14,7 +15,7 @@ import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-ch
 import type { MissionUpdate } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
 import { unknownTokensOfIteration } from '../../db/token-usage.ts';
-import { aiActor, SYSTEM_ACTOR } from '../../domain/actor.ts';
+import { SYSTEM_ACTOR } from '../../domain/actor.ts';
 import type { Agent } from '../../domain/agent.ts';
 import { EventIdConflictError } from '../../domain/errors.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
@@ -23,23 +24,30 @@ import { toIterationId, toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { formatInstant, instantMs } from '../../domain/instant.ts';
 import {
+  endedIteration,
   failedIteration,
   iterationsOfChange,
   plannedIteration,
   resultOfIteration,
   RUNNER_CLIENT_ID,
-  withIteration,
 } from '../../domain/iterations.ts';
 import type { ServerIteration } from '../../domain/iterations.ts';
+import { isStopped } from '../../domain/mission.ts';
 import { nextRunAtAfter } from '../../domain/next-run.ts';
 import { summaryOfRounds, wireSteps } from '../../domain/iteration-summary.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
 import type { PlanStep } from '../../domain/plan.ts';
 import { stepsOf } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
-import type { WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
+import type { EndCause, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
 import { storableJson } from '../../domain/storable-json.ts';
-import { budgetText, failureText, grantEndsFirstText, noticeText } from '../../domain/user-texts.ts';
+import {
+  budgetText,
+  failureText,
+  grantEndsFirstText,
+  noticeText,
+  USER_TEXTS,
+} from '../../domain/user-texts.ts';
 import { writerTime } from '../../domain/writer-time.ts';
 import { countInjectionMarks } from '../../metrics/injection.ts';
 import { countPutAside } from '../../metrics/put-aside.ts';
@@ -88,9 +96,7 @@ async function writeOnce(
   const written =
     input.result.kind === 'advance-only' ? null : await writtenBefore(tx, userId, read, input.iterationId);
   if (written !== null) return before(written);
-  const outcome = mayBeWritten(read)
-    ? await outcomeOf(deps, tx, userId, input, read)
-    : ({ kind: 'advance-only' } as const);
+  const outcome = await outcomeNow(deps, tx, userId, input, read);
   const nowMs = await readClockMs(tx);
   const row = await rowOf(tx, userId, input, read, outcome, nowMs);
   const isNew = row === null || (await insertMissionUpdate(tx, userId, row));
@@ -98,11 +104,23 @@ async function writeOnce(
   return { result: resultOf(outcome), isNew, outcome };
 }
 
-/** Arrays come whole: where the present one is too large to be read, another would take it away from the user. */
-function mayBeWritten({ tooLarge }: ReadMission): boolean {
-  const isUnread = tooLarge.some((field) => field === '*' || field.startsWith('iterations'));
-  if (isUnread) countPutAside('mission');
-  return !isUnread;
+async function outcomeNow(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: WriteIterationInput,
+  read: ReadMission,
+): Promise<Outcome> {
+  if (!mayBeWritten(read)) {
+    countPutAside('mission');
+    return { kind: 'advance-only' };
+  }
+  const { result, agentId = null } = input;
+  const claim = await claimState(tx, userId, input.iterationId);
+  if (result.kind === 'advance-only') return endOf(read, claim, result.cause ?? 'stopped');
+  const agent = agentId === null ? null : ((await readAgent(tx, userId, agentId))?.agent ?? null);
+  if (isStopped(read.mission, agentId, agent)) return endOf(read, claim, 'stopped');
+  return outcomeOf(deps, tx, userId, input, read);
 }
 
 const countMarks = (rounds: readonly RoundEntry[]): void =>
@@ -142,7 +160,9 @@ async function rowOf(
   nowMs: number,
 ): Promise<MissionUpdate | null> {
   const timeZone = await timeZoneOfMission(tx, userId, toMissionId(input.missionId));
-  const nextRunAt = nextRunAtAfter(read.mission, nowMs, timeZone);
+  // Of a mission that was stopped nothing but the claim's end is written.
+  const isActive = read.mission.state === 'active';
+  const nextRunAt = isActive ? nextRunAtAfter(read.mission, nowMs, timeZone) : undefined;
   const grantNote =
     outcome.kind === 'advance-only'
       ? null
@@ -156,23 +176,19 @@ async function rowOf(
           agent,
           notes: [await unknownSpendNoteOf(tx, userId, input, outcome), grantNote],
         });
-  const data = {
-    ...(iteration === null ? {} : { iterations: withIteration(read.merged.record['iterations'], iteration) }),
-    ...(nextRunAt === undefined ? {} : { nextRunAt }),
-  };
-  if (Object.keys(data).length === 0) return null;
+  if (iteration !== null) {
+    const changeId = eventIdOf(toIterationId(input.iterationId));
+    return iterationRow(read, iteration, { changeId, nextRunAt, agent, nowMs });
+  }
+  if (nextRunAt === undefined) return null;
   return {
-    changeId: changeIdOf(input, iteration !== null),
+    changeId: advanceIdOf(input),
     missionId: input.missionId,
     spaceId: read.spaceId,
-    data,
-    fieldMeta: Object.fromEntries(
-      Object.keys(data).map((field) => [field, writerTime(nowMs, fieldTimeMicros(read.merged, field))]),
-    ),
-    actor: {
-      ...(iteration === null ? SYSTEM_ACTOR : aiActor(agent, input.missionId, iteration.id)),
-    },
-    origin: iteration === null ? 'system' : 'agent',
+    data: { nextRunAt },
+    fieldMeta: { nextRunAt: writerTime(nowMs, fieldTimeMicros(read.merged, 'nextRunAt')) },
+    actor: { ...SYSTEM_ACTOR },
+    origin: 'system',
   };
 }
 
@@ -180,12 +196,8 @@ async function rowOf(
  * An iteration is written once for its due instant, whichever run does it. Merely advancing may be needed again, when a
  * device has put an old instant back: it is written once for each run.
  */
-const changeIdOf = (input: WriteIterationInput, hasIteration: boolean): string =>
-  eventIdOf(
-    hasIteration
-      ? toIterationId(input.iterationId)
-      : iterationIdOf(JSON.stringify(['advance', input.iterationId, input.runId])),
-  );
+const advanceIdOf = ({ iterationId, runId }: WriteIterationInput): string =>
+  eventIdOf(iterationIdOf(JSON.stringify(['advance', iterationId, runId])));
 
 function iterationOf(
   input: WriteIterationInput,
@@ -208,9 +220,27 @@ function iterationOf(
     // A failure of the grant itself already says what to do about it.
     return code.startsWith('grant-') ? failed : withNotes(failed, told.notes);
   }
+  if (outcome.kind === 'ended') return endedBy(times, outcome.cause, outcome.language);
   const steps = wireSteps(stepsOf(outcome.rounds)).map((step) => storableJson(step) as PlanStep);
   const summary = String(storableJson(summaryOfRounds(outcome.rounds, outcome.language)));
   return withNotes(plannedIteration(times, steps, summary), told.notes);
+}
+
+const CODE_OF_CAUSE = {
+  cancelled: 'run-cancelled',
+  stopped: 'run-stopped',
+  'agent-busy': 'agent-busy',
+} as const;
+
+/** The claim's end. A browser that was faster is no failure. */
+function endedBy(
+  times: Parameters<typeof endedIteration>[0],
+  cause: EndCause,
+  language: PromptLanguage,
+): ServerIteration {
+  if (cause === 'ran-elsewhere') return endedIteration(times, USER_TEXTS[language].ranElsewhere);
+  const code = CODE_OF_CAUSE[cause];
+  return failedIteration(times, { code, phase: 'finalizing' }, failureText(language, code));
 }
 
 const withNotes = (iteration: ServerIteration, notes: readonly (string | null)[]): ServerIteration => ({
