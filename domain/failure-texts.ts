@@ -51,11 +51,12 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
     'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
   'worker-lost':
     'Dieser Lauf wurde aufgegeben: Dreimal ist der Server bei seiner Bearbeitung ausgefallen. Meist liegt das an einer außergewöhnlich großen Eingabe. Kürze sehr lange Einträge oder nimm sie aus den Eingaben der Mission; geschieht es wieder, wende dich an den Support.',
-  'run-cancelled': 'Dieser Lauf wurde abgebrochen; es wurde nichts geplant.',
+  'run-cancelled':
+    'Dieser Lauf wurde abgebrochen; es wurde nichts geplant. Beim nächsten Termin läuft die Mission wieder; du musst nichts tun.',
   'run-stopped':
-    'Die Mission oder ihr Agent wurde während dieses Laufs angehalten; es wurde nichts geplant. Setze sie in der App fort, wenn sie wieder laufen soll.',
+    'Die Mission oder ihr Agent wurde während dieses Laufs angehalten; es wurde nichts geplant. Öffne die Mission in der App und setze sie fort, wenn sie wieder laufen soll.',
   'agent-busy':
-    'Der Agent dieser Mission war bis zum nächsten Termin mit anderen Missionen beschäftigt. Beim nächsten Termin wird es wieder versucht; in den Einstellungen des Agenten kannst du mehr Missionen gleichzeitig zulassen.',
+    'Der Agent dieser Mission war bis zum nächsten Termin mit anderen Missionen beschäftigt. Beim nächsten Termin wird es wieder versucht; du musst nichts tun. In den Einstellungen des Agenten kannst du mehr Missionen gleichzeitig zulassen.',
 };
 
 /** The same in English. */
@@ -108,11 +109,12 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
     'Planning was interrupted and could not go on. It is planned anew when the mission is next due; you need not do anything.',
   'worker-lost':
     'This run was given up: the server failed three times while working on it. The usual reason is an input of extraordinary size. Shorten very long entries or take them out of the inputs of the mission; contact support if it happens again.',
-  'run-cancelled': 'This run was cancelled; nothing was planned.',
+  'run-cancelled':
+    'This run was cancelled; nothing was planned. The mission runs again when it is next due; you need not do anything.',
   'run-stopped':
-    'The mission or its agent was stopped during this run; nothing was planned. Resume it in the app if it is to run again.',
+    'The mission or its agent was stopped during this run; nothing was planned. Open the mission in the app and resume it if it is to run again.',
   'agent-busy':
-    'The agent of this mission was busy with others until the next one was due. It is tried again when the mission is next due; the settings of the agent may allow more missions at a time.',
+    'The agent of this mission was busy with others until the next one was due. It is tried again when the mission is next due; you need not do anything. The settings of the agent may allow more missions at a time.',
 };
 
 export const failureText = (language: PromptLanguage, code: FailureCode): string =>

@@ -114,7 +114,7 @@ describe('a due mission with a grant', () => {
     const result: unknown = await handle.result();
     const { startTime } = await handle.describe();
     run = { startedAtMs: startTime.getTime(), workflowId: handle.workflowId, result };
-    const [written] = await device.ourRows(ada);
+    const [written] = await device.endRows(ada);
     if (written === undefined) throw new Error('nothing was written back');
     row = written;
   });
@@ -138,7 +138,7 @@ describe('a due mission with a grant', () => {
   });
 
   it('is written back as exactly one row that devices accept', async () => {
-    expect(await device.ourRows(ada)).toHaveLength(1);
+    expect(await device.endRows(ada)).toHaveLength(1);
     expect(objectionsTo(row, beforeTheRun, missionId)).toEqual([]);
     expect(row).toMatchObject({ op: 'update', origin: 'agent', clientId: 'mana-ai-runner' });
     expect(Object.keys(row.data as object).sort()).toEqual(['iterations', 'nextRunAt']);
@@ -310,7 +310,7 @@ describe('a grant', () => {
       await system.webApp.update(user, missionAt(missionId), { grant, nextRunAt: past() });
       await device.waitForIterations(told);
       expect(requestTexts(told.objective)).toContain(prompt);
-      const [row] = await device.ourRows(told);
+      const [row] = await device.endRows(told);
       expect(row?.actor).toMatchObject({ kind: 'ai', principalId: agentId, displayName: 'Recherche' });
       expect(await readAudit(system.databases, missionId)).toContain('agents ok');
     },

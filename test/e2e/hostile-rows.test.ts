@@ -188,6 +188,6 @@ describe('rows that another user writes under the ids of a mission, its notes an
     expect(requests).toHaveLength(2);
     expect(requests[0]?.bodyText).toContain('Packing list');
     expect(system.gateway.requests.filter(({ bodyText }) => bodyText.includes(hostile))).toEqual([]);
-    expect(await device.ourRows({ user: mallory, missionId: told.missionId })).toEqual([]);
+    expect(await device.endRows({ user: mallory, missionId: told.missionId })).toEqual([]);
   });
 });

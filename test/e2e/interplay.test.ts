@@ -63,7 +63,7 @@ describe('a cancelled run', () => {
     await system.gateway.waitForHanging(0);
     await waitUntilForgotten(system.databases, told.missionId);
     expect(await device.iterations(told)).toEqual([]);
-    const rows = await device.ourRows(told);
+    const rows = await device.endRows(told);
     expect(rows).toMatchObject([{ op: 'update', origin: 'system', actor: { kind: 'system' } }]);
     const earlier = (await system.webApp.rows(told.user, missionAt(told.missionId))).filter(
       (row) => row.createdAt < (rows[0]?.createdAt ?? ''),
@@ -121,7 +121,7 @@ describe('two starts for one due instant', () => {
     });
     expect(await late.result()).toMatchObject({ outcome: 'not-due' });
     expect(await device.waitForIterations(told)).toHaveLength(1);
-    expect(await device.ourRows(told)).toHaveLength(1);
+    expect(await device.endRows(told)).toHaveLength(1);
     expect(requestsWith(objective)).toHaveLength(2);
     expect(await readPaidRounds(system.databases, told.missionId)).toEqual([1, 2]);
   });
@@ -204,7 +204,7 @@ describe('a device that re-sends its iterations without having pulled', () => {
     const healed = await device.iterations(told);
     expect(healed.map((iteration) => iteration['id']).sort()).toEqual(['d1', 'd2', ours?.['id']].sort());
     expect(healed).toContainEqual(ours);
-    const rows = await device.ourRows(told);
+    const rows = await device.endRows(told);
     expect(rows).toMatchObject([{ origin: 'agent' }, { origin: 'system', actor: { kind: 'system' } }]);
     const all = await system.webApp.rows(told.user, missionAt(told.missionId));
     const last = rows.at(-1);
@@ -225,7 +225,7 @@ describe('a device that re-sends its iterations without having pulled', () => {
     const probe = await writeGrantedMission(system, newObjective());
     await setDue(probe);
     await device.waitForIterations(probe);
-    expect(await device.ourRows(told)).toHaveLength(2);
+    expect(await device.endRows(told)).toHaveLength(2);
   });
 
   it('does so twice and is healed twice, with one write for each of its rows', async () => {
@@ -234,7 +234,7 @@ describe('a device that re-sends its iterations without having pulled', () => {
     const [ours] = await device.waitForIterations(told);
     for (const writes of [2, 3]) {
       await system.webApp.update(told.user, missionAt(told.missionId), { iterations: [own(`d${writes}`)] });
-      await waitUntil('ours is back', async () => (await device.ourRows(told)).length === writes);
+      await waitUntil('ours is back', async () => (await device.endRows(told)).length === writes);
       const ids = (await device.iterations(told)).map((iteration) => iteration['id']);
       expect(ids.sort()).toEqual([`d${writes}`, ours?.['id']].sort());
     }

@@ -42,7 +42,7 @@ const requestsWith = (text: string): number =>
 /** One look at the row that was written last. */
 async function expectDevicesAccept(told: WrittenMission): Promise<void> {
   const rows = await system.webApp.rows(told.user, missionAt(told.missionId));
-  const ours = await device.ourRows(told);
+  const ours = await device.endRows(told);
   const last = ours.at(-1);
   if (last === undefined) throw new Error('nothing was written back');
   const earlier = rows.filter((row) => row.createdAt < last.createdAt);
@@ -131,7 +131,7 @@ describe.concurrent('a mission with ciphertext in its own fields', () => {
     const told = await encryptedMission(() => null);
     const [first] = await device.waitForIterations(told);
     await system.webApp.update(told.user, missionAt(told.missionId), { nextRunAt: past() });
-    await waitUntil('the second run has written', async () => (await device.ourRows(told)).length === 2);
+    await waitUntil('the second run has written', async () => (await device.endRows(told)).length === 2);
     const [second, ...more] = await device.iterations(told);
     expect(more).toEqual([]);
     expect(second?.['id']).not.toBe(first?.['id']);
@@ -146,7 +146,7 @@ describe.concurrent('a gateway', () => {
     answers.set(objective, [unwell(), unwell()]);
     const told = await writePlaintextMission(system.webApp, objective, { nextRunAt: past() });
     expect(await device.waitForIterations(told)).toMatchObject([{ overallStatus: 'awaiting-review' }]);
-    expect(await device.ourRows(told)).toHaveLength(1);
+    expect(await device.endRows(told)).toHaveLength(1);
     expect(await readPaidRounds(system.databases, told.missionId)).toEqual([1, 2]);
     const keys = system.gateway.requests
       .filter(({ bodyText }) => bodyText.includes(objective))

@@ -114,7 +114,7 @@ describe.concurrent('a mission', () => {
     const told = await writePlaintextMission(system.webApp, objective);
     const { nextRunAt } = await device.mission(told);
     expect(await fireNow(told)).toMatchObject({ outcome: 'not-due', rounds: 0 });
-    expect(await device.ourRows(told)).toEqual([]);
+    expect(await device.endRows(told)).toEqual([]);
     expect((await device.mission(told))['nextRunAt']).toBe(nextRunAt);
     expect(requestsWith(objective)).toBe(0);
     expect(await countLeftovers(system.databases, told.missionId)).toEqual(NOTHING_LEFT);
@@ -246,7 +246,7 @@ describe.concurrent('a mission', () => {
       processes.push(await startSystemProcess('runner', await surroundingsOf(half)));
       const there = openDevice(half.webApp, half.databases);
       expect(await there.waitForIterations(told)).toHaveLength(1);
-      expect(await there.ourRows(told)).toHaveLength(1);
+      expect(await there.endRows(told)).toHaveLength(1);
       expect((await there.mission(told))['nextRunAt']).toBe(
         formatInstant(Date.parse(nextRunAt) + 30 * MINUTE_MS),
       );
@@ -280,7 +280,7 @@ describe('a downtime of gateway and database', () => {
     );
     held.open();
     expect(await device.waitForIterations(told)).toHaveLength(1);
-    expect(await device.ourRows(told)).toHaveLength(1);
+    expect(await device.endRows(told)).toHaveLength(1);
     // Two rounds, the one in flight perhaps asked again.
     const keys = system.gateway.requests
       .filter(({ bodyText }) => bodyText.includes(objective))

@@ -7,6 +7,7 @@ import type { WrittenMission } from './granted-mission.ts';
 import { fieldTimeMicros, mergeRecord } from '../../domain/field-merge.ts';
 import { instantMs, parseInstantMicros } from '../../domain/instant.ts';
 import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
+import { isOurClaim } from '../../domain/stored-iteration.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -16,26 +17,31 @@ export interface Device {
   iterations(of: WrittenMission): Promise<Fields[]>;
   /** Rows that the runner wrote, oldest first. */
   ourRows(of: WrittenMission): Promise<PulledRow[]>;
-  /** The iterations, once there are so many and the run that wrote the last one has forgotten everything. */
+  /** Those of them that say what a run came to: all but claims. */
+  endRows(of: WrittenMission): Promise<PulledRow[]>;
+  /** The iterations, once there are so many, none of them running, and the run that wrote the last one has forgotten everything. */
   waitForIterations(of: WrittenMission, count?: number): Promise<Fields[]>;
 }
 
 export function openDevice(webApp: WebApp, databases: PlatformDatabases): Device {
   const mission = async ({ user, missionId }: WrittenMission): Promise<Fields> =>
     (await webApp.read(user, missionAt(missionId)))?.record ?? {};
+  const ourRows = async ({ user, missionId }: WrittenMission): Promise<PulledRow[]> =>
+    (await webApp.rows(user, missionAt(missionId))).filter((row) => row.clientId === RUNNER_CLIENT_ID);
   const iterations = async (of: WrittenMission): Promise<Fields[]> =>
     objects((await mission(of))['iterations']);
   return {
     mission,
     iterations,
-    ourRows: async ({ user, missionId }) =>
-      (await webApp.rows(user, missionAt(missionId))).filter((row) => row.clientId === RUNNER_CLIENT_ID),
+    ourRows,
+    endRows: async (of) => (await ourRows(of)).filter((row) => !isClaim(row)),
     waitForIterations: async (of, count = 1) => {
       const found = await waitUntil(
         `${count} iterations`,
         async () => {
           const present = await iterations(of);
-          return present.length >= count ? present : null;
+          const isUnderWay = present.some(({ overallStatus }) => overallStatus === 'running');
+          return present.length >= count && !isUnderWay ? present : null;
         },
         { deadlineMs: 45_000 },
       );
@@ -51,6 +57,10 @@ export const waitUntilForgotten = (databases: PlatformDatabases, missionId: stri
     const left = await countLeftovers(databases, missionId);
     return JSON.stringify(left) === JSON.stringify(NOTHING_LEFT);
   });
+
+/** Whether a row of ours claims an instant: it holds an iteration of ours that runs. */
+export const isClaim = ({ data }: Pick<PulledRow, 'data'>): boolean =>
+  objects(fieldsOf(data)?.['iterations']).some(isOurClaim);
 
 const objects = (value: unknown): Fields[] =>
   Array.isArray(value)

@@ -61,7 +61,7 @@ export const readAudit = (databases: PlatformDatabases, missionId: string): Prom
     return rows.map((row) => row.entry);
   });
 
-/** Iterations in the rows that the runner wrote: one array for each such row. */
+/** Iterations in the rows that the runner wrote, claims left out: one array for each such row. */
 export const readWrittenIterations = (
   databases: PlatformDatabases,
   missionId: string,
@@ -69,7 +69,9 @@ export const readWrittenIterations = (
   withClient(databases.superuser.syncUrl, async (client) => {
     const { rows } = await client.query<{ iterations: unknown[] | null }>(
       `select data -> 'iterations' as iterations from public.sync_changes
-       where record_id = $1 and client_id = 'mana-ai-runner' order by created_at`,
+       where record_id = $1 and client_id = 'mana-ai-runner'
+         and not coalesce(data -> 'iterations', '[]') @> '[{"overallStatus": "running", "source": "server"}]'
+       order by created_at`,
       [missionId],
     );
     return rows.map((row) => row.iterations ?? []);
