@@ -65,11 +65,15 @@ export function healingOf(rows: readonly ChangeRow[]): Healing | null {
   // A device that had pulled a claim hands it on for ever; what the run came to is never taken back.
   const settled = withoutSettledClaims(writes);
   const versions = versionsById(settled);
+  // The user may have said something to a run that was under way.
+  const everWritten = versionsById(writes);
   const healed = winner.iterations.map((iteration) =>
-    healedVersion(versions.get(idOf(iteration) ?? '') ?? [iteration]),
+    healedVersion(versions.get(idOf(iteration) ?? '') ?? [iteration], everWritten),
   );
   const changed = healed.filter((iteration, index) => !isSameJson(iteration, winner.iterations[index]));
-  const lost = lostIds(settled, winner, versions).map((id) => healedVersion(versions.get(id) ?? []));
+  const lost = lostIds(settled, winner, versions).map((id) =>
+    healedVersion(versions.get(id) ?? [], everWritten),
+  );
   if (changed.length + lost.length === 0) return null;
   return {
     overwritingRowId: winner.rowId,
@@ -136,12 +140,12 @@ const distinctOutlines = (versions: readonly StoredObject[]): FailureOutline[] =
   ).values(),
 ];
 
-function healedVersion(versions: readonly StoredObject[]): StoredObject {
+function healedVersion(versions: readonly StoredObject[], everWritten: Versions): StoredObject {
   const base = versions.at(-1) ?? {};
   const plan = base['plan'];
   const states = stepStates(versions);
   return withFields(base, {
-    userFeedback: newestFilled(versions, 'userFeedback'),
+    userFeedback: newestFilled(everWritten.get(idOf(base) ?? '') ?? versions, 'userFeedback'),
     // A device's own run may be marked as failed and still go on; ours had ended when it was written.
     overallStatus: base['source'] === 'server' ? furthest(versions, 'overallStatus', overallRank) : undefined,
     plan: Array.isArray(plan) ? plan.map((step: unknown) => healedStep(step, states)) : undefined,

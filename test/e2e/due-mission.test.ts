@@ -137,11 +137,26 @@ describe('a due mission with a grant', () => {
     });
   });
 
+  it('claims its instant in a row that devices accept, and moves it on', async () => {
+    const [claim, end, ...more] = await device.ourRows(ada);
+    expect(more).toEqual([]);
+    expect(end).toEqual(row);
+    if (claim === undefined) throw new Error('no claim');
+    expect(objectionsTo(claim, beforeTheRun, missionId)).toEqual([]);
+    expect(claim.data).toMatchObject({
+      iterations: [{ id: iteration()['id'], overallStatus: 'running', plan: [] }],
+    });
+    expect(Object.keys(claim.data as object).sort()).toEqual(['iterations', 'nextRunAt']);
+  });
+
   it('is written back as exactly one row that devices accept', async () => {
+    const [claim] = await device.ourRows(ada);
     expect(await device.endRows(ada)).toHaveLength(1);
-    expect(objectionsTo(row, beforeTheRun, missionId)).toEqual([]);
+    expect(objectionsTo(row, [...beforeTheRun, ...(claim === undefined ? [] : [claim])], missionId)).toEqual(
+      [],
+    );
     expect(row).toMatchObject({ op: 'update', origin: 'agent', clientId: 'mana-ai-runner' });
-    expect(Object.keys(row.data as object).sort()).toEqual(['iterations', 'nextRunAt']);
+    expect(Object.keys(row.data as object)).toEqual(['iterations']);
     expect(Date.parse(row.createdAt)).toBeGreaterThanOrEqual(run.startedAtMs);
   });
 

@@ -49,8 +49,10 @@ const setDue = async ({ user, missionId }: WrittenMission): Promise<number> => {
   return instantMs;
 };
 
+const CANCELLED = { overallStatus: 'failed', plan: [], errorDetails: { name: 'run-cancelled' } };
+
 describe('a cancelled run', () => {
-  it('writes no iteration, moves on to the next instant, hangs up and forgets', async () => {
+  it('ends its iteration as cancelled, moves on to the next instant, hangs up and forgets', async () => {
     const objective = newObjective();
     answers.set(objective, hang);
     const told = await writeGrantedMission(system, objective);
@@ -62,9 +64,9 @@ describe('a cancelled run', () => {
     expect(await handle.result()).toMatchObject({ outcome: 'cancelled', steps: 0, failureCode: null });
     await system.gateway.waitForHanging(0);
     await waitUntilForgotten(system.databases, told.missionId);
-    expect(await device.iterations(told)).toEqual([]);
+    expect(await device.iterations(told)).toMatchObject([CANCELLED]);
     const rows = await device.endRows(told);
-    expect(rows).toMatchObject([{ op: 'update', origin: 'system', actor: { kind: 'system' } }]);
+    expect(rows).toMatchObject([{ op: 'update', origin: 'agent', actor: { kind: 'ai' } }]);
     const earlier = (await system.webApp.rows(told.user, missionAt(told.missionId))).filter(
       (row) => row.createdAt < (rows[0]?.createdAt ?? ''),
     );
@@ -85,8 +87,85 @@ describe('a run whose user sets cancelRequested on a device', () => {
     await system.webApp.update(told.user, missionAt(told.missionId), { cancelRequested: true });
     expect(await dueRun(told, instantMs).result()).toMatchObject({ outcome: 'cancelled', steps: 0 });
     await waitUntilForgotten(system.databases, told.missionId);
-    expect(await device.iterations(told)).toEqual([]);
+    expect(await device.iterations(told)).toMatchObject([CANCELLED]);
   });
+
+  it('is cancelled likewise by its running iteration, which the device sees', async () => {
+    const objective = newObjective();
+    answers.set(objective, hang);
+    const told = await writeGrantedMission(system, objective);
+    const instantMs = await setDue(told);
+    await waitUntil('our run has asked', () => requestsWith(objective).length);
+    const [running, ...more] = await device.iterations(told);
+    expect(more).toEqual([]);
+    expect(running).toMatchObject({ overallStatus: 'running', source: 'server', plan: [] });
+    await system.webApp.update(told.user, missionAt(told.missionId), {
+      iterations: [{ ...running, cancelRequested: true }],
+    });
+    expect(await dueRun(told, instantMs).result()).toMatchObject({ outcome: 'cancelled', steps: 0 });
+    await waitUntilForgotten(system.databases, told.missionId);
+    expect(await device.iterations(told)).toMatchObject([CANCELLED]);
+  });
+});
+
+describe('an open tab that scans for due missions while our run is under way', () => {
+  it('finds nothing due: one iteration, one effect', async () => {
+    const objective = newObjective();
+    const held: Gate = gate();
+    answers.set(objective, (request) => held.hold(replyOfTwoRounds(request)));
+    const told = await writeGrantedMission(system, objective);
+    const tab = openTab(told);
+    const instantMs = await setDue(told);
+    await waitUntil('our run has asked', () => requestsWith(objective).length);
+    expect(await tab.scan()).toBe(false);
+    held.open();
+    expect(await dueRun(told, instantMs).result()).toMatchObject({ outcome: 'planned' });
+    expect(await tab.scan()).toBe(false);
+    const iterations = await device.waitForIterations(told);
+    expect(iterations).toMatchObject([{ source: 'server', overallStatus: 'awaiting-review' }]);
+  });
+
+  it('that was faster has the instant: our run ends without a call, and there is one iteration', async () => {
+    const objective = newObjective();
+    answers.set(objective, replyOfTwoRounds);
+    const told = await writeGrantedMission(system, objective);
+    const instantMs = Date.now() - 1_000;
+    // The tab's row is in the log before ours: both come in one.
+    await system.webApp.update(told.user, missionAt(told.missionId), {
+      nextRunAt: formatInstant(instantMs),
+      iterations: [browserIteration(instantMs + 500)],
+    });
+    const result = await waitUntil('our run', () =>
+      dueRun(told, instantMs)
+        .result()
+        .catch(() => null),
+    );
+    expect(result).toMatchObject({ outcome: 'ran-elsewhere', rounds: 0 });
+    await waitUntilForgotten(system.databases, told.missionId);
+    expect(await device.iterations(told)).toMatchObject([{ source: 'browser' }]);
+    expect(Date.parse(String((await device.mission(told))['nextRunAt']))).toBeGreaterThan(Date.now());
+    expect(requestsWith(objective)).toEqual([]);
+  });
+});
+
+const browserIteration = (startMs: number) => ({
+  ...{ id: randomUUID(), startedAt: formatInstant(startMs), plan: [] },
+  ...{ overallStatus: 'running', source: 'browser' },
+});
+
+/** What an open tab does every 60 s (contract section 2): it takes a due mission, whatever other iterations there are. */
+const openTab = (told: WrittenMission) => ({
+  scan: async (): Promise<boolean> => {
+    const { state, nextRunAt, iterations } = await device.mission(told);
+    if (state !== 'active' || Date.parse(String(nextRunAt)) > Date.now()) return false;
+    await system.webApp.update(told.user, missionAt(told.missionId), {
+      iterations: [
+        ...(Array.isArray(iterations) ? (iterations as unknown[]) : []),
+        browserIteration(Date.now()),
+      ],
+    });
+    return true;
+  },
 });
 
 describe('two starts for one due instant', () => {

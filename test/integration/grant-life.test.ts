@@ -185,7 +185,7 @@ describe('a grant that ends before the next run', () => {
   const iterationOf = async (mission: WrittenMission): Promise<Iteration> => {
     const [iteration] = await waitUntil('the iteration', async () => {
       const iterations = await iterationsOf(mission);
-      return iterations.length > 0 ? iterations : null;
+      return iterations.some(({ overallStatus }) => overallStatus !== 'running') ? iterations : null;
     });
     return iteration ?? {};
   };

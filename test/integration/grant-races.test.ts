@@ -320,7 +320,8 @@ describe('seal, rounds, write-back and revoke at once', () => {
         `record_id = $1 and client_id = 'mana-ai-runner'`,
         [told.missionId],
       );
-      expect(rows).toBe(1);
+      // The claim, and what came of it.
+      expect(rows).toBe(2);
       expect(await sealedRows(told)).toBe(0);
     });
     expect([...outcomes.keys()].sort()).toEqual(['grant-revoked', 'planned']);

@@ -163,7 +163,7 @@ async function executionOf(runId: string): Promise<{ workflowId: string }> {
 }
 
 describe('cancelling', () => {
-  it('ends the run without an iteration; a second time there is nothing to cancel', async () => {
+  it('ends the run, and its iteration as cancelled; a second time there is nothing to cancel', async () => {
     gate = Promise.withResolvers();
     const missionId = await mission(GATED);
     const runId = await start(missionId);
@@ -173,7 +173,9 @@ describe('cancelling', () => {
     expect(await untilEnded(runId)).toMatchObject({ state: 'completed', outcome: 'cancelled' });
     const again = await ada.ask('POST', `runs/${runId}/cancel`);
     expect([again.statusCode, again.json()]).toMatchObject([409, { code: 'RUN_FINISHED' }]);
-    expect(await device.iterations(of(missionId))).toEqual([]);
+    expect(await device.iterations(of(missionId))).toMatchObject([
+      { overallStatus: 'failed', plan: [], errorDetails: { name: 'run-cancelled' } },
+    ]);
     gate.resolve(undefined);
   });
 });
