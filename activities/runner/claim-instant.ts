@@ -47,7 +47,8 @@ export const mayBeWritten = ({ tooLarge }: ReadMission): boolean =>
   !tooLarge.some((field) => field === '*' || field.startsWith('iterations'));
 
 /**
- * Writes the claim. A mission whose iterations are too large to be read gets none. Call it under the mission's lock, as the last statement of the transaction that passed the gates.
+ * Writes the claim; a mission whose iterations are too large to be read gets none. Call it under the mission's lock, as the
+ * last statement of the transaction that passed the gates.
  *
  * @param run.dueAtMs the instant that it claims, or null for a run that the user asked for
  * @throws EventIdConflictError when another user's row holds its id
