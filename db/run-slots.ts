@@ -189,12 +189,19 @@ export async function releaseSlot(
   return rows.length > 0;
 }
 
-/** Slots of all users claimed before an instant, for the sweep; ids only. */
+/**
+ * Slots of all users claimed before an instant, for the sweep, one page in the order of their key; ids only.
+ *
+ * @param after the last slot of the page before: those of runs that go on must not hide the others
+ */
 export async function listSlotsClaimedBefore(
   tx: SystemSql,
   claimedBeforeMs: number,
+  after: { readonly userId: string; readonly missionId: string } | null,
 ): Promise<(RunSlot & { readonly userId: string })[]> {
   return await tx<(RunSlot & { readonly userId: string })[]>`
     select user_id as "userId", ${slotColumns} from mana_ai.run_slots
-    where claimed_at < to_timestamp(${claimedBeforeMs}::float8 / 1000) order by claimed_at limit 1000`;
+    where claimed_at < to_timestamp(${claimedBeforeMs}::float8 / 1000)
+      and (user_id, mission_id) > (${after?.userId ?? ''}, ${after?.missionId ?? ''})
+    order by user_id, mission_id limit 1000`;
 }

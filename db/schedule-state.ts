@@ -32,6 +32,8 @@ export interface PendingMission {
   readonly isOverLimit: boolean;
   readonly version: string;
   readonly applied: AppliedSchedule | null;
+  /** Its instant is over although it stands in the log: nothing could be written about it. */
+  readonly isPutAside: boolean;
   /** Whether Temporal has not yet been told of the newest version. */
   readonly isPending: boolean;
   /** Changes with every write of the row: see `markApplied`. */
@@ -54,6 +56,8 @@ const pendingColumns = sql`
   version::text as version, applied_schedule as applied, version <> applied_version as "isPending",
   missions.xmin::text as "rowVersion",
   ${isOptedOut} as "isOptedOut",
+  exists (select from mana_ai.missions_put_aside aside where aside.user_id = missions.user_id
+    and aside.mission_id = missions.mission_id and aside.put_aside_at >= missions.next_run_at) as "isPutAside",
   (select jsonb_build_object('workflowId', slots.workflow_id, 'runId', slots.run_id) from mana_ai.run_slots slots
     where slots.user_id = missions.user_id and slots.mission_id = missions.mission_id) as slot,
   (select count(*) from mana_ai.run_slots slots where slots.user_id = missions.user_id)::int as "openRunsOfUser",

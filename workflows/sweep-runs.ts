@@ -3,6 +3,8 @@ import type { RunnerActivities } from '../activities/runner/activities.ts';
 
 const database = proxyActivities<RunnerActivities>({
   startToCloseTimeout: '5 minutes',
+  // A run that takes the sweep's worker with it costs the others this long.
+  heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '5 seconds', maximumInterval: '1 minute', maximumAttempts: 5 },
 });
 

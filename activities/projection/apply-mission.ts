@@ -102,6 +102,7 @@ export async function startIfPassed(
   mission: PendingMission,
 ): Promise<StartResult> {
   const { userId, missionId, agentId, nextRunAtMs, slot } = mission;
+  if (mission.isPutAside) return 'not-started';
   if (nextRunAtMs === null || nextRunAtMs > Date.now()) return 'not-started';
   if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return 'not-started';
   if (mission.openRunsOfUser >= MAX_OPEN_RUNS || !deps.mayStart(userId, Date.now())) return 'waits';

@@ -1,6 +1,8 @@
+import { log } from '@temporalio/activity';
 import type { RunnerDependencies } from './dependencies.ts';
 import { compactTranscript } from './compact-transcript.ts';
 import { forgetRun, sweepRuns } from './forget-run.ts';
+import type { OnUnswept } from './forget-run.ts';
 import { healIterations } from './heal-iterations.ts';
 import { loadRun } from './load-run.ts';
 import { planRound } from './plan-round.ts';
@@ -45,6 +47,9 @@ export interface RunnerActivities {
   sweepRuns(): Promise<{ swept: number }>;
 }
 
+const logUnswept: OnUnswept = ({ workflowId, runId }, error) =>
+  log.error('a run that has ended could not be swept', { workflowId, runId, error });
+
 export function createRunnerActivities(deps: RunnerDependencies): RunnerActivities {
   return {
     loadRun: (input) => runActivity(() => loadRun(deps, input), { retryDelay: slotRetryDelay(deps.random) }),
@@ -79,12 +84,21 @@ export function createRunnerActivities(deps: RunnerDependencies): RunnerActiviti
         },
       ),
     writeIteration: (input) => runActivity(() => writeIteration(deps, input)),
-    forgetRun: (run) => runActivity(() => forgetRun(deps.database, toUserId(run.userId), run)),
+    forgetRun: (run) =>
+      runActivity(async () => {
+        const end = await forgetRun(deps.database, toUserId(run.userId), run);
+        if (end === 'put-aside') log.error('a mission is put aside: its run cannot be ended');
+      }),
     healIterations: (mission) =>
       runActivity(
         async () => ({ restored: await healIterations(deps, toUserId(mission.userId), mission.missionId) }),
         { heartbeatEveryMs: HEARTBEAT_EVERY_MS },
       ),
-    sweepRuns: () => runActivity(async () => ({ swept: await sweepRuns(deps) })),
+    sweepRuns: () =>
+      runActivity(async () => ({ swept: await sweepRuns(deps, logUnswept) }), {
+        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
+        // What each run costs it is counted with the run.
+        isNeverGivenUp: true,
+      }),
   };
 }

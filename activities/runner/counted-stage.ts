@@ -1,10 +1,10 @@
 import { isLastChance, takeTurn } from '../lost-attempts.ts';
 import { beginStage, endStage } from '../../db/run-slots.ts';
 import type { RunSlot } from '../../db/run-slots.ts';
-import type { Database } from '../../db/client.ts';
+import type { Database, UserTransaction } from '../../db/client.ts';
 import { MAX_LOST_ATTEMPTS, TurnTakenError, WorkerLostError } from '../../domain/errors.ts';
 import type { UserId } from '../../domain/ids.ts';
-import { countLostAttempt } from '../../metrics/workers.ts';
+import { countLostAttempt, countMissionPutAside } from '../../metrics/workers.ts';
 
 type Run = Pick<RunSlot, 'missionId' | 'runId'>;
 
@@ -25,6 +25,8 @@ export async function countedStage<T>(
     readonly begun: number;
     /** Where a failure of the stage is to be written. */
     readonly iterationId: string;
+    /** In place of new chances for the next stage, where none can do what this one could not. */
+    readonly onGivenUp?: (tx: UserTransaction) => Promise<void>;
   },
   work: () => Promise<T>,
 ): Promise<T> {
@@ -33,8 +35,13 @@ export async function countedStage<T>(
     database.asUser(userId, (tx) => endStage(tx, userId, run, count));
   if (lost > 0) countLostAttempt(options.name);
   if (lost >= MAX_LOST_ATTEMPTS) {
-    // The next stage, which writes that, has its own chances.
-    await endWith(0);
+    if (options.onGivenUp === undefined) {
+      // The next stage, which writes that, has its own chances.
+      await endWith(0);
+    } else {
+      await database.asUser(userId, options.onGivenUp);
+      countMissionPutAside(options.name);
+    }
     throw new WorkerLostError(options.iterationId);
   }
   const giveTurnBack = isLastChance(lost) ? takeTurn() : () => undefined;

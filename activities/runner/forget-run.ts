@@ -1,62 +1,140 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { endOpenClaim } from './claim-instant.ts';
+import { countedStage } from './counted-stage.ts';
 import { settleEndedRun } from './token-budget.ts';
 import { listReserversBefore } from '../../db/budget-reservations.ts';
-import type { Database } from '../../db/client.ts';
+import type { Database, UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
-import { listSlotsClaimedBefore, readSlotIteration, releaseSlot } from '../../db/run-slots.ts';
+import { putMissionAside } from '../../db/put-aside.ts';
+import {
+  beginStage,
+  endStage,
+  listSlotsClaimedBefore,
+  readSlotIteration,
+  releaseSlot,
+} from '../../db/run-slots.ts';
+import type { RunSlot } from '../../db/run-slots.ts';
 import { forgetMissionStorage } from '../../db/run-storage.ts';
+import { WorkerLostError } from '../../domain/errors.ts';
 import { toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
+import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
+
+type HeldRun = Pick<RunSlot, 'missionId' | 'runId'>;
 
 /**
  * Ends a run's hold on its mission and agent, and deletes its sealed records, transcript and key. If it claimed an instant and
  * never said what came of it, the iteration is written as interrupted. A run that holds
  * nothing any more was taken over: what is there belongs to its successor. What it still has reserved is of a call whose
  * reply nobody waits for, and counts as spent.
+ *
+ * @returns what came of its claim, see `endClaim`
+ * @throws TurnTakenError see `countedStage`
  */
-export async function forgetRun(
-  database: Database,
-  userId: UserId,
-  run: { readonly missionId: string; readonly runId: string },
-): Promise<void> {
-  await database.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, toMissionId(run.missionId));
+export function forgetRun(database: Database, userId: UserId, run: HeldRun): Promise<ClaimEnd> {
+  return endClaim(database, userId, run, async (tx) => {
     await settleEndedRun(tx, userId, run.runId);
-    const iterationId = await readSlotIteration(tx, userId, run);
     if (await releaseSlot(tx, userId, run.missionId, run.runId)) {
       await forgetMissionStorage(tx, userId, run.missionId);
-      await endOpenClaim(tx, userId, run.missionId, iterationId ?? '');
     }
   });
+}
+
+/** `put-aside`: the claim stays open, because three workers died of ending it. */
+export type ClaimEnd = 'ended' | 'put-aside';
+
+/**
+ * Ends the claim that a run left open. That reads the mission: where it has taken three workers with it, or where writing the
+ * outcome already has, it is not tried again.
+ *
+ * @param finish done in the same transaction, or without the claim's end when the mission is put aside
+ * @throws TurnTakenError see `countedStage`
+ */
+export async function endClaim(
+  database: Database,
+  userId: UserId,
+  run: HeldRun,
+  finish: (tx: UserTransaction) => Promise<void>,
+): Promise<ClaimEnd> {
+  const slot = await database.asUser(userId, async (tx) => {
+    const iterationId = await readSlotIteration(tx, userId, run);
+    if (iterationId !== null && iterationId !== '') return beginStage(tx, userId, run);
+    await finish(tx);
+    return null;
+  });
+  if (slot === null) return 'ended';
+  const stage = {
+    ...{ name: 'forgetRun', ...slot },
+    onGivenUp: async (tx: UserTransaction) => {
+      await putMissionAside(tx, userId, run.missionId);
+      await finish(tx);
+    },
+  };
+  try {
+    await countedStage(database, userId, run, stage, () =>
+      database.asUser(userId, async (tx) => {
+        await lockMission(tx, userId, toMissionId(run.missionId));
+        await endStage(tx, userId, run, 0);
+        // Another sweep may have been faster, and a successor holds the mission.
+        const iterationId = await readSlotIteration(tx, userId, run);
+        await finish(tx);
+        if (iterationId !== null) await endOpenClaim(tx, userId, run.missionId, iterationId);
+      }),
+    );
+    return 'ended';
+  } catch (error) {
+    if (error instanceof WorkerLostError) return 'put-aside';
+    throw error;
+  }
 }
 
 /** A run that has just claimed its slot may not be visible in Temporal's answers yet. */
 const SWEEP_AGE_MS = 10 * 60_000;
 
+type EndedRun = Pick<RunSlot, 'workflowId' | 'runId'> & { readonly userId: string };
+
+/** Told of a run that could not be swept; the sweep goes on with the others. */
+export type OnUnswept = (run: EndedRun, error: unknown) => void;
+
 /**
- * Forgets runs that were terminated and so could not do it themselves (architecture section 4, point 6).
+ * Forgets runs that were terminated and so could not do it themselves (architecture section 4, point 6). A run that cannot be
+ * forgotten stops none of the others, and is tried again by the next sweep.
  *
  * @returns how many
+ * @throws what Temporal answered with while it cannot say which runs are open
  */
-export async function sweepRuns(deps: RunnerDependencies): Promise<number> {
+export async function sweepRuns(deps: RunnerDependencies, onUnswept: OnUnswept): Promise<number> {
   const olderThanMs = Date.now() - SWEEP_AGE_MS;
-  const slots = await listSlotsClaimedBefore(deps.database.system, olderThanMs);
+  const sweep = sweeper(deps, onUnswept);
   let swept = 0;
-  for (const slot of slots) {
-    if (await deps.isRunOpen(slot.workflowId, slot.runId)) continue;
-    await forgetRun(deps.database, toUserId(slot.userId), slot);
-    swept += 1;
+  let page = await listSlotsClaimedBefore(deps.database.system, olderThanMs, null);
+  while (page.length > 0) {
+    for (const slot of page) {
+      if (await sweep(slot, (userId) => forgetRun(deps.database, userId, slot))) swept += 1;
+    }
+    page = await listSlotsClaimedBefore(deps.database.system, olderThanMs, page.at(-1) ?? null);
   }
-  await settleOrphans(deps, olderThanMs);
+  // Reservations of runs that are over and whose mission another run has taken over since.
+  for (const run of await listReserversBefore(deps.database.system, olderThanMs)) {
+    await sweep(run, async (userId) => {
+      await deps.database.asUser(userId, (tx) => settleEndedRun(tx, userId, run.runId));
+      return 'ended';
+    });
+  }
   return swept;
 }
 
-/** Reservations of runs that are over and whose mission another run has taken over since. */
-async function settleOrphans(deps: RunnerDependencies, olderThanMs: number): Promise<void> {
-  for (const run of await listReserversBefore(deps.database.system, olderThanMs)) {
-    if (await deps.isRunOpen(run.workflowId, run.runId)) continue;
-    const userId = toUserId(run.userId);
-    await deps.database.asUser(userId, (tx) => settleEndedRun(tx, userId, run.runId));
-  }
-}
+/** @returns does the work for a run that has ended; false where it has not, or where the work failed */
+const sweeper =
+  (deps: RunnerDependencies, onUnswept: OnUnswept) =>
+  async (run: EndedRun, work: (userId: UserId) => Promise<ClaimEnd>): Promise<boolean> => {
+    try {
+      if (await deps.isRunOpen(run.workflowId, run.runId)) return false;
+      if ((await work(toUserId(run.userId))) === 'put-aside') throw new WorkerLostError();
+      return true;
+    } catch (error) {
+      if (isTemporalUnavailable(error)) throw error;
+      onUnswept(run, error);
+      return false;
+    }
+  };

@@ -1,8 +1,7 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { endOpenClaim } from './claim-instant.ts';
-import { forgetRun } from './forget-run.ts';
+import { endClaim, forgetRun } from './forget-run.ts';
 import type { UserTransaction } from '../../db/client.ts';
-import { lockAgent, lockMission } from '../../db/mission-lock.ts';
+import { lockAgent } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
 import {
   beginStage,
@@ -13,7 +12,7 @@ import {
   takeOverMissionSlot,
 } from '../../db/run-slots.ts';
 import type { RunSlot } from '../../db/run-slots.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
+import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
@@ -42,14 +41,13 @@ export async function claimMission(
   // What the dead run left stays until this one forgets; its claim ends now, or nobody would know of it any more. A run
   // that was reset has the same workflow id and goes on.
   if (holder.workflowId !== run.workflowId) {
-    await deps.database.asUser(userId, async (tx) => {
-      await lockMission(tx, userId, toMissionId(run.missionId));
-      await endOpenClaim(tx, userId, run.missionId, holder.iterationId);
-    });
+    await endClaim(deps.database, userId, { ...run, runId: holder.runId }, () => Promise.resolve());
   }
-  return deps.database.asUser(userId, async (tx) =>
+  const takenOver = await deps.database.asUser(userId, async (tx) =>
     (await takeOverMissionSlot(tx, userId, holder.runId, run)) ? beginStage(tx, userId, run) : null,
   );
+  // Somebody was faster: another run, or another try of this one, whose mission it is then.
+  return takenOver ?? claimMission(deps, userId, run);
 }
 
 /**

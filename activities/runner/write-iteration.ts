@@ -8,6 +8,7 @@ import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
+import { putMissionAside } from '../../db/put-aside.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { withIterations } from '../../db/record-rows.ts';
 import { endStage } from '../../db/run-slots.ts';
@@ -66,7 +67,10 @@ export async function writeIteration(
 ): Promise<WriteIterationResult> {
   const userId = toUserId(input.userId);
   const { begun } = await begin(deps.database, userId, input);
-  const stage = { name: 'writeIteration', begun, iterationId: input.iterationId };
+  const stage = {
+    ...{ name: 'writeIteration', begun, iterationId: input.iterationId },
+    onGivenUp: (tx: UserTransaction) => putMissionAside(tx, userId, input.missionId),
+  };
   const { result, isNew, outcome } = await countedStage(deps.database, userId, input, stage, () =>
     deps.database.asUser(userId, (tx) => writeOnce(deps, tx, userId, input)),
   );

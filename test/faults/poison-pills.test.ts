@@ -3,7 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
 import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
 import type { WrittenMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
+import { waitUntil } from '../support/wait-until.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
 import { replyOfTwoRounds } from '../support/planner-scripts.ts';
 import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from '../support/stored-rows.ts';
@@ -47,6 +49,7 @@ async function expectGivenUp({ missionId }: WrittenMission): Promise<void> {
 }
 
 const WORDS = 'OBJECTIVE-OF-THE-POISON-PILL';
+const HANGING_WORDS = 'OBJECTIVE-OF-A-PILL-THAT-HANGS';
 const GIVEN_UP = { outcome: 'failed', failureCode: 'worker-lost' };
 
 describe.each(['loadRun', 'gateway'] as const)('a mission that kills its runner in %s', (stage) => {
@@ -102,4 +105,81 @@ describe('a mission that kills its runner when its outcome is to be written', ()
     expect(JSON.stringify(typedSearchAttributes)).toContain('stuck');
     expect(await countLeftovers(system.databases, pill.missionId)).toEqual(NOTHING_LEFT);
   });
+});
+
+describe('a mission that kills its runner when it is read and when its outcome is to be written', () => {
+  it('is put aside: no pass starts it again for the same instant', async () => {
+    const nextRunAt = formatInstant(Date.now() - 60_000);
+    const pill = await writePlaintextMission(system.webApp, WORDS, { nextRunAt });
+    const runner = await supervise('runner', {
+      POISON_USER: pill.user.userId,
+      POISON_STAGE: 'loadRun,writeIteration',
+    });
+    const projection = await startSystemProcess('projection', around);
+    stops.push(() => projection.stop());
+    const runs = async () => {
+      const found = [];
+      for await (const run of system.client.workflow.list({ query: `ManaMissionId = '${pill.missionId}'` }))
+        found.push(JSON.stringify(run.typedSearchAttributes).includes('stuck') ? 'stuck' : run.status.name);
+      return found;
+    };
+    await waitUntil('its run is stuck', async () => (await runs()).includes('stuck'), {
+      deadlineMs: 120_000,
+    });
+    for (let pass = 0; pass < 2; pass += 1) {
+      const tick = await system.api.inject({
+        method: 'POST',
+        url: '/internal/tick',
+        headers: { 'x-service-key': SERVICE_KEY },
+      });
+      expect(tick.statusCode).toBe(200);
+      expect(tick.json()).toMatchObject({ started: 0 });
+    }
+    expect(await runs()).toEqual(['stuck']);
+    expect(runner.deaths()).toBe(6);
+    expect(await countLeftovers(system.databases, pill.missionId)).toEqual(NOTHING_LEFT);
+  }, 300_000);
+});
+
+describe('a mission that hangs the event loop of its runner', () => {
+  it('is given up after three, while each says so and ends itself; the others run elsewhere', async () => {
+    const pill = await writePlaintextMission(system.webApp, HANGING_WORDS);
+    const victims = await Promise.all(
+      [1, 2, 3, 4].map((n) => writePlaintextMission(system.webApp, `OBJECTIVE-BESIDE-A-HANG-${n}`)),
+    );
+    const poison = {
+      ...{ POISON_USER: pill.user.userId, POISON_STAGE: 'gateway', POISON_WORDS: HANGING_WORDS },
+      POISON_KIND: 'hang',
+    };
+    const [first, ...others] = [
+      await supervise('runner', poison),
+      await supervise('runner', poison),
+      await supervise('runner', poison),
+    ];
+    const runners = [first, ...others];
+    const run = await startRun(system.client, pill);
+    const hanging = await waitUntil('one hangs', () => runners.find((one) => one.poisonings() > 0), {
+      deadlineMs: 60_000,
+    });
+    const url = `${hanging.healthUrl()}/health`;
+    const healthOf = () => fetch(url, { signal: AbortSignal.timeout(1_000) });
+    const ofVictims = outcomesOf(victims);
+    const answer = await waitUntil(
+      'it is unhealthy',
+      async () => {
+        const health = await healthOf();
+        return health.status === 503 ? health : null;
+      },
+      { deadlineMs: 20_000 },
+    );
+    expect(await answer.json()).toMatchObject({ ok: false, status: 'stalled' });
+    expect((await ofVictims).map(({ outcome }) => outcome)).toEqual(victims.map(() => 'planned'));
+    expect(await run.result()).toMatchObject(GIVEN_UP);
+    expect(runners.reduce((sum, one) => sum + one.poisonings(), 0)).toBe(3);
+    await expectGivenUp(pill);
+    await waitUntil('it has ended itself', () => hanging.deaths() > 0, { deadlineMs: 60_000 });
+    expect(readFileSync(hanging.logFile, 'utf8')).toContain(
+      'the event loop does not come back; the process ends',
+    );
+  }, 180_000);
 });

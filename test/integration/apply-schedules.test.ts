@@ -25,7 +25,8 @@ beforeAll(async () => {
 });
 beforeEach(() =>
   superuser(
-    `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.run_slots, mana_ai.schedule_opt_outs`,
+    `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.run_slots, mana_ai.schedule_opt_outs,
+      mana_ai.missions_put_aside`,
   ),
 );
 afterAll(() => harness.close());
@@ -108,6 +109,17 @@ describe('a mission whose instant has passed', () => {
       'start orphan',
       'start orphan',
     ]);
+  });
+
+  it('is not started when nothing could be written about it, until it has another instant', async () => {
+    await writeMission('m1', Date.now() - HOUR_MS);
+    await superuser(`insert into mana_ai.missions_put_aside (user_id, mission_id, put_aside_at)
+      values ('${user.userId}', 'm1', now() - interval '30 minutes')`);
+    const deps = recording();
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 1, started: 0 });
+    expect(await startPassed(deps, 0, signal)).toBe(0);
+    await superuser(`update mana_ai.mission_snapshots set next_run_at = now() - interval '1 minute'`);
+    expect(await startPassed(deps, 0, signal)).toBe(1);
   });
 
   it('is started by a pass at once, and by the follower only when nobody else did for five minutes', async () => {

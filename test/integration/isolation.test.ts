@@ -61,6 +61,8 @@ beforeAll(async () => {
        ), slot as (
          insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
          values ('${userId}', 'm', 'w', 'r', 'i')
+       ), put_aside as (
+         insert into mana_ai.missions_put_aside (user_id, mission_id, put_aside_at) values ('${userId}', 'm', now())
        ), usage as (
          insert into mana_ai.token_usage
            (user_id, iteration_id, round, mission_id, prompt_tokens, completion_tokens, total_tokens)
@@ -128,6 +130,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.run_notes': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.research_tasks': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_slots': { api: OWN, vault: NONE, runner: ALL, projection: ALL },
+  'mana_ai.missions_put_aside': { api: NONE, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.token_usage': { api: OWN, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.budget_reservations': { api: NONE, vault: NONE, runner: ALL, projection: NONE },
   'mana_ai.mission_time_zones': { api: OWN, vault: NONE, runner: OWN, projection: ALL },

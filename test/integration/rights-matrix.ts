@@ -251,6 +251,15 @@ const MANA_AI: readonly TableRights[] = [
     },
   ),
   mana(
+    'missions_put_aside',
+    ['user_id', 'mission_id'],
+    perUser((userId, n) => ({ user_id: userId, mission_id: `m${n}`, put_aside_at: NOW })),
+    {
+      projection: { select: ofAll('*') },
+      runner: { select: ofOwn('*'), insert: ofOwn('*'), update: ofOwn('put_aside_at') },
+    },
+  ),
+  mana(
     'run_slots',
     ['user_id', 'mission_id'],
     perUser((userId, n) => ({

@@ -98,6 +98,39 @@ describe('the slot of a mission', () => {
     expect(await slotsOf(user)).toMatchObject([{ runId: heirs[claims.findIndex(Boolean)]?.runId }]);
   });
 
+  it('of a run that is dead is taken over by one run whose first stage is tried twice at once: both tries are its own', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const dead = openRun(user, missionId);
+    await dead.load();
+    dead.die();
+    const heir = openRun(user, missionId);
+    const { promise: bothAsked, resolve } = Promise.withResolvers<undefined>();
+    let asked = 0;
+    const deps = {
+      ...harness.runner,
+      // Both have found the dead one before either takes over.
+      isRunOpen: async (_workflowId: string, runId: string) => {
+        if (runId !== dead.runId) return true;
+        asked += 1;
+        if (asked === 2) resolve(undefined);
+        await bothAsked;
+        return false;
+      },
+    };
+    const tries = await Promise.all([loadRun(deps, heir), loadRun(deps, heir)]);
+    expect(tries.map(({ outcome }) => outcome)).toEqual(['ready', 'ready']);
+    expect(tries[0]).toEqual(tries[1]);
+  });
+
+  it('is one run’s when its first stage is tried many times at once', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const run = openRun(user, missionId);
+    const tries = await Promise.all([run.load(), run.load()]);
+    expect(tries.map(({ outcome }) => outcome)).toEqual(['ready', 'ready']);
+  });
+
   it('is not given up by a dead run that comes back to forget', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
@@ -230,21 +263,66 @@ describe('the places of an agent', () => {
 });
 
 describe('the sweep', () => {
-  it('forgets runs that ended without forgetting, and no open one, nor one that has just begun', async () => {
-    const user = await harness.webApp.createUser();
-    const [dead, open, young] = [1, 2, 3].map(() => dueMission(user));
-    const runs = await Promise.all([dead, open, young].map(async (id) => openRun(user, (await id) ?? '')));
-    for (const run of runs) await run.load();
-    const [deadRun, openedRun, youngRun] = runs;
-    deadRun?.die();
-    youngRun?.die();
-    await query(
+  const age = (runIds: readonly string[]) =>
+    query(
       harness.databases.superuser.syncUrl,
       `update mana_ai.run_slots set claimed_at = claimed_at - interval '11 minutes' where run_id = any($1)`,
-      [[deadRun?.runId, openedRun?.runId]],
+      [runIds],
     );
-    await sweepRuns(harness.runner);
-    const left = (await slotsOf(user)).map((slot) => slot['runId']);
-    expect(left.sort()).toEqual([openedRun?.runId, youngRun?.runId].sort());
+  const leftOf = async (user: WebAppUser) => (await slotsOf(user)).map((slot) => slot['runId']).sort();
+  const open = async (user: WebAppUser, missionId: string) => {
+    const run = openRun(user, missionId);
+    expect((await run.load()).outcome).toBe('ready');
+    return run;
+  };
+
+  it('forgets runs that ended without forgetting, and no open one, nor one that has just begun', async () => {
+    const user = await harness.webApp.createUser();
+    const dead = await open(user, await dueMission(user));
+    const going = await open(user, await dueMission(user));
+    const young = await open(user, await dueMission(user));
+    dead.die();
+    young.die();
+    await age([dead.runId, going.runId]);
+    await sweepRuns(harness.runner, (_run, error) => {
+      throw error;
+    });
+    expect(await leftOf(user)).toEqual([going.runId, young.runId].sort());
+  });
+
+  it('goes on behind a run that it cannot forget, says so, and tries it again the next time', async () => {
+    const user = await harness.webApp.createUser();
+    const runs = [];
+    for (let count = 0; count < 3; count += 1) runs.push(await open(user, await dueMission(user)));
+    for (const run of runs) run.die();
+    await age(runs.map(({ runId }) => runId));
+    const [odd] = runs.sort((a, b) => (a.missionId < b.missionId ? -1 : 1));
+    const { isRunOpen } = harness.runner;
+    const deps = {
+      ...harness.runner,
+      isRunOpen: (workflowId: string, runId: string) =>
+        runId === odd?.runId ? Promise.reject(new Error('odd')) : isRunOpen(workflowId, runId),
+    };
+    const unswept: string[] = [];
+    expect(await sweepRuns(deps, ({ runId }) => unswept.push(runId))).toBe(2);
+    expect(unswept).toEqual([odd?.runId]);
+    expect(await leftOf(user)).toEqual([odd?.runId]);
+    expect(await sweepRuns(harness.runner, () => undefined)).toBe(1);
+  });
+
+  it('finds a dead run behind more runs that go on than it reads at once', async () => {
+    const user = await harness.webApp.createUser();
+    const dead = await open(user, await dueMission(user));
+    dead.die();
+    await age([dead.runId]);
+    // In the order of their age and of their names they come first.
+    await query(
+      harness.databases.superuser.syncUrl,
+      `insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id, claimed_at)
+        select '!', 'm' || n, 'w', 'going', '', now() - interval '1 day' from generate_series(1, 1200) n`,
+    );
+    harness.runner.openRuns.add('going');
+    expect(await sweepRuns(harness.runner, () => undefined)).toBe(1);
+    expect(await leftOf(user)).toEqual([]);
   });
 });

@@ -226,7 +226,9 @@ describe('a round whose reply nobody saw', () => {
       );
     }
     gone.die();
-    await sweepRuns(harness.runner);
+    await sweepRuns(harness.runner, (_run, error) => {
+      throw error;
+    });
     expect(await reservedOf(gone)).toEqual([]);
     expect(await reservedOf(open)).toHaveLength(1);
   });

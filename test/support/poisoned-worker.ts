@@ -1,12 +1,16 @@
+import { writeSync } from 'node:fs';
 import { Client } from '@temporalio/client';
 import { Runtime, Worker } from '@temporalio/worker';
 import { createRunnerActivities } from '../../activities/runner/activities.ts';
 import { createVaultActivities } from '../../activities/vault/activities.ts';
+import { onWorkChanged, workSinceLastLook } from '../../activities/work-under-way.ts';
 import { loadConfig } from '../../config.ts';
 import type { Config } from '../../config.ts';
 import { openDatabase } from '../../db/client.ts';
 import type { Database } from '../../db/client.ts';
 import type { LoadRunInput, PlanRoundInput, RunRef, WriteIterationInput } from '../../domain/run.ts';
+import { startLiveness } from '../../health/liveness.ts';
+import { createReadiness } from '../../health/readiness.ts';
 import { createGateway } from '../../llm/gateway.ts';
 import type { Gateway } from '../../llm/gateway.ts';
 import { createLogger } from '../../logging/logger.ts';
@@ -19,18 +23,19 @@ import { RUNNER_TASK_QUEUE, VAULT_TASK_QUEUE } from '../../workflows/messages.ts
 
 /**
  * A runner or vault worker of the product's own activities, for which one user's data is poison: what works on it in the
- * stage POISON_STAGE ends the process with SIGKILL, or keeps its event loop busy for ever. Stands for whatever cause a real
- * pill may have.
+ * stages POISON_STAGE (with commas between them) ends the process with SIGKILL, or keeps its event loop busy for ever. Stands
+ * for whatever cause a real pill may have.
  */
 const role = process.argv[2] === 'vault' ? 'vault' : 'runner';
 const poison = {
   userId: process.env['POISON_USER'] ?? '',
-  stage: process.env['POISON_STAGE'] ?? '',
+  stages: (process.env['POISON_STAGE'] ?? '').split(','),
   hangs: process.env['POISON_KIND'] === 'hang',
 };
 
-function takeEffect(): void {
-  process.stdout.write(`${JSON.stringify({ msg: 'poisoned', stage: poison.stage })}\n`);
+function takeEffect(stage: string): void {
+  // Straight to the file: the process does not come to writing any more.
+  writeSync(1, `${JSON.stringify({ msg: 'poisoned', stage })}\n`);
   if (!poison.hangs) process.kill(process.pid, 'SIGKILL');
   for (;;);
 }
@@ -39,7 +44,7 @@ function takeEffect(): void {
 let currentStage = '';
 
 /** Poisonous is what the user's log holds: reading it takes effect. */
-const poisoned = (database: Database, stage: string): Database => ({
+const poisoned = (database: Database): Database => ({
   ...database,
   asUser: (userId, work) =>
     database.asUser(userId, (tx) =>
@@ -47,7 +52,8 @@ const poisoned = (database: Database, stage: string): Database => ({
         new Proxy(tx, {
           apply: (statement, thisArgument, given: [TemplateStringsArray, ...unknown[]]) => {
             const readsLog = given[0].join('').includes('sync_changes');
-            if (readsLog && userId === poison.userId && currentStage === stage) takeEffect();
+            if (readsLog && userId === poison.userId && poison.stages.includes(currentStage))
+              takeEffect(currentStage);
             return Reflect.apply(statement, thisArgument, given) as unknown;
           },
         }),
@@ -76,16 +82,18 @@ const client = new Client({ connection, namespace, dataConverter });
 function poisonedGateway(gateway: Gateway): Gateway {
   return {
     complete: (request, options) => {
-      if (poison.stage === 'gateway' && JSON.stringify(request).includes(process.env['POISON_WORDS'] ?? '?'))
-        takeEffect();
+      if (
+        poison.stages.includes('gateway') &&
+        JSON.stringify(request).includes(process.env['POISON_WORDS'] ?? '?')
+      )
+        takeEffect('gateway');
       return gateway.complete(request, options);
     },
   };
 }
 
 function runnerActivities(settings: Config<'runner'>['runner'], codecKeys: Config['codecKeys']) {
-  const open = openDatabase({ ...settings.syncDatabase, applicationName: 'poisoned-runner' });
-  const database = ['loadRun', 'writeIteration'].includes(poison.stage) ? poisoned(open, poison.stage) : open;
+  const database = poisoned(openDatabase({ ...settings.syncDatabase, applicationName: 'poisoned-runner' }));
   const activities = createRunnerActivities({
     database,
     privateKeys: settings.grantPrivateKeys,
@@ -105,13 +113,20 @@ function runnerActivities(settings: Config<'runner'>['runner'], codecKeys: Confi
     writeIteration: noting('writeIteration', (input: WriteIterationInput) =>
       activities.writeIteration(input),
     ),
+    forgetRun: noting('forgetRun', (run: Pick<RunRef, 'userId' | 'missionId' | 'runId'>) =>
+      activities.forgetRun(run),
+    ),
+    sweepRuns: () => {
+      currentStage = 'sweepRuns';
+      return activities.sweepRuns();
+    },
   };
 }
 
 function vaultActivities(settings: Config<'vault'>['vault']) {
   const applicationName = 'poisoned-vault';
   const activities = createVaultActivities({
-    syncDatabase: poisoned(openDatabase({ ...settings.syncDatabase, applicationName }), 'sealInputs'),
+    syncDatabase: poisoned(openDatabase({ ...settings.syncDatabase, applicationName })),
     authDatabase: openDatabase({ ...settings.authDatabase, applicationName }),
     keks: settings.keks,
     acceptV1: true,
@@ -138,7 +153,11 @@ const worker =
       : null;
 if (worker === null) throw new TypeError('expected a runner or a vault worker');
 process.on('SIGTERM', () => worker.shutdown());
+const liveness = await startLiveness({
+  ...{ host: config.host, port: config.healthPort, processName: role, logLevel: config.logLevel, logger },
+  ...{ readiness: createReadiness({}), servesMetrics: true, workUnderWay: workSinceLastLook, onWorkChanged },
+});
 const running = worker.run();
-logger.info({ healthPort: 0 }, 'worker started');
+logger.info({ healthPort: liveness.port }, 'worker started');
 await running;
 process.exit(0);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { spawnProcess } from '../../dev/processes.ts';
 import type { ManagedProcess } from '../../dev/processes.ts';
@@ -13,6 +14,10 @@ export interface SupervisedWorker {
   readonly logFile: string;
   /** The process that runs now. */
   readonly running: () => ManagedProcess;
+  /** How often a pill has taken effect in one of its processes. */
+  readonly poisonings: () => number;
+  /** Of the health endpoint of the process that started last. */
+  readonly healthUrl: () => string;
   stop(): Promise<void>;
 }
 
@@ -33,6 +38,7 @@ export async function superviseWorker(
       logFile,
       cwd: root,
     });
+  const output = (): string => readFileSync(logFile, 'utf8');
   let current = await start();
   const watching = (async () => {
     for (;;) {
@@ -46,6 +52,9 @@ export async function superviseWorker(
     deaths: () => deaths,
     logFile,
     running: () => current,
+    poisonings: () => output().match(/"msg":"poisoned"/g)?.length ?? 0,
+    healthUrl: () =>
+      `http://127.0.0.1:${[...output().matchAll(/"healthPort":(\d+)/g)].at(-1)?.[1] ?? 'none'}`,
     stop: async () => {
       stopping.abort();
       await current.stop();

@@ -25,11 +25,17 @@ it('an encrypted mission of two rounds costs at most 30 history events', async (
   const mission = await writeGrantedMission(system, 'OBJECTIVE-COUNTED', {
     nextRunAt: formatInstant(Date.now() + 2_000),
   });
-  const query = `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}' and ManaMissionId = '${mission.missionId}'`;
-  const { workflowId } = await waitUntil('the schedule has fired', async () => {
-    for await (const execution of system.client.workflow.list({ query })) return execution;
-    return null;
-  });
+  // On a busy machine the projection may have started it, too: that run ends as `already-running`.
+  const query = `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}' and ManaMissionId = '${mission.missionId}'
+    and ManaOutcome = 'planned'`;
+  const { workflowId } = await waitUntil(
+    'a run has planned',
+    async () => {
+      for await (const execution of system.client.workflow.list({ query })) return execution;
+      return null;
+    },
+    { deadlineMs: 60_000 },
+  );
   const run = system.client.workflow.getHandle(workflowId);
   expect(await run.result()).toMatchObject({ outcome: 'planned', rounds: 2, steps: 1 });
   const events = (await run.fetchHistory()).events ?? [];
