@@ -1,11 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
+import { createTemporaryDirectory } from '../../dev/guardian.ts';
+import { startTemporalServer } from '../../dev/temporal-server.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '../../domain/search-attributes.ts';
 import { startMissionSystem } from '../support/mission-system.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
 import { replyOfTwoRounds } from '../support/planner-scripts.ts';
+import { startRefusingFrontend } from '../support/refusing-frontend.ts';
+import type { RefusingFrontend } from '../support/refusing-frontend.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import { environmentOf, startSystemProcess } from '../support/worker-process.ts';
 import type { ProcessName, Surroundings, SystemProcess } from '../support/worker-process.ts';
@@ -19,6 +24,7 @@ beforeAll(async () => {
   around = await surroundingsOf(system);
 });
 const processes: SystemProcess[] = [];
+const frontends: RefusingFrontend[] = [];
 const start = async (
   name: ProcessName,
   overrides: Readonly<Record<string, string>> = {},
@@ -29,6 +35,7 @@ const start = async (
 };
 afterEach(async () => {
   await Promise.all(processes.splice(0).map((running) => running.kill9()));
+  await Promise.all(frontends.splice(0).map((frontend) => frontend.close()));
 });
 afterAll(() => system.close());
 
@@ -126,7 +133,70 @@ it('a stall of more than a second is logged and counted when it is over', async 
   expect(metrics).toMatch(/^mana_event_loop_stalls_total [1-9]/m);
 });
 
+describe('a worker that the SDK declares failed', () => {
+  const startRefused = async (name: ProcessName) => {
+    const frontend = await startRefusingFrontend(around.temporal.address);
+    frontends.push(frontend);
+    const running = await start(name, { TEMPORAL_ADDRESS: frontend.address });
+    frontend.refusePolls();
+    return running;
+  };
+
+  it('ends its process with 1, and says so', async () => {
+    // Core tries refused polls again for a minute.
+    const running = await startRefused('vault');
+    expect(await running.exited).toEqual({ code: 1, signal: null });
+    expect(linesOf(running).at(-1)).toMatchObject({ level: 60, msg: 'the worker ended' });
+  }, 180_000);
+
+  it('ends the all-in-one process, whose other workers it would leave alone', async () => {
+    const running = await startRefused('all');
+    expect(await running.exited).toEqual({ code: 1, signal: null });
+    expect(linesOf(running).at(-1)).toMatchObject({ level: 60, msg: 'the worker ended' });
+  }, 180_000);
+});
+
 describe('readiness', () => {
+  it.each(['runner', 'vault'] as const)('of a %s with its keys is ok but for what it lacks', async (name) => {
+    const running = await start(name);
+    const url = livenessUrl(running);
+    const ready = await waitUntil('it is ready', async () => {
+      const { status, body } = await probe(`${url}/ready`, 5_000);
+      return status === 200 ? body : null;
+    });
+    const checks = {
+      runner: ['database', 'polls'],
+      vault: ['authDatabase', 'keys', 'polls', 'syncDatabase'],
+    };
+    expect(Object.keys((ready as { checks: object }).checks).sort()).toEqual(checks[name]);
+  });
+
+  it('of a worker whose Temporal server is stopped is not, while the process is healthy', async () => {
+    const directory = createTemporaryDirectory('mana-health-');
+    const temporal = await startTemporalServer({
+      ui: false,
+      logFile: join(directory.path, 'temporal.log'),
+      searchAttributes: Object.values(SEARCH_ATTRIBUTE_NAMES),
+    });
+    try {
+      const running = await start('runner', {
+        TEMPORAL_ADDRESS: temporal.address,
+        TEMPORAL_NAMESPACE: 'default',
+      });
+      const url = livenessUrl(running);
+      await waitUntil('it is ready', async () => (await probe(`${url}/ready`, 5_000)).status === 200);
+      await temporal.stop();
+      const { status, body } = await probe(`${url}/ready`, 5_000);
+      expect(status).toBe(503);
+      expect(body).toMatchObject({ checks: { polls: 'no answer', database: 'ok' } });
+      expect((await probe(`${url}/health`, 1_000)).status).toBe(200);
+      expect(running.isRunning()).toBe(true);
+    } finally {
+      await temporal.stop();
+      directory.remove();
+    }
+  });
+
   const checksOf = async (running: SystemProcess): Promise<unknown> => {
     const { status, body } = await probe(`${livenessUrl(running)}/ready`, 5_000);
     expect(status).toBe(503);

@@ -104,6 +104,15 @@ const mint = (url: string, token: string): Promise<Response> =>
     body: JSON.stringify({ missionId: 'm1', tables: ['notes'], recordIds: ['notes:n1'] }),
   });
 
+/** In this database: other test files have locks of their own in the same server. */
+const lockWaitedFor = () =>
+  waitUntil('the request waits for the lock', async () => {
+    const waiting = await admin.sync.system`
+      select 1 from pg_catalog.pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_catalog.pg_database where datname = current_database())`;
+    return waiting.length;
+  });
+
 describe('the API process', () => {
   it('starts from its environment, mints a grant, and SIGTERM ends it with 0', async () => {
     const api = startApi(environment());
@@ -142,11 +151,7 @@ describe('the API process', () => {
     });
     await isLocked.promise;
     const response = mint(url, token);
-    await waitUntil('the request waits for the lock', async () => {
-      const waiting = await admin.sync.system`
-        select 1 from pg_catalog.pg_locks where locktype = 'advisory' and not granted`;
-      return waiting.length;
-    });
+    await lockWaitedFor();
     api.child.kill('SIGTERM');
     await waitUntil('the API is stopping', () => api.output().includes('stopping'));
     release.resolve(undefined);
@@ -163,11 +168,7 @@ describe('the API process', () => {
     await admin.sync.asUser(userId, async (tx) => {
       await lockMission(tx, userId, toMissionId('m1'));
       const response = mint(url, token).catch(() => null);
-      await waitUntil('the request waits for the lock', async () => {
-        const waiting = await admin.sync.system`
-          select 1 from pg_catalog.pg_locks where locktype = 'advisory' and not granted`;
-        return waiting.length;
-      });
+      await lockWaitedFor();
       api.child.kill('SIGTERM');
       await waitUntil('the API is stopping', () => api.output().includes('stopping'));
       api.child.kill('SIGTERM');
