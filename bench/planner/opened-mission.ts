@@ -62,5 +62,6 @@ export async function openRun(
 }
 
 /** As a run does at its end. */
-export const closeRun = (deps: RunnerDependencies, run: PlanRoundInput): Promise<void> =>
-  forgetRun(deps.database, toUserId(run.userId), run);
+export async function closeRun(deps: RunnerDependencies, run: PlanRoundInput): Promise<void> {
+  await forgetRun(deps.database, toUserId(run.userId), run);
+}

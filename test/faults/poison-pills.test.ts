@@ -11,6 +11,8 @@ import { replyOfTwoRounds } from '../support/planner-scripts.ts';
 import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from '../support/stored-rows.ts';
 import { superviseWorker } from '../support/supervised-worker.ts';
 import type { SupervisedWorker } from '../support/supervised-worker.ts';
+import { query } from '../support/inspect.ts';
+import { RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '../../workflows/messages.ts';
 import { startSystemProcess } from '../support/worker-process.ts';
 import type { Surroundings } from '../support/worker-process.ts';
 
@@ -49,6 +51,8 @@ async function expectGivenUp({ missionId }: WrittenMission): Promise<void> {
 }
 
 const WORDS = 'OBJECTIVE-OF-THE-POISON-PILL';
+/** Nobody answers there. */
+const UNREACHABLE = 'http://127.0.0.1:9';
 const HANGING_WORDS = 'OBJECTIVE-OF-A-PILL-THAT-HANGS';
 const GIVEN_UP = { outcome: 'failed', failureCode: 'worker-lost' };
 
@@ -183,4 +187,54 @@ describe('a mission that hangs the event loop of its runner', () => {
       'the event loop does not come back; the process ends',
     );
   }, 180_000);
+});
+
+describe('a terminated run whose claim kills the worker that sweeps it', () => {
+  it('costs three workers and is put aside where an operator reads of it; the runs behind it are swept', async () => {
+    const missions = await Promise.all([0, 1].map(() => writePlaintextMission(system.webApp, WORDS)));
+    const [pill] = missions;
+    const honest = await superviseTerminating(missions);
+    await honest.stop();
+    const runner = await supervise('runner', {
+      POISON_USER: pill?.user.userId ?? '',
+      POISON_STAGE: 'sweepRuns',
+    });
+    const sweep = () =>
+      system.client.workflow.execute<() => Promise<{ swept: number }>>(SWEEP_RUNS_WORKFLOW_TYPE, {
+        ...{ workflowId: `sweep-${Math.random()}`, taskQueue: RUNNER_TASK_QUEUE, args: [] },
+      });
+    await sweep();
+    expect(runner.deaths()).toBe(3);
+    for (const { missionId } of missions)
+      expect(await countLeftovers(system.databases, missionId)).toEqual(NOTHING_LEFT);
+    expect(readFileSync(runner.logFile, 'utf8')).toContain('a run that has ended could not be swept');
+    expect(await sweep()).toEqual({ swept: 0 });
+    expect(runner.deaths()).toBe(3);
+  }, 240_000);
+
+  /** A runner whose runs hang at the model until they are terminated, eleven minutes ago. */
+  async function superviseTerminating(missions: readonly WrittenMission[]): Promise<SupervisedWorker> {
+    const worker = await supervise('runner', {
+      POISON_STAGE: 'gateway',
+      POISON_WORDS: 'nobody',
+      MANA_LLM_URL: UNREACHABLE,
+    });
+    const runs = await Promise.all(missions.map((mission) => startRun(system.client, mission)));
+    const { superuser } = system.databases;
+    await waitUntil('both have claimed', async () => {
+      const slots = await query(
+        superuser.syncUrl,
+        `select 1 from mana_ai.run_slots where mission_id = any($1) and iteration_id <> ''`,
+        [missions.map(({ missionId }) => missionId)],
+      );
+      return slots.length === 2;
+    });
+    for (const run of runs) await run.terminate();
+    await query(
+      superuser.syncUrl,
+      `update mana_ai.run_slots set claimed_at = claimed_at - interval '11 minutes' where mission_id = any($1)`,
+      [missions.map(({ missionId }) => missionId)],
+    );
+    return worker;
+  }
 });

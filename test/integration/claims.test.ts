@@ -295,7 +295,11 @@ describe('a claim whose run is over', () => {
         [input.runId],
       ),
     );
-    await Promise.all([sweepRuns(harness.runner), sweepRuns(harness.runner)]);
+    const sweep = () =>
+      sweepRuns(harness.runner, (_run, error) => {
+        throw error;
+      });
+    await Promise.all([sweep(), sweep()]);
     expect(await iterations(told)).toMatchObject([
       {
         id: iterationId,

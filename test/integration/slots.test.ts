@@ -5,7 +5,7 @@ import { loadRun } from '../../activities/runner/load-run.ts';
 import { claimAgentSlot, claimMission } from '../../activities/runner/slots.ts';
 import { agentAt, missionAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
-import { SlotBusyError } from '../../domain/errors.ts';
+import { SlotBusyError, WorkerLostError } from '../../domain/errors.ts';
 import { formatInstant } from '../../domain/instant.ts';
 import type { LoadRunInput } from '../../domain/run.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
@@ -104,7 +104,7 @@ describe('the slot of a mission', () => {
     const dead = openRun(user, missionId);
     await dead.load();
     dead.die();
-    const heir = openRun(user, missionId);
+    const heir = openRun(user, missionId, { trigger: 'run-now' });
     const { promise: bothAsked, resolve } = Promise.withResolvers<undefined>();
     let asked = 0;
     const deps = {
@@ -324,5 +324,35 @@ describe('the sweep', () => {
     harness.runner.openRuns.add('going');
     expect(await sweepRuns(harness.runner, () => undefined)).toBe(1);
     expect(await leftOf(user)).toEqual([]);
+  });
+
+  it('puts a run aside that took three workers with it, without touching its mission, and sweeps the others', async () => {
+    const user = await harness.webApp.createUser();
+    const [pill, other] = [
+      await open(user, await dueMission(user)),
+      await open(user, await dueMission(user)),
+    ];
+    pill.die();
+    other.die();
+    await age([pill.runId, other.runId]);
+    const { syncUrl } = harness.databases.superuser;
+    await query(syncUrl, `update mana_ai.run_slots set begun = 3 where run_id = $1`, [pill.runId]);
+    const unswept: unknown[] = [];
+    expect(await sweepRuns(harness.runner, ({ runId }, error) => unswept.push([runId, error]))).toBe(1);
+    expect(unswept).toEqual([[pill.runId, new WorkerLostError()]]);
+    expect(await leftOf(user)).toEqual([]);
+    const aside = await query(
+      syncUrl,
+      'select mission_id as "missionId" from mana_ai.missions_put_aside where user_id = $1',
+      [user.userId],
+    );
+    expect(aside).toEqual([{ missionId: pill.missionId }]);
+    const ended = await query(
+      syncUrl,
+      `select record_id as "missionId" from public.sync_changes
+        where user_id = $1 and data->'iterations' @> '[{"overallStatus":"failed"}]'`,
+      [user.userId],
+    );
+    expect(ended).toEqual([{ missionId: other.missionId }]);
   });
 });
