@@ -453,7 +453,9 @@ describe('an overwritten iteration', () => {
     };
     await insertMission('m2');
     await projectChanges(failing);
-    expect(harness.projection.warnings).toMatchObject([{ missionId: 'm1', error: 'Error' }]);
+    expect(harness.projection.warnings).toMatchObject([
+      { missionId: 'm1', error: expect.any(Error) as Error },
+    ]);
     expect(await snapshots()).toMatchObject({ m2: 1 });
     await project();
     expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
