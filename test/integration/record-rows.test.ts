@@ -65,17 +65,23 @@ describe('rows with what stands of them', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyRow, { minLength: 1, maxLength: 12 }), async (rows) => {
         const missionId = randomUUID();
-        for (const row of rows) {
-          await query(
-            harness.databases.superuser.syncUrl,
-            `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at)
-             values ('ai', 'aiMissions', $1, $2, $3, $4::text::jsonb, $5::text::jsonb, $6, $7)`,
-            [
-              ...[missionId, user.userId, row.op, JSON.stringify(row.fields), JSON.stringify(row.times)],
-              ...[row.byUs ? RUNNER_CLIENT_ID : 'device', at(row.second)],
-            ],
-          );
-        }
+        await query(
+          harness.databases.superuser.syncUrl,
+          `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at)
+           select 'ai', 'aiMissions', $1, $2, op, fields, times, client, at::timestamptz
+           from jsonb_to_recordset($3::text::jsonb) as planted (op text, fields jsonb, times jsonb, client text, at text)`,
+          [
+            missionId,
+            user.userId,
+            JSON.stringify(
+              rows.map(({ byUs, second, ...row }) => ({
+                ...row,
+                client: byUs ? RUNNER_CLIENT_ID : 'device',
+                at: at(second),
+              })),
+            ),
+          ],
+        );
         const whole = await harness.webApp.rows(user, missionAt(missionId));
         const found = await read(missionId);
         expect(asText(mergeRecord(missionId, found))).toBe(asText(mergeRecord(missionId, whole)));
@@ -83,7 +89,7 @@ describe('rows with what stands of them', () => {
           asText(mergeRecord(missionId, whole.filter(isOfDevice))),
         );
       }),
-      { numRuns: 60 },
+      { numRuns: 100 },
     );
   });
 
