@@ -8,7 +8,7 @@ import type { PendingMission } from '../../db/schedule-state.ts';
 import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 
 /** Small, because what was read waits for its turn, and newer versions behind it. */
-const BATCH_SIZE = 20;
+const BATCH_SIZE = 50;
 /** Of the calls that are under way, so that whoever comes next finds a place. */
 const MAX_OF_USER = 3;
 /** How often to look for newly pending missions while a slow call is under way. */

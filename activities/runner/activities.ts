@@ -47,8 +47,9 @@ export interface RunnerActivities {
   sweepRuns(): Promise<{ swept: number }>;
 }
 
-const logUnswept: OnUnswept = ({ workflowId, runId }, error) =>
+const logUnswept: OnUnswept = ({ workflowId, runId }, error) => {
   log.error('a run that has ended could not be swept', { workflowId, runId, error });
+};
 
 export function createRunnerActivities(deps: RunnerDependencies): RunnerActivities {
   return {

@@ -75,6 +75,9 @@ beforeAll(async () => {
          insert into mana_ai.mission_time_zones (user_id, mission_id, time_zone) values ('${userId}', 'm', 'UTC')
        ), opted_out as (
          insert into mana_ai.schedule_opt_outs (user_id, mission_id) values ('${userId}', 'm')
+       ), backlog as (
+         insert into mana_ai.projection_backlogs (user_id, after_at, after_id, is_first_build)
+         values ('${userId}', now(), gen_random_uuid(), false)
        ), agent as (
          insert into mana_ai.agent_snapshots (user_id, agent_id, exists_now) values ('${userId}', 'a', true)
        )
@@ -136,6 +139,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.mission_time_zones': { api: OWN, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.schedule_opt_outs': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
   'mana_ai.mission_snapshots': { api: OWN, vault: NONE, runner: OWN, projection: ALL },
+  'mana_ai.projection_backlogs': { api: NONE, vault: NONE, runner: NONE, projection: ALL },
   'mana_ai.agent_snapshots': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
 };
 const ROLES: readonly RoleName[] = ['api', 'vault', 'runner', 'projection'];

@@ -1,5 +1,5 @@
 import { connect, constants, createServer } from 'node:http2';
-import type { ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 /** A way to a Temporal server on which polls can be refused, as a server does that takes the worker for a stranger. */
@@ -34,16 +34,17 @@ export async function startRefusingFrontend(upstream: string): Promise<RefusingF
       return;
     }
     // What belongs to one connection stays there.
-    const { ':authority': _authority, ...forwarded } = headers;
-    const asked = session.request(forwarded);
+    const asked = session.request({ ...headers, ':authority': upstream });
     asked.on('error', () => stream.destroy());
     stream.on('close', () => asked.close());
-    let trailers: Record<string, unknown> = {};
-    asked.on('trailers', (received) => (trailers = received));
+    let trailers: IncomingHttpHeaders = {};
+    asked.on('trailers', (received: IncomingHttpHeaders) => {
+      trailers = received;
+    });
     asked.on('response', (answered, flags) => {
       const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
       stream.respond(answered, { endStream, waitForTrailers: !endStream });
-      stream.on('wantTrailers', () => stream.sendTrailers(trailers as Record<string, string>));
+      stream.on('wantTrailers', () => stream.sendTrailers(trailers));
       if (!endStream) asked.pipe(stream);
     });
     stream.pipe(asked);

@@ -149,7 +149,9 @@ async function claim(
       if (prepared.kind !== 'ask') throw new Error(`nothing to ask: ${prepared.kind}`);
     },
     die: () => void runner.openRuns.delete(runId),
-    forget: async () => void (await forgetRun(runner.database, userId, run)),
+    forget: async () => {
+      await forgetRun(runner.database, userId, run);
+    },
     entries: () =>
       runner.database.asUser(userId, async (tx) =>
         readRounds(tx, userId, run, await runKey(runner, tx, userId, run)),
