@@ -19,7 +19,7 @@ export interface CommitHolder {
 
 /**
  * @param databaseUrl where PostgreSQL really is
- * @param statement text in the statement that the transaction holds; found only where a connection sends it for the
+ * @param statement text in the statement or in a parameter of it; a statement's own text is sent by a connection only the
  *   first time, later it goes by the name of the prepared statement
  */
 export async function startCommitHolder(databaseUrl: string, statement: string): Promise<CommitHolder> {

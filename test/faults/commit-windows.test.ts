@@ -70,7 +70,8 @@ describe('a vault worker killed with -9', () => {
 describe('a runner killed with -9', () => {
   it('between the commit of the iteration and its acknowledgement leaves exactly one iteration', async () => {
     const objective = 'OBJECTIVE-RUNNER-KILLED-AFTER-COMMIT';
-    const holder = await holdCommit(around.databases.urls.runner.sync, 'insert into public.sync_changes');
+    // The claim is a row of the same statement; what differs is what is written.
+    const holder = await holdCommit(around.databases.urls.runner.sync, '"overallStatus":"awaiting-review"');
     const [runner] = await Promise.all([start('runner', { SYNC_DATABASE_URL: holder.url }), start('vault')]);
     const mission = await writeGrantedMission(system, objective);
     const run = await startRun(system.client, mission);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { whileLocked } from '../support/held-lock.ts';
+import { whileSealingWaits } from '../support/held-lock.ts';
 import { replyOfTwoRounds, requestsOf, roundOf } from '../support/planner-scripts.ts';
 import { withClient } from '../../dev/platform-schema.ts';
 import { gate, hang } from '../../dev/scripted-gateway.ts';
@@ -145,7 +145,7 @@ describe('a run cancelled while its records are sealed', () => {
   it('waits until sealing has ended, asks nothing and leaves nothing behind', async () => {
     const objective = 'OBJECTIVE-CANCELLED-WHILE-SEALING';
     const mission = await writeGrantedMission(system, objective);
-    await whileLocked(system.databases, mission, async (untilAwaited) => {
+    await whileSealingWaits(system.databases, mission, async (untilAwaited) => {
       const run = await startRun(system.client, mission);
       await untilAwaited();
       await run.signal(cancelRunSignal);

@@ -1,29 +1,54 @@
 import { openDatabase } from '../../db/client.ts';
+import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import type { PlatformDatabases } from '../../dev/databases.ts';
 import { toMissionId } from '../../domain/ids.ts';
+import type { UserId } from '../../domain/ids.ts';
 import type { WrittenMission } from './granted-mission.ts';
 import { waitUntil } from './wait-until.ts';
 
+type UntilAwaited = () => Promise<unknown>;
+
 /**
- * Holds a mission's lock while `work` goes on, as revoking a grant does: sealing and writing back wait for it.
+ * Holds a mission's lock while `work` goes on, as revoking a grant does: loading, sealing and writing back wait for it.
  *
- * @param work gets a function that resolves once somebody waits for a lock of this database
+ * @param work gets a function that resolves once somebody waits for a lock of this kind in this database
  */
-export async function whileLocked(
+export const whileLocked = (
   databases: PlatformDatabases,
   { user, missionId }: WrittenMission,
-  work: (untilAwaited: () => Promise<unknown>) => Promise<void>,
+  work: (untilAwaited: UntilAwaited) => Promise<void>,
+): Promise<void> =>
+  whileHeld(databases, user.userId, 'advisory', work, (tx) =>
+    lockMission(tx, user.userId, toMissionId(missionId)),
+  );
+
+/** Holds what nobody but the sealing of a run needs before its end: the run is loaded, and has claimed its instant. */
+export const whileSealingWaits = (
+  databases: PlatformDatabases,
+  { user }: WrittenMission,
+  work: (untilAwaited: UntilAwaited) => Promise<void>,
+): Promise<void> =>
+  whileHeld(databases, user.userId, 'relation', work, async (tx) => {
+    await tx`lock table mana_ai.sealed_inputs in access exclusive mode`;
+  });
+
+async function whileHeld(
+  databases: PlatformDatabases,
+  userId: UserId,
+  kind: 'advisory' | 'relation',
+  work: (untilAwaited: UntilAwaited) => Promise<void>,
+  hold: (tx: UserTransaction) => Promise<void>,
 ): Promise<void> {
   const url = databases.superuser.syncUrl;
   const admin = openDatabase({ url, applicationName: 'test-lock', maxConnections: 1 });
   try {
-    await admin.asUser(user.userId, async (tx) => {
-      await lockMission(tx, user.userId, toMissionId(missionId));
+    await admin.asUser(userId, async (tx) => {
+      await hold(tx);
       await work(() =>
         waitUntil('somebody waits for the lock', async () => {
           const waiting = await tx`
-            select from pg_catalog.pg_locks where locktype = 'advisory' and not granted
+            select from pg_catalog.pg_locks where locktype = ${kind} and not granted
               and database = (select oid from pg_catalog.pg_database where datname = current_database())`;
           return waiting.length > 0;
         }),

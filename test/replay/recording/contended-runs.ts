@@ -17,7 +17,7 @@ import {
   writePlaintextMissionOf,
 } from '../../support/granted-mission.ts';
 import type { RunHandle, WrittenMission } from '../../support/granted-mission.ts';
-import { whileLocked } from '../../support/held-lock.ts';
+import { whileSealingWaits } from '../../support/held-lock.ts';
 import { replyOfTwoRounds } from '../../support/planner-scripts.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -59,7 +59,7 @@ async function cancelledByOperator(system: RecordingSystem): Promise<Execution> 
 async function cancelledWhileSealing(system: RecordingSystem): Promise<Execution> {
   const mission = await writeGrantedMission(system, OBJECTIVE);
   const starting = Promise.withResolvers<RunHandle>();
-  await whileLocked(system.databases, mission, async (untilAwaited) => {
+  await whileSealingWaits(system.databases, mission, async (untilAwaited) => {
     const run = await startRun(system.client, mission);
     starting.resolve(run);
     await untilAwaited();
