@@ -49,7 +49,7 @@ export async function takeOverMissionSlot(
 ): Promise<boolean> {
   const rows = await tx`
     update mana_ai.run_slots
-    set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, begun = 0, ends_begun = 0,
+    set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, begun = 0,
       claimed_at = clock_timestamp(),
       -- A run that was reset goes on with its iteration: its workflow is the same.
       iteration_id = case when workflow_id = ${run.workflowId} then iteration_id else '' end
@@ -57,14 +57,6 @@ export async function takeOverMissionSlot(
     returning run_id`;
   return rows.length > 0;
 }
-
-/**
- * What is counted of a run. Its stages may all be part of one workflow task: a worker that dies of a later one takes the answer of
- * an earlier one along, which is then done once more. So one must not begin the other's count anew.
- */
-export type CountedPart = 'load' | 'end';
-
-const counts = { load: sql`begun`, end: sql`ends_begun` };
 
 /**
  * Counts that a stage of the run begins; what counts is what is committed before the stage does anything else.
@@ -75,13 +67,11 @@ export async function beginStage(
   tx: UserTransaction,
   userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
-  part: CountedPart,
 ): Promise<{ readonly begun: number; readonly iterationId: string }> {
-  const count = counts[part];
   const [slot] = await tx<{ begun: number; iterationId: string }[]>`
-    update mana_ai.run_slots set ${count} = ${count} + 1
+    update mana_ai.run_slots set begun = begun + 1
     where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
-    returning ${count} as begun, iteration_id as "iterationId"`;
+    returning begun, iteration_id as "iterationId"`;
   return slot ?? { begun: 0, iterationId: '' };
 }
 
@@ -90,12 +80,10 @@ export async function endStage(
   tx: UserTransaction,
   userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
-  part: CountedPart,
   lost: number,
 ): Promise<void> {
-  const count = counts[part];
   await tx`
-    update mana_ai.run_slots set ${count} = least(${count}, ${lost}::smallint)
+    update mana_ai.run_slots set begun = least(begun, ${lost}::smallint)
     where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
 }
 

@@ -1,6 +1,6 @@
 import { isLastChance, takeTurn } from '../lost-attempts.ts';
-import { endStage } from '../../db/run-slots.ts';
-import type { CountedPart, RunSlot } from '../../db/run-slots.ts';
+import { beginStage, endStage } from '../../db/run-slots.ts';
+import type { RunSlot } from '../../db/run-slots.ts';
 import type { Database, UserTransaction } from '../../db/client.ts';
 import { MAX_LOST_ATTEMPTS, TurnTakenError, WorkerLostError } from '../../domain/errors.ts';
 import type { UserId } from '../../domain/ids.ts';
@@ -22,22 +22,23 @@ export async function countedStage<T>(
   run: Run,
   options: {
     readonly name: string;
-    readonly part: CountedPart;
     readonly begun: number;
     /** Where a failure of the stage is to be written. */
     readonly iterationId: string;
-    /** What is done where no other stage can say that this one was given up. */
+    /** In place of new chances for the next stage, where none can do what this one could not. */
     readonly onGivenUp?: (tx: UserTransaction) => Promise<void>;
   },
   work: () => Promise<T>,
 ): Promise<T> {
   const lost = Math.max(0, options.begun - 1);
   const endWith = (count: number): Promise<void> =>
-    database.asUser(userId, (tx) => endStage(tx, userId, run, options.part, count));
+    database.asUser(userId, (tx) => endStage(tx, userId, run, count));
   if (lost > 0) countLostAttempt(options.name);
   if (lost >= MAX_LOST_ATTEMPTS) {
-    // The count stays: the stage is not begun again, even where nobody has heard yet that it was given up.
-    if (options.onGivenUp !== undefined) {
+    if (options.onGivenUp === undefined) {
+      // The next stage, which writes that, has its own chances.
+      await endWith(0);
+    } else {
       await database.asUser(userId, options.onGivenUp);
       countMissionPutAside(options.name);
     }
@@ -58,3 +59,7 @@ export async function countedStage<T>(
     giveTurnBack();
   }
 }
+
+/** Begins a stage of a run that holds its mission. */
+export const begin = (database: Database, userId: UserId, run: Run) =>
+  database.asUser(userId, (tx) => beginStage(tx, userId, run));

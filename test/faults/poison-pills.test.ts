@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
 import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
 import type { WrittenMission } from '../support/granted-mission.ts';
-import { formatInstant } from '../../domain/instant.ts';
 import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
@@ -109,40 +108,6 @@ describe('a mission that kills its runner when its outcome is to be written', ()
     expect(JSON.stringify(typedSearchAttributes)).toContain('stuck');
     expect(await countLeftovers(system.databases, pill.missionId)).toEqual(NOTHING_LEFT);
   });
-});
-
-describe('a mission that kills its runner when it is read and when its outcome is to be written', () => {
-  it('is put aside: no pass starts it again for the same instant', async () => {
-    const nextRunAt = formatInstant(Date.now() - 60_000);
-    const pill = await writePlaintextMission(system.webApp, WORDS, { nextRunAt });
-    const runner = await supervise('runner', {
-      POISON_USER: pill.user.userId,
-      POISON_STAGE: 'loadRun,writeIteration',
-    });
-    const projection = await startSystemProcess('projection', around);
-    stops.push(() => projection.stop());
-    const runs = async () => {
-      const found = [];
-      for await (const run of system.client.workflow.list({ query: `ManaMissionId = '${pill.missionId}'` }))
-        found.push(JSON.stringify(run.typedSearchAttributes).includes('stuck') ? 'stuck' : run.status.name);
-      return found;
-    };
-    await waitUntil('its run is stuck', async () => (await runs()).includes('stuck'), {
-      deadlineMs: 240_000,
-    });
-    for (let pass = 0; pass < 2; pass += 1) {
-      const tick = await system.api.inject({
-        method: 'POST',
-        url: '/internal/tick',
-        headers: { 'x-service-key': SERVICE_KEY },
-      });
-      expect(tick.statusCode).toBe(200);
-      expect(tick.json()).toMatchObject({ started: 0 });
-    }
-    expect(await runs()).toEqual(['stuck']);
-    expect(runner.deaths()).toBe(6);
-    expect(await countLeftovers(system.databases, pill.missionId)).toEqual(NOTHING_LEFT);
-  }, 300_000);
 });
 
 describe('a mission that hangs the event loop of its runner', () => {
