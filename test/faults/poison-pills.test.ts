@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
 import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
 import type { WrittenMission } from '../support/granted-mission.ts';
-import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
+import { startMissionSystem } from '../support/mission-system.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
 import { replyOfTwoRounds } from '../support/planner-scripts.ts';
