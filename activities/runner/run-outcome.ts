@@ -1,5 +1,5 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import type { ClaimState } from './claim-instant.ts';
+import { claimState } from './claim-instant.ts';
 import { missionWords } from './open-run.ts';
 import { openSealed } from './resolve-inputs.ts';
 import { missionDataKey, readRounds, runKey } from './transcript.ts';
@@ -28,10 +28,42 @@ export type Outcome =
  * What a run comes to that may not plan: its claim ends, or without one only the next instant is written. Of a mission or an
  * agent that was stopped meanwhile nothing else is written, whatever the run had planned.
  */
-export const endOf = (read: ReadMission, claim: ClaimState, cause: EndCause): Outcome =>
-  claim === 'open'
-    ? { kind: 'ended', cause, language: languageOf(Object.values(missionWords(read.mission, {}))) }
-    : { kind: 'advance-only' };
+export async function endOf(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: WriteIterationInput,
+  read: ReadMission,
+  cause: EndCause,
+): Promise<Outcome> {
+  const claim = await claimState(tx, userId, input.iterationId);
+  if (claim !== 'open') return { kind: 'advance-only' };
+  return { kind: 'ended', cause, language: await languageOfEnd(deps, tx, userId, input, read) };
+}
+
+/** What was sealed for the run tells its language, unless the grant has ended. */
+async function languageOfEnd(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  userId: UserId,
+  input: WriteIterationInput,
+  read: ReadMission,
+): Promise<PromptLanguage> {
+  const plainLanguage = languageOf(Object.values(missionWords(read.mission, {})));
+  if (!input.grantUsable) return plainLanguage;
+  let mdk: Buffer;
+  try {
+    mdk = await missionDataKey(deps, tx, userId, read);
+  } catch (error) {
+    if (!(error instanceof GrantUnusableError)) throw error;
+    return plainLanguage;
+  }
+  try {
+    return await languageOfSealedWords(tx, userId, input, read, mdk);
+  } finally {
+    mdk.fill(0);
+  }
+}
 
 /** A plan whose transcript no longer opens (the grant ended in the last moment) becomes a failure that says so. */
 export async function outcomeOf(

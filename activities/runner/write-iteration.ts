@@ -1,6 +1,6 @@
 import { begin, countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
-import { claimState, iterationRow, mayBeWritten } from './claim-instant.ts';
+import { iterationRow, mayBeWritten } from './claim-instant.ts';
 import { readMissionOfRun } from './open-mission.ts';
 import { endOf, outcomeOf, resultOf } from './run-outcome.ts';
 import type { Outcome } from './run-outcome.ts';
@@ -120,10 +120,10 @@ async function outcomeNow(
     return { kind: 'advance-only' };
   }
   const { result, agentId = null } = input;
-  const claim = await claimState(tx, userId, input.iterationId);
-  if (result.kind === 'advance-only') return endOf(read, claim, result.cause ?? 'stopped');
+  const ended = (cause: EndCause): Promise<Outcome> => endOf(deps, tx, userId, input, read, cause);
+  if (result.kind === 'advance-only') return ended(result.cause ?? 'stopped');
   const agent = agentId === null ? null : ((await readAgent(tx, userId, agentId))?.agent ?? null);
-  if (isStopped(read.mission, agentId, agent)) return endOf(read, claim, 'stopped');
+  if (isStopped(read.mission, agentId, agent)) return ended('stopped');
   return outcomeOf(deps, tx, userId, input, read);
 }
 

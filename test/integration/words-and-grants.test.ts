@@ -253,6 +253,33 @@ describe('without the user’s words the model is not asked', () => {
   });
 });
 
+describe('what a user reads of a run that was ended', () => {
+  const end = async (told: Story): Promise<string> => {
+    await writeIteration(harness.runner, {
+      ...{ ...told.run, startedAtMs: Date.now(), grantUsable: true },
+      result: { kind: 'advance-only', cause: 'cancelled' },
+    });
+    const read = await harness.webApp.read(told.user, missionAt(told.missionId));
+    const [iteration] = read?.record['iterations'] as { readonly summary: string }[];
+    return iteration?.summary ?? '';
+  };
+  const english = (user: WebAppUser): Fields => ({
+    title: user.encrypt('Plan the holiday'),
+    objective: user.encrypt('Plan what to pack for the holiday with the children'),
+  });
+
+  it('is in the language of the sealed words', async () => {
+    expect(await end(await begin(english))).toMatch(/^This run was cancelled; nothing was planned\./);
+    expect(await end(await begin(words))).toMatch(/^Dieser Lauf wurde abgebrochen;/);
+  });
+
+  it('opens nothing where the grant was revoked meanwhile', async () => {
+    const told = await begin(english);
+    await setGrant(told, { grant: null });
+    expect(await end(told)).toMatch(/^Dieser Lauf wurde abgebrochen;/);
+  });
+});
+
 describe('the runner’s word in the audit', () => {
   const say = (userId: string, ...values: readonly unknown[]) =>
     withClient(harness.databases.urls.runner.sync, async (client) => {
