@@ -2,7 +2,7 @@
 import { tourPlanner } from './demo/tour-planner.ts';
 import { demoPlanner, startScriptedGateway } from './scripted-gateway.ts';
 
-/** `demo`: one task for any mission. `tour`: the ten missions of `bin/demo --tour`. */
+/** `demo`: one task for any mission. `tour`: the missions of `bin/demo --tour`. */
 const SCRIPTS = { demo: demoPlanner, tour: tourPlanner } as const;
 
 const { SERVICE_KEY: serviceKey, PORT: port = '0', LOG_FILE: logFile, SCRIPT: name = 'demo' } = process.env;

@@ -8,14 +8,14 @@ import { auditRows, countFigures, gatewayRequests, iterationsOf } from '../dev/d
 import { findDemoLeaks } from '../dev/demo/leaks.ts';
 import { createDemoMissions } from '../dev/demo/missions.ts';
 import type { DemoData } from '../dev/demo/missions.ts';
-import { createTourMissions, printTour } from '../dev/demo/tour.ts';
+import { cancelWhereWanted, createTourMissions, printTour } from '../dev/demo/tour.ts';
 import { watchMissions } from '../dev/demo/watch.ts';
 import { startStack } from '../dev/stack.ts';
 import type { Stack } from '../dev/stack.ts';
 import type { PlanStep } from '../domain/plan.ts';
 
 const USAGE = `usage: bin/demo [--tour] [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
-  --tour   ten varied missions, German and English, instead of three, and their plans
+  --tour   twelve varied missions, German and English, instead of three, with their claims and plans
   --keep   keep everything running after the demo, until Ctrl-C
 Ports are free ones unless given.`;
 
@@ -120,14 +120,24 @@ async function runDemo(running: Stack) {
   return { ok, ...counted, leaks: leakCount, seconds: seconds() };
 }
 
-/** Ten missions at once; nothing is counted as done that is not in the change log. */
+/** Twelve missions at once; nothing is counted as done that is not in the change log. */
 async function runTour(running: Stack) {
   const data = await createTourMissions(running, say);
-  await watchMissions(running, data, say);
+  await watchMissions(running, data, say, (mission, iteration) =>
+    cancelWhereWanted(running, data, mission, iteration, say),
+  );
   const report = await printTour(running, data);
   const llmCalls = gatewayRequests(running).length;
   say(`${report.iterations} iterations, ${report.steps} proposed steps, ${llmCalls} gateway calls`);
-  const ok = report.missions === 10 && report.iterations === 10 && report.failedIterations === 1;
+  const ok =
+    report.missions === 12 &&
+    report.iterations === 12 &&
+    // One has no budget, one is cancelled.
+    report.failedIterations === 2 &&
+    report.stagedSteps > 0 &&
+    report.claimedRuns === 12 &&
+    report.partialPlans === 1 &&
+    report.cancelledRuns === 1;
   return { ok, ...report, llmCalls, seconds: seconds() };
 }
 

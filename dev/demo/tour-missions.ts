@@ -1,5 +1,5 @@
 /**
- * The ten missions of `bin/demo --tour`: what their user wrote, what the run is granted, and how the scripted model
+ * The missions of `bin/demo --tour`: what their user wrote, what the run is granted, and how the scripted model
  * answers. Names and places are made up; ids are readable, because the tour prints them.
  */
 
@@ -33,6 +33,8 @@ export interface TourMission {
   /** Without one, nothing is granted at all. */
   readonly granted: boolean;
   readonly agent?: { readonly id: string; readonly secret?: Fields; readonly plain: Fields };
+  /** The user presses "cancel" as soon as the device shows that it runs. */
+  readonly cancelledOnDevice?: true;
 }
 
 const note = (id: string, title: string, content: string): TourRecord => ({
@@ -199,6 +201,25 @@ export const TOUR: readonly TourMission[] = [
         maxConcurrentMissions: 2,
       },
     },
+  },
+  {
+    shows:
+      'a partial plan: the second round is refused, and what the first one planned is written with a notice',
+    title: 'Umzug',
+    objective: 'Plane die nächsten Schritte des Umzugs, einen nach dem anderen.',
+    cadence: everyHour,
+    granted: true,
+    records: [note('note-umzug', 'Umzug', 'Erst Kartons, dann Strom und Post ummelden.')],
+  },
+  {
+    shows:
+      'a claimed run: the log says that it runs before the model is asked, so no open tab runs it too, and its user cancels it',
+    title: 'Reading list',
+    objective: 'Sort my reading list by what I can finish this month.',
+    cadence: everyHour,
+    granted: true,
+    records: [note('note-reading', 'Reading list', 'Three novels, one atlas, a pile of magazines.')],
+    cancelledOnDevice: true,
   },
 ];
 

@@ -1,6 +1,6 @@
 import { tourMissionIn } from './tour-missions.ts';
 import type { RecordedRequest } from '../recorded-request.ts';
-import { replyWithText, replyWithToolCalls } from '../scripted-responses.ts';
+import { hang, httpError, replyWithText, replyWithToolCalls } from '../scripted-responses.ts';
 import type { ScriptedCall, ScriptedResponse } from '../scripted-responses.ts';
 
 /** What the model is shown in one request. */
@@ -11,8 +11,8 @@ interface Shown {
   readonly toolAnswers: readonly string[];
 }
 
-/** One round: calls with an optional text, or the closing words. */
-type Round = (shown: Shown) => readonly ScriptedCall[] | string;
+/** One round: calls, the closing words, or whatever else a gateway may do. */
+type Round = (shown: Shown) => readonly ScriptedCall[] | string | ScriptedResponse;
 
 const today = (hour: number): string => {
   const date = new Date();
@@ -111,9 +111,14 @@ const ROUNDS: Readonly<Record<string, readonly Round[]>> = {
     () => [{ name: 'create_event', arguments: { title: 'Lesen', startTime: today(15), endTime: today(16) } }],
     () => 'Zwischen den Terminen ist am Nachmittag eine Stunde zum Lesen frei.',
   ],
+  Umzug: [
+    () => [{ name: 'create_task', arguments: { title: 'Umzugskartons bestellen', priority: 'high' } }],
+    () => httpError(422, { kind: 'blocked', message: 'refused by the script of the tour' }),
+  ],
+  'Reading list': [() => hang()],
 };
 
-/** The model of the tour: it knows the ten missions by their words, and its rounds by how often it has spoken. */
+/** The model of the tour: it knows the missions by their words, and its rounds by how often it has spoken. */
 export function tourPlanner({ body }: RecordedRequest): ScriptedResponse {
   const messages = body.messages.map(({ role, content }) => ({
     role,
@@ -129,5 +134,6 @@ export function tourPlanner({ body }: RecordedRequest): ScriptedResponse {
   if (round === undefined) return replyWithText('There is nothing to plan.');
   const toolAnswers = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
   const said = round({ text, toolAnswers });
-  return typeof said === 'string' ? replyWithText(said) : replyWithToolCalls(said);
+  if (typeof said === 'string') return replyWithText(said);
+  return 'kind' in said ? said : replyWithToolCalls(said);
 }

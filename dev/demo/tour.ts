@@ -3,14 +3,16 @@ import type { Stack } from '../stack.ts';
 import { agentAt, missionAt, requestGrant } from '../web-app.ts';
 import type { WebAppUser } from '../web-app.ts';
 import { iterationsOf } from './figures.ts';
-import type { DemoData } from './missions.ts';
+import type { DemoData, DemoMission } from './missions.ts';
 import { TOUR } from './tour-missions.ts';
 import type { TourMission, TourRecord } from './tour-missions.ts';
 import { formatInstant } from '../../domain/instant.ts';
+import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
+import { noticeText } from '../../domain/user-texts.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Long enough for ten grants, records and schedules to be there before the instant. */
+/** Long enough for all grants, records and schedules to be there before the instant. */
 const DUE_IN_MS = 6_000;
 
 /** Acts as the web app: writes the records, asks for the grants, then writes the missions, all due at one instant. */
@@ -28,7 +30,7 @@ export async function createTourMissions(stack: Stack, say: (line: string) => vo
     await stack.webApp.insert(user, missionAt(missionId), { ...recordOf(user, mission, nextRunAt), grant });
     missions.push({ label: mission.title, missionId });
   }
-  say(`ten missions written to the change log, due at ${nextRunAt}`);
+  say(`${missions.length} missions written to the change log, due at ${nextRunAt}`);
   return { user, missions, plaintexts: [], ungranted: [] };
 }
 
@@ -91,12 +93,35 @@ function scopeOf(mission: TourMission): { readonly tables: string[]; readonly re
   return { tables: [...new Set(recordIds.map((id) => id.split(':')[0] ?? ''))], recordIds };
 }
 
-/** What the tour counted. */
+/** The user's device: what is to be cancelled is marked in the very iteration that the log shows as running. */
+export async function cancelWhereWanted(
+  { webApp }: Stack,
+  { user, missions }: DemoData,
+  mission: DemoMission,
+  iteration: Fields,
+  say: (line: string) => void,
+): Promise<void> {
+  if (TOUR[missions.indexOf(mission)]?.cancelledOnDevice !== true) return;
+  await webApp.update(user, missionAt(mission.missionId), {
+    iterations: [{ ...iteration, cancelRequested: true }],
+  });
+  say(`cancelled on the device: ${mission.label}`);
+}
+
+/** What the tour counted, in the change log. */
 export interface TourReport {
   readonly missions: number;
   readonly iterations: number;
   readonly failedIterations: number;
   readonly steps: number;
+  /** Steps that no device carries out. */
+  readonly stagedSteps: number;
+  /** Missions of which a row said that they run before another one said what the run came to. */
+  readonly claimedRuns: number;
+  /** Iterations whose notice says that a later round did not come about. */
+  readonly partialPlans: number;
+  /** Failed iterations whose run was cancelled. */
+  readonly cancelledRuns: number;
 }
 
 interface PrintedStep {
@@ -104,23 +129,61 @@ interface PrintedStep {
   readonly status: string;
 }
 
-/** Prints each mission's plan as its user will see it. */
+/** Prints each mission's claim and plan, with what its user's devices make of them. */
 export async function printTour(stack: Stack, data: DemoData): Promise<TourReport> {
-  let [iterations, failedIterations, steps] = [0, 0, 0];
+  const iterations: Fields[] = [];
+  let claimedRuns = 0;
   for (const [index, { label, missionId }] of data.missions.entries()) {
     console.log(`\n${index + 1}. ${label} — ${TOUR[index]?.shows ?? ''}`);
+    const claim = await claimOf(stack, data, missionId);
+    if (claim !== null) {
+      claimedRuns += 1;
+      console.log(`   [running] ${claim}`);
+    }
     for (const iteration of await iterationsOf(stack, data, missionId)) {
-      const plan = Array.isArray(iteration['plan']) ? (iteration['plan'] as PrintedStep[]) : [];
-      iterations += 1;
-      steps += plan.length;
-      if (iteration['overallStatus'] === 'failed') failedIterations += 1;
+      iterations.push(iteration);
       console.log(`   [${String(iteration['overallStatus'])}] ${indented(String(iteration['summary']))}`);
-      for (const { summary, status } of plan)
+      for (const { summary, status } of stepsOf(iteration))
         console.log(`   - ${status === 'staged' ? '[staged: no device runs it] ' : ''}${summary}`);
     }
   }
   console.log('');
-  return { missions: data.missions.length, iterations, failedIterations, steps };
+  const steps = iterations.flatMap(stepsOf);
+  const failed = iterations.filter((iteration) => iteration['overallStatus'] === 'failed');
+  return {
+    missions: data.missions.length,
+    iterations: iterations.length,
+    failedIterations: failed.length,
+    steps: steps.length,
+    stagedSteps: steps.filter(({ status }) => status === 'staged').length,
+    claimedRuns,
+    partialPlans: iterations.filter(isPartial).length,
+    cancelledRuns: failed.filter(({ errorDetails }) => isCancellation(errorDetails)).length,
+  };
 }
+
+const stepsOf = ({ plan }: Fields): PrintedStep[] => (Array.isArray(plan) ? (plan as PrintedStep[]) : []);
+
+/** When the first row of the run began to show it as running; the iteration that ends it has replaced that by now. */
+async function claimOf({ webApp }: Stack, { user }: DemoData, missionId: string): Promise<string | null> {
+  const rows = await webApp.rows(user, missionAt(missionId));
+  const [first] = rows.filter(({ clientId }) => clientId === RUNNER_CLIENT_ID);
+  const { iterations = [], nextRunAt } = (first?.data ?? {}) as {
+    readonly iterations?: readonly Fields[];
+    readonly nextRunAt?: unknown;
+  };
+  const running = iterations.find(({ overallStatus }) => overallStatus === 'running');
+  if (running === undefined) return null;
+  const next = typeof nextRunAt === 'string' ? `next run ${nextRunAt}` : 'no next run';
+  return `claimed ${String(running['phaseStartedAt'])}, ${next}`;
+}
+
+const isPartial = ({ summary }: Fields): boolean =>
+  (['de', 'en'] as const).some((language) =>
+    String(summary).includes(noticeText(language, { kind: 'cut-short', code: '' })),
+  );
+
+const isCancellation = (details: unknown): boolean =>
+  (details as { readonly name?: unknown } | undefined)?.name === 'run-cancelled';
 
 const indented = (text: string): string => text.replaceAll('\n', '\n     ').replace(/\n\s+\n/g, '\n');

@@ -8,28 +8,33 @@ import { runProgressQuery } from '../../workflows/messages.ts';
 const DEADLINE_MS = 60_000;
 const LOOK_EVERY_MS = 150;
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /**
- * Tells what happens, as it happens, until every mission has an iteration and every run is closed.
+ * Tells what happens, as it happens, until every mission has an iteration that has ended and every run is closed.
  *
+ * @param onClaim gets each iteration that the log shows as running: what a device would see
  * @throws Error after a minute
  */
 export async function watchMissions(
   stack: Stack,
   data: DemoData,
   say: (line: string) => void,
+  onClaim: (mission: DemoMission, iteration: Fields) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const told = new Set<string>();
-  const tellOnce = (line: string): void => {
-    if (told.has(line)) return;
+  const tellOnce = (line: string): boolean => {
+    if (told.has(line)) return false;
     told.add(line);
     say(line);
+    return true;
   };
   const deadline = Date.now() + DEADLINE_MS;
   for (;;) {
     await tellSchedules(stack.client, data, tellOnce);
     const open = await tellRuns(stack.client, data, tellOnce);
     const written = await Promise.all(
-      data.missions.map((mission) => tellIteration(stack, data, mission, tellOnce)),
+      data.missions.map((mission) => tellIteration(stack, data, mission, tellOnce, onClaim)),
     );
     if (written.every(Boolean) && open === 0) return;
     if (Date.now() > deadline) throw new Error('not every mission had its iteration after a minute');
@@ -72,10 +77,16 @@ async function tellIteration(
   stack: Stack,
   data: DemoData,
   mission: DemoMission,
-  tell: (line: string) => void,
+  tell: (line: string) => boolean,
+  onClaim: (mission: DemoMission, iteration: Fields) => Promise<void>,
 ): Promise<boolean> {
   const [iteration] = await iterationsOf(stack, data, mission.missionId);
   if (iteration === undefined) return false;
+  if (iteration['overallStatus'] === 'running') {
+    if (tell(`instant claimed: ${mission.label} → running, for all devices to see`))
+      await onClaim(mission, iteration);
+    return false;
+  }
   tell(`iteration written: ${mission.label} → ${String(iteration['overallStatus'])}`);
   return true;
 }
