@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { demoResearch } from '../dev/scripted-research.ts';
 import { HISTORIES_DIRECTORY } from '../test/replay/histories.ts';
+import { claimedRuns } from '../test/replay/recording/claimed-runs.ts';
 import { contendedRuns } from '../test/replay/recording/contended-runs.ts';
 import { finishedRuns } from '../test/replay/recording/finished-runs.ts';
 import { givenUpRuns } from '../test/replay/recording/given-up-runs.ts';
@@ -20,7 +21,14 @@ import { replyOfTwoRounds } from '../test/support/planner-scripts.ts';
  * system with made-up data. A history pins what running executions may look like, so a file that exists is kept: record
  * a new path under a new name. `--force` is for a workflow that was never released.
  */
-const scenarios = [...finishedRuns, ...contendedRuns, ...givenUpRuns, ...projection, ...research];
+const scenarios = [
+  ...finishedRuns,
+  ...contendedRuns,
+  ...claimedRuns,
+  ...givenUpRuns,
+  ...projection,
+  ...research,
+];
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

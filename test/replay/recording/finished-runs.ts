@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { endsAs, executionOf } from './scenario.ts';
 import type { Execution, Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
@@ -71,6 +72,30 @@ async function cutShort(system: RecordingSystem): Promise<Execution> {
   );
 }
 
+/** The model names an address that stood nowhere: its step is written so that no device carries it out. */
+async function stagedPlan(system: RecordingSystem): Promise<Execution> {
+  const call = { name: 'save_article', arguments: { url: 'https://made-up.example/x', title: 'Made up' } };
+  system.answerWith((request) =>
+    roundOf(request) === 1 ? replyWithToolCalls([call]) : replyOfTwoRounds(request),
+  );
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  const execution = await endsAs(await startRun(system.client, mission), 'planned');
+  const read = await system.webApp.read(mission.user, missionAt(mission.missionId));
+  if (!JSON.stringify(read?.record['iterations']).includes('"staged"'))
+    throw new Error('the plan holds no staged step');
+  return execution;
+}
+
+/** More than a mission's values may have together: nothing is opened and nobody is asked. */
+async function missionTooLarge(system: RecordingSystem): Promise<Execution> {
+  const mission = await writePlaintextMission(system.webApp, OBJECTIVE);
+  for (const field of ['title', 'conceptMarkdown']) {
+    const value = randomBytes(2_500_000).toString('hex');
+    await system.webApp.update(mission.user, missionAt(mission.missionId), { [field]: value });
+  }
+  return endsAs(await startRun(system.client, mission), 'failed', 'mission-too-large');
+}
+
 /** The provider holds its reply back, and nothing was planned before. */
 async function contentFiltered(system: RecordingSystem): Promise<Execution> {
   const message = { role: 'assistant', content: '' };
@@ -141,6 +166,8 @@ export const finishedRuns: readonly Scenario[] = [
   { name: 'missionRun-gateway-failed-twice', record: gatewayFailedTwice },
   { name: 'missionRun-gateway-rejected', record: gatewayRejected },
   { name: 'missionRun-cut-short', record: cutShort },
+  { name: 'missionRun-staged-plan', record: stagedPlan },
+  { name: 'missionRun-mission-too-large', record: missionTooLarge },
   { name: 'missionRun-content-filtered', record: contentFiltered },
   { name: 'missionRun-no-plan', record: noPlan },
   { name: 'missionRun-grant-revoked-between-rounds', record: grantRevoked },

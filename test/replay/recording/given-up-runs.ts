@@ -1,11 +1,14 @@
 import { WorkflowFailedError } from '@temporalio/client';
+import { optionalTsToMs } from '@temporalio/common/lib/time.js';
 import { endsAs, executionOf } from './scenario.ts';
 import type { Execution, Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
 import { eventIdOf, iterationIdOf } from '../../../crypto/derived-ids.ts';
 import { withClient } from '../../../dev/platform-schema.ts';
 import { runNowKey } from '../../../domain/run.ts';
-import { startRun, writePlaintextMission } from '../../support/granted-mission.ts';
+import { startRun, writeGrantedMission, writePlaintextMission } from '../../support/granted-mission.ts';
+import type { RunHandle } from '../../support/granted-mission.ts';
+import { whileSealingWaits } from '../../support/held-lock.ts';
 import { withoutRightToClaim } from '../../support/missing-right.ts';
 import { waitUntil } from '../../support/wait-until.ts';
 
@@ -58,8 +61,33 @@ async function patientlyLoaded(system: RecordingSystem): Promise<Execution> {
   return endsAs(run, 'planned');
 }
 
+/** The vault worker dies three times while it seals; the run goes to its end without one. */
+async function sealGivenUp(system: RecordingSystem): Promise<Execution> {
+  const mission = await writeGrantedMission(system, OBJECTIVE);
+  const starting = Promise.withResolvers<RunHandle>();
+  await whileSealingWaits(system.databases, mission, async () => {
+    const run = await startRun(system.client, mission);
+    starting.resolve(run);
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      await waitUntil(`attempt ${attempt} is counted`, () => isCounted(run, attempt), { deadlineMs: 60_000 });
+      await system.killVault();
+    }
+  });
+  return endsAs(await starting.promise, 'failed', 'worker-lost');
+}
+
+/** The attempt is under way and has sent the count of those before it: only then its death is known as one. */
+async function isCounted(run: RunHandle, wanted: number): Promise<boolean> {
+  const { raw } = await run.describe();
+  const [pending] = raw.pendingActivities ?? [];
+  const started = optionalTsToMs(pending?.lastStartedTime);
+  const beaten = optionalTsToMs(pending?.lastHeartbeatTime);
+  return pending?.attempt === wanted && started !== undefined && beaten !== undefined && beaten >= started;
+}
+
 export const givenUpRuns: readonly Scenario[] = [
   { name: 'missionRun-given-up-at-load', record: givenUpAtLoad },
+  { name: 'missionRun-seal-given-up', record: sealGivenUp },
   { name: 'missionRun-stuck-at-write', record: stuckAtWrite },
   { name: 'missionRun-patiently-loaded', record: patientlyLoaded },
 ];

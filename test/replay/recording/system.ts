@@ -40,6 +40,8 @@ export interface RecordingSystem {
   /** Likewise for the research services; made-up results by default. */
   researchWith(script: ResearchScript): void;
   startProcess(name: ProcessName): Promise<SystemProcess>;
+  /** With SIGKILL; another one is there afterwards. */
+  killVault(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -106,7 +108,7 @@ async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<Recordi
     return started;
   };
   const api = await startProcess('api');
-  await startProcess('vault');
+  let vault = await startProcess('vault');
   stops.unshift(await startRunner(around, research.url));
 
   const connection = await connect(around.temporal);
@@ -130,6 +132,10 @@ async function startAll(stops: (() => Promise<unknown>)[]): Promise<Omit<Recordi
       script = next;
     },
     startProcess,
+    killVault: async () => {
+      await vault.kill9();
+      vault = await startProcess('vault');
+    },
   };
 }
 
