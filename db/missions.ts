@@ -3,7 +3,7 @@ import type { StoredRow } from './record-rows.ts';
 import type { UserTransaction } from './client.ts';
 import { parseAgent } from '../domain/agent.ts';
 import type { Agent } from '../domain/agent.ts';
-import { mergeRecord } from '../domain/field-merge.ts';
+import { EMPTY_MERGE_STATE, mergeRecord, standingRecordOf, takeInRows } from '../domain/field-merge.ts';
 import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
 import type { UserId } from '../domain/ids.ts';
 import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
@@ -19,10 +19,24 @@ export interface ReadMission {
   readonly tooLarge: readonly string[];
   /** The shared space that the newest row with one names; ours have to stand in it as well. */
   readonly spaceId: string | null;
+  /** See `readMissionEvenDeleted`. */
+  readonly isDeleted: boolean;
 }
 
 /** Replays a mission from the change log; null when it is unknown or deleted. */
 export async function readMission(
+  tx: UserTransaction,
+  userId: UserId,
+  missionId: string,
+): Promise<ReadMission | null> {
+  return unlessDeleted(await readMissionEvenDeleted(tx, userId, missionId));
+}
+
+/**
+ * The same, also under a tombstone: a run that was under way then still has its claim to end. One that was removed without a
+ * tombstone is null; devices would make a new record of whatever is written to it.
+ */
+export async function readMissionEvenDeleted(
   tx: UserTransaction,
   userId: UserId,
   missionId: string,
@@ -40,18 +54,22 @@ export async function readMissionOfDevices(
   missionId: string,
 ): Promise<ReadMission | null> {
   const rows = await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
-  return missionOf(missionId, rows.filter(isOfDevice));
+  return unlessDeleted(missionOf(missionId, rows.filter(isOfDevice)));
 }
+
+const unlessDeleted = (read: ReadMission | null): ReadMission | null =>
+  read?.isDeleted === true ? null : read;
 
 /** Whether a device wrote the row, and not we. */
 export const isOfDevice = (row: ChangeRow): boolean => row.clientId !== RUNNER_CLIENT_ID;
 
 function missionOf(missionId: string, rows: readonly StoredRow[]): ReadMission | null {
-  const merged = mergeRecord(missionId, rows);
-  if (merged === null) return null;
+  const standing = standingRecordOf(missionId, takeInRows(EMPTY_MERGE_STATE, rows));
+  if (standing === null) return null;
+  const { isDeleted, ...merged } = standing;
   const spaceId = rows.findLast((row) => row.spaceId !== null)?.spaceId ?? null;
   const tooLarge = rows.flatMap((row) => row.tooLarge);
-  return { mission: parseMission(missionId, merged.record), merged, rows, tooLarge, spaceId };
+  return { mission: parseMission(missionId, merged.record), merged, rows, tooLarge, spaceId, isDeleted };
 }
 
 export interface ReadAgent {

@@ -137,6 +137,19 @@ const laterOf = (latest: Position | null, position: Position): Position =>
  * @returns null if it is unknown or deleted
  */
 export function recordOf(recordId: string, state: MergeState): MergedRecord | null {
+  const standing = standingRecordOf(recordId, state);
+  if (standing === null || standing.isDeleted) return null;
+  const { record, fieldTimesMicros } = standing;
+  return { record, fieldTimesMicros };
+}
+
+/** A record, or what a tombstone lies on: an update that leaves `deletedAt` alone does not bring it back. */
+export interface StandingRecord extends MergedRecord {
+  readonly isDeleted: boolean;
+}
+
+/** @returns null if the record is unknown or was removed without a tombstone */
+export function standingRecordOf(recordId: string, state: MergeState): StandingRecord | null {
   if (!exists(state)) return null;
   const record: Record<string, unknown> = { id: recordId };
   const fieldTimesMicros = new Map<string, bigint>();
@@ -144,8 +157,7 @@ export function recordOf(recordId: string, state: MergeState): MergedRecord | nu
   for (const write of winningWrites(state)) {
     if (writeAt(record, write, copies)) fieldTimesMicros.set(write.field, write.position.timeMicros);
   }
-  const deletedAt = record['deletedAt'] ?? null;
-  return deletedAt === null ? { record, fieldTimesMicros } : null;
+  return { record, fieldTimesMicros, isDeleted: (record['deletedAt'] ?? null) !== null };
 }
 
 const exists = ({ isKnown, removal, insert }: MergeState): boolean =>

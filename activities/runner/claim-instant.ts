@@ -1,6 +1,6 @@
 import { claimEventIdOf, eventIdOf } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
-import { readMission } from '../../db/missions.ts';
+import { readMissionEvenDeleted } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { existingChanges, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import type { MissionUpdate } from '../../db/sync-changes.ts';
@@ -113,7 +113,7 @@ export async function endOpenClaim(
   iterationId: string,
 ): Promise<void> {
   if (iterationId === '' || (await claimState(tx, userId, iterationId)) !== 'open') return;
-  const read = await readMission(tx, userId, missionId);
+  const read = await readMissionEvenDeleted(tx, userId, missionId);
   if (read === null || !mayBeWritten(read)) return;
   const nowMs = await readClockMs(tx);
   const { title, objective, conceptMarkdown } = read.mission;

@@ -2,7 +2,7 @@ import type { RunnerDependencies } from './dependencies.ts';
 import { missionDataKey, runKey } from './transcript.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
-import { readMission } from '../../db/missions.ts';
+import { readMissionEvenDeleted } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { readRunGrant } from '../../db/run-grants.ts';
 import { holdsSlot } from '../../db/run-slots.ts';
@@ -29,7 +29,17 @@ export async function readMissionOfRun(
   userId: UserId,
   run: Pick<OpeningRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
-  const read = await readMission(tx, userId, run.missionId);
+  const read = await readMissionOfRunEvenDeleted(tx, userId, run);
+  return read?.isDeleted === true ? null : read;
+}
+
+/** The same, also of a mission that was deleted meanwhile. */
+export async function readMissionOfRunEvenDeleted(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<OpeningRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
+): Promise<ReadMission | null> {
+  const read = await readMissionEvenDeleted(tx, userId, run.missionId);
   if (read === null) return null;
   // Its own claim is no earlier run.
   const iterations = read.mission.iterations.filter(({ id }) => id !== run.iterationId);

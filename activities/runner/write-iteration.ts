@@ -1,7 +1,7 @@
 import { begin, countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { iterationRow, mayBeWritten } from './claim-instant.ts';
-import { readMissionOfRun } from './open-mission.ts';
+import { readMissionOfRunEvenDeleted } from './open-mission.ts';
 import { endOf, outcomeOf, resultOf } from './run-outcome.ts';
 import type { Outcome } from './run-outcome.ts';
 import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
@@ -94,9 +94,9 @@ async function writeOnce(
 ): Promise<Written> {
   await lockMission(tx, userId, toMissionId(input.missionId));
   await endStage(tx, userId, input, 0);
-  const read = await readMissionOfRun(tx, userId, input);
+  const read = await readMissionOfRunEvenDeleted(tx, userId, input);
   const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
-  if (read === null) return before({ outcome: 'mission-gone', steps: 0, failureCode: null });
+  if (read === null) return before(GONE);
   const written =
     input.result.kind === 'advance-only' ? null : await writtenBefore(tx, userId, read, input.iterationId);
   if (written !== null) return before(written);
@@ -105,8 +105,10 @@ async function writeOnce(
   const row = await rowOf(tx, userId, input, read, outcome, nowMs);
   const isNew = row === null || (await insertMissionUpdate(tx, userId, row));
   if (!isNew && !(await changeExists(tx, userId, row.changeId))) throw new EventIdConflictError();
-  return { result: resultOf(outcome), isNew, outcome };
+  return { result: read.isDeleted ? GONE : resultOf(outcome), isNew, outcome };
 }
+
+const GONE: WriteIterationResult = { outcome: 'mission-gone', steps: 0, failureCode: null };
 
 async function outcomeNow(
   deps: RunnerDependencies,
@@ -123,7 +125,8 @@ async function outcomeNow(
   const ended = (cause: EndCause): Promise<Outcome> => endOf(deps, tx, userId, input, read, cause);
   if (result.kind === 'advance-only') return ended(result.cause ?? 'stopped');
   const agent = agentId === null ? null : ((await readAgent(tx, userId, agentId))?.agent ?? null);
-  if (isStopped(read.mission, agentId, agent)) return ended('stopped');
+  // The row leaves the tombstone where it is: who takes that away finds a run that has ended.
+  if (read.isDeleted || isStopped(read.mission, agentId, agent)) return ended('stopped');
   return outcomeOf(deps, tx, userId, input, read);
 }
 
@@ -165,7 +168,7 @@ async function rowOf(
 ): Promise<MissionUpdate | null> {
   const timeZone = await timeZoneOfMission(tx, userId, toMissionId(input.missionId));
   // Of a mission that was stopped nothing but the claim's end is written.
-  const isActive = read.mission.state === 'active';
+  const isActive = read.mission.state === 'active' && !read.isDeleted;
   const nextRunAt = isActive ? nextRunAtAfter(read.mission, nowMs, timeZone) : undefined;
   const grantNote =
     outcome.kind === 'advance-only'

@@ -335,6 +335,71 @@ describe('a claim whose run is over', () => {
   });
 });
 
+describe('a mission that is deleted while its run is under way', () => {
+  const sweep = async (input: LoadRunInput): Promise<void> => {
+    await withClient(harness.databases.superuser.syncUrl, (client) =>
+      client.query(
+        `update mana_ai.run_slots set claimed_at = now() - interval '11 minutes' where run_id = $1`,
+        [input.runId],
+      ),
+    );
+    await sweepRuns(harness.runner, (_run, error) => {
+      throw error;
+    });
+  };
+  const remove = ({ user, missionId }: Told, data: Fields) =>
+    harness.webApp.insertRow(user.userId, { ...missionAt(missionId), op: 'delete', data });
+  const planned = async (input: LoadRunInput, loaded: LoadRunResult): Promise<unknown> => {
+    const written = await write(input, loaded);
+    await write(input, loaded);
+    return written;
+  };
+  const isTold = { overallStatus: 'failed', plan: [], finishedAt: expect.any(String) as unknown };
+
+  it.each([
+    ['with deletedAt', 'its run ends', 'run-stopped', planned],
+    ['with a delete row', 'its run ends', 'run-stopped', planned],
+    ['with deletedAt', 'the load is repeated', 'run-stopped', async (input: LoadRunInput) => {
+      const again = await load(input);
+      expect(again).toMatchObject({ outcome: 'deleted', iterationId: expect.any(String) as unknown });
+      await write(input, again, { kind: 'advance-only', cause: 'stopped' });
+    }],
+    ['with deletedAt', 'its run was cancelled', 'run-cancelled', (input: LoadRunInput, loaded: LoadRunResult) =>
+      write(input, loaded, { kind: 'advance-only', cause: 'cancelled' })],
+    ['with deletedAt', 'its run was terminated', 'run-interrupted', sweep],
+    ['with a delete row', 'its run was terminated', 'run-interrupted', sweep],
+  ] as const)('%s: the claim ends when %s, and the mission stays deleted', async (how, _when, name, end) => {
+    const told = await mission();
+    const input = runOf(told);
+    const loaded = await load(input);
+    await round(input, loaded, 1, 'eins');
+    const deletedAt = formatInstant(Date.now() + 20);
+    if (how === 'with deletedAt') await edit(told, { deletedAt });
+    else await remove(told, { deletedAt });
+    await end(input, loaded);
+    await forgetRun(harness.runner.database, told.user.userId, input);
+    const [, endRow, ...more] = await ourRows(told);
+    expect(more).toEqual([]);
+    expect(Object.keys(endRow?.data as object)).toEqual(['iterations']);
+    expect(await harness.webApp.read(told.user, missionAt(told.missionId))).toBeNull();
+    await edit(told, { deletedAt: null }, Date.now() + 60);
+    expect(await iterations(told)).toMatchObject([
+      { id: loaded.iterationId, ...isTold, errorDetails: { name } },
+    ]);
+    expect(await healIterations(harness.runner, told.user.userId, told.missionId)).toBe(0);
+  }); // prettier-ignore
+
+  it('removed without a tombstone: nothing is written, for devices would make a new mission of it', async () => {
+    const told = await mission();
+    const input = runOf(told);
+    const loaded = await load(input);
+    await remove(told, {});
+    expect(await write(input, loaded)).toMatchObject({ outcome: 'mission-gone' });
+    await sweep(input);
+    expect(await ourRows(told)).toHaveLength(1);
+  });
+});
+
 describe('a mission or an agent that is stopped while its run is under way', () => {
   it.each([
     ['mission', { state: 'paused' }],
