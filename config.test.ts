@@ -90,6 +90,22 @@ describe('a complete environment', () => {
     expect([wide.syncDatabase.maxConnections, wide.authDatabase.maxConnections]).toEqual([4, 3]);
   });
 
+  it('has statements prepared by name, unless it says otherwise, in every database of every process', () => {
+    const settingOf = (env: Env): unknown[] => {
+      const { api } = loadConfig('api', { ...complete.api, ...env });
+      const { vault, runner, projection } = loadConfig('all', { ...complete.all, ...env });
+      return [
+        ...[api.syncDatabase, api.authDatabase, vault.syncDatabase, vault.authDatabase],
+        ...[runner.syncDatabase, projection.syncDatabase],
+      ].map(({ preparedStatements }) => preparedStatements);
+    };
+    expect(new Set(settingOf({}))).toEqual(new Set([true]));
+    expect(new Set(settingOf({ DATABASE_PREPARED_STATEMENTS: 'false' }))).toEqual(new Set([false]));
+    expect(namesIn(problemsOf('runner', { ...complete.runner, DATABASE_PREPARED_STATEMENTS: 'no' }))).toEqual(
+      ['DATABASE_PREPARED_STATEMENTS'],
+    );
+  });
+
   it('gives every worker a health port of its own', () => {
     const ports = (['vault', 'runner', 'projection'] as const).map(
       (role) => loadConfig(role, complete[role]).healthPort,

@@ -31,6 +31,8 @@ const common = {
   HOST: nonEmpty('an address to listen on').default('127.0.0.1'),
   // Of a process; api and vault worker halve it between their two databases.
   DATABASE_MAX_CONNECTIONS: integer(2, 100).default(4),
+  // False behind a pooler that does not keep them: see docs/operations.md.
+  DATABASE_PREPARED_STATEMENTS: boolean.default(true),
   TEMPORAL_CODEC_KEYS: keysById,
 };
 const vaultZone = {
@@ -111,15 +113,20 @@ const workerSettings = (
   workflowBundlePath: env.WORKFLOW_BUNDLE ?? null,
 });
 const half = (count: number): number => Math.floor(count / 2);
+const databaseOf = (env: Values<typeof common>, url: string, maxConnections: number) => ({
+  url,
+  maxConnections,
+  preparedStatements: env.DATABASE_PREPARED_STATEMENTS,
+});
 const vaultZoneSettings = (env: Values<typeof common & typeof vaultZone>) => ({
-  authDatabase: { url: env.AUTH_DATABASE_URL, maxConnections: half(env.DATABASE_MAX_CONNECTIONS) },
+  authDatabase: databaseOf(env, env.AUTH_DATABASE_URL, half(env.DATABASE_MAX_CONNECTIONS)),
   keks: { default: env.MANA_AUTH_KEK ?? null, byId: env.MANA_AUTH_KEKS ?? new Map<string, Buffer>() },
 });
-const syncDatabase = (url: string, maxConnections: number) => ({ syncDatabase: { url, maxConnections } });
 
 const apiSettings = (env: Values<typeof common & typeof api> & { HEALTH_PORT: number }) => ({
   ...vaultZoneSettings(env),
-  ...syncDatabase(
+  syncDatabase: databaseOf(
+    env,
     env.SYNC_DATABASE_URL_API,
     env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS),
   ),
@@ -147,14 +154,15 @@ const apiSettings = (env: Values<typeof common & typeof api> & { HEALTH_PORT: nu
 });
 const vaultSettings = (env: Values<typeof common & typeof vault>) => ({
   ...vaultZoneSettings(env),
-  ...syncDatabase(
+  syncDatabase: databaseOf(
+    env,
     env.SYNC_DATABASE_URL_VAULT,
     env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS),
   ),
   acceptV1Grants: env.GRANT_ACCEPT_V1,
 });
 const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
-  ...syncDatabase(env.SYNC_DATABASE_URL_RUNNER, env.DATABASE_MAX_CONNECTIONS),
+  syncDatabase: databaseOf(env, env.SYNC_DATABASE_URL_RUNNER, env.DATABASE_MAX_CONNECTIONS),
   /** Empty: grants are off. */
   grantPrivateKeys: env.MANA_AI_PRIVATE_KEY_PEM,
   gateway: { url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY },
@@ -176,8 +184,9 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
         : null,
   },
 });
-const projectionSettings = (env: Values<typeof common & typeof projection>) =>
-  syncDatabase(env.SYNC_DATABASE_URL_PROJECTION, env.DATABASE_MAX_CONNECTIONS);
+const projectionSettings = (env: Values<typeof common & typeof projection>) => ({
+  syncDatabase: databaseOf(env, env.SYNC_DATABASE_URL_PROJECTION, env.DATABASE_MAX_CONNECTIONS),
+});
 
 const worker = (role: Exclude<keyof typeof HEALTH_PORTS, 'api'>) => ({
   HEALTH_PORT: port.default(HEALTH_PORTS[role]),

@@ -31,6 +31,11 @@ export interface DatabaseOptions {
   readonly url: string;
   readonly applicationName: string;
   readonly maxConnections: number;
+  /**
+   * Whether the server keeps each statement under a name, with its plan; true by default. A pooler that lends its connections
+   * by the transaction has to know of it.
+   */
+  readonly preparedStatements?: boolean;
 }
 
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -47,7 +52,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     // Not start-up parameters, which a pooler refuses: each transaction sets them for itself.
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     idleTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    preparedStatements: true,
+    preparedStatements: options.preparedStatements ?? true,
   };
   const system: SystemSql = (strings, ...values) => inOwnTransaction(sender, sql(strings, ...values));
   return {

@@ -2,6 +2,7 @@ import { masked } from './migrations.ts';
 import { MaintenanceConfigurationError } from '../config/maintenance.ts';
 import { openDatabase } from '../db/client.ts';
 import type { Database } from '../db/client.ts';
+import { DatabaseUnavailableError } from '../domain/errors.ts';
 import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
 import { isMaintenanceUser } from '../db/maintenance.ts';
 
@@ -36,6 +37,8 @@ export async function runAuditCommand<Config extends { readonly databaseUrl: str
       url: databaseUrl,
       applicationName: 'mana-missions-audit',
       maxConnections: 1,
+      // A command has no settings of its own: unnamed ones go through every pooler.
+      preparedStatements: false,
     });
     try {
       if (!(await isMaintenanceUser(database.system))) {
@@ -56,6 +59,8 @@ export async function runAuditCommand<Config extends { readonly databaseUrl: str
 function messageOf(error: unknown, databaseUrl: string): string {
   if (error instanceof MaintenanceConfigurationError) return error.message;
   if (!(error instanceof Error)) return 'the command failed';
+  // What is in the way is said by the driver.
+  if (error instanceof DatabaseUnavailableError) return messageOf(error.cause, databaseUrl);
   // A connection that fails on all addresses of a host gives an AggregateError without a message.
   const message =
     error instanceof AggregateError

@@ -1,7 +1,7 @@
 /**
  * Installs what a fresh clone lacks, below `.tools/` and `node_modules/`: Node 24, the npm dependencies, the Temporal CLI
- * and, with `--with-test-server`, Temporal's time-skipping test server. Prints the path of the Node to use on stdout;
- * progress goes to stderr, because stdout belongs to the command that comes after.
+ * and, with `--with-test-server`, Temporal's time-skipping test server and Debian's PgBouncer. Prints the path of the Node
+ * to use on stdout; progress goes to stderr, because stdout belongs to the command that comes after.
  *
  * Plain JavaScript without dependencies: it runs on whatever Node (20 or newer) the machine has. Everything is
  * installed beside its place and then renamed, so an interrupted run leaves nothing that looks complete.
@@ -39,6 +39,19 @@ const temporalTestServer = {
   environment: 'createTimeSkipping',
 };
 
+/**
+ * Debian's PgBouncer that keeps prepared statements (1.21 and newer), with the C library and the others that it was built
+ * for: the machine's own may be older.
+ */
+const pgBouncer = {
+  folder: 'pgbouncer',
+  release: 'trixie',
+  packages: [
+    ...['pgbouncer', 'libc6', 'libcares2', 'libevent-2.1-7t64', 'libssl3t64', 'libzstd1', 'zlib1g'],
+    ...['libpam0g', 'libaudit1', 'libcap-ng0', 'libsystemd0', 'libcap2'],
+  ],
+};
+
 /** What has to be undone when the user interrupts: the running child, temporary folders, the lock. */
 const undo = new Set();
 const onExit = (/** @type {() => void} */ action) => {
@@ -66,9 +79,9 @@ for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP:
 }
 
 /** Runs a program in its own process group; its output is only shown when it fails. */
-function run(command, args, env = process.env) {
+function run(command, args, env = process.env, cwd = root) {
   return new Promise((fulfil, reject) => {
-    const child = spawn(command, args, { cwd: root, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     const kill = () => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
@@ -333,15 +346,69 @@ async function download(nodePath, environment, target, program) {
   renameSync(join(bin, downloaded), join(bin, program));
 }
 
+/** Debian's packages by the machine's own apt, unpacked below `.tools/` and not installed: no rights are needed. */
+function planPgBouncer({ folder, release, packages }) {
+  const target = join(tools, folder);
+  const marker = join(target, '.installed');
+  const wanted = `${release} ${packages.join(' ')}`;
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === wanted) return null;
+  const repository = debianRepository();
+  if (repository === null) return null;
+  const fill = async (/** @type {string} */ partial) => {
+    const apt = join(partial, 'apt');
+    for (const name of ['lists/partial', 'cache/archives/partial'])
+      mkdirSync(join(apt, name), { recursive: true });
+    const sources = join(apt, 'sources.list');
+    writeFileSync(sources, `deb ${repository} ${release} main\n`);
+    const options = [
+      // Of our own, beside the machine's: neither its lists nor what it has installed are looked at or changed.
+      `Dir::Etc::SourceList=${sources}`,
+      'Dir::Etc::SourceParts=/dev/null',
+      `Dir::State::Lists=${join(apt, 'lists')}`,
+      'Dir::State::Status=/dev/null',
+      `Dir::Cache=${join(apt, 'cache')}`,
+      'APT::Sandbox::User=',
+      'Acquire::Languages=none',
+      'Acquire::Retries=3',
+    ].flatMap((option) => ['-o', option]);
+    const aptGet = (/** @type {string[]} */ ...args) =>
+      run('apt-get', [...options, ...args], process.env, apt);
+    await aptGet('update');
+    await aptGet('download', ...packages);
+    const files = readdirSync(apt).filter((name) => name.endsWith('.deb'));
+    for (const file of files) await run('dpkg-deb', ['--extract', join(apt, file), partial]);
+    rmSync(apt, { recursive: true });
+    writeFileSync(join(partial, '.installed'), wanted);
+  };
+  return () => stage(`PgBouncer of Debian ${release}`, () => installInto(target, fill));
+}
+
+/** @returns the address of the Debian archive that this machine's apt uses, with its keys; null where there is none */
+function debianRepository() {
+  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  const { stdout } = spawnSync(
+    'apt-get',
+    ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'],
+    {
+      encoding: 'utf8',
+    },
+  );
+  const address = stdout?.split('\n').find((line) => /\/debian\/?$/.test(line));
+  return address !== undefined && existsSync(keys) ? `[signed-by=${keys}] ${address}` : null;
+}
+
+const needsTestServer = process.argv.includes('--with-test-server');
+const needsPgBouncer = needsTestServer && !process.env.PGBOUNCER;
+
 /** The stages that are missing. Later ones need the results of earlier ones, so they run in this order. */
 function missingStages() {
   const node = planNode();
-  const needsTestServer = process.argv.includes('--with-test-server');
   const stages = [
     node.install,
     planDependencies(node.path),
     process.env.TEMPORAL_CLI ? null : planTemporal(temporalCli, node.path),
     needsTestServer ? planTemporal(temporalTestServer, node.path) : null,
+    needsPgBouncer ? planPgBouncer(pgBouncer) : null,
   ];
   return { nodePath: node.path, stages: stages.filter((stage) => stage !== null) };
 }
@@ -358,6 +425,11 @@ async function main() {
     } finally {
       release();
     }
+  }
+  if (needsPgBouncer && !existsSync(join(tools, pgBouncer.folder))) {
+    process.stderr.write(
+      '· PgBouncer is not installed, because this machine has no apt with an archive of Debian. The tests behind a pooler fail unless PGBOUNCER names a pgbouncer of your own (1.21 or newer).\n',
+    );
   }
   const { nodePath } = missingStages();
   if (spawnSync(nodePath, ['--version']).status !== 0)

@@ -40,7 +40,7 @@ const staticChecks: readonly { readonly name: string; readonly command: readonly
 /** Complete, so that no variable of the developer's shell decides about a test. */
 function environment(): Record<string, string> {
   const passedOn = [
-    ...['CI', 'TERM', 'LANG', 'NO_COLOR', 'FORCE_COLOR', 'TEMPORAL_CLI'],
+    ...['CI', 'TERM', 'LANG', 'NO_COLOR', 'FORCE_COLOR', 'TEMPORAL_CLI', 'PGBOUNCER'],
     // Which attacks, and how many: test/attacks/support/seed.ts.
     ...['ATTACK_SEED', 'ATTACK_RUNS'],
   ];

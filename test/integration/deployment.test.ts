@@ -162,6 +162,7 @@ describe('docker-compose.temporal.yml', () => {
         ...[
           'TEMPORAL_NAMESPACE',
           'LOG_LEVEL',
+          'DATABASE_PREPARED_STATEMENTS',
           'POLICY_MODE',
           'DEFAULT_TOKENS_PER_DAY',
           'TEMPORAL_CODEC_ACCEPT_PLAINTEXT',

@@ -32,6 +32,8 @@ import { waitUntil } from '../support/wait-until.ts';
 const gated = new Map<string, Gate>();
 const asked = new Set<string>();
 
+const POOL = { maxConnections: 4, preparedStatements: true };
+
 const plan = replyWithToolCalls([{ name: 'create_task', arguments: { title: 'Zug buchen' } }]);
 
 let system: MissionSystem;
@@ -93,7 +95,7 @@ async function startPart(
 const startRunner = (grantPrivateKeys: KeyObject[]): Promise<Running> =>
   startPart((context) =>
     createRunnerPart(context, {
-      syncDatabase: { url: system.databases.urls.runner.sync, maxConnections: 4 },
+      syncDatabase: { url: system.databases.urls.runner.sync, ...POOL },
       grantPrivateKeys,
       gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY },
       planner: PLANNER_SETTINGS,
@@ -104,8 +106,8 @@ const startRunner = (grantPrivateKeys: KeyObject[]): Promise<Running> =>
 const startVault = (keks: KekRing): Promise<Running> =>
   startPart((context) =>
     createVaultPart(context, {
-      syncDatabase: { url: system.databases.urls.vault.sync, maxConnections: 4 },
-      authDatabase: { url: system.databases.urls.vault.auth, maxConnections: 4 },
+      syncDatabase: { url: system.databases.urls.vault.sync, ...POOL },
+      authDatabase: { url: system.databases.urls.vault.auth, ...POOL },
       keks,
       acceptV1Grants: true,
     }),

@@ -63,7 +63,7 @@ export const SERVICE_KEY = 'test-service-key';
 const UNLIMITED_ROUNDS = 1_000;
 /** Tests ask more often than users. */
 const UNLIMITED_REQUESTS = { perAddress: 1e6, perUser: 1e6, mintsPerUser: 1e6 };
-const POOL = { maxConnections: 4 };
+const POOL = { maxConnections: 4, preparedStatements: true };
 
 export interface SystemOptions {
   readonly script: Script;
