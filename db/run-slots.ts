@@ -1,5 +1,6 @@
 import type { SystemSql, UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
+import { MAX_LOST_ATTEMPTS } from '../domain/errors.ts';
 import type { UserId } from '../domain/ids.ts';
 
 /** A run that holds its mission, and its agent if `agentId` is set. */
@@ -49,7 +50,7 @@ export async function takeOverMissionSlot(
 ): Promise<boolean> {
   const rows = await tx`
     update mana_ai.run_slots
-    set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, begun = 0,
+    set workflow_id = ${run.workflowId}, run_id = ${run.runId}, agent_id = null, begun = 0, ends_begun = 0,
       claimed_at = clock_timestamp(),
       -- A run that was reset goes on with its iteration: its workflow is the same.
       iteration_id = case when workflow_id = ${run.workflowId} then iteration_id else '' end
@@ -59,20 +60,57 @@ export async function takeOverMissionSlot(
 }
 
 /**
- * Counts that a stage of the run begins; what counts is what is committed before the stage does anything else.
+ * What is counted of a run. Its stages may all be part of one workflow task: a worker that dies of a later one takes the answer of
+ * an earlier one along, which is then done once more. So one must not begin the other's count anew.
+ */
+export type CountedPart = 'load' | 'end';
+
+const counts = { load: sql`begun`, end: sql`ends_begun` };
+
+/**
+ * Counts that a stage of the run begins; what counts is what is committed before the stage does anything else. A stage on its
+ * last chance is not counted before it has its turn (`beginLastChance`): it would lose that chance with a neighbour that dies
+ * while it waits.
  *
- * @returns how often it has begun without an orderly end, this time included; 0 if the run does not hold its mission
+ * @returns how often it has begun before without an orderly end; 0 if the run does not hold its mission
  */
 export async function beginStage(
   tx: UserTransaction,
   userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
-): Promise<{ readonly begun: number; readonly iterationId: string }> {
-  const [slot] = await tx<{ begun: number; iterationId: string }[]>`
-    update mana_ai.run_slots set begun = begun + 1
+  part: CountedPart,
+): Promise<{ readonly lost: number; readonly iterationId: string }> {
+  const count = counts[part];
+  const [slot] = await tx<{ lost: number; iterationId: string }[]>`
+    with slot as (
+      select user_id, mission_id, ${count} as lost from mana_ai.run_slots
+      where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for update
+    )
+    update mana_ai.run_slots as held
+    set ${count} = case when slot.lost < ${MAX_LOST_ATTEMPTS - 1} then slot.lost + 1 else slot.lost end
+    from slot where held.user_id = slot.user_id and held.mission_id = slot.mission_id
+    returning slot.lost, held.iteration_id as "iterationId"`;
+  return slot ?? { lost: 0, iterationId: '' };
+}
+
+/**
+ * Counts that a stage begins for the last time.
+ *
+ * @returns false when another attempt has begun it, or ended it, meanwhile
+ */
+export async function beginLastChance(
+  tx: UserTransaction,
+  userId: UserId,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+  part: CountedPart,
+): Promise<boolean> {
+  const count = counts[part];
+  const rows = await tx`
+    update mana_ai.run_slots set ${count} = ${MAX_LOST_ATTEMPTS}
     where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
-    returning begun, iteration_id as "iterationId"`;
-  return slot ?? { begun: 0, iterationId: '' };
+      and ${count} = ${MAX_LOST_ATTEMPTS - 1}
+    returning run_id`;
+  return rows.length > 0;
 }
 
 /** Counts that a stage has ended in an orderly way, well or not; `lost` attempts of it did not. */
@@ -80,10 +118,12 @@ export async function endStage(
   tx: UserTransaction,
   userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
+  part: CountedPart,
   lost: number,
 ): Promise<void> {
+  const count = counts[part];
   await tx`
-    update mana_ai.run_slots set begun = least(begun, ${lost}::smallint)
+    update mana_ai.run_slots set ${count} = least(${count}, ${lost}::smallint)
     where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
 }
 

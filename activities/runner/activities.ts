@@ -53,7 +53,16 @@ const logUnswept: OnUnswept = ({ workflowId, runId }, error) => {
 
 export function createRunnerActivities(deps: RunnerDependencies): RunnerActivities {
   return {
-    loadRun: (input) => runActivity(() => loadRun(deps, input), { retryDelay: slotRetryDelay(deps.random) }),
+    loadRun: (input) =>
+      runActivity(
+        async () => {
+          const loaded = await loadRun(deps, input);
+          if (loaded.outcome === 'ready' && loaded.tooLarge === true)
+            log.warn('too large to be planned; the mission is passed over', { missionId: input.missionId });
+          return loaded;
+        },
+        { retryDelay: slotRetryDelay(deps.random) },
+      ),
     planRound: (input) =>
       runActivity(
         ({ signal }) =>

@@ -1,6 +1,6 @@
 import { isLastChance, takeTurn } from '../lost-attempts.ts';
-import { beginStage, endStage } from '../../db/run-slots.ts';
-import type { RunSlot } from '../../db/run-slots.ts';
+import { beginLastChance, endStage } from '../../db/run-slots.ts';
+import type { CountedPart, RunSlot } from '../../db/run-slots.ts';
 import type { Database, UserTransaction } from '../../db/client.ts';
 import { MAX_LOST_ATTEMPTS, TurnTakenError, WorkerLostError } from '../../domain/errors.ts';
 import type { UserId } from '../../domain/ids.ts';
@@ -8,11 +8,21 @@ import { countLostAttempt, countMissionPutAside } from '../../metrics/workers.ts
 
 type Run = Pick<RunSlot, 'missionId' | 'runId'>;
 
+interface CountedStage {
+  readonly name: string;
+  readonly part: CountedPart;
+  /** How many attempts of it took their worker along, see `beginStage`. */
+  readonly lost: number;
+  /** Where a failure of the stage is to be written. */
+  readonly iterationId: string;
+  /** What is done where no other stage can say that this one was given up. */
+  readonly onGivenUp?: (tx: UserTransaction) => Promise<void>;
+}
+
 /**
  * A stage of a run that is a local activity: when its worker dies, the server hands the workflow task on for ever, and
  * nobody counts. So its beginnings are counted in the run's slot, and it is given up as `runActivity` gives up others.
  *
- * @param begin counts the beginning, committed before `work` starts; see `beginStage`
  * @param work ends the count in its own transaction when it ends well, or the slot is gone with it
  * @throws WorkerLostError, TurnTakenError
  */
@@ -20,46 +30,51 @@ export async function countedStage<T>(
   database: Database,
   userId: UserId,
   run: Run,
-  options: {
-    readonly name: string;
-    readonly begun: number;
-    /** Where a failure of the stage is to be written. */
-    readonly iterationId: string;
-    /** In place of new chances for the next stage, where none can do what this one could not. */
-    readonly onGivenUp?: (tx: UserTransaction) => Promise<void>;
-  },
+  stage: CountedStage,
   work: () => Promise<T>,
 ): Promise<T> {
-  const lost = Math.max(0, options.begun - 1);
-  const endWith = (count: number): Promise<void> =>
-    database.asUser(userId, (tx) => endStage(tx, userId, run, count));
-  if (lost > 0) countLostAttempt(options.name);
+  const { lost } = stage;
+  if (lost > 0) countLostAttempt(stage.name);
   if (lost >= MAX_LOST_ATTEMPTS) {
-    if (options.onGivenUp === undefined) {
-      // The next stage, which writes that, has its own chances.
-      await endWith(0);
-    } else {
-      await database.asUser(userId, options.onGivenUp);
-      countMissionPutAside(options.name);
+    // The count stays: the stage is not begun again, even where nobody has heard yet that it was given up.
+    if (stage.onGivenUp !== undefined) {
+      await database.asUser(userId, stage.onGivenUp);
+      countMissionPutAside(stage.name);
     }
-    throw new WorkerLostError(options.iterationId);
+    throw new WorkerLostError(stage.iterationId);
   }
   const giveTurnBack = isLastChance(lost) ? takeTurn() : () => undefined;
-  if (giveTurnBack === null) {
-    await endWith(lost);
-    throw new TurnTakenError();
-  }
+  if (giveTurnBack === null) throw new TurnTakenError();
   try {
-    return await work();
-  } catch (error) {
-    // Where the database does not answer, this attempt counts as lost; the next one cannot begin without it either.
-    await endWith(lost).catch(() => undefined);
-    throw error;
+    if (isLastChance(lost)) await beginCounted(database, userId, run, stage);
+    return await endingInOrder(database, userId, run, stage, work);
   } finally {
     giveTurnBack();
   }
 }
 
-/** Begins a stage of a run that holds its mission. */
-export const begin = (database: Database, userId: UserId, run: Run) =>
-  database.asUser(userId, (tx) => beginStage(tx, userId, run));
+async function beginCounted(
+  database: Database,
+  userId: UserId,
+  run: Run,
+  { part }: CountedStage,
+): Promise<void> {
+  const begins = await database.asUser(userId, (tx) => beginLastChance(tx, userId, run, part));
+  if (!begins) throw new TurnTakenError();
+}
+
+async function endingInOrder<T>(
+  database: Database,
+  userId: UserId,
+  run: Run,
+  { part, lost }: CountedStage,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    // Where the database does not answer, this attempt counts as lost; the next one cannot begin without it either.
+    await database.asUser(userId, (tx) => endStage(tx, userId, run, part, lost)).catch(() => undefined);
+    throw error;
+  }
+}

@@ -58,13 +58,13 @@ export async function endClaim(
 ): Promise<ClaimEnd> {
   const slot = await database.asUser(userId, async (tx) => {
     const iterationId = await readSlotIteration(tx, userId, run);
-    if (iterationId !== null && iterationId !== '') return beginStage(tx, userId, run);
+    if (iterationId !== null && iterationId !== '') return beginStage(tx, userId, run, 'end');
     await finish(tx);
     return null;
   });
   if (slot === null) return 'ended';
   const stage = {
-    ...{ name: 'forgetRun', ...slot },
+    ...{ name: 'forgetRun', part: 'end' as const, ...slot },
     onGivenUp: async (tx: UserTransaction) => {
       await putMissionAside(tx, userId, run.missionId);
       await finish(tx);
@@ -74,7 +74,7 @@ export async function endClaim(
     await countedStage(database, userId, run, stage, () =>
       database.asUser(userId, async (tx) => {
         await lockMission(tx, userId, toMissionId(run.missionId));
-        await endStage(tx, userId, run, 0);
+        await endStage(tx, userId, run, 'end', 0);
         // Another sweep may have been faster, and a successor holds the mission.
         const iterationId = await readSlotIteration(tx, userId, run);
         await finish(tx);

@@ -46,7 +46,10 @@ export async function loadRun(deps: RunnerDependencies, input: LoadRunInput): Pr
   const userId = toUserId(input.userId);
   const claim = await claimMission(deps, userId, input);
   if (claim === null) return { outcome: 'already-running', iterationId: null };
-  const stage = { name: 'loadRun', begun: claim.begun, iterationId: givenUpIterationId(claim, input) };
+  const stage = {
+    ...{ name: 'loadRun', part: 'load' as const, lost: claim.lost },
+    iterationId: givenUpIterationId(claim, input),
+  };
   return countedStage(deps.database, userId, input, stage, () => loadClaimed(deps, userId, input));
 }
 

@@ -18,7 +18,7 @@ import type { UserId } from '../../domain/ids.ts';
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
 type OwnRun = Pick<RunSlot, 'missionId' | 'runId'>;
 
-/** A mission that is this run's, and how often the run has begun with it; see `countedStage`. */
+/** A mission that is this run's, and how often the run has taken its worker along with it; see `countedStage`. */
 export type Claim = Awaited<ReturnType<typeof beginStage>>;
 
 /**
@@ -33,7 +33,7 @@ export async function claimMission(
 ): Promise<Claim | null> {
   const claim = await deps.database.asUser(userId, async (tx) => {
     const holder = await claimMissionSlot(tx, userId, run);
-    return holder === null ? await beginStage(tx, userId, run) : { holder };
+    return holder === null ? await beginStage(tx, userId, run, 'load') : { holder };
   });
   if (!('holder' in claim)) return claim;
   const { holder } = claim;
@@ -44,7 +44,7 @@ export async function claimMission(
     await endClaim(deps.database, userId, { ...run, runId: holder.runId }, () => Promise.resolve());
   }
   const takenOver = await deps.database.asUser(userId, async (tx) =>
-    (await takeOverMissionSlot(tx, userId, holder.runId, run)) ? beginStage(tx, userId, run) : null,
+    (await takeOverMissionSlot(tx, userId, holder.runId, run)) ? beginStage(tx, userId, run, 'load') : null,
   );
   // Somebody was faster: another run, or another try of this one, whose mission it is then.
   return takenOver ?? claimMission(deps, userId, run);

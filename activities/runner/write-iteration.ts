@@ -1,4 +1,4 @@
-import { begin, countedStage } from './counted-stage.ts';
+import { countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { iterationRow, mayBeWritten } from './claim-instant.ts';
 import { readMissionOfRunEvenDeleted } from './open-mission.ts';
@@ -11,7 +11,7 @@ import { readAgent } from '../../db/missions.ts';
 import { putMissionAside } from '../../db/put-aside.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { withIterations } from '../../db/record-rows.ts';
-import { endStage } from '../../db/run-slots.ts';
+import { beginStage, endStage } from '../../db/run-slots.ts';
 import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import type { MissionUpdate } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
@@ -66,9 +66,9 @@ export async function writeIteration(
   input: WriteIterationInput,
 ): Promise<WriteIterationResult> {
   const userId = toUserId(input.userId);
-  const { begun } = await begin(deps.database, userId, input);
+  const { lost } = await deps.database.asUser(userId, (tx) => beginStage(tx, userId, input, 'end'));
   const stage = {
-    ...{ name: 'writeIteration', begun, iterationId: input.iterationId },
+    ...{ name: 'writeIteration', part: 'end' as const, lost, iterationId: input.iterationId },
     onGivenUp: (tx: UserTransaction) => putMissionAside(tx, userId, input.missionId),
   };
   const { result, isNew, outcome } = await countedStage(deps.database, userId, input, stage, () =>
@@ -93,7 +93,7 @@ async function writeOnce(
   input: WriteIterationInput,
 ): Promise<Written> {
   await lockMission(tx, userId, toMissionId(input.missionId));
-  await endStage(tx, userId, input, 0);
+  await endStage(tx, userId, input, 'end', 0);
   const read = await readMissionOfRunEvenDeleted(tx, userId, input);
   const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
   if (read === null) return before(GONE);

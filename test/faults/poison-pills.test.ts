@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
 import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
 import type { WrittenMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
 import { waitUntil } from '../support/wait-until.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
 import { replyOfTwoRounds } from '../support/planner-scripts.ts';
@@ -14,6 +15,9 @@ import { query } from '../support/inspect.ts';
 import { RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '../../workflows/messages.ts';
 import { startSystemProcess } from '../support/worker-process.ts';
 import type { Surroundings } from '../support/worker-process.ts';
+
+// Nine missions on their last chances take turns, behind three workers that went silent.
+vi.setConfig({ testTimeout: 300_000 });
 
 let system: MissionSystem;
 let around: Surroundings;
@@ -110,6 +114,40 @@ describe('a mission that kills its runner when its outcome is to be written', ()
   });
 });
 
+describe('a mission that kills its runner when it is read and when its outcome is to be written', () => {
+  it('is put aside: no pass starts it again for the same instant', async () => {
+    const nextRunAt = formatInstant(Date.now() - 60_000);
+    const pill = await writePlaintextMission(system.webApp, WORDS, { nextRunAt });
+    const runner = await supervise('runner', {
+      POISON_USER: pill.user.userId,
+      POISON_STAGE: 'loadRun,writeIteration',
+    });
+    const projection = await startSystemProcess('projection', around);
+    stops.push(() => projection.stop());
+    const runs = async () => {
+      const found = [];
+      for await (const run of system.client.workflow.list({ query: `ManaMissionId = '${pill.missionId}'` }))
+        found.push(JSON.stringify(run.typedSearchAttributes).includes('stuck') ? 'stuck' : run.status.name);
+      return found;
+    };
+    await waitUntil('its run is stuck', async () => (await runs()).includes('stuck'), {
+      deadlineMs: 240_000,
+    });
+    for (let pass = 0; pass < 2; pass += 1) {
+      const tick = await system.api.inject({
+        method: 'POST',
+        url: '/internal/tick',
+        headers: { 'x-service-key': SERVICE_KEY },
+      });
+      expect(tick.statusCode).toBe(200);
+      expect(tick.json()).toMatchObject({ started: 0 });
+    }
+    expect(await runs()).toEqual(['stuck']);
+    expect(runner.deaths()).toBe(6);
+    expect(await countLeftovers(system.databases, pill.missionId)).toEqual(NOTHING_LEFT);
+  });
+});
+
 describe('a mission that hangs the event loop of its runner', () => {
   it('is given up after three, while each says so and ends itself; the others run elsewhere', async () => {
     const pill = await writePlaintextMission(system.webApp, HANGING_WORDS);
@@ -151,7 +189,7 @@ describe('a mission that hangs the event loop of its runner', () => {
     expect(readFileSync(hanging.logFile, 'utf8')).toContain(
       'the event loop does not come back; the process ends',
     );
-  }, 180_000);
+  });
 });
 
 describe('a terminated run whose claim kills the worker that sweeps it', () => {
@@ -175,7 +213,7 @@ describe('a terminated run whose claim kills the worker that sweeps it', () => {
     expect(readFileSync(runner.logFile, 'utf8')).toContain('a run that has ended could not be swept');
     expect(await sweep()).toEqual({ swept: 0 });
     expect(runner.deaths()).toBe(3);
-  }, 240_000);
+  });
 
   /** A runner whose runs hang at the model until they are terminated, eleven minutes ago. */
   async function superviseTerminating(missions: readonly WrittenMission[]): Promise<SupervisedWorker> {

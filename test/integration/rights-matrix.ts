@@ -278,7 +278,7 @@ const MANA_AI: readonly TableRights[] = [
         // Ids only: the sweep asks for everybody's.
         select: ofAll('*'),
         insert: ofOwn('*'),
-        update: ofOwn('agent_id, workflow_id, run_id, iteration_id, claimed_at, begun'),
+        update: ofOwn('agent_id, workflow_id, run_id, iteration_id, claimed_at, begun, ends_begun'),
         delete: ofOwn('*'),
       },
     },

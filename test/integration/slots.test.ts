@@ -336,7 +336,7 @@ describe('the sweep', () => {
     other.die();
     await age([pill.runId, other.runId]);
     const { syncUrl } = harness.databases.superuser;
-    await query(syncUrl, `update mana_ai.run_slots set begun = 3 where run_id = $1`, [pill.runId]);
+    await query(syncUrl, `update mana_ai.run_slots set ends_begun = 3 where run_id = $1`, [pill.runId]);
     const unswept: unknown[] = [];
     expect(await sweepRuns(harness.runner, ({ runId }, error) => unswept.push([runId, error]))).toBe(1);
     expect(unswept).toEqual([[pill.runId, new WorkerLostError()]]);
