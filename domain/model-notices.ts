@@ -42,13 +42,18 @@ export const MODEL_NOTICES: Readonly<Record<PromptLanguage, ModelNotices>> = {
 export const NO_WORDS = '…';
 /** The contract's answer to a call that became a step (section 12). */
 export const RECORDED = 'recorded';
+/** To a call that repeats a step of an earlier iteration, which nobody has carried out or decided on yet. */
+export const ALREADY_OPEN =
+  'already open: an earlier run planned this very step and it still waits for the user; nothing was added';
 
 /** Short ones could be the model's own. */
 const MIN_ECHO_CHARS = 24;
 
 /** Whole notices first, then their sentences. */
-const ECHOES: readonly string[] = Object.values(MODEL_NOTICES)
-  .flatMap((notices) => Object.values<string>({ ...notices }))
+const ECHOES: readonly string[] = [
+  ...Object.values(MODEL_NOTICES).flatMap((notices) => Object.values<string>({ ...notices })),
+  ALREADY_OPEN,
+]
   .flatMap((notice) => [notice, ...notice.split(/(?<=[.:])\s/)])
   .filter((echo) => echo.length >= MIN_ECHO_CHARS)
   .sort((a, b) => b.length - a.length);

@@ -1,5 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { ArgumentFacts } from './argument-checks.ts';
+import { ALREADY_OPEN } from './model-notices.ts';
+import { stepIdentity } from './open-steps.ts';
 import { planRound, summaryOf } from './plan.ts';
 import type { PlanStep, ReadTools, RoundOutcome, StepReview } from './plan.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
@@ -28,10 +31,12 @@ const plan = (
   toolCalls: PlannerToolCall[],
   previousSteps: readonly PlanStep[] = [],
   round = 1,
-  more: { reads?: ReadTools; review?: StepReview } = {},
+  more: { reads?: ReadTools; review?: StepReview; facts?: ArgumentFacts; openSteps?: string[] } = {},
 ): RoundOutcome => {
   const { reads = noReads, review = noReview } = more;
-  return planRound({ reply: replyOf(toolCalls), offered, reads, review, previousSteps, round, stepId });
+  const { facts = null, openSteps = [] } = more;
+  const known = { facts, openSteps, previousSteps };
+  return planRound({ reply: replyOf(toolCalls), offered, reads, review, round, stepId, ...known });
 };
 
 test('a call of an offered tool becomes a planned step and is answered "recorded"', () =>
@@ -96,6 +101,52 @@ describe('a tool that reads', () => {
     );
     const errors = toolResults.filter(({ content }) => content.startsWith('error: too much was read'));
     expect(errors).toHaveLength(2);
+  });
+});
+
+describe('arguments', () => {
+  const facts: ArgumentFacts = {
+    records: [{ module: 'tasks', table: 'tasks', id: 'task-1' }],
+    isShown: () => true,
+    nowMs: Date.parse('2026-11-28T21:00:00Z'),
+    timeZone: 'Europe/Berlin',
+  };
+  const complete = (taskId: string): PlannerToolCall => ({
+    ...{ id: taskId, name: 'complete_task', arguments: { taskId } },
+  });
+
+  test('that mean nothing are answered with what is wrong, and the call is no step', () => {
+    const calls = [
+      complete('123'),
+      task('a', 'x', { dueDate: '2026-02-30' }),
+      task('b', ' '),
+      complete('task-1'),
+    ];
+    const { newSteps, toolResults } = plan(calls, [], 1, { facts });
+    expect(toolResults.map(({ content }) => content)).toEqual([
+      'error: wrong arguments: taskId: found "123", which is no task that this run has read; allowed: task-1',
+      'error: wrong arguments: dueDate: found "2026-02-30", expected a day that exists, YYYY-MM-DD',
+      'error: wrong arguments: title: is empty; give it some words',
+      'recorded',
+    ]);
+    expect(newSteps.map(({ intent }) => intent.params)).toEqual([{ taskId: 'task-1' }]);
+  });
+
+  test('are kept as they are meant: without what was left out, with the id of a record', () => {
+    const calls = [complete('tasks/tasks/task-1'), task('a', 'x', { description: '' })];
+    const { newSteps } = plan(calls, [], 1, { facts });
+    expect(newSteps.map(({ intent }) => intent.params)).toEqual([{ taskId: 'task-1' }, { title: 'x' }]);
+  });
+});
+
+describe('a step of an earlier iteration that is still open', () => {
+  const openSteps = [stepIdentity('create_task', { title: 'Buy  milk', priority: 'low' })];
+
+  test('is not planned again, and the model is told so', () => {
+    const calls = [task('a', 'buy milk', { priority: 'low' }), task('b', 'Buy milk')];
+    const { newSteps, toolResults } = plan(calls, [], 1, { openSteps });
+    expect(newSteps.map(({ intent }) => intent.params)).toEqual([{ title: 'Buy milk' }]);
+    expect(toolResults.map(({ content }) => content)).toEqual([ALREADY_OPEN, 'recorded']);
   });
 });
 

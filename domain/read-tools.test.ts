@@ -54,13 +54,13 @@ describe('reading tools are offered', () => {
     expect(readToolsFor(null, all)[0]?.description).toMatch(/records of this mission only\.$/);
   });
 
-  test('by the policy: deny hides them, propose makes them steps, and other auto tools are never offered', () => {
+  test('by the policy: deny hides them, propose answers them too, and other auto tools are never offered', () => {
     expect(names(policy({ tools: { list_notes: 'deny' }, defaultsByModule: { todo: 'deny' } }), all)).toEqual(
       [...['get_todays_events', 'list_goals', 'get_goal_progress']],
     );
     const proposing = policy({ tools: { list_tasks: 'propose' }, defaultForAi: 'auto' });
-    expect(names(proposing, all)).not.toContain('list_tasks');
-    expect(offeredTools(proposing).map(({ name }) => name)).toEqual(['list_tasks']);
+    expect(names(proposing, all)).toContain('list_tasks');
+    expect(offeredTools(proposing)).toEqual([]);
   });
 });
 

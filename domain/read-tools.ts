@@ -1,4 +1,3 @@
-import { decide } from './agent.ts';
 import type { AgentPolicy } from './agent.ts';
 import type { ChatMessage } from './conversation.ts';
 import { dataBlock, withoutDelimiter } from './data-block.ts';
@@ -9,7 +8,7 @@ import { answerAboutNotes } from './read-tools/notes.ts';
 import type { Reader } from './read-tools/reader.ts';
 import { answerAboutTasks, answerTaskStats } from './read-tools/tasks.ts';
 import type { ReadableRecord } from './readable-record.ts';
-import { TOOL_CATALOG } from './tool-catalog.ts';
+import { decisionOn, TOOL_CATALOG } from './tool-catalog.ts';
 import type { ToolDefinition } from './tool-catalog.ts';
 
 /**
@@ -30,8 +29,8 @@ const READERS: Readonly<Record<string, { readonly table: string; readonly read: 
 const LIMITS = 'Answered at once, from the records of this mission only.';
 
 /**
- * The tools that a run answers: decided `auto`, and with a record to answer from. Where the policy says `propose`, the
- * same tool becomes a planned step like any other (contract section 12).
+ * The tools that a run answers: not denied, and with a record to answer from. `propose` is no reason against one: it changes
+ * nothing, and as a step it would tell nobody anything (`isReadingTool`). What is read was granted to the mission.
  *
  * @param policy null for a mission without an agent: then each tool's own default holds
  */
@@ -41,9 +40,10 @@ export const readToolsFor = (
 ): ToolDefinition[] =>
   [...TOOL_CATALOG.values()].flatMap((tool) => {
     const reader = READERS[tool.name];
-    const decision = policy === null ? tool.defaultPolicy : decide(policy, tool);
     const isReadable = records.some((record) => record.table === reader?.table);
-    return decision === 'auto' && isReadable ? { ...tool, description: `${tool.description} ${LIMITS}` } : [];
+    return decisionOn(policy, tool) !== 'deny' && isReadable
+      ? { ...tool, description: `${tool.description} ${LIMITS}` }
+      : [];
   });
 
 /** The kind of records that a tool of `readToolsFor` reads; null for any other tool. */

@@ -21,6 +21,17 @@ const roundSchema = z.object({
   /** Data that bears marks of injected instructions, for the review of steps. */
   flaggedTexts: z.array(z.string()),
   notices: z.array(noticeSchema),
+  /** What the arguments of a step are held against; null in requests of before that was done. */
+  facts: z
+    .object({
+      records: z.array(z.object({ module: z.string(), table: z.string(), id: z.string() })),
+      nowMs: z.number(),
+      timeZone: z.string().nullable(),
+      /** Of earlier iterations, see `openStepsOf`. */
+      openSteps: z.array(z.string()),
+    })
+    .nullable()
+    .default(null),
 });
 export type AskedOfRound = z.infer<typeof roundSchema>;
 

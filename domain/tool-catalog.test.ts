@@ -58,15 +58,14 @@ describe('offered tools', () => {
     expect(names).not.toContain('list_tasks');
   });
 
-  test('follow the policy of the agent: deny hides, auto is not offered, propose is', () => {
+  test('follow the policy of the agent: deny hides, auto is not offered, propose is, unless it only reads', () => {
     const names = namesFor({
       tools: { create_task: 'deny', list_tasks: 'propose', complete_task: 'auto' },
       defaultsByModule: { notes: 'deny' },
       defaultForAi: 'propose',
     });
-    expect(names).toContain('list_tasks');
     expect(names).toContain('create_event');
-    for (const hidden of ['create_task', 'complete_task', 'create_note', 'list_notes'])
+    for (const hidden of ['list_tasks', 'create_task', 'complete_task', 'create_note', 'list_notes'])
       expect(names).not.toContain(hidden);
   });
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decide } from './agent.ts';
-import type { AgentPolicy } from './agent.ts';
+import type { AgentPolicy, PolicyDecision } from './agent.ts';
 import { refusedAddressIn } from './refused-addresses.ts';
 import catalog from './tool-catalog.json' with { type: 'json' };
 
@@ -44,14 +44,28 @@ export const toolsNamed = (names: readonly string[]): ReadonlyMap<string, ToolDe
  *
  * `deny` hides a tool. `auto` would mean that the call takes effect without the user, and here is no device that could
  * do so: of those only `readToolsFor` are offered, which the server answers from the run's own records. Any other would
- * only lead the model to wait for data that never comes, or to invent it.
+ * only lead the model to wait for data that never comes, or to invent it. A tool that only looks something up is never a
+ * step, whatever the policy says: what the device found would reach no run.
  *
  * @param policy the agent's policy, or null for a mission without an agent: then each tool's own default holds
  */
 export const offeredTools = (policy: AgentPolicy | null): ToolDefinition[] =>
-  [...TOOL_CATALOG.values()].filter(
-    (tool) => (policy === null ? tool.defaultPolicy : decide(policy, tool)) === 'propose',
-  );
+  [...TOOL_CATALOG.values()].filter((tool) => !isReadingTool(tool) && decisionOn(policy, tool) === 'propose');
+
+/** What the policy says of a tool; without an agent its own default holds. */
+export const decisionOn = (policy: AgentPolicy | null, tool: ToolDefinition): PolicyDecision =>
+  policy === null ? tool.defaultPolicy : decide(policy, tool);
+
+/** Tools that only look something up. */
+export const isReadingTool = ({ name }: Pick<ToolDefinition, 'name'>): boolean =>
+  /^(?:list|get)_/.test(name) || OTHER_READING_TOOLS.has(name);
+
+const OTHER_READING_TOOLS: ReadonlySet<string> = new Set([
+  'augur_year_recap',
+  'consult_oracle',
+  'discover_events',
+  'nutrition_summary',
+]);
 
 export interface GatewayTool {
   type: 'function';

@@ -90,7 +90,7 @@ function roundsOf(texts: readonly string[]): ConversationRound[] {
       ...{ reply, offered, previousSteps: steps, round: rounds.length + 1 },
       reads: { tools: new Map(), answer: () => '' },
       review: () => ({ flags: [], drop: false }),
-      stepId: String,
+      ...{ facts: null, openSteps: [], stepId: String },
     });
     const end = endOfRound(reply, {
       plannedSteps: steps.length,

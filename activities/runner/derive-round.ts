@@ -3,12 +3,15 @@ import { openReads } from './answer-reads.ts';
 import type { OpenedReads } from './answer-reads.ts';
 import { takeBack } from './model-call.ts';
 import type { AskedRound } from './prepare-round.ts';
+import { textsOf } from './round-request.ts';
 import { resultOfRound } from './round-result.ts';
 import { settleTokens } from './token-budget.ts';
 import { readRounds, storeRound } from './transcript.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { holdsSlot } from '../../db/run-slots.ts';
 import { unknownTokensOfRound } from '../../db/token-usage.ts';
+import { shownIdsIn } from '../../domain/argument-checks.ts';
+import type { ArgumentFacts } from '../../domain/argument-checks.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
@@ -100,6 +103,8 @@ function entryOf(
       flaggedTexts: asked.flaggedTexts,
       policyMode: deps.planner.policyMode,
     }),
+    facts: factsOf(asked, earlier),
+    openSteps: asked.facts?.openSteps ?? [],
     previousSteps: stepsOf(earlier),
     round: input.round,
     stepId: (index) => `${input.iterationId}-${index + 1}`,
@@ -124,6 +129,16 @@ function entryOf(
       ...noticesOf(reply, outcome, { steps, isLast, unknownTokens: round.unknownTokens }),
     ],
   };
+}
+
+/** What the arguments of this round's calls are held against: what the model had read when it made them. */
+function factsOf(
+  { facts, opening }: AskedRound['asked'],
+  earlier: AskedRound['earlier'],
+): ArgumentFacts | null {
+  if (facts === null) return null;
+  const prompt = opening?.prompt ?? earlier[0]?.prompt ?? [];
+  return { ...facts, isShown: shownIdsIn(textsOf(prompt, earlier)) };
 }
 
 function noticesOf(

@@ -15,6 +15,7 @@ import { conversationOf } from '../../domain/conversation.ts';
 import type { ChatMessage } from '../../domain/conversation.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
+import { openStepsOf } from '../../domain/open-steps.ts';
 import { flaggedBlocksIn } from '../../domain/prompt-sources.ts';
 import { delimiterOf, readToolsFor } from '../../domain/read-tools.ts';
 import { promptMessages } from '../../domain/round-entry.ts';
@@ -49,12 +50,14 @@ export async function roundRequestOf(
   const [first] = earlier;
   const research = await readResearchNote(tx, userId, input, run.key);
   const kept = first?.prompt ?? null;
+  const nowMs = await readClockMs(tx);
+  const timeZone = await timeZoneOfMission(tx, userId, toMissionId(input.missionId));
   const opening =
     kept !== null
       ? null
       : resolvePrompt(opened, run.read, {
-          nowMs: await readClockMs(tx),
-          timeZone: await timeZoneOfMission(tx, userId, toMissionId(input.missionId)),
+          nowMs,
+          timeZone,
           research,
           budget: await reminderOf(tx, userId, agent),
         });
@@ -87,12 +90,17 @@ export async function roundRequestOf(
         opening !== null && research?.outcome === 'failed'
           ? [{ kind: 'research-failed', research: research.kind }]
           : [],
+      facts: {
+        ...{ nowMs, timeZone },
+        records: opened.records.map(({ module, table, id }) => ({ module, table, id })),
+        openSteps: openStepsOf(run.read.mission.iterations),
+      },
     },
   };
 }
 
 /** What the model has read so far, whether or not it was summarised since. */
-const textsOf = (prompt: readonly ChatMessage[], earlier: readonly RoundEntry[]): string[] => [
+export const textsOf = (prompt: readonly ChatMessage[], earlier: readonly RoundEntry[]): string[] => [
   ...prompt.map(({ content }) => content ?? ''),
   ...earlier.flatMap(({ toolResults }) => toolResults.map(({ content }) => content)),
 ];

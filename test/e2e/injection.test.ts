@@ -119,8 +119,8 @@ async function writeMission(
 
 /** Of docs/injection.md. No step without a sign but of the attacks that bear no marks. */
 const FIGURES = {
-  flag: { attacks: 68, refusedAsTools: 7, dropped: 0, staged: 56, planned: UNMARKED_ATTACKS.length },
-  enforce: { attacks: 68, refusedAsTools: 7, dropped: 56, staged: 0, planned: UNMARKED_ATTACKS.length },
+  flag: { attacks: 68, refused: 7, madeUp: 4, dropped: 0, staged: 52, planned: UNMARKED_ATTACKS.length },
+  enforce: { attacks: 68, refused: 7, madeUp: 4, dropped: 52, staged: 0, planned: UNMARKED_ATTACKS.length },
 };
 
 describe.each(['flag', 'enforce'] as const)(
@@ -228,10 +228,14 @@ describe.each(['flag', 'enforce'] as const)(
         ({ order }) => order.name !== DENIED && TOOL_CATALOG.has(order.name),
       );
       const steps = possible.map(planned).filter((step) => step !== undefined);
+      // Of records that the run has not read, whatever the attack calls them.
+      const madeUp = possible.filter(({ order }) => /^(?:complete_task|pause_goal)$/.test(order.name));
+      expect(madeUp.map(planned).every((step) => step === undefined)).toBe(true);
       expect({
         attacks: INJECTION_CORPUS.length,
-        refusedAsTools: INJECTION_CORPUS.length - possible.length,
-        dropped: possible.length - steps.length,
+        refused: INJECTION_CORPUS.length - possible.length,
+        madeUp: madeUp.length,
+        dropped: possible.length - steps.length - madeUp.length,
         staged: steps.filter(({ status }) => status === 'staged').length,
         planned: steps.filter(({ status }) => status === 'planned').length,
       }).toEqual(FIGURES[policyMode]);

@@ -5,6 +5,7 @@ import { rawReplyOf } from '../../dev/scripted-model.ts';
 import type { SentRequest } from '../../dev/scripted-model.ts';
 import { missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
+import { ALREADY_OPEN } from '../../domain/model-notices.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import { registry } from '../../metrics/registry.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
@@ -89,6 +90,73 @@ describe('tools that read', () => {
     await expect(round).rejects.toBeInstanceOf(GrantUnusableError);
     expect(told.requests[0]?.tools.map(({ name }) => name)).toContain('list_notes');
     expect(await stories.usage(told)).toEqual([{ round: 1, purpose: 'plan', tokens: 12 }]);
+  });
+});
+
+describe('the arguments of a step', () => {
+  const ALL = { policy: { ...STORY_AGENT.policy, defaultForAi: 'propose', defaultsByModule: {} } };
+  const complete = (taskId: string) => call('complete_task', { taskId });
+
+  it('name records that the run has read, days that exist and something to do; else the model is told', async () => {
+    const told = await stories.write({ t1: { title: 'Steuer', isCompleted: false } }, ALL);
+    const wrong = [
+      ...[
+        complete('t2'),
+        call('append_to_note', { noteId: 't1', content: 'x' }),
+        call('log_habit', { habitId: 'h' }),
+      ],
+      call('create_task', { title: 'x', dueDate: '2026-02-30' }),
+      call('create_event', { title: 'x', startTime: '2099-01-01T10:00', endTime: '2099-01-01T09:00' }),
+      ...[call('create_task', { title: '\u200B' }), call('log_drink', { drinkType: 'tea', quantityMl: -1 })],
+    ];
+    expect(await told.round(1, () => reply({ toolCalls: wrong }))).toMatchObject({
+      status: 'continue',
+      steps: 0,
+    });
+    expect(await told.round(2, () => reply({ toolCalls: [complete('t1')] }))).toMatchObject({ steps: 1 });
+    await told.round(3, () => reply());
+    expect(toolAnswers(told.requests[2])).toEqual([
+      expect.stringContaining('found "t2", which is no task that this run has read; allowed: t1'),
+      expect.stringContaining('noteId: found "t1", but this run has read no note'),
+      expect.stringContaining('a run can read no habit'),
+      expect.stringContaining('found "2026-02-30", expected a day that exists'),
+      expect.stringContaining('endTime: found "2099-01-01T09:00", expected something after startTime'),
+      expect.stringContaining('title: is empty'),
+      expect.stringContaining('quantityMl: found -1, expected a number more than 0'),
+      'recorded',
+    ]);
+    const steps = (await told.entries()).flatMap((entry) => entry.steps);
+    expect(steps.map(({ intent }) => intent.params)).toEqual([{ taskId: 't1' }]);
+  });
+
+  it('of tools that only read are none of a step, whatever the policy says', async () => {
+    const told = await stories.write({ t1: { title: 'Steuer', isCompleted: false } }, ALL);
+    const toolCalls = [call('list_tasks', {}), call('get_contacts', {}), call('consult_oracle', {})];
+    expect(await told.round(1, () => reply({ toolCalls }))).toMatchObject({ steps: 0 });
+    await told.round(2, () => reply());
+    expect(toolAnswers(told.requests[1])).toEqual([
+      expect.stringContaining('"title":"Steuer"'),
+      expect.stringContaining('error: no such tool'),
+      expect.stringContaining('error: no such tool'),
+    ]);
+  });
+
+  it('that repeat an open step of an earlier iteration add nothing; what was decided may come again', async () => {
+    const step = (title: string, status: string) => ({
+      ...{ id: title, summary: title, status },
+      intent: { kind: 'toolCall', toolName: 'create_task', params: { title } },
+    });
+    const told = await stories.write({}, POLICY);
+    const plan = [step('Zelt flicken', 'staged'), step('Gas kaufen', 'planned'), step('Packen', 'rejected')];
+    await harness.webApp.update(told.user, missionAt(told.run.missionId), {
+      iterations: [
+        { id: 'earlier', startedAt: '2026-01-01T00:00:00.000Z', overallStatus: 'awaiting-review', plan },
+      ],
+    });
+    const toolCalls = [task('zelt  flicken'), task('Gas kaufen'), task('Packen')];
+    expect(await told.round(1, () => reply({ toolCalls }))).toMatchObject({ steps: 1 });
+    await told.round(2, () => reply());
+    expect(toolAnswers(told.requests[1])).toEqual([ALREADY_OPEN, ALREADY_OPEN, 'recorded']);
   });
 });
 
