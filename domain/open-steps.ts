@@ -1,5 +1,6 @@
 import type { StoredIteration } from './mission.ts';
 import { isNestedTooDeep } from './nesting.ts';
+import { stepIdentity } from './step-identity.ts';
 import { isObject, stepRank, stepsOf } from './stored-iteration.ts';
 
 /** A user with more open steps than these has other worries than one of them twice. */
@@ -7,26 +8,6 @@ const MAX_STEPS = 500;
 const MAX_CHARS = 100_000;
 const MAX_STEP_CHARS = 25_000;
 const MAX_DEPTH = 14;
-
-/**
- * What tells whether two steps are the same: the tool and its arguments, in whatever order and with whatever blanks and
- * capitals they were written.
- *
- * @param params nested no deeper than a reply or a record may be
- */
-export const stepIdentity = (toolName: string, params: Readonly<Record<string, unknown>>): string =>
-  `${toolName} ${canonicalJson(params)}`;
-
-/** JSON with sorted keys and plain texts. */
-function canonicalJson(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(plainText(value));
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
-}
-
-const plainText = (text: string): string => text.normalize('NFC').replace(/\s+/g, ' ').trim().toLowerCase();
 
 /**
  * The steps of earlier iterations that are neither carried out nor decided on yet, by their identity: planned ones no device

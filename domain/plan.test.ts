@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ArgumentFacts } from './argument-checks.ts';
 import { ALREADY_OPEN } from './model-notices.ts';
-import { stepIdentity } from './open-steps.ts';
 import { planRound, summaryOf } from './plan.ts';
 import type { PlanStep, ReadTools, RoundOutcome, StepReview } from './plan.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
+import { stepIdentity } from './step-identity.ts';
 import { offeredTools, TOOL_CATALOG, toolsByName } from './tool-catalog.ts';
 
 const offered = toolsByName(offeredTools(null));
