@@ -1,6 +1,7 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { endOpenClaim } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import { settleEndedRun } from './token-budget.ts';
 import { listReserversBefore } from '../../db/budget-reservations.ts';
 import type { Database, UserTransaction } from '../../db/client.ts';
@@ -45,12 +46,20 @@ export type ClaimEnd = 'ended' | 'put-aside';
 
 /**
  * Ends the claim that a run left open. That reads the mission: where it has taken three workers with it, or where writing the
- * outcome already has, it is not tried again.
+ * outcome already has, it is not tried again. Several heirs of one dead run go in turn, or those under way would look like
+ * attempts that were lost.
  *
  * @param finish done in the same transaction, or without the claim's end when the mission is put aside
  * @throws TurnTakenError see `countedStage`
  */
-export async function endClaim(
+export const endClaim = (
+  database: Database,
+  userId: UserId,
+  run: HeldRun,
+  finish: (tx: UserTransaction) => Promise<void>,
+): Promise<ClaimEnd> => oneAtATime(run.runId, () => endClaimInTurn(database, userId, run, finish));
+
+async function endClaimInTurn(
   database: Database,
   userId: UserId,
   run: HeldRun,
