@@ -77,11 +77,11 @@ export interface ApiTimeouts {
 
 /** 1000 record ids of 512 ASCII characters, or of some 300 characters of three bytes, and their tables. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
-/** Defaults of `ApiTimeouts`. A statement of the database may take 30 s, see db/client.ts. */
+/** Defaults of `ApiTimeouts`. The databases answer or are given up within ten seconds (api/server.ts), Temporal within five. */
 const TIMEOUTS: ApiTimeouts = {
   headersMs: 10_000,
   requestMs: 30_000,
-  handlerMs: 35_000,
+  handlerMs: 20_000,
   checkEveryMs: 2_000,
 };
 /** Routes with an id in them: the longest one, percent-encoded. */

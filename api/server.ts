@@ -1,7 +1,7 @@
 import { ConfigurationError, loadConfig } from '../config.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
-import type { Database } from '../db/client.ts';
+import type { Database, DatabaseLimits } from '../db/client.ts';
 import { startLiveness } from '../health/liveness.ts';
 import { createLogger } from '../logging/logger.ts';
 import { endOnUncaughtErrors } from '../logging/uncaught-errors.ts';
@@ -12,6 +12,8 @@ import { buildApp } from './app.ts';
 import { createApiReadiness } from './readiness.ts';
 
 const APPLICATION_NAME = 'mana-missions-api';
+/** Somebody waits for the answer: a frozen database is given up before the request is. */
+const DATABASE_LIMITS: DatabaseLimits = { connectMs: 5_000, statementMs: 8_000 };
 /** Longer than any request may take. */
 const DRAIN_TIMEOUT_MS = 40_000;
 const CLOSE_IDLE_EVERY_MS = 100;
@@ -39,8 +41,8 @@ function configOrExit(): Config<'api'> {
 async function start(): Promise<void> {
   collectProcessMetrics();
   const { api } = config;
-  const open = (database: { url: string; maxConnections: number }): Database =>
-    openDatabase({ ...database, applicationName: APPLICATION_NAME });
+  const open = (database: Config<'api'>['api']['syncDatabase']): Database =>
+    openDatabase({ ...database, applicationName: APPLICATION_NAME, limits: DATABASE_LIMITS });
   const syncDatabase = open(api.syncDatabase);
   const authDatabase = open(api.authDatabase);
   // Connected by the first request that needs it: grants and audit work while Temporal is down.

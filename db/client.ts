@@ -36,21 +36,36 @@ export interface DatabaseOptions {
    * by the transaction has to know of it.
    */
   readonly preparedStatements?: boolean;
+  /** What differs from `LIMITS`, where somebody waits for the answer. */
+  readonly limits?: Partial<DatabaseLimits>;
 }
 
-const STATEMENT_TIMEOUT_MS = 30_000;
+/** How long each step may take, in whole milliseconds. */
+export interface DatabaseLimits {
+  /** For a connection that is made as well as for one that others have to give back first. */
+  readonly connectMs: number;
+  /** Of one statement, waiting for locks included. */
+  readonly statementMs: number;
+}
+
+const LIMITS: DatabaseLimits = { connectMs: 10_000, statementMs: 30_000 };
 /** A transaction that its process forgot must not hold a mission's lock for ever. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
-/** A server that has not even ended the statement by itself is frozen, or gone without a word. */
-const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
+/** A server that has not ended the statement by itself so long after its time is frozen, or gone without a word. */
+const ANSWER_MARGIN_MS = 2_000;
 
 /** Opens a bounded pool; connections are made on demand. */
 export function openDatabase(options: DatabaseOptions): Database {
-  const opened = openPool({ ...options, answerTimeoutMs: ANSWER_TIMEOUT_MS });
+  const { connectMs, statementMs } = { ...LIMITS, ...options.limits };
+  const opened = openPool({
+    ...options,
+    connectTimeoutMs: connectMs,
+    answerTimeoutMs: statementMs + ANSWER_MARGIN_MS,
+  });
   const sender = {
     pool: opened.pool,
     // Not start-up parameters, which a pooler refuses: each transaction sets them for itself.
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    statementTimeoutMs: statementMs,
     idleTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     preparedStatements: options.preparedStatements ?? true,
   };

@@ -1,8 +1,11 @@
 import { DatabaseError } from 'pg';
 import { DatabaseUnavailableError } from '../domain/errors.ts';
 
-/** SQLSTATE by which the server says that it cannot serve: connection exceptions, too many connections, being shut down. */
-const UNAVAILABLE_STATE = /^(?:08...|53300|57P0[1-5])$/;
+/**
+ * SQLSTATE by which the server says that it cannot serve: connection exceptions, too many connections, a statement that our
+ * limit or an operator cancelled, being shut down.
+ */
+const UNAVAILABLE_STATE = /^(?:08...|53300|57014|57P0[1-5])$/;
 /** What the driver says itself, by its texts: it gives these errors no code. */
 const DRIVER_TEXTS: ReadonlySet<string> = new Set([
   'timeout exceeded when trying to connect',

@@ -8,6 +8,8 @@ export interface PoolOptions {
   readonly url: string;
   readonly applicationName: string;
   readonly maxConnections: number;
+  /** For a connection that is made as well as for one that others have to give back first. */
+  readonly connectTimeoutMs: number;
   /** Ends what the server was asked and does not answer, whatever the server's own limit does. */
   readonly answerTimeoutMs: number;
 }
@@ -18,8 +20,6 @@ export interface ClosablePool {
   close(): Promise<void>;
 }
 
-/** For a connection that is made as well as for one that others have to give back first. */
-const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 30_000;
 /** After a failover, or with a new address, all connections are new ones within this time. */
 const MAX_LIFETIME_SECONDS = 30 * 60;
@@ -45,7 +45,7 @@ export function openPool(options: PoolOptions): ClosablePool {
     // A start-up parameter that poolers know; they refuse others, such as the limits that `begin` sets.
     application_name: options.applicationName,
     max: options.maxConnections,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: options.connectTimeoutMs,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     maxLifetimeSeconds: MAX_LIFETIME_SECONDS,
     query_timeout: options.answerTimeoutMs,

@@ -14,6 +14,8 @@ import type { ManagedProcess } from './processes.ts';
 export interface EmbeddedCluster {
   readonly host: string;
   readonly port: number;
+  /** Of the server's first process, the parent of all others. */
+  readonly pid: number;
   /** Connection string of the superuser `postgres`. */
   readonly superuserUrl: (database: string) => string;
   /** The server's log, errors included. */
@@ -70,6 +72,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Embe
     return {
       host,
       port: started.port,
+      pid: started.server.pid,
       superuserUrl: (database) => superuserUrl(started.port, password, database),
       logFile,
       stop: async () => {

@@ -653,6 +653,37 @@ describe('around the routes', () => {
     await nowhere.close();
   });
 
+  /** The vault may have been opened, and that audited, before the other database failed. */
+  const expectUnavailable = ({ statusCode, body }: LightMyRequestResponse): void =>
+    expect({ statusCode, body: JSON.parse(body) as unknown }).toEqual({
+      statusCode: 503,
+      body: { error: 'the database does not answer; try again', code: 'DATABASE_UNAVAILABLE' },
+    });
+
+  it('a database that cannot be reached is 503', async () => {
+    const nowhere = open('postgres://nobody:x@127.0.0.1:1/none');
+    const { token } = await createOwner();
+    for (const changes of [{ syncDatabase: nowhere }, { authDatabase: nowhere }]) {
+      expectUnavailable(await mint(await startApp(changes), token));
+    }
+    await nowhere.close();
+  });
+
+  it('a statement that takes longer than it may is 503', async () => {
+    const impatient = openDatabase({
+      ...{ url: databases.urls.api.sync, applicationName: 'api-test', maxConnections: 1 },
+      limits: { statementMs: 200 },
+    });
+    const app = await startApp({ syncDatabase: impatient });
+    const { token } = await createOwner();
+    await admin.sync.asSystem(async (tx) => {
+      await tx`lock table mana_ai.mission_grants in access exclusive mode`;
+      expectUnavailable(await mint(app, token));
+    });
+    grantOf(await mint(app, token));
+    await impatient.close();
+  });
+
   it.each(['/', '/nope', '/api/v1/me', '/api/v1/me/nope', '/health/x'])(
     '%s is 404 with the error shape',
     async (url) => {

@@ -14,6 +14,9 @@ const passSchema = z.object({
   pending: z.number().meta({ description: 'missions whose schedule is still out of date' }),
 }) satisfies z.ZodType<ProjectionPassResult>;
 
+/** Longer than a pass is waited for. */
+const HANDLER_TIMEOUT_MS = 35_000;
+
 /**
  * `POST /internal/tick`: a pass of the projection now, for services of the platform only. Calls that overlap share one.
  *
@@ -28,6 +31,7 @@ export function tickRoute(
     method: 'POST',
     url: '/internal/tick',
     config: { bodyIsOptional: true },
+    handlerTimeout: HANDLER_TIMEOUT_MS,
     schema: {
       summary: 'Follows the change log now and starts what is due',
       security: [{ [SERVICE_KEY]: [] }],
