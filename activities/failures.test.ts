@@ -20,6 +20,7 @@ import {
   RateLimitedError,
   ResearchPendingError,
   ResearchDeniedError,
+  ResearchRejectedError,
   ResearchUnavailableError,
   RunFinishedError,
   RunKeyLostError,
@@ -56,6 +57,7 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   RESEARCH_PENDING: new ResearchPendingError(),
   RESEARCH_UNAVAILABLE: new ResearchUnavailableError(null),
   RESEARCH_DENIED: new ResearchDeniedError(401),
+  RESEARCH_REJECTED: new ResearchRejectedError(404),
   RUN_KEY_LOST: new RunKeyLostError(),
   EVENT_ID_CONFLICT: new EventIdConflictError(),
   WORKER_LOST: new WorkerLostError('i1'),
@@ -107,6 +109,12 @@ describe('toApplicationFailure', () => {
       'TEMPORAL_UNAVAILABLE',
       'DATABASE_UNAVAILABLE',
     ]);
+  });
+
+  it('of research: a submission of which nobody knows is not made again, a task that is paid for is asked for on and on', () => {
+    const nonRetryable = (error: MissionError) => toApplicationFailure(error, 1, noDelay).nonRetryable;
+    expect(nonRetryable(new ResearchUnavailableError(null, false))).toBe(true);
+    expect(nonRetryable(new ResearchDeniedError(401, true))).toBe(false);
   });
 
   it('a refusal that may have been a hiccup gets one more try', () => {

@@ -5,6 +5,8 @@ import {
   GrantUnusableError,
   isGatewayFailure,
   MissionError,
+  ResearchDeniedError,
+  ResearchUnavailableError,
   SlotBusyError,
   WorkerLostError,
 } from '../domain/errors.ts';
@@ -36,6 +38,7 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   RESEARCH_PENDING: { retryable: true },
   RESEARCH_UNAVAILABLE: { retryable: true },
   RESEARCH_DENIED: { retryable: false },
+  RESEARCH_REJECTED: { retryable: false },
   RUN_KEY_LOST: { retryable: false },
   EVENT_ID_CONFLICT: { retryable: false },
   WORKER_LOST: { retryable: false },
@@ -80,6 +83,8 @@ function isRetryable(error: MissionError, attempt: number): boolean {
     return (error.counted?.refusals ?? attempt) === 1;
   // Each of them is paid for.
   if (error instanceof GatewayUnavailableError && (error.counted?.unreadable ?? 0) > 1) return false;
+  if (error instanceof ResearchUnavailableError || error instanceof ResearchDeniedError)
+    return error.worthAnotherTry;
   return FAILURE_RULES[error.code].retryable;
 }
 

@@ -22,4 +22,9 @@ export const OUTSIDE_FAILURES: Readonly<
     advice:
       'a research service accepts no key of ours; the newest news-research wants a user token, which a background run has not: leave MANA_API_URL empty to do without; missions are planned without research',
   },
+  RESEARCH_REJECTED: {
+    ...{ service: 'research', reason: 'rejected' },
+    advice:
+      'a research service refuses what it is asked; the status is in the line before: with 404 check MANA_API_URL and MANA_RESEARCH_URL; missions are planned without research',
+  },
 };

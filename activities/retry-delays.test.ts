@@ -5,6 +5,7 @@ import {
   GatewayDeniedError,
   GatewayRejectedError,
   GatewayUnavailableError,
+  ResearchDeniedError,
   ResearchPendingError,
   ResearchUnavailableError,
   SlotBusyError,
@@ -102,6 +103,7 @@ describe('researchRetryDelay', () => {
     expect(researchRetryDelay(least)(after(90_000), 1)).toBe(90_000);
     expect(researchRetryDelay(least)(after(86_400_000), 1)).toBe(300_000);
     expect(researchRetryDelay(least)(new ResearchUnavailableError(null), 1)).toBe(5_000);
+    expect(researchRetryDelay(least)(new ResearchDeniedError(401, true), 1)).toBe(5_000);
   });
 
   it('has nothing to say about other errors', () => {

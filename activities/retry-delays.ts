@@ -3,6 +3,7 @@ import {
   BudgetReservedError,
   GatewayRejectedError,
   isGatewayFailure,
+  ResearchDeniedError,
   ResearchPendingError,
   ResearchUnavailableError,
   SlotBusyError,
@@ -68,9 +69,10 @@ export const roundRetryDelay =
 export const researchRetryDelay =
   (random: () => number): RetryDelay =>
   (error, attempt) => {
-    const isWaiting = error instanceof ResearchPendingError;
-    if (!isWaiting && !(error instanceof ResearchUnavailableError)) return undefined;
+    const isUnavailable = error instanceof ResearchUnavailableError;
+    const isWaiting = error instanceof ResearchPendingError || error instanceof ResearchDeniedError;
+    if (!isWaiting && !isUnavailable) return undefined;
     const backoff = backoffMs(RESEARCH_FIRST_MS, RESEARCH_LONGEST_MS, attempt, random);
-    const retryAfterMs = isWaiting ? 0 : (error.retryAfterMs ?? 0);
+    const retryAfterMs = isUnavailable ? (error.retryAfterMs ?? 0) : 0;
     return Math.max(backoff, Math.min(retryAfterMs, RESEARCH_LONGEST_RETRY_AFTER_MS));
   };

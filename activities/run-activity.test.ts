@@ -5,7 +5,17 @@ import { DefaultLogger } from '@temporalio/worker';
 import type { LogEntry } from '@temporalio/worker';
 import { describe, expect, it, vi } from 'vitest';
 import { runActivity } from './run-activity.ts';
-import { SlotBusyError } from '../domain/errors.ts';
+import { OUTSIDE_FAILURES } from './outside-failures.ts';
+import {
+  GatewayDeniedError,
+  GatewayRejectedError,
+  GatewayUnavailableError,
+  ResearchDeniedError,
+  ResearchRejectedError,
+  ResearchUnavailableError,
+  SlotBusyError,
+} from '../domain/errors.ts';
+import { registry } from '../metrics/registry.ts';
 
 function environment(attempt = 1) {
   const entries: LogEntry[] = [];
@@ -35,6 +45,34 @@ describe('runActivity', () => {
     expect(failure).toBeInstanceOf(ApplicationFailure);
     expect(failure).toMatchObject({ type: 'SLOT_BUSY', details: ['i1', 7], nextRetryDelay: 10 });
     expect(entries.map(({ message }) => message)).toContain('activity failed');
+  });
+
+  const problem = { kind: null, status: 401, retryAfterMs: null };
+  it.each([
+    [new GatewayDeniedError(problem), 'gateway', 'denied', /MANA_SERVICE_KEY.*providers/],
+    [new GatewayUnavailableError(problem), 'gateway', 'unavailable', null],
+    [new GatewayRejectedError(problem), 'gateway', 'rejected', null],
+    [new ResearchDeniedError(401), 'research', 'denied', /user token.*MANA_API_URL/],
+    [new ResearchUnavailableError(null), 'research', 'unavailable', /MANA_API_URL.*MANA_RESEARCH_URL/],
+    [new ResearchRejectedError(404), 'research', 'rejected', /MANA_API_URL.*MANA_RESEARCH_URL/],
+  ] as const)('$code is counted, and told to the operator', async (error, service, reason, advice) => {
+    const counted = async (): Promise<number> => {
+      const metric = await registry.getSingleMetric('mana_outside_failures_total')?.get();
+      const mine = metric?.values.find(
+        ({ labels }) => labels['service'] === service && labels['reason'] === reason,
+      );
+      return mine?.value ?? 0;
+    };
+    const before = await counted();
+    const { mock, entries } = environment();
+    await expect(mock.run(() => runActivity(() => Promise.reject(error)))).rejects.toThrow();
+    expect((await counted()) - before).toBe(1);
+    const errors = entries.filter(({ level }) => level === 'ERROR');
+    expect(errors.map(({ message }) => message)).toEqual(
+      advice === null ? [] : [expect.stringMatching(advice)],
+    );
+    for (const { meta } of errors) expect(meta).toMatchObject({ failureType: error.code });
+    expect(Object.keys(OUTSIDE_FAILURES)).toContain(error.code);
   });
 
   it('heartbeats while the work is under way, and no longer', async () => {

@@ -75,11 +75,11 @@ export async function runActivity<T>(
 
 /** What no user can mend is said where an operator looks: a figure, and a line with what to do. */
 function tellOperator(error: unknown): void {
-  const outside = error instanceof MissionError ? OUTSIDE_FAILURES[error.code] : undefined;
+  if (!(error instanceof MissionError)) return;
+  const outside = OUTSIDE_FAILURES[error.code];
   if (outside === undefined) return;
   countOutsideFailure(outside);
-  const { service, reason, advice } = outside;
-  if (advice !== null) log.error(advice, { service, reason });
+  if (outside.advice !== null) log.error(outside.advice, { failureType: error.code });
 }
 
 const workerStopping = (): ApplicationFailure =>

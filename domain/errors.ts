@@ -22,6 +22,7 @@ export const ERROR_CODES = [
   'RESEARCH_PENDING',
   'RESEARCH_UNAVAILABLE',
   'RESEARCH_DENIED',
+  'RESEARCH_REJECTED',
   'RUN_KEY_LOST',
   'EVENT_ID_CONFLICT',
   'WORKER_LOST',
@@ -229,18 +230,36 @@ export class ResearchUnavailableError extends MissionError {
   readonly status: number | null;
   /** `Retry-After` in milliseconds from now; null when absent or unreadable. */
   readonly retryAfterMs: number | null;
-  constructor(refusal: { readonly status: number; readonly retryAfterMs: number | null } | null) {
+  /** False where a task may have been submitted all the same: it must not be again. */
+  readonly worthAnotherTry: boolean;
+  constructor(
+    refusal: { readonly status: number; readonly retryAfterMs: number | null } | null,
+    worthAnotherTry = true,
+  ) {
     super(`the research service gave no usable answer: status ${refusal?.status ?? 'none'}`);
     this.status = refusal?.status ?? null;
     this.retryAfterMs = refusal?.retryAfterMs ?? null;
+    this.worthAnotherTry = worthAnotherTry;
   }
 }
 /** The service wants a key or a token that a background run does not have: the operator's to mend, and no reason to fail. */
 export class ResearchDeniedError extends MissionError {
   readonly code = 'RESEARCH_DENIED';
   readonly status: number;
-  constructor(status: number) {
+  /** True of a task that was submitted, and paid for: a key that is mended meanwhile finds it. */
+  readonly worthAnotherTry: boolean;
+  constructor(status: number, worthAnotherTry = false) {
     super(`the research service accepts no key of ours: status ${status}`);
+    this.status = status;
+    this.worthAnotherTry = worthAnotherTry;
+  }
+}
+/** The service refuses what it is asked, and would again: a wrong address, no credits, a request that it does not know. */
+export class ResearchRejectedError extends MissionError {
+  readonly code = 'RESEARCH_REJECTED';
+  readonly status: number;
+  constructor(status: number) {
+    super(`the research service refused: status ${status}`);
     this.status = status;
   }
 }

@@ -35,6 +35,8 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
     'Das Token-Budget des Agenten für 24 Stunden ist aufgebraucht. Der nächste Termin läuft wieder, sobald Budget frei ist; du kannst das Budget in den Einstellungen des Agenten erhöhen.',
   'gateway-unavailable':
     'Der KI-Dienst war über längere Zeit nicht erreichbar. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
+  'unreadable-reply':
+    'Der KI-Dienst hat geantwortet, aber seine Antwort ließ sich wiederholt nicht lesen. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
   'gateway-rejected':
     'Der KI-Dienst hat die Anfrage abgelehnt. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
   'content-filtered':
@@ -93,6 +95,8 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
     "The agent's token budget for 24 hours is used up. The mission runs again as soon as there is budget; you can raise it in the settings of the agent.",
   'gateway-unavailable':
     'The AI service could not be reached for a long time. It is tried again when the mission is next due; you need not do anything.',
+  'unreadable-reply':
+    'The AI service answered, but its answer could not be read, more than once. It is tried again when the mission is next due; you need not do anything.',
   'gateway-rejected':
     "The AI service refused the request. Change the mission's objective or its inputs if this happens again.",
   'content-filtered':

@@ -39,6 +39,7 @@ export type FailureCode =
   | 'budget-exhausted'
   | 'gateway-unavailable'
   | 'gateway-rejected'
+  | 'unreadable-reply'
   | 'content-filtered'
   | 'provider-error'
   | 'model-refused'

@@ -173,6 +173,10 @@ describe('the state of a deep task', () => {
     expect(await state(await scripted(answer))).toEqual({ kind });
   });
 
+  test.each([401, 403])('is not known where no key of ours is accepted (%i)', async (status) => {
+    expect(await state(await scripted(() => httpReply(status, {})))).toEqual({ kind: 'denied', status });
+  });
+
   test('completed brings the answer and what it cites', async () => {
     const cited = { url: 'https://a.example', title: 'A', snippet: 'Beleg.' };
     const clients = await scripted(() => completed('Bericht.', [cited, { url: 'data:x', title: 'B' }]));

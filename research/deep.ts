@@ -22,7 +22,9 @@ export type DeepState =
   | { readonly kind: 'pending' }
   | { readonly kind: 'completed'; readonly answer: DeepAnswer }
   /** Failed, cancelled, unknown to the service, or completed without an answer. */
-  | { readonly kind: 'failed' };
+  | { readonly kind: 'failed' }
+  /** The service accepts no key of ours; it says nothing of the task. */
+  | { readonly kind: 'denied'; readonly status: number };
 
 export interface DeepResearch {
   /**
@@ -127,6 +129,7 @@ function refusedSubmission(refusal: Extract<Exchange, { kind: 'refused' }>): Dee
 function stateOf(outcome: Exchange): DeepState {
   if (outcome.kind === 'refused') {
     const { status } = outcome;
+    if (status === 401 || status === 403) return { kind: 'denied', status };
     const isFinal = status < 500 && status !== 408 && status !== 429;
     if (isFinal) return { kind: 'failed' };
     throw new ResearchUnavailableError(outcome);

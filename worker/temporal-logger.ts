@@ -17,6 +17,8 @@ const FIELDS: ReadonlySet<string> = new Set([
   'workflowRunId',
   'state',
   'failureType',
+  'phase',
+  'lost',
   'nonRetryable',
   'error',
 ]);

@@ -18,7 +18,7 @@ import type { MissionRunInput } from './messages.ts';
 import type { RunnerActivities } from '../activities/runner/activities.ts';
 import type { VaultActivities } from '../activities/vault/activities.ts';
 import { GRANT_PROBLEMS } from '../domain/errors.ts';
-import type { GrantProblem } from '../domain/errors.ts';
+import type { GatewayProblem, GrantProblem } from '../domain/errors.ts';
 import { fairnessKeyOf } from '../domain/fairness.ts';
 import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
 import type {
@@ -412,11 +412,17 @@ function roundFailure(error: ActivityFailure): RunFailure {
   if (failure?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };
   // No user can mend the operator's keys: to them the service is not there.
   if (failure?.type === 'GATEWAY_UNAVAILABLE' || failure?.type === 'GATEWAY_DENIED')
-    return { code: 'gateway-unavailable', phase };
+    return { code: hasAnswered(failure) ? 'unreadable-reply' : 'gateway-unavailable', phase };
   // Other runs of the agent held what was left of its budget for all that time.
   if (failure?.type === 'BUDGET_RESERVED') return { code: 'budget-exhausted', phase };
   return { code: 'run-interrupted', phase };
 }
+
+/** A 200 that held nothing to read: whoever is told that the service was not there would look in the wrong place. */
+const hasAnswered = (failure: ApplicationFailure): boolean => {
+  const problem = failure.details?.[0] as Partial<GatewayProblem> | undefined;
+  return problem?.status === 200;
+};
 
 const grantProblem = (failure: ApplicationFailure): GrantProblem =>
   GRANT_PROBLEMS.find((problem) => problem === failure.details?.[0]) ?? 'unknown';

@@ -15,7 +15,12 @@ import {
   takeBackResearchTask,
 } from '../../db/research-tasks.ts';
 import { holdsSlot, releaseAgent } from '../../db/run-slots.ts';
-import { ResearchDeniedError, ResearchPendingError, ResearchUnavailableError } from '../../domain/errors.ts';
+import {
+  ResearchDeniedError,
+  ResearchPendingError,
+  ResearchRejectedError,
+  ResearchUnavailableError,
+} from '../../domain/errors.ts';
 import { toIterationId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
@@ -67,7 +72,8 @@ export async function readResearchNote(
  *
  * @param signal ends the request
  * @throws ResearchUnavailableError when another attempt may help; certainly nothing was submitted
- * @throws ResearchDeniedError when the service accepts no key of ours; the run goes on without research
+ * @throws ResearchDeniedError, ResearchRejectedError when the service accepts no key of ours, or refuses what it is asked; like
+ * a submission of which nobody knows, it is given up by then, and thrown so that an operator learns of it
  * @throws GrantUnusableError
  */
 export async function submitResearch(
@@ -124,15 +130,15 @@ async function searchArticles(
 ): Promise<SubmitResearchResult> {
   const articles = await service.search({ query, language }, signal);
   if ('refusedWith' in articles) {
-    const failed = await fail(deps, userId, input);
-    if (isDenied(articles.refusedWith)) throw new ResearchDeniedError(articles.refusedWith);
-    return failed;
+    await fail(deps, userId, input);
+    throw refusalOf(articles.refusedWith);
   }
   return keepNote(deps, userId, input, noteOfArticles(articles.articles, language));
 }
 
-/** It wants a key or a user's token that a background run has not. */
-const isDenied = (status: number): boolean => status === 401 || status === 403;
+/** With 401 and 403 it wants a key or a user's token that a background run has not. */
+const refusalOf = (status: number): ResearchDeniedError | ResearchRejectedError =>
+  status === 401 || status === 403 ? new ResearchDeniedError(status) : new ResearchRejectedError(status);
 
 async function submitTask(
   deps: RunnerDependencies,
@@ -162,13 +168,12 @@ async function submitTask(
     case 'not-submitted':
       await deps.database.asUser(userId, (tx) => takeBackResearchTask(tx, userId, iterationId));
       throw new ResearchUnavailableError(submission.refusal);
-    case 'refused': {
-      const failed = await fail(deps, userId, input);
-      if (isDenied(submission.status)) throw new ResearchDeniedError(submission.status);
-      return failed;
-    }
+    case 'refused':
+      await fail(deps, userId, input);
+      throw refusalOf(submission.status);
     case 'unknown':
-      return fail(deps, userId, input);
+      await fail(deps, userId, input);
+      throw new ResearchUnavailableError(null, false);
   }
 }
 
@@ -176,7 +181,7 @@ async function submitTask(
  * Asks once for the result of a deep task, and keeps it.
  *
  * @throws ResearchPendingError while the task is under way
- * @throws ResearchUnavailableError when the service gave no answer
+ * @throws ResearchUnavailableError, ResearchDeniedError when the service gave no answer, or accepts no key of ours
  * @throws GrantUnusableError
  */
 export async function awaitResearch(
@@ -196,6 +201,7 @@ export async function awaitResearch(
       ? FAILED
       : await deep.state({ taskId: task.taskId, userId }, signal);
   if (state.kind === 'pending') throw new ResearchPendingError();
+  if (state.kind === 'denied') throw new ResearchDeniedError(state.status, true);
   if (state.kind === 'completed') await keepNote(deps, userId, input, noteOfAnswer(state.answer));
   else await fail(deps, userId, input);
 }
@@ -207,15 +213,10 @@ export async function giveUpResearch(deps: RunnerDependencies, input: ResearchIn
   await fail(deps, toUserId(input.userId), input);
 }
 
-async function fail(
-  deps: RunnerDependencies,
-  userId: UserId,
-  input: ResearchInput,
-): Promise<SubmitResearchResult> {
+async function fail(deps: RunnerDependencies, userId: UserId, input: ResearchInput): Promise<void> {
   await deps.database.asUser(userId, async (tx) => {
     if (await holdsSlot(tx, userId, input)) await failResearchTask(tx, userId, input);
   });
-  return { state: 'failed' };
 }
 
 /** Stores the result together with the state, under the key that the grant opens now. */

@@ -174,7 +174,7 @@ describe('the first round', () => {
   it('says to model and user that research failed, and plans without', async () => {
     const { services } = scripted({ search: () => Promise.resolve({ refusedWith: 422 }) });
     const told = await write(SHALLOW, 'shallow', services);
-    expect(await told.submit(services)).toBe('failed');
+    await expect(told.submit(services)).rejects.toMatchObject({ code: 'RESEARCH_REJECTED', status: 422 });
     await told.round(1, () => reply({ content: 'ok' }));
     expect(told.requests[0]?.messages[1]?.content).toContain('sie kam nicht zustande');
     expect((await told.entries())[0]?.notices).toEqual([{ kind: 'research-failed', research: 'shallow' }]);
@@ -279,13 +279,35 @@ describe('a deep task', () => {
     expect(await told.submit(scripted({}).services)).toBe('submitted');
   });
 
-  it.each(['refused', 'unknown'] as const)('whose submission is %s has failed', async (kind) => {
+  it.each([
+    ['refused', { code: 'RESEARCH_REJECTED', status: 402 }],
+    ['unknown', { code: 'RESEARCH_UNAVAILABLE', worthAnotherTry: false }],
+  ] as const)('whose submission is %s has failed, which an operator is told', async (kind, error) => {
     const told = await write(DEEP, 'deep');
     const { services, submissions } = scripted({ submit: () => Promise.resolve({ kind, status: 402 }) });
-    expect(await told.submit(services)).toBe('failed');
+    await expect(told.submit(services)).rejects.toMatchObject(error);
+    expect(await told.task()).toMatchObject({ state: 'failed' });
     expect(await told.submit(services)).toBe('failed');
     expect(submissions).toHaveLength(1);
   });
+
+  it.each([401, 403])(
+    'that is paid for outlasts a key that is not accepted (%i) while it is waited for',
+    async (status) => {
+      const told = await write(DEEP, 'deep');
+      const states: DeepState[] = [
+        { kind: 'denied', status },
+        { kind: 'completed', answer: { answer: 'Bericht', citations: [] } },
+      ];
+      const { services } = scripted({ state: () => Promise.resolve(states.shift() ?? { kind: 'failed' }) });
+      await told.submit(services);
+      const denied = { code: 'RESEARCH_DENIED', status, worthAnotherTry: true };
+      await expect(told.look(services)).rejects.toMatchObject(denied);
+      expect(await told.task()).toMatchObject({ state: 'submitted' });
+      await told.look(services);
+      expect(await told.task()).toMatchObject({ state: 'done' });
+    },
+  );
 
   it.each([401, 403])(
     'whose service accepts no key of ours (%i) has failed, and says so to the operator',

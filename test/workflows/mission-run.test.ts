@@ -447,6 +447,18 @@ describe('a gateway', () => {
     expect(elapsedMs(done.rounds)).toBeGreaterThan(1.8 * HOUR_MS);
   });
 
+  it('that answers with nothing to read is not called unreachable: at once where each answer is paid for, else after two hours', async () => {
+    const unreadable = { kind: null, status: 200, retryAfterMs: null };
+    const paid = new GatewayUnavailableError(unreadable, { failures: 2, refusals: 0, unreadable: 2 });
+    for (const error of [paid, new GatewayUnavailableError(unreadable)]) {
+      const done = await run({ planRound: throwing(error) });
+      expect(done.result).toMatchObject({ outcome: 'failed', failureCode: 'unreadable-reply' });
+      expect(done.writes).toHaveLength(1);
+      if (error === paid) expect(done.rounds).toHaveLength(1);
+      else expect(elapsedMs(done.rounds)).toBeGreaterThan(1.8 * HOUR_MS);
+    }
+  });
+
   it('that is down for an hour costs no iteration', async () => {
     let endMs = Infinity;
     const done = await run({
