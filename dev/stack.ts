@@ -7,9 +7,11 @@ import { freePort, onPort } from './free-port.ts';
 import { createTemporaryDirectory } from './guardian.ts';
 import { startJwksIssuer } from './jwks-issuer.ts';
 import type { JwksIssuer } from './jwks-issuer.ts';
+import type { OutsideGateway } from './outside-gateway.ts';
 import { startPostgres } from './postgres.ts';
 import { logTail, spawnProcess, waitForHealth, waitUntilReady } from './processes.ts';
 import type { ManagedProcess } from './processes.ts';
+import { startRecordingProxy } from './recording-proxy.ts';
 import { startScriptedResearch } from './scripted-research.ts';
 import { startTemporalServer } from './temporal-server.ts';
 import type { TemporalServer } from './temporal-server.ts';
@@ -31,6 +33,10 @@ export interface StackOptions {
   };
   /** The missions of the tour want research, and a model that knows them. */
   readonly tour?: boolean;
+  /** Plans in place of the scripted gateway. */
+  readonly gateway?: OutsideGateway;
+  /** Variables of the runner besides. */
+  readonly runnerSettings?: Readonly<Record<string, string>>;
   /** Receives one line per stage. */
   readonly say: (line: string) => void;
 }
@@ -117,24 +123,34 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
 
   say('gateway, API and the three workers, each with its own secrets and database user');
   const gatewayLogFile = join(directory, 'gateway-requests.jsonl');
-  const gatewayUrl = await startGateway(
-    {
-      SERVICE_KEY: keys.serviceKey,
-      LOG_FILE: gatewayLogFile,
-      SCRIPT: options.tour === true ? 'tour' : 'demo',
-    },
-    logFile('gateway'),
-    stops,
-  );
+  const { gateway } = options;
+  const gatewaySettings =
+    gateway === undefined
+      ? {
+          MANA_SERVICE_KEY: keys.serviceKey,
+          MANA_LLM_URL: await startGateway(
+            {
+              SERVICE_KEY: keys.serviceKey,
+              LOG_FILE: gatewayLogFile,
+              SCRIPT: options.tour === true ? 'tour' : 'demo',
+            },
+            logFile('gateway'),
+            stops,
+          ),
+        }
+      : {
+          ...gateway.settings,
+          MANA_SERVICE_KEY: gateway.serviceKey,
+          MANA_LLM_URL: await startProxy(gateway, gatewayLogFile, stops),
+        };
   const research = options.tour === true ? await startResearch(keys.serviceKey, stops) : {};
   const environments = environmentsOf({
     databases,
     keys,
     issuer,
-    gatewayUrl,
     bundleFile,
     temporal,
-    research,
+    runnerSettings: { ...gatewaySettings, ...research, ...options.runnerSettings },
   });
   const programs = await Promise.all(
     PROGRAMS.map(async (name): Promise<Program> => ({
@@ -165,7 +181,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
     gatewayLogFile,
     logFiles: ['api', 'runner', 'vault', 'projection', 'temporal', 'gateway', 'postgres'].map(logFile),
     temporalDatabaseFile,
-    secrets: keys.secrets,
+    secrets: [...keys.secrets, ...(gateway === undefined ? [] : searchable(gateway.serviceKey))],
     restartPrograms: async () => {
       await buildBundle(bundleFile, logFile('workflow-bundle'));
       await stopAll(running);
@@ -228,12 +244,12 @@ function environmentsOf(of: {
   readonly databases: PlatformDatabases;
   readonly keys: StackKeys;
   readonly issuer: JwksIssuer;
-  readonly gatewayUrl: string;
   readonly bundleFile: string;
   readonly temporal: TemporalServer;
-  readonly research: Readonly<Record<string, string>>;
+  /** The gateway among them. */
+  readonly runnerSettings: Readonly<Record<string, string>>;
 }) {
-  const { databases, keys, issuer, gatewayUrl, bundleFile, temporal, research } = of;
+  const { databases, keys, issuer, bundleFile, temporal, runnerSettings } = of;
   const { urls } = databases;
   const common = {
     TEMPORAL_ADDRESS: temporal.address,
@@ -264,9 +280,7 @@ function environmentsOf(of: {
       WORKFLOW_BUNDLE: bundleFile,
       SYNC_DATABASE_URL: urls.runner.sync,
       MANA_AI_PRIVATE_KEY_PEM: keys.privateKeyPem,
-      MANA_LLM_URL: gatewayUrl,
-      MANA_SERVICE_KEY: keys.serviceKey,
-      ...research,
+      ...runnerSettings,
     },
     projection: { ...common, WORKFLOW_BUNDLE: bundleFile, SYNC_DATABASE_URL: urls.projection.sync },
   };
@@ -290,6 +304,15 @@ async function startResearch(serviceKey: string, stops: Stop[]): Promise<Readonl
   const research = await startScriptedResearch({ serviceKey });
   stops.unshift(() => research.close());
   return { MANA_API_URL: research.url, MANA_RESEARCH_URL: research.url, DEEP_RESEARCH_ENABLED: 'true' };
+}
+
+/** A key so short that it may stand anywhere by chance is no secret of anybody's. */
+const searchable = (key: string): string[] => (key.length < 16 ? [] : [key]);
+
+async function startProxy({ url }: OutsideGateway, recordFile: string, stops: Stop[]): Promise<string> {
+  const proxy = await startRecordingProxy({ targetUrl: url, logFile: recordFile });
+  stops.unshift(() => proxy.close());
+  return proxy.url;
 }
 
 /** The scripted LLM, as a process of its own; in production this is mana-llm. */

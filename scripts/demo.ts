@@ -10,6 +10,8 @@ import { createDemoMissions } from '../dev/demo/missions.ts';
 import type { DemoData } from '../dev/demo/missions.ts';
 import { cancelWhereWanted, createTourMissions, printTour } from '../dev/demo/tour.ts';
 import { watchMissions } from '../dev/demo/watch.ts';
+import { askForOneWord, outsideGatewayOf } from '../dev/outside-gateway.ts';
+import type { OutsideGateway } from '../dev/outside-gateway.ts';
 import { startStack } from '../dev/stack.ts';
 import type { Stack } from '../dev/stack.ts';
 import type { PlanStep } from '../domain/plan.ts';
@@ -17,7 +19,11 @@ import type { PlanStep } from '../domain/plan.ts';
 const USAGE = `usage: bin/demo [--tour] [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
   --tour   twelve varied missions, German and English, instead of three, with their claims and plans
   --keep   keep everything running after the demo, until Ctrl-C
-Ports are free ones unless given.`;
+Ports are free ones unless given.
+With MANA_LLM_URL, MANA_SERVICE_KEY and MANA_LLM_MODEL (default mana/reasoning) that gateway plans, not the scripted one.`;
+
+/** A real model may have to be loaded, and thinks. */
+const OUTSIDE_DEADLINE_MS = 900_000;
 
 const startedMs = Date.now();
 const seconds = (): number => Math.round((Date.now() - startedMs) / 100) / 10;
@@ -26,12 +32,15 @@ const say = (line: string): void => console.log(`${seconds().toFixed(1).padStart
 const { keep, tour, ports } = readArguments();
 const interrupted = new AbortController();
 let stack: Stack | null = null;
+let gateway: OutsideGateway | null = null;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => void interrupt(signal));
 
 try {
   say('starting');
-  stack = await startStack({ ports, say, tour });
+  gateway = outsideGatewayOf(process.env);
+  if (gateway !== null) await tryGateway(gateway);
+  stack = await startStack({ ports, say, tour, ...(gateway !== null && { gateway }) });
   say(`ready: API ${stack.apiUrl}, Temporal ${stack.temporal.address}`);
   const report = tour ? await runTour(stack) : await runDemo(stack);
   if (keep) await keepRunning(stack);
@@ -88,9 +97,16 @@ function portOf<Name extends string>(name: Name, text: string | undefined): Part
   return { [name]: port } as Partial<Record<Name, number>>;
 }
 
+/** Before anything is started: a wrong address or key should not cost half a minute. */
+async function tryGateway(outside: OutsideGateway): Promise<void> {
+  if (tour) throw new Error('--tour tells what scripted models do; unset MANA_LLM_URL, or leave --tour out');
+  say(`asking ${new URL(outside.url).origin} for a word of ${outside.model}`);
+  say(`${await askForOneWord(outside)} answers, and plans this demo's missions`);
+}
+
 async function runDemo(running: Stack) {
   const data = await createDemoMissions(running, say);
-  await watchMissions(running, data, say);
+  await watchMissions(running, data, say, undefined, gateway === null ? undefined : OUTSIDE_DEADLINE_MS);
   const figures = await countFigures(running, data);
   await printIterations(running, data);
   await printAudit(running);
@@ -112,12 +128,16 @@ async function runDemo(running: Stack) {
   const ok =
     counted.missions === 3 &&
     counted.iterations === 3 &&
-    counted.failedIterations === 1 &&
+    // The one without a grant; how well a model of somebody else's plans the others is shown, not judged: `yarn eval`.
+    (gateway === null ? counted.failedIterations === 1 : counted.failedIterations >= 1) &&
     runs >= 3 &&
     counted.auditRows > 0 &&
     counted.llmCalls > 0 &&
     leakCount === 0;
-  return { ok, ...counted, leaks: leakCount, seconds: seconds() };
+  return {
+    ...{ ok, ...counted, leaks: leakCount, seconds: seconds() },
+    ...(gateway !== null && { model: gateway.model }),
+  };
 }
 
 /** Twelve missions at once; nothing is counted as done that is not in the change log. */

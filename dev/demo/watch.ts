@@ -5,7 +5,7 @@ import { iterationsOf } from './figures.ts';
 import type { DemoData, DemoMission } from './missions.ts';
 import { runProgressQuery } from '../../workflows/messages.ts';
 
-const DEADLINE_MS = 60_000;
+const SCRIPTED_DEADLINE_MS = 60_000;
 const LOOK_EVERY_MS = 150;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -14,13 +14,15 @@ type Fields = Readonly<Record<string, unknown>>;
  * Tells what happens, as it happens, until every mission has an iteration that has ended and every run is closed.
  *
  * @param onClaim gets each iteration that the log shows as running: what a device would see
- * @throws Error after a minute
+ * @param deadlineMs a minute unless given: no scripted model takes longer
+ * @throws Error after that time
  */
 export async function watchMissions(
   stack: Stack,
   data: DemoData,
   say: (line: string) => void,
   onClaim: (mission: DemoMission, iteration: Fields) => Promise<void> = () => Promise.resolve(),
+  deadlineMs: number = SCRIPTED_DEADLINE_MS,
 ): Promise<void> {
   const told = new Set<string>();
   const tellOnce = (line: string): boolean => {
@@ -29,7 +31,7 @@ export async function watchMissions(
     say(line);
     return true;
   };
-  const deadline = Date.now() + DEADLINE_MS;
+  const deadline = Date.now() + deadlineMs;
   for (;;) {
     await tellSchedules(stack.client, data, tellOnce);
     const open = await tellRuns(stack.client, data, tellOnce);
@@ -37,7 +39,8 @@ export async function watchMissions(
       data.missions.map((mission) => tellIteration(stack, data, mission, tellOnce, onClaim)),
     );
     if (written.every(Boolean) && open === 0) return;
-    if (Date.now() > deadline) throw new Error('not every mission had its iteration after a minute');
+    if (Date.now() > deadline)
+      throw new Error(`not every mission had its iteration after ${deadlineMs / 1000} s`);
     await delay(LOOK_EVERY_MS);
   }
 }
