@@ -123,7 +123,13 @@ async function opening(
           const read = await readMission(tx, userId, mission.missionId);
           if (read === null) throw new Error('the mission is gone');
           const openedRun = await openRun(tx, userId, run, read, { agentId: null, mdk });
-          const circumstances = { nowMs: Date.now(), timeZone: 'UTC', research: null, budget: null };
+          const circumstances = {
+            nowMs: Date.now(),
+            timeZone: 'UTC',
+            research: null,
+            budget: null,
+            maxRounds: 5,
+          };
           const { unreadableInputs } = resolvePrompt(openedRun, read, circumstances);
           if (unreadableInputs.length > 0) throw new Error('an input was not opened');
         }),

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { IN_ORDER, MEANINGS, meaningOf, ONE_OF, tablesNeededBy } from './argument-meanings.ts';
 import { INPUT_MODULES } from './input-modules.ts';
-import { isReadingTool, offeredTools, TOOL_CATALOG } from './tool-catalog.ts';
+import { isReadingTool, TOOL_CATALOG } from './tool-catalog.ts';
+import { proposedTools } from './tool-choice.ts';
 import type { ToolDefinition } from './tool-catalog.ts';
 
 const parameters = [...TOOL_CATALOG.values()].flatMap((tool) =>
@@ -76,7 +77,7 @@ test('a tool that needs a record says of which table; null where no run can read
 });
 
 test('tools that only look something up are never steps, not even for an agent that proposes everything', () => {
-  const everything = offeredTools({ tools: {}, defaultsByModule: {}, defaultForAi: 'propose' });
+  const everything = proposedTools({ tools: {}, defaultsByModule: {}, defaultForAi: 'propose' });
   expect(everything.filter(({ name }) => /^(?:list|get)_/.test(name))).toEqual([]);
   const left = [...TOOL_CATALOG.values()].filter((tool) => !everything.includes(tool));
   expect(left.every(isReadingTool)).toBe(true);

@@ -48,7 +48,13 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
   'empty-reply':
     'Die KI hat zweimal mit nichts geantwortet. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
   'no-plan':
-    'Es kam kein Plan zustande: Die KI hat die Werkzeuge der App nicht richtig aufgerufen oder kein Ende gefunden. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
+    'Es kam kein Plan zustande: Die KI hat sich nur wiederholt oder die Werkzeuge der App nicht richtig aufgerufen. Beim nächsten Termin wird es wieder versucht. Geschieht es öfter, öffne die Mission und beschreibe genauer, was sie tun soll.',
+  'rounds-used-up':
+    'Es kam kein Plan zustande: Die KI ist mit allen Antworten, die sie in einem Lauf geben darf, zu keinem Ende gekommen. Beim nächsten Termin wird es wieder versucht. Geschieht es öfter, öffne die Mission und gib ihr weniger auf einmal zu tun.',
+  'plan-cut-off':
+    'Es kam kein Plan zustande: Die Antworten der KI sind wegen ihrer Länge abgebrochen. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
+  'window-too-small':
+    'Die Mission passt nicht in das, was die KI dieses Servers auf einmal lesen kann. An deiner Mission liegt das nicht: Die Betreiber müssen es richten. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
   'run-interrupted':
     'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
   'worker-lost':
@@ -108,7 +114,13 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
   'empty-reply':
     'The AI answered with nothing twice. It is tried again when the mission is next due; you need not do anything.',
   'no-plan':
-    "No plan came about: the AI did not call the app's tools correctly, or came to no end. Change the mission's objective or its inputs if this happens again.",
+    "No plan came about: the AI only repeated itself, or did not call the app's tools correctly. It is tried again when the mission is next due. If this happens often, open the mission and say more exactly what it is to do.",
+  'rounds-used-up':
+    'No plan came about: the AI came to no end with all the replies that it may give in a run. It is tried again when the mission is next due. If this happens often, open the mission and give it less to do at a time.',
+  'plan-cut-off':
+    "No plan came about: the AI's replies were cut off because of their length. It is tried again when the mission is next due; you need not do anything.",
+  'window-too-small':
+    "The mission does not fit into what this server's AI can read at a time. Your mission is not the reason: the operators have to see to it. It is tried again when the mission is next due; you need not do anything.",
   'run-interrupted':
     'Planning was interrupted and could not go on. It is planned anew when the mission is next due; you need not do anything.',
   'worker-lost':

@@ -41,7 +41,11 @@ describe('the summary of a plan', () => {
 
   it('says in the language of the mission what was planned where the model said nothing', () => {
     expect(summaryOfRounds([round()], 'de')).toBe('Es gab nichts zu planen.');
-    expect(summaryOfRounds([round({ steps: [step('1')] })], 'en')).toBe('One step is planned.');
+    expect(summaryOfRounds([round({ steps: [step('1')] })], 'en')).toBe(
+      'One step is planned. The AI wrote nothing about it.',
+    );
+    const cutOff = round({ steps: [step('1')], notices: [{ kind: 'cut-off' }] });
+    expect(summaryOfRounds([cutOff], 'en')).not.toContain('wrote nothing');
   });
 
   it('names what could not be read, flagged sources once, flagged steps with their reasons, and notices', () => {

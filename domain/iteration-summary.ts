@@ -35,7 +35,7 @@ export function summaryOfRounds(rounds: readonly RoundEntry[], language: PromptL
   const texts = USER_TEXTS[language];
   return [
     words === null
-      ? planText(language, steps.length)
+      ? [planText(language, steps.length), ...(isSilent(rounds, steps) ? [texts.silent] : [])].join(' ')
       : markUnknownUrls(words, known, `[${texts.unknownUrl}]`),
     words !== null && injectionMarksOf(words).length > 0 ? texts.flaggedSummary : '',
     unreadable.length === 0 ? '' : unreadableInputsText(language, unreadable),
@@ -46,6 +46,12 @@ export function summaryOfRounds(rounds: readonly RoundEntry[], language: PromptL
   ]
     .filter((part) => part !== '')
     .join('\n\n');
+}
+
+/** A plan without a word, and nothing said below that tells why. */
+function isSilent(rounds: readonly RoundEntry[], steps: readonly PlanStep[]): boolean {
+  const last = rounds.at(-1);
+  return steps.length > 0 && last !== undefined && last.flaw === null && last.notices.length === 0;
 }
 
 /** A record may be flagged in the prompt, and again when a tool read it. */

@@ -15,8 +15,10 @@ const step = {
 };
 const codeOf = (...rounds: RoundEntry[]) => failureOfRounds(rounds)?.code ?? null;
 
-it('rounds that were used up without a step and without an end are no plan', () => {
-  expect(codeOf(round({ finished: false }))).toBe('no-plan');
+it('rounds without a step fail as what they ended with: used up, cut off, or nothing but repeats', () => {
+  expect(codeOf(round({ finished: false, notices: [{ kind: 'rounds-used-up' }] }))).toBe('rounds-used-up');
+  expect(codeOf(round({ finished: false, notices: [{ kind: 'cut-off' }] }))).toBe('plan-cut-off');
+  expect(codeOf(round({ finished: true, notices: [{ kind: 'repeats' }] }))).toBe('no-plan');
   expect(codeOf(round({ finished: false }), round({ finished: true }))).toBeNull();
 });
 

@@ -23,5 +23,7 @@ export function failureOfRounds(rounds: readonly RoundEntry[]): RunFailure | nul
   if (last === undefined || isDropped || stepsOf(rounds).length > 0) return null;
   const phase = 'parsing-response';
   if (last.flaw !== null) return { code: CODES[last.flaw], phase };
-  return last.finished ? null : { code: 'no-plan', phase };
+  const why = new Set(last.notices.map(({ kind }) => kind));
+  if (why.has('repeats')) return { code: 'no-plan', phase };
+  return last.finished ? null : { code: why.has('cut-off') ? 'plan-cut-off' : 'rounds-used-up', phase };
 }

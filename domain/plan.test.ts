@@ -6,9 +6,15 @@ import { planRound, summaryOf } from './plan.ts';
 import type { PlanStep, ReadTools, RoundOutcome, StepReview } from './plan.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
 import { stepIdentity } from './step-identity.ts';
-import { offeredTools, TOOL_CATALOG, toolsByName } from './tool-catalog.ts';
+import { TOOL_CATALOG, toolsByName } from './tool-catalog.ts';
+import { callableTools } from './tool-choice.ts';
 
-const offered = toolsByName(offeredTools(null));
+const offered = toolsByName(
+  callableTools(
+    null,
+    ['tasks', 'notes', 'companionGoals'].map((table) => ({ table })),
+  ),
+);
 const stepId = (index: number): string => `step-${index}`;
 const noReads: ReadTools = { tools: new Map(), answer: () => 'unexpected' };
 const noReview: StepReview = () => ({ flags: [], drop: false });
@@ -55,6 +61,7 @@ test('a call of an offered tool becomes a planned step and is answered "recorded
     ],
     toolResults: [{ toolCallId: 'call01000', name: 'create_task', content: 'recorded' }],
     droppedSteps: 0,
+    refusedSteps: 0,
   }));
 
 test('a tool that is unknown or not offered never enters the plan; the answer names what is allowed', () => {

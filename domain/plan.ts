@@ -1,6 +1,7 @@
 import { checkMeaning } from './argument-checks.ts';
 import type { ArgumentFacts } from './argument-checks.ts';
 import { holdsCallText } from './call-as-text.ts';
+import { answerFind, FIND_TOOLS } from './find-tools.ts';
 import { ALREADY_OPEN, RECORDED } from './model-notices.ts';
 import type { PlannerReply, PlannerToolCall } from './planner-reply.ts';
 import { CUT_MARK, cutAtWord, visibleText } from './prompt-text.ts';
@@ -40,6 +41,8 @@ export interface RoundOutcome {
   readonly toolResults: readonly ToolResult[];
   /** Steps that the review dropped. */
   readonly droppedSteps: number;
+  /** Steps that a full plan has no room for. */
+  readonly refusedSteps: number;
 }
 
 /** What a step bears, and whether it is kept out of the plan for that. */
@@ -56,7 +59,7 @@ export interface ReadTools {
 
 export interface RoundInput {
   readonly reply: PlannerReply;
-  /** The tools whose calls become steps (see `offeredTools`); nothing else enters a plan. */
+  /** The tools whose calls become steps (see `callableTools`); nothing else enters a plan. */
   readonly offered: ReadonlyMap<string, ToolDefinition>;
   readonly reads: ReadTools;
   readonly review: StepReview;
@@ -98,6 +101,8 @@ export function planRound(input: RoundInput): RoundOutcome {
     return answer;
   };
   const answer = (call: PlannerToolCall): string => {
+    if (call.name === FIND_TOOLS)
+      return answerFind('arguments' in call ? call.arguments : {}, [...offered.values()]);
     const tool = offered.get(call.name) ?? reads.tools.get(call.name);
     if (tool === undefined) {
       unknownTools += 1;
@@ -116,7 +121,10 @@ export function planRound(input: RoundInput): RoundOutcome {
     name: call.name,
     content: answer(call),
   }));
-  return { newSteps: plan.newSteps, toolResults, droppedSteps: plan.droppedSteps() };
+  return {
+    ...{ newSteps: plan.newSteps, toolResults },
+    ...{ droppedSteps: plan.droppedSteps(), refusedSteps: plan.refusedSteps() },
+  };
 }
 
 const meant = (
@@ -137,6 +145,7 @@ function openPlan({ previousSteps, openSteps, review, stepId }: RoundInput) {
   const open = new Set(openSteps);
   const known = new Set(previousSteps.map(identityOf));
   const dropped = new Set<string>();
+  const refused = new Set<string>();
   let chars = previousSteps.reduce((sum, step) => sum + identityOf(step).length, 0);
 
   const add = (tool: ToolDefinition, params: Record<string, unknown>): string => {
@@ -145,8 +154,10 @@ function openPlan({ previousSteps, openSteps, review, stepId }: RoundInput) {
     if (known.has(identity)) return RECORDED;
     if (open.has(identity)) return ALREADY_OPEN;
     const index = previousSteps.length + newSteps.length;
+    const isTooLong = chars + identity.length > MAX_PLAN_CHARS;
+    if (index >= MAX_STEPS || isTooLong) refused.add(identity);
     if (index >= MAX_STEPS) return `error: the plan is full, it holds at most ${MAX_STEPS} steps`;
-    if (chars + identity.length > MAX_PLAN_CHARS)
+    if (isTooLong)
       return `error: the plan is full, its arguments have at most ${MAX_PLAN_CHARS} characters together`;
     const { flags, drop } = review({ toolName: tool.name, params });
     if (drop) {
@@ -161,7 +172,7 @@ function openPlan({ previousSteps, openSteps, review, stepId }: RoundInput) {
     });
     return RECORDED;
   };
-  return { newSteps, add, droppedSteps: () => dropped.size };
+  return { newSteps, add, droppedSteps: () => dropped.size, refusedSteps: () => refused.size };
 }
 
 /**
@@ -185,3 +196,7 @@ export const callId = (round: number, index: number): string =>
 
 const identityOf = ({ intent }: Pick<PlanStep, 'intent'>): string =>
   stepIdentity(intent.toolName, intent.params);
+
+/** A call by its tool and its arguments: two that are the same ask the same. */
+export const identityOfCall = (call: PlannerToolCall): string =>
+  'arguments' in call ? stepIdentity(call.name, call.arguments) : `${call.name} ${call.rawArguments}`;

@@ -18,13 +18,14 @@ const note = (id: string, content: string, title: string | null = null): Resolve
   title,
   fields: [{ name: 'content', value: content }],
 });
-const prompt = (changes: Partial<PromptInput> = {}): { system: string; user: string } => {
-  const [system, user] = buildPrompt({
+const prompt = (changes: Partial<PromptInput> = {}, share = 1): { system: string; user: string } => {
+  const input: PromptInput = {
     mission: { title: 'Wochenplan', objective: 'Plane meine Woche', conceptMarkdown: '## Konzept' },
     agent: null,
     inputs: [],
     unreadableInputs: [],
     recentIterations: [],
+    ...{ hasMoreRecords: false, cadence: null, nextRunAtMs: null, maxRounds: 5 },
     nowMs: Date.parse('2026-11-28T08:05:00.000Z'),
     timeZone: 'Europe/Berlin',
     language: 'de',
@@ -32,7 +33,8 @@ const prompt = (changes: Partial<PromptInput> = {}): { system: string; user: str
     budget: null,
     delimiter: DELIMITER,
     ...changes,
-  });
+  };
+  const [system, user] = buildPrompt(input, share);
   return { system: system?.content ?? '', user: user?.content ?? '' };
 };
 
@@ -70,7 +72,9 @@ describe('the user’s clock', () => {
 
   test('of an inferred offset the name is never shown, for it reads as its opposite', () => {
     const { user } = prompt({ ...times, timeZone: 'Etc/GMT-1' });
-    expect(user).toContain('Jetzt: Samstag, 28. November 2026, 09:05, UTC+01:00\n');
+    expect(user).toContain(
+      'Jetzt: Samstag, 28. November 2026, 09:05, UTC+01:00; als Argument 2026-11-28T09:05+01:00\n',
+    );
     expect(user).toContain('startDate: 2026-11-30T14:30+01:00');
     expect(user).not.toContain('Etc');
   });
@@ -90,7 +94,10 @@ test('absent fields leave no empty labels', () => {
 });
 
 describe('the system message', () => {
-  const markers = ['TITLE', 'OBJECTIVE', 'CONCEPT', 'NOTE', 'MEMORY', 'FEEDBACK', 'REASON', 'RESEARCH'];
+  const markers = [
+    ...['Gärtnerin', 'Gartenplanung', 'Sei knapp.', DELIMITER],
+    ...['TITLE', 'OBJECTIVE', 'CONCEPT', 'NOTE', 'MEMORY', 'FEEDBACK', 'REASON', 'RESEARCH'],
+  ];
   const full = prompt({
     mission: { title: 'TITLE', objective: 'OBJECTIVE', conceptMarkdown: 'CONCEPT' },
     agent: {
@@ -106,18 +113,83 @@ describe('the system message', () => {
     research: { kind: 'shallow', outcome: 'done', text: 'RESEARCH', urls: ['https://RESEARCH.example'] },
   });
 
-  test('holds the persona, and nothing of mission, records, memory and history', () => {
-    for (const text of ['Gärtnerin', 'Gartenplanung', 'Sei knapp.']) expect(full.system).toContain(text);
+  test('holds nothing of mission, agent, records, memory and history, and no delimiter', () => {
     for (const marker of markers) expect(full.system).not.toContain(marker);
   });
 
-  test('leaves them to the user message', () => {
+  test('leaves them to the user message, which begins with the delimiter', () => {
     for (const marker of markers) expect(full.user).toContain(marker);
+    expect(full.user.split('\n')[0]).toBe(`Marke dieses Laufs: ${DELIMITER}`);
   });
 
-  test('is the same for every mission without an agent, but for the delimiter', () => {
-    const other = prompt({ inputs: [note('n', 'x')], delimiter: 'another-delimiter' });
-    expect(other.system.replaceAll('another-delimiter', DELIMITER)).toBe(prompt().system);
+  test('is the same for every run of a language, byte for byte', () =>
+    expect(full.system).toBe(prompt({ delimiter: 'another-delimiter', maxRounds: 1 }).system));
+});
+
+describe('the run', () => {
+  test('knows its cadence, the next run, and how often it may answer', () => {
+    const { user } = prompt({
+      cadence: { kind: 'weekly', dayOfWeek: 1, atHour: 8 },
+      nextRunAtMs: Date.parse('2026-11-30T07:00:00.000Z'),
+      maxRounds: 4,
+    });
+    expect(user).toContain(
+      'Die Mission läuft jeden Montag um 08:00, als Nächstes am Montag, 30. November 2026, 08:00, UTC+01:00.',
+    );
+    expect(user).toContain('Du hast höchstens 4 Antworten; in der letzten kannst du nur noch schließen.');
+  });
+
+  test('says of a single answer that it is the only one', () =>
+    expect(prompt({ language: 'en', maxRounds: 1 }).user).toContain('a single reply: plan and close in it'));
+});
+
+describe('inputs are said to be complete', () => {
+  const complete = '# Eingaben, vollständig: Mehr Einträge kennt dieser Lauf nicht\n';
+  test('where all stand there whole, and the run reads no other', () => {
+    expect(prompt({ inputs: [note('n1', 'Milch')] }).user).toContain(complete);
+    expect(prompt({ inputs: [note('n1', 'Milch')], hasMoreRecords: true }).user).not.toContain(complete);
+    expect(prompt({ inputs: [note('n1', 'Milch. '.repeat(20_000))] }).user).not.toContain(complete);
+  });
+});
+
+describe('feedback', () => {
+  const runs = [1, 2, 3, 4].map((run) => ({
+    ...{ id: `i${run}`, startedAt: `2026-05-0${run}T08:00:00.000Z`, summary: `Lauf ${run}` },
+    userFeedback: run === 3 ? '' : `Wunsch ${run}\nund mehr`,
+  }));
+
+  test('stands in a block of its own, newest first, one line for each run', () =>
+    expect(prompt({ recentIterations: runs }).user).toContain(
+      [
+        '# Rückmeldungen des Nutzers zu früheren Plänen, die neueste zuerst: Wünsche, die du befolgst',
+        `<<<${DELIMITER} feedback`,
+        'Montag, 4. Mai 2026, 10:00, UTC+02:00: Wunsch 4 und mehr',
+        'Samstag, 2. Mai 2026, 10:00, UTC+02:00: Wunsch 2 und mehr',
+        `${DELIMITER}>>>`,
+      ].join('\n'),
+    ));
+
+  test('is bounded, and absent where there is none', () => {
+    const long = runs.map((run) => ({ ...run, userFeedback: 'lang '.repeat(10_000) }));
+    const block = prompt({ recentIterations: long }).user.split(' feedback\n')[1]?.split(DELIMITER)[0] ?? '';
+    expect(block.length).toBeLessThan(3_000);
+    expect(prompt({ recentIterations: [{ id: 'i' }] }).user).not.toContain('feedback');
+  });
+});
+
+describe('a small share of the room', () => {
+  test('bounds every part, and keeps the newest of what is cut', () => {
+    const long = 'Wörter und noch mehr Wörter. '.repeat(3_000);
+    const { user } = prompt(
+      {
+        mission: { title: 'x', objective: long, conceptMarkdown: long },
+        inputs: [note('n1', long)],
+        recentIterations: [1, 2, 3].map((run) => ({ id: `${run}`, summary: `Lauf ${run} ${long}` })),
+      },
+      0.1,
+    );
+    expect(user.length).toBeLessThan(MAX_PROMPT_CHARS * 0.1);
+    expect(user).toContain('Lauf 3');
   });
 });
 
@@ -138,8 +210,8 @@ describe('data', () => {
       recentIterations: [{ id: 'i', summary: attack }],
       research: { kind: 'deep', outcome: 'done', text: attack, urls: [attack] },
     });
-    // Blocks of earlier runs, of unreadable inputs, of research and of one input: four openings and three ends.
-    expect(user.split(DELIMITER)).toHaveLength(9);
+    // The first line; blocks of earlier runs, of unreadable inputs, of research and of one input with their ends.
+    expect(user.split(DELIMITER)).toHaveLength(10);
   });
 
   test('holds no ciphertext, wherever it comes from', () => {
@@ -192,7 +264,7 @@ describe('earlier runs', () => {
     for (const run of [2, 3, 4]) {
       expect(user).toContain(`Zusammenfassung: Lauf ${run}`);
       expect(user).toContain(`- [abgelehnt] create_task: Schritt ${run}`);
-      expect(user).toContain(`RÜCKMELDUNG DES NUTZERS: Rückmeldung ${run}`);
+      expect(user).toContain(`UTC+02:00: Rückmeldung ${run}`);
     }
   });
 
@@ -254,11 +326,11 @@ describe('the language of the mission', () => {
     expect(user).toContain(now);
   });
 
-  test('changes none of the rules: both name the delimiter, what is recorded, errors, and cuts', () => {
+  test('changes none of the rules: both name the mark, what is recorded, errors, and cuts', () => {
     const [de, en] = (['de', 'en'] as const).map((language) => prompt({ language }).system);
     expect(de?.match(/^- /gm)).toHaveLength(en?.match(/^- /gm)?.length ?? 0);
     for (const system of [de, en])
-      for (const part of [`<<<${DELIMITER}`, `${DELIMITER}>>>`, '"recorded"', '"error:"', '"[…cut]"'])
+      for (const part of ['<<<', '>>>', '"feedback"', '"recorded"', '"error:"', '"[…cut]"'])
         expect(system).toContain(part);
   });
 });
@@ -279,7 +351,7 @@ describe('research', () => {
   test('that failed is said, and nothing is quoted', () => {
     const { user } = prompt({ language: 'en', research: { ...note, outcome: 'failed', text: '', urls: [] } });
     expect(user).toContain('there was none this time');
-    expect(user).not.toContain(DELIMITER);
+    expect(user.split(DELIMITER)).toHaveLength(2);
   });
 });
 

@@ -8,7 +8,7 @@ import type { StoredIteration } from './mission.ts';
 import { visibleLine } from './prompt-text.ts';
 
 /** How many earlier runs the model sees (contract section 12). */
-export const SHOWN_ITERATIONS = 3;
+const SHOWN_ITERATIONS = 3;
 const MAX_STEPS = 30;
 const MAX_LINE_CHARS = 200;
 const MAX_TEXT_CHARS = 800;
@@ -35,7 +35,6 @@ type Statuses = Readonly<Record<string, string>>;
 
 interface HistoryWording {
   readonly run: (startedAt: string, status: string) => string;
-  readonly feedback: string;
   readonly summary: string;
   readonly unknown: string;
   readonly note: string;
@@ -47,7 +46,6 @@ interface HistoryWording {
 const WORDING: Readonly<Record<PromptLanguage, HistoryWording>> = {
   de: {
     run: (startedAt, status) => `Lauf vom ${startedAt}: ${status}`,
-    feedback: 'RÜCKMELDUNG DES NUTZERS',
     summary: 'Zusammenfassung',
     unknown: 'unbekannt',
     note: 'Notiz',
@@ -61,7 +59,6 @@ const WORDING: Readonly<Record<PromptLanguage, HistoryWording>> = {
   },
   en: {
     run: (startedAt, status) => `Run of ${startedAt}: ${status}`,
-    feedback: "THE USER'S FEEDBACK",
     summary: 'Summary',
     unknown: 'unknown',
     note: 'note',
@@ -75,30 +72,60 @@ const WORDING: Readonly<Record<PromptLanguage, HistoryWording>> = {
   },
 };
 
-/** The last three runs, oldest first: what the user said to it, what was planned, and what became of each step. */
+/** The last three runs, newest first: where room is short, the oldest is cut. */
+export const shownIterations = (iterations: readonly StoredIteration[]): StoredIteration[] =>
+  iterations.slice(-SHOWN_ITERATIONS).reverse();
+
+/** Of these runs: what was planned, and what became of each step. */
 export const renderHistory = (
   iterations: readonly StoredIteration[],
   language: PromptLanguage,
   timeZone: UserZone,
 ): string =>
-  iterations
-    .slice(-SHOWN_ITERATIONS)
+  shownIterations(iterations)
     .map((iteration) => {
       const read = iterationSchema.parse(iteration);
-      const startedMs = instantMs(read.startedAt);
-      const startedAt = startedMs === null ? read.startedAt : spokenTime(startedMs, timeZone, language);
+      const startedAt = shownStart(read.startedAt, language, timeZone);
       return renderIteration({ ...read, startedAt }, WORDING[language]);
     })
     .join('\n\n');
 
+function shownStart(startedAt: string, language: PromptLanguage, timeZone: UserZone): string {
+  const startedMs = instantMs(startedAt);
+  return startedMs === null ? startedAt : spokenTime(startedMs, timeZone, language);
+}
+
+/** Those of them that the user said something to. */
+export const withFeedback = (iterations: readonly StoredIteration[]): StoredIteration[] =>
+  shownIterations(iterations).filter((iteration) => shownFeedback(iteration) !== '');
+
+/** What the user said to these runs: one line each, so that nothing in one can pass for another. */
+export const renderFeedback = (
+  iterations: readonly StoredIteration[],
+  language: PromptLanguage,
+  timeZone: UserZone,
+): string =>
+  withFeedback(iterations)
+    .map((iteration) => {
+      const startedAt = shownStart(iterationSchema.parse(iteration).startedAt, language, timeZone);
+      return `${visibleLine(startedAt, MAX_LINE_CHARS)}: ${shownFeedback(iteration)}`;
+    })
+    .join('\n');
+
+/** The stored text of a line of `renderFeedback`, with what is invisible in it. */
+export function rawFeedback(iteration: StoredIteration): string {
+  const { startedAt, userFeedback } = iterationSchema.parse(iteration);
+  return [startedAt, userFeedback].join('\n');
+}
+
 /** The stored texts that `renderHistory` shows of a run, as they are: with what is invisible in them. */
 export function rawHistory(iteration: StoredIteration): string {
-  const { startedAt, overallStatus, userFeedback, summary, plan } = iterationSchema.parse(iteration);
+  const { startedAt, overallStatus, summary, plan } = iterationSchema.parse(iteration);
   const steps = plan
     .slice(0, MAX_STEPS)
     .filter((step) => !isHeldBack(step))
     .flatMap((step) => [step.status, step.intent.toolName, step.summary]);
-  return [startedAt, overallStatus, userFeedback, withoutWarnings(summary), ...steps].join('\n');
+  return [startedAt, overallStatus, withoutWarnings(summary), ...steps].join('\n');
 }
 
 /** What the model sees of the user's words on a run, if there is room for them. */
@@ -132,12 +159,11 @@ function renderIteration(iteration: z.infer<typeof iterationSchema>, wording: Hi
       : visibleLine(`- [${status(step.status)}] ${name}: ${step.summary}`, MAX_LINE_CHARS);
   });
   const more = iteration.plan.length - steps.length;
-  // One line each, whatever the text: no summary can pass for feedback.
+  // One line, whatever the text.
   const line = (label: string, words: string): string[] =>
     words === '' ? [] : [`${label}: ${visibleLine(words, MAX_TEXT_CHARS)}`];
   return [
     visibleLine(wording.run(iteration.startedAt, status(iteration.overallStatus)), MAX_LINE_CHARS),
-    ...line(wording.feedback, iteration.userFeedback),
     ...line(wording.summary, withoutWarnings(iteration.summary)),
     ...steps,
     ...(more > 0 ? [wording.more(more)] : []),

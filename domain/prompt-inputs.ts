@@ -1,10 +1,18 @@
-import { dataBlock } from './data-block.ts';
+import type { ChatMessage } from './conversation.ts';
+import { dataBlock, dataBlocksIn } from './data-block.ts';
 import type { InputModule } from './input-modules.ts';
 import type { MissionInput } from './mission.ts';
 import type { PromptLanguage } from './language.ts';
 import { localTime } from './local-time.ts';
 import type { UserZone } from './local-time.ts';
-import { cutAtSentence, looksEncrypted, UNREADABLE_MARK, visibleLine, visibleText } from './prompt-text.ts';
+import {
+  CUT_MARK,
+  cutAtSentence,
+  looksEncrypted,
+  UNREADABLE_MARK,
+  visibleLine,
+  visibleText,
+} from './prompt-text.ts';
 import { PROMPT_WORDING } from './prompt-wording.ts';
 import { unreadableReasonText } from './unreadable-reasons.ts';
 
@@ -69,7 +77,8 @@ const MIN_BODY_CHARS = 200;
 /** Room for the delimiter lines and three label parts. */
 const BLOCK_OVERHEAD_CHARS = 3 * MAX_LABEL_PART_CHARS + 160;
 
-const labelOf = (input: MissionInput): string =>
+/** Names a record in the prompt. */
+export const labelOf = (input: MissionInput): string =>
   [input.module, input.table, input.id].map((part) => visibleLine(part, MAX_LABEL_PART_CHARS)).join('/');
 
 const bodyOf = ({ title, fields }: ResolvedInput, timeZone: UserZone): string =>
@@ -94,7 +103,7 @@ export function renderInputs(
     readonly timeZone: UserZone;
     readonly leftOut: (inputs: number) => string;
   },
-): string {
+): RenderedInputs {
   const { delimiter, maxChars, strip } = options;
   const most = Math.max(0, Math.floor(maxChars / (MIN_BODY_CHARS + BLOCK_OVERHEAD_CHARS)));
   const fitting = inputs.slice(0, most);
@@ -108,8 +117,26 @@ export function renderInputs(
   );
   const leftOut = inputs.length - fitting.length;
   if (leftOut > 0) blocks.push(options.leftOut(leftOut));
-  return blocks.join('\n\n');
+  return {
+    text: blocks.join('\n\n'),
+    isWhole: leftOut === 0 && bodies.every((body) => body.length <= share && !body.includes(CUT_MARK)),
+  };
 }
+
+export interface RenderedInputs {
+  readonly text: string;
+  /** All of them stand there as they are. */
+  readonly isWhole: boolean;
+}
+
+/** Labels of the inputs that a prompt shows as they are. */
+export const inputsShownWhole = (prompt: readonly ChatMessage[], delimiter: string): ReadonlySet<string> =>
+  new Set(
+    prompt
+      .flatMap(({ content }) => dataBlocksIn(content ?? '', delimiter))
+      .filter(({ body }) => !body.includes(CUT_MARK))
+      .map(({ label }) => label),
+  );
 
 /** The length at which texts must be cut so that all of them fit into the total. */
 export function evenShare(lengths: readonly number[], total: number): number {

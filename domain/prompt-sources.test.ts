@@ -19,6 +19,7 @@ function looked(parts: Partial<PromptInput>) {
       timeZone: 'Europe/Berlin',
       delimiter: DELIMITER,
     },
+    ...{ hasMoreRecords: false, cadence: null, nextRunAtMs: null, maxRounds: 5 },
     ...parts,
   };
   const messages = buildPrompt(input);

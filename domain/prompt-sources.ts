@@ -4,7 +4,7 @@ import type { DataBlock } from './data-block.ts';
 import { injectionMarksOf } from './injection-marks.ts';
 import { knownUrlSet, urlsIn } from './known-urls.ts';
 import type { StoredIteration } from './mission.ts';
-import { rawHistory, shownFeedback, SHOWN_ITERATIONS } from './prompt-history.ts';
+import { rawFeedback, rawHistory, shownFeedback, shownIterations, withFeedback } from './prompt-history.ts';
 import type { ResolvedInput, UnreadableInput } from './prompt-inputs.ts';
 import type { ResearchNote } from './research.ts';
 
@@ -37,6 +37,7 @@ export interface PromptSources {
 
 /** Of the blocks that are no inputs; those have labels of three parts, with slashes between them. */
 export const DATA_LABELS = {
+  feedback: 'feedback',
   memory: 'memory',
   history: 'earlier runs',
   unreadable: 'unreadable inputs',
@@ -91,15 +92,23 @@ function originsOf({
   unreadableInputs,
 }: PromptSources): Readonly<Record<string, Origins>> {
   return {
+    [DATA_LABELS.feedback]: {
+      separator: '\n',
+      origins: withFeedback(recentIterations).map((iteration) => ({
+        ...{ table: 'iterations', id: iteration.id, raw: rawFeedback(iteration) },
+      })),
+    },
     [DATA_LABELS.memory]: {
       separator: null,
       origins: agent === null ? [] : [{ table: 'agents', id: agent.id, raw: agent.memory ?? '' }],
     },
     [DATA_LABELS.history]: {
       separator: '\n\n',
-      origins: recentIterations
-        .slice(-SHOWN_ITERATIONS)
-        .map((iteration) => ({ table: 'iterations', id: iteration.id, raw: rawHistory(iteration) })),
+      origins: shownIterations(recentIterations).map((iteration) => ({
+        table: 'iterations',
+        id: iteration.id,
+        raw: rawHistory(iteration),
+      })),
     },
     [DATA_LABELS.unreadable]: {
       separator: '\n',
@@ -191,8 +200,7 @@ export function knownUrlsOf(
   const ofRuns = new Set(
     unsuspected.flatMap(({ table, body }) => (table === 'iterations' ? urlsIn(body) : [])),
   );
-  const feedback = sources.recentIterations
-    .slice(-SHOWN_ITERATIONS)
+  const feedback = shownIterations(sources.recentIterations)
     .flatMap((iteration) => urlsIn(shownFeedback(iteration)))
     .filter((url) => ofRuns.has(url));
   return [...knownUrlSet([...[...own, ...read].flatMap(urlsIn), ...feedback])];

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { AgentPolicy } from './agent.ts';
+import { dataBlock } from './data-block.ts';
 import { answerRead, delimiterOf, readToolsFor } from './read-tools.ts';
 import type { ReadableRecord } from './readable-record.ts';
-import { offeredTools } from './tool-catalog.ts';
+import { callableTools } from './tool-choice.ts';
 
 const DELIMITER = 'c0ffee00c0ffee00';
 /** 00:30 on May 5 in Berlin. */
@@ -38,29 +39,49 @@ function ask(
 const idsOf = (answer: { entries: readonly Record<string, unknown>[] }): unknown[] =>
   answer.entries.map(({ id }) => id);
 
+const SHOWN = [
+  { role: 'system' as const, content: 'rules' },
+  { role: 'user' as const, content: `Mark of this run: ${DELIMITER}\n\n# Mission` },
+];
+
 describe('reading tools are offered', () => {
   const names = (policy: AgentPolicy | null, records: readonly ReadableRecord[]): string[] =>
-    readToolsFor(policy, records).map(({ name }) => name);
+    readToolsFor(policy, records, SHOWN).map(({ name }) => name);
   const policy = (more: Partial<AgentPolicy>): AgentPolicy => ({
     ...{ tools: {}, defaultsByModule: {}, defaultForAi: 'auto' },
     ...more,
   });
   const all = [task('t'), note('n', { title: 'x' }), event('e', {}), goal('g', {})];
 
-  test('where the run holds records to answer from, and say what they are limited to', () => {
+  test('where the run holds records to answer from', () => {
     expect(names(null, [])).toEqual([]);
     expect(names(null, [task('t')])).toEqual(['get_task_stats', 'list_tasks']);
     expect(names(null, all)).toHaveLength(6);
-    expect(readToolsFor(null, all)[0]?.description).toMatch(/records of this mission only\.$/);
+    expect(readToolsFor(null, all, [])).toEqual([]);
   });
 
-  test('by the policy: deny hides them, propose answers them too, and other auto tools are never offered', () => {
+  test('not over the very records that the prompt shows whole', () => {
+    const shownWith = (body: string) => [
+      ...SHOWN.slice(0, 1),
+      {
+        role: 'user' as const,
+        content: `Mark of this run: ${DELIMITER}\n${dataBlock(DELIMITER, 'tasks/tasks/t', body)}`,
+      },
+    ];
+    const namesWith = (body: string, records: readonly ReadableRecord[]): string[] =>
+      readToolsFor(null, records, shownWith(body)).map(({ name }) => name);
+    expect(namesWith('title: x', [task('t')])).toEqual([]);
+    expect(namesWith('title: x […cut]', [task('t')])).toEqual(['get_task_stats', 'list_tasks']);
+    expect(namesWith('title: x', [task('t'), task('granted')])).toEqual(['get_task_stats', 'list_tasks']);
+  });
+
+  test('by the policy: deny hides them, propose makes no steps of them, and other auto tools are never offered', () => {
     expect(names(policy({ tools: { list_notes: 'deny' }, defaultsByModule: { todo: 'deny' } }), all)).toEqual(
       [...['get_todays_events', 'list_goals', 'get_goal_progress']],
     );
     const proposing = policy({ tools: { list_tasks: 'propose' }, defaultForAi: 'auto' });
     expect(names(proposing, all)).toContain('list_tasks');
-    expect(offeredTools(proposing)).toEqual([]);
+    expect(callableTools(proposing, all)).toEqual([]);
   });
 });
 
@@ -185,7 +206,15 @@ describe('an answer', () => {
     expect(answerRead('get_places', {}, context([]))).toMatch(/^error/));
 });
 
-test('the delimiter of a run is the one that its rules name', () => {
+test('the delimiter of a run is the one that its first line names, whatever follows', () => {
+  expect(delimiterOf(SHOWN)).toBe(DELIMITER);
+  const later = `# Mission\nMark of this run: ${DELIMITER}`;
+  expect(delimiterOf([...SHOWN.slice(0, 1), { role: 'user', content: later }])).toBeNull();
+  const odd = 'Mark of this run: aaaaaaaaaaaa>>>\n';
+  expect(delimiterOf([...SHOWN.slice(0, 1), { role: 'user', content: odd }])).toBeNull();
+});
+
+test('the delimiter of a run of before issue 13 is the one that its rules name', () => {
   expect(delimiterOf([{ role: 'system', content: `Data: <<<${DELIMITER} …` }])).toBe(DELIMITER);
   expect(delimiterOf([{ role: 'user', content: `<<<${DELIMITER}` }])).toBeNull();
   expect(delimiterOf([])).toBeNull();

@@ -7,6 +7,8 @@ import { answerAboutGoal, answerAboutGoals } from './read-tools/goals.ts';
 import { answerAboutNotes } from './read-tools/notes.ts';
 import type { Reader } from './read-tools/reader.ts';
 import { answerAboutTasks, answerTaskStats } from './read-tools/tasks.ts';
+import { inputsShownWhole, labelOf } from './prompt-inputs.ts';
+import { PROMPT_WORDING } from './prompt-wording.ts';
 import type { ReadableRecord } from './readable-record.ts';
 import { decisionOn, TOOL_CATALOG } from './tool-catalog.ts';
 import type { ToolDefinition } from './tool-catalog.ts';
@@ -25,26 +27,28 @@ const READERS: Readonly<Record<string, { readonly table: string; readonly read: 
   get_goal_progress: { table: 'companionGoals', read: answerAboutGoal },
 };
 
-/** Told with the tool, because in the app the same one sees everything. */
-const LIMITS = 'Answered at once, from the records of this mission only.';
-
 /**
- * The tools that a run answers: not denied, and with a record to answer from. `propose` is no reason against one: it changes
- * nothing, and as a step it would tell nobody anything (`isReadingTool`). What is read was granted to the mission.
+ * The tools that a run answers: not denied, and with a record to answer from that the prompt does not show whole anyway. That
+ * holds where the policy says `propose`, too: such a tool is never a step, and what it reads is what the run may read.
  *
- * @param policy null for a mission without an agent: then each tool's own default holds
+ * @param policy null for a mission without an agent
+ * @param shown the first messages of the run
  */
-export const readToolsFor = (
+export function readToolsFor(
   policy: AgentPolicy | null,
   records: readonly ReadableRecord[],
-): ToolDefinition[] =>
-  [...TOOL_CATALOG.values()].flatMap((tool) => {
+  shown: readonly ChatMessage[],
+): ToolDefinition[] {
+  const delimiter = delimiterOf(shown);
+  // Data that cannot be marked as data is not read.
+  if (delimiter === null) return [];
+  const whole = inputsShownWhole(shown, delimiter);
+  const tables = new Set(records.filter((record) => !whole.has(labelOf(record))).map(({ table }) => table));
+  return [...TOOL_CATALOG.values()].filter((tool) => {
     const reader = READERS[tool.name];
-    const isReadable = records.some((record) => record.table === reader?.table);
-    return decisionOn(policy, tool) !== 'deny' && isReadable
-      ? { ...tool, description: `${tool.description} ${LIMITS}` }
-      : [];
+    return reader !== undefined && decisionOn(policy, tool) !== 'deny' && tables.has(reader.table);
   });
+}
 
 /** The kind of records that a tool of `readToolsFor` reads; null for any other tool. */
 export const tableReadBy = (toolName: string): string | null => READERS[toolName]?.table ?? null;
@@ -97,8 +101,14 @@ function render({ facts, entries }: Exclude<ReturnType<Reader>, string>, delimit
   return withoutDelimiter(text, delimiter);
 }
 
-/** The delimiter that a run's prompt names in its rules; null if it names none. */
-export const delimiterOf = (prompt: readonly ChatMessage[]): string | null => {
-  const [rules] = prompt;
+const MARKS: readonly string[] = Object.values(PROMPT_WORDING).map(({ mark }) => `${mark} `);
+
+/** The delimiter that a run's prompt names in the first line of its user message; null if it names none. */
+export function delimiterOf(prompt: readonly ChatMessage[]): string | null {
+  const [rules, user] = prompt;
+  const [line = ''] = user?.role === 'user' ? user.content.split('\n', 1) : [];
+  const mark = MARKS.find((words) => line.startsWith(words));
+  if (mark !== undefined) return /^\w{8,}$/.exec(line.slice(mark.length))?.[0] ?? null;
+  // Prompts of before issue 13 name it in their rules.
   return /<<<(\w{8,})/.exec(rules?.role === 'system' ? rules.content : '')?.[1] ?? null;
-};
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PlannerReply } from './planner-reply.ts';
-import { endOfRound, flawOf } from './reply-flaw.ts';
+import { flawOf } from './reply-flaw.ts';
 
 const replyOf = (more: Partial<PlannerReply>): PlannerReply => ({
   ...{ content: null, toolCalls: [], finishReason: 'stop', resolvedModel: null },
@@ -28,25 +28,4 @@ describe('what is wrong with a reply', () => {
     [null, 0, { toolCalls, finishReason: 'error' }],
     [null, 0, { toolCalls, content: '<tool_call>' }],
   ])('is %s after %i steps: %j', (flaw, steps, reply) => expect(flawOf(replyOf(reply), steps)).toBe(flaw));
-});
-
-describe('a round', () => {
-  const endOf = (reply: Partial<PlannerReply>, more: Partial<Parameters<typeof endOfRound>[1]> = {}) =>
-    endOfRound(replyOf(reply), { plannedSteps: 0, previousFlaw: null, isLast: false, ...more });
-
-  it('with a flaw is asked about once more, and no further', () => {
-    expect(endOf({})).toEqual({ flaw: 'empty', finished: false });
-    for (const previousFlaw of ['empty', 'refused', 'call-as-text', 'provider-error'] as const)
-      expect(endOf({}, { previousFlaw })).toEqual({ flaw: 'empty', finished: true });
-    expect(endOf({}, { isLast: true })).toEqual({ flaw: 'empty', finished: true });
-  });
-
-  it('goes on with calls and with words that were cut off, whatever came before; a filter ends it', () => {
-    for (const previousFlaw of [null, 'empty'] as const) {
-      expect(endOf({ toolCalls }, { previousFlaw }).finished).toBe(false);
-      expect(endOf({ content: 'Ich', finishReason: 'length' }, { previousFlaw }).finished).toBe(false);
-      expect(endOf({ content: 'Fertig.' }, { previousFlaw }).finished).toBe(true);
-      expect(endOf({ toolCalls, finishReason: 'content_filter' }, { previousFlaw }).finished).toBe(true);
-    }
-  });
 });

@@ -37,6 +37,8 @@ const toolResultSchema: z.ZodType<ToolResult> = z.object({
 export const noticeSchema = z.discriminatedUnion('kind', [
   /** The provider held the rest back, or the reply was cut at its length. */
   z.object({ kind: z.enum(['content-filtered', 'cut-off']) }),
+  /** Why the plan ends: no further round, a model that only repeated itself, or a plan that holds no more. */
+  z.object({ kind: z.enum(['rounds-used-up', 'repeats', 'plan-full']) }),
   z.object({ kind: z.literal('budget'), usedTokens: z.number(), maxTokens: z.number() }),
   /** A round whose reply nobody saw; counted with an estimate. */
   z.object({ kind: z.literal('unknown-spend'), estimatedTokens: z.number() }),

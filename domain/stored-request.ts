@@ -16,6 +16,8 @@ const roundSchema = z.object({
   /** Names of the tools whose calls become steps, and of those that are answered at once. */
   planned: z.array(z.string()),
   answered: z.array(z.string()),
+  /** Rounds before this one that a summary stands for. Requests of before issue 13 have none of these two. */
+  compactedUpTo: z.number().int().min(0).default(0),
   /** Marks data in this run's prompt, and so in what its tools read. */
   delimiter: z.string().nullable(),
   /** Data that bears marks of injected instructions, for the review of steps. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { AgentPolicy } from './agent.ts';
-import { checkArguments, offeredTools, TOOL_CATALOG, toGatewayTool } from './tool-catalog.ts';
+import { checkArguments, TOOL_CATALOG, toGatewayTool, toolText } from './tool-catalog.ts';
 import type { ToolDefinition } from './tool-catalog.ts';
+import { TOOL_WORDINGS } from './tool-wording.ts';
 import { strictToolProblems } from '../test/support/strict-provider.ts';
 
 const toolNamed = (name: string): ToolDefinition => {
@@ -9,7 +9,6 @@ const toolNamed = (name: string): ToolDefinition => {
   if (tool === undefined) throw new Error(`${name} is not in the catalog`);
   return tool;
 };
-const namesFor = (policy: AgentPolicy | null): string[] => offeredTools(policy).map((tool) => tool.name);
 
 test('the catalog holds 110 tools under distinct names, each requiring only what it describes', () => {
   expect(TOOL_CATALOG.size).toBe(110);
@@ -50,34 +49,59 @@ describe('what is sent of the catalog', () => {
   });
 });
 
-describe('offered tools', () => {
-  test('without an agent are the 62 whose own default is propose', () => {
-    const names = namesFor(null);
-    expect(names).toHaveLength(62);
-    expect(names).toContain('create_task');
-    expect(names).not.toContain('list_tasks');
-  });
-
-  test('follow the policy of the agent: deny hides, auto is not offered, propose is, unless it only reads', () => {
-    const names = namesFor({
-      tools: { create_task: 'deny', list_tasks: 'propose', complete_task: 'auto' },
-      defaultsByModule: { notes: 'deny' },
-      defaultForAi: 'propose',
-    });
-    expect(names).toContain('create_event');
-    for (const hidden of ['list_tasks', 'create_task', 'complete_task', 'create_note', 'list_notes'])
-      expect(names).not.toContain(hidden);
-  });
-
-  test('are none when everything is denied', () =>
-    expect(namesFor({ tools: {}, defaultsByModule: {}, defaultForAi: 'deny' })).toEqual([]));
-});
-
-test('the gateway gets name, description and schema, and nothing of our own', () => {
-  const tool = toolNamed('create_task');
-  expect(toGatewayTool(tool)).toEqual({
+test('the gateway gets name, wording and schema, and nothing of our own', () =>
+  expect(toGatewayTool(toolNamed('create_task'))).toEqual({
     type: 'function',
-    function: { name: 'create_task', description: tool.description, parameters: tool.parameters },
+    function: {
+      name: 'create_task',
+      description: 'Adds a to-do without fixed times.',
+      parameters: {
+        type: 'object',
+        properties: {
+          title: { type: 'string' },
+          dueDate: { type: 'string', description: 'YYYY-MM-DD' },
+          priority: { type: 'string', enum: ['low', 'medium', 'high'] },
+          description: { type: 'string' },
+        },
+        required: ['title'],
+      },
+    },
+  }));
+
+describe('the shorter wording', () => {
+  const wordings = Object.entries(TOOL_WORDINGS);
+
+  test.each(wordings)(
+    'of %s names what the catalog has, and hides no required parameter',
+    (name, wording) => {
+      const { properties, required } = toolNamed(name).parameters;
+      const hidden = Object.entries(wording.parameters ?? {}).filter(([, words]) => words === null);
+      expect(Object.keys(properties)).toEqual(expect.arrayContaining(Object.keys(wording.parameters ?? {})));
+      for (const [property] of hidden) expect(required).not.toContain(property);
+    },
+  );
+
+  test.each(wordings)('of %s keeps types and values, and is shorter', (name) => {
+    const tool = toolNamed(name);
+    const sent = toGatewayTool(tool).function.parameters['properties'] as Record<string, { enum?: unknown }>;
+    for (const [property, schema] of Object.entries(sent))
+      expect(schema).toMatchObject({
+        type: tool.parameters.properties[property]?.type,
+        ...(schema.enum === undefined ? {} : { enum: tool.parameters.properties[property]?.enum }),
+      });
+    expect(Object.values(tool.parameters.properties).filter((schema) => 'enum' in schema)).toHaveLength(
+      Object.values(sent).filter((schema) => 'enum' in schema).length,
+    );
+    expect(toolText(tool).length).toBeLessThan(JSON.stringify(tool).length);
+  });
+
+  test('keeps the formats that the catalog demands', () => {
+    for (const [name, { parameters = {} }] of wordings)
+      for (const [property, words] of Object.entries(parameters)) {
+        const demanded = toolNamed(name).parameters.properties[property]?.description ?? '';
+        for (const format of ['YYYY-MM-DD', '#RRGGBB', '-90 to 90', '1 to 5', '1 (bad) to 10 (great)'])
+          if (demanded.includes(format)) expect(words).toContain(format);
+      }
   });
 });
 

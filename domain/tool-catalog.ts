@@ -3,6 +3,7 @@ import { decide } from './agent.ts';
 import type { AgentPolicy, PolicyDecision } from './agent.ts';
 import { refusedAddressIn } from './refused-addresses.ts';
 import catalog from './tool-catalog.json' with { type: 'json' };
+import { TOOL_WORDINGS } from './tool-wording.ts';
 
 const propertySchema = z.object({
   type: z.enum(['string', 'number', 'boolean', 'array', 'object']),
@@ -10,6 +11,8 @@ const propertySchema = z.object({
   enum: z.array(z.string()).exactOptional(),
   items: z.record(z.string(), z.unknown()).exactOptional(),
 });
+
+type ToolProperty = z.infer<typeof propertySchema>;
 
 const parametersSchema = z.object({
   type: z.literal('object'),
@@ -38,19 +41,6 @@ export const TOOL_CATALOG = toolsByName(z.object({ tools: z.array(toolSchema) })
 /** Those of the catalog, by name; a name that it does not have any more is left out. */
 export const toolsNamed = (names: readonly string[]): ReadonlyMap<string, ToolDefinition> =>
   toolsByName(names.flatMap((name) => TOOL_CATALOG.get(name) ?? []));
-
-/**
- * The tools whose calls become planned steps: decision `propose` (contract section 12).
- *
- * `deny` hides a tool. `auto` would mean that the call takes effect without the user, and here is no device that could
- * do so: of those only `readToolsFor` are offered, which the server answers from the run's own records. Any other would
- * only lead the model to wait for data that never comes, or to invent it. A tool that only looks something up is never a
- * step, whatever the policy says: what the device found would reach no run.
- *
- * @param policy the agent's policy, or null for a mission without an agent: then each tool's own default holds
- */
-export const offeredTools = (policy: AgentPolicy | null): ToolDefinition[] =>
-  [...TOOL_CATALOG.values()].filter((tool) => !isReadingTool(tool) && decisionOn(policy, tool) === 'propose');
 
 /** What the policy says of a tool; without an agent its own default holds. */
 export const decisionOn = (policy: AgentPolicy | null, tool: ToolDefinition): PolicyDecision =>
@@ -95,28 +85,45 @@ const OPEN_ITEMS = { type: 'string' };
 
 /**
  * The shape in which the gateway takes a tool (contract section 10), valid for strict providers: every list says what it
- * holds, and nothing is required of a tool that takes nothing. What the model calls with is checked against the catalog
- * all the same, and that is what the device gets.
+ * holds, and nothing is required of a tool that takes nothing. Worded as briefly as may be (`tool-wording.ts`). What the model
+ * calls with is checked against the catalog all the same, and that is what the device gets.
  */
-export const toGatewayTool = ({ name, description, parameters }: ToolDefinition): GatewayTool => ({
-  type: 'function',
-  function: {
-    name,
-    description,
-    parameters: {
-      type: parameters.type,
-      properties: Object.fromEntries(
-        Object.entries(parameters.properties).map(([property, schema]) => [
-          property,
-          schema.type === 'array' && schema.items === undefined
-            ? { ...schema, items: LIST_ITEMS[`${name}.${property}`] ?? OPEN_ITEMS }
-            : schema,
-        ]),
-      ),
-      ...(parameters.required.length === 0 ? {} : { required: parameters.required }),
+export function toGatewayTool({ name, description, parameters }: ToolDefinition): GatewayTool {
+  const wording = TOOL_WORDINGS[name];
+  const told = Object.entries(parameters.properties).filter(
+    ([property]) => wording?.parameters?.[property] !== null,
+  );
+  return {
+    type: 'function',
+    function: {
+      name,
+      description: wording?.description ?? description,
+      parameters: {
+        type: parameters.type,
+        properties: Object.fromEntries(
+          told.map(([property, schema]) => [
+            property,
+            toldSchema(schema, wording?.parameters?.[property] ?? schema.description, `${name}.${property}`),
+          ]),
+        ),
+        ...(parameters.required.length === 0 ? {} : { required: parameters.required }),
+      },
     },
-  },
+  };
+}
+
+const toldSchema = (
+  { description: _, ...schema }: ToolProperty,
+  description: string,
+  path: string,
+): Record<string, unknown> => ({
+  ...schema,
+  ...(description === '' ? {} : { description }),
+  ...(schema.type === 'array' && schema.items === undefined ? { items: LIST_ITEMS[path] ?? OPEN_ITEMS } : {}),
 });
+
+/** A tool as it is sent. */
+export const toolText = (tool: ToolDefinition): string => JSON.stringify(toGatewayTool(tool));
 
 /** Validated arguments, or what is wrong with them in words that the model can act upon (no values in them). */
 export type CheckedArguments =

@@ -11,6 +11,8 @@ import { unreadableReasonText } from './unreadable-reasons.ts';
 interface UserTexts {
   /** Where the model planned without a closing word. */
   readonly plan: (steps: number) => string;
+  /** Said besides, where nothing else tells why. */
+  readonly silent: string;
   /** Its budget is 0 (contract section 3). */
   readonly agentIsStopped: string;
   /** A mission without an agent: `DEFAULT_TOKENS_PER_DAY` is used up. */
@@ -39,6 +41,7 @@ const de: UserTexts = {
     if (steps === 0) return 'Es gab nichts zu planen.';
     return steps === 1 ? 'Ein Schritt ist geplant.' : `${steps} Schritte sind geplant.`;
   },
+  silent: 'Die KI hat dazu nichts geschrieben.',
   noBudgetWithoutAgent:
     'Diese Mission hat keinen Agenten, und das Token-Budget für alle deine Missionen ohne Agent (24 Stunden) ist aufgebraucht. Sie läuft wieder, sobald Budget frei ist; oder gib ihr in der App einen Agenten.',
   agentIsStopped:
@@ -74,6 +77,12 @@ const de: UserTexts = {
         return 'Der KI-Anbieter hat einen Teil seiner Antwort zurückgehalten (Inhaltsfilter); der Plan kann unvollständig sein.';
       case 'cut-off':
         return 'Die Antwort der KI wurde wegen ihrer Länge abgeschnitten; der Plan kann unvollständig sein.';
+      case 'rounds-used-up':
+        return 'Die KI ist mit allen Antworten, die sie in einem Lauf geben darf, zu keinem Ende gekommen; geplant ist, was bis dahin feststand.';
+      case 'repeats':
+        return 'Die KI hat sich nur noch wiederholt; die Planung endete deshalb hier.';
+      case 'plan-full':
+        return 'Der Plan ist voll: Mehr Schritte hatten darin keinen Platz. Sie können beim nächsten Lauf folgen.';
       case 'budget':
         return notice.usedTokens >= notice.maxTokens
           ? `Das Token-Budget ist aufgebraucht (${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden); der Plan endet deshalb hier.`
@@ -99,6 +108,7 @@ const en: UserTexts = {
     if (steps === 0) return 'There was nothing to plan.';
     return steps === 1 ? 'One step is planned.' : `${steps} steps are planned.`;
   },
+  silent: 'The AI wrote nothing about it.',
   noBudgetWithoutAgent:
     'This mission has no agent, and the token budget of all your missions without an agent (24 hours) is used up. It runs again as soon as there is budget; or give it an agent in the app.',
   agentIsStopped:
@@ -132,6 +142,12 @@ const en: UserTexts = {
         return 'The AI provider held part of its answer back (content filter); the plan may be incomplete.';
       case 'cut-off':
         return "The AI's answer was cut off because of its length; the plan may be incomplete.";
+      case 'rounds-used-up':
+        return 'The AI came to no end with all the replies that it may give in a run; what was settled by then is planned.';
+      case 'repeats':
+        return 'The AI did nothing but repeat itself; planning ended here for that reason.';
+      case 'plan-full':
+        return 'The plan is full: further steps had no room in it. They may follow with the next run.';
       case 'budget':
         return notice.usedTokens >= notice.maxTokens
           ? `The token budget is used up (${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours); the plan ends here for that reason.`

@@ -22,7 +22,7 @@ import {
 } from '../domain/errors.ts';
 import type { GatewayFailure } from '../domain/errors.ts';
 import type { PlannerReply } from '../domain/planner-reply.ts';
-import { offeredTools } from '../domain/tool-catalog.ts';
+import { TOOL_CATALOG } from '../domain/tool-catalog.ts';
 import { MAX_BODY_BYTES } from './bounded-fetch.ts';
 import { createGateway, encodeRequest } from './gateway.ts';
 import type { CompletionRequest, Gateway } from './gateway.ts';
@@ -35,6 +35,7 @@ const request: CompletionRequest = {
   model: 'mana/reasoning',
   messages: [{ role: 'user', content: 'Plane die Woche' }],
   tools: [],
+  toolChoice: 'auto',
 };
 
 const running: { close(): Promise<void> }[] = [];
@@ -140,7 +141,7 @@ describe('vectors/planner.json', () => {
 describe('the request', () => {
   test('has the shape of contract section 10, both keys and the idempotency key', async () => {
     const { server, gateway } = await scripted([replyWithText('ok')]);
-    const [tool] = offeredTools(null);
+    const tool = TOOL_CATALOG.get('suggest_event');
     if (tool === undefined) throw new Error('the catalog is empty');
     const signal = new AbortController().signal;
     const bodyText = encodeRequest({ ...request, tools: [tool] });

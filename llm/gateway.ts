@@ -22,6 +22,8 @@ export interface CompletionRequest {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly ToolDefinition[];
+  /** `none`: the tools are told of, and not to be called any more. */
+  readonly toolChoice: 'auto' | 'none';
 }
 
 export interface CompletionOptions {
@@ -119,11 +121,16 @@ class GatewayClient extends OpenAI {
 /** The body of a request. The same request always gives the same text. */
 export const encodeRequest = (request: CompletionRequest): string => JSON.stringify(toParams(request));
 
-const toParams = ({ model, messages, tools }: CompletionRequest): ChatCompletionCreateParamsNonStreaming => ({
+const toParams = ({
+  model,
+  messages,
+  tools,
+  toolChoice,
+}: CompletionRequest): ChatCompletionCreateParamsNonStreaming => ({
   model,
   messages: [...messages],
   stream: false,
   temperature: TEMPERATURE,
   // An empty list of tools is refused by some providers.
-  ...(tools.length === 0 ? {} : { tools: tools.map(toGatewayTool), tool_choice: 'auto' as const }),
+  ...(tools.length === 0 ? {} : { tools: tools.map(toGatewayTool), tool_choice: toolChoice }),
 });

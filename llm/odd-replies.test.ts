@@ -5,8 +5,9 @@ import type { ChatMessage, ConversationRound } from '../domain/conversation.ts';
 import { planRound } from '../domain/plan.ts';
 import type { PlanStep } from '../domain/plan.ts';
 import { boundedReply } from '../domain/planner-reply.ts';
-import { endOfRound } from '../domain/reply-flaw.ts';
-import { offeredTools, toolsByName } from '../domain/tool-catalog.ts';
+import { endOfRound } from '../domain/round-end.ts';
+import { toolsByName } from '../domain/tool-catalog.ts';
+import { callableTools } from '../domain/tool-choice.ts';
 import { strictRequestProblems } from '../test/support/strict-provider.ts';
 import { encodeRequest } from './gateway.ts';
 import { readReply } from './reply-schema.ts';
@@ -15,7 +16,7 @@ const PROMPT: ChatMessage[] = [
   { role: 'system', content: 's' },
   { role: 'user', content: 'u' },
 ];
-const tools = offeredTools(null);
+const tools = callableTools(null, []);
 const offered = toolsByName(tools);
 
 const oddText = fc.oneof(
@@ -92,11 +93,13 @@ function roundsOf(texts: readonly string[]): ConversationRound[] {
       review: () => ({ flags: [], drop: false }),
       ...{ facts: null, openSteps: [], stepId: String },
     });
-    const end = endOfRound(reply, {
-      plannedSteps: steps.length,
-      previousFlaw: rounds.at(-1)?.flaw ?? null,
-      isLast: false,
-    });
+    const end = endOfRound(
+      { reply, toolResults },
+      {
+        earlier: rounds.map(({ flaw = null, ...round }) => ({ ...round, flaw })),
+        ...{ plannedSteps: steps.length, newSteps: newSteps.length, isLast: false },
+      },
+    );
     steps.push(...newSteps);
     rounds.push({ reply, toolResults, ...end });
     if (end.finished) break;
@@ -111,7 +114,9 @@ it('whatever a model replies, the next request is one that every provider takes'
       // Of a run that has ended nothing is sent any more.
       const asked = rounds.at(-1)?.finished === true ? rounds.slice(0, -1) : rounds;
       const messages = conversationOf({ prompt: PROMPT, rounds: asked, language: 'de' });
-      expect(strictRequestProblems(encodeRequest({ model: 'm', messages, tools }))).toEqual([]);
+      expect(
+        strictRequestProblems(encodeRequest({ model: 'm', messages, tools, toolChoice: 'auto' })),
+      ).toEqual([]);
     }),
     { numRuns: 300 },
   ));

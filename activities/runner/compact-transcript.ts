@@ -112,6 +112,7 @@ const newRequest = (deps: RunnerDependencies, summarised: RoundsToCompact): Stor
     model: deps.planner.compactModel,
     messages: compactionMessages(summarised),
     tools: [],
+    toolChoice: 'auto',
   }),
   idempotencyKey: newIdempotencyKey(),
   round: null,

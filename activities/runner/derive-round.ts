@@ -20,7 +20,8 @@ import type { RoundOutcome } from '../../domain/plan.ts';
 import { boundedReply } from '../../domain/planner-reply.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import { readSources } from '../../domain/read-sources.ts';
-import { endOfRound } from '../../domain/reply-flaw.ts';
+import { endOfRound } from '../../domain/round-end.ts';
+import type { RoundEnd } from '../../domain/round-end.ts';
 import { promptMessages, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
@@ -110,8 +111,11 @@ function entryOf(
     stepId: (index) => `${input.iterationId}-${index + 1}`,
   });
   const plannedSteps = stepsOf(earlier).length;
-  const steps = plannedSteps + outcome.newSteps.length;
-  const previousFlaw = earlier.at(-1)?.flaw ?? null;
+  const newSteps = outcome.newSteps.length;
+  const end = endOfRound(
+    { reply, toolResults: outcome.toolResults },
+    { earlier, plannedSteps, newSteps, isLast },
+  );
   // The model knows it from the next round on.
   const read = readSources(outcome.toolResults, reads.records, asked.delimiter);
   return {
@@ -120,13 +124,16 @@ function entryOf(
     reply,
     steps: [...outcome.newSteps],
     toolResults: [...outcome.toolResults],
-    ...endOfRound(reply, { plannedSteps, previousFlaw, isLast }),
+    ...{ flaw: end.flaw, finished: end.finished },
     language: opening?.language ?? earlier[0]?.language ?? 'de',
     flaggedInputs: [...(opening?.flaggedInputs ?? []), ...read.flaggedInputs],
     knownUrls: [...(opening?.knownUrls ?? []), ...read.knownUrls],
     notices: [
       ...asked.notices,
-      ...noticesOf(reply, outcome, { steps, isLast, unknownTokens: round.unknownTokens }),
+      ...noticesOf(reply, outcome, {
+        ...{ end, isLast, steps: plannedSteps + newSteps },
+        unknownTokens: round.unknownTokens,
+      }),
     ],
   };
 }
@@ -143,8 +150,13 @@ function factsOf(
 
 function noticesOf(
   reply: PlannerReply,
-  { droppedSteps }: RoundOutcome,
-  round: { readonly steps: number; readonly isLast: boolean; readonly unknownTokens: number },
+  { droppedSteps, refusedSteps }: RoundOutcome,
+  round: {
+    readonly end: RoundEnd;
+    readonly steps: number;
+    readonly isLast: boolean;
+    readonly unknownTokens: number;
+  },
 ): Notice[] {
   const isFiltered = reply.finishReason === 'content_filter' && round.steps > 0;
   const isCutOff = round.isLast && reply.finishReason === 'length';
@@ -155,5 +167,8 @@ function noticesOf(
     ...(droppedSteps > 0 ? [{ kind: 'dropped-steps' as const, count: droppedSteps }] : []),
     ...(isFiltered ? [{ kind: 'content-filtered' as const }] : []),
     ...(isCutOff ? [{ kind: 'cut-off' as const }] : []),
+    ...(refusedSteps > 0 ? [{ kind: 'plan-full' as const }] : []),
+    ...(round.end.repeats ? [{ kind: 'repeats' as const }] : []),
+    ...(round.isLast && !round.end.finished && !isCutOff ? [{ kind: 'rounds-used-up' as const }] : []),
   ];
 }

@@ -3,6 +3,7 @@ import type { OpenedRun } from './open-run.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import type { BudgetReminder } from '../../domain/budget.ts';
 import type { ChatMessage } from '../../domain/conversation.ts';
+import { instantMs } from '../../domain/instant.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
 import type { UserZone } from '../../domain/local-time.ts';
 import { buildPrompt } from '../../domain/planner-prompt.ts';
@@ -27,17 +28,24 @@ export interface PromptCircumstances {
   readonly research: ResearchNote | null;
   /** Null while it is not worth saying. */
   readonly budget: BudgetReminder | null;
+  /** How often the model is asked at most. */
+  readonly maxRounds: number;
 }
 
 /** Builds the first round's messages. Pure, but for the delimiter, which nobody may guess. */
 export function resolvePrompt(
   opened: OpenedRun,
   read: ReadMission,
-  { nowMs, timeZone, research, budget }: PromptCircumstances,
+  { research, ...circumstances }: PromptCircumstances,
 ): ResolvedPrompt {
-  const sources = { ...opened, research, recentIterations: read.mission.iterations };
+  const { cadence, nextRunAt, iterations } = read.mission;
+  const sources = { ...opened, research, recentIterations: iterations };
   const delimiter = randomBytes(12).toString('hex');
-  const prompt = buildPrompt({ ...sources, budget, nowMs, timeZone, delimiter });
+  const prompt = buildPrompt({
+    ...{ ...sources, ...circumstances, cadence, delimiter },
+    nextRunAtMs: instantMs(nextRunAt),
+    hasMoreRecords: opened.records.length > opened.inputs.length,
+  });
   const shown = { messages: prompt, delimiter };
   const flaggedInputs = flaggedInputsOf(sources, shown);
   return {

@@ -22,7 +22,7 @@ import { promptMessages } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput } from '../../domain/run.ts';
 import type { AskedOfRound } from '../../domain/stored-request.ts';
-import { offeredTools } from '../../domain/tool-catalog.ts';
+import { chooseTools } from '../../domain/tool-choice.ts';
 import type { CompletionRequest } from '../../llm/gateway.ts';
 
 /** What the model is asked in a round, and what has to be known to make steps of its reply. */
@@ -60,6 +60,7 @@ export async function roundRequestOf(
           timeZone,
           research,
           budget: await reminderOf(tx, userId, agent),
+          maxRounds: deps.planner.maxRounds,
         });
   const prompt = kept ?? opening?.prompt ?? [];
   const delimiter = delimiterOf(prompt);
@@ -68,21 +69,28 @@ export async function roundRequestOf(
     ({ flaggedInputs }) => flaggedInputs.length > 0,
   );
   const policy = agent?.policy ?? null;
-  const planned = offeredTools(policy);
-  // Data that cannot be marked as data is not read.
-  const answered = delimiter === null ? [] : readToolsFor(policy, opened.records);
-  const messages = conversationOf({
-    prompt,
-    rounds: earlier,
-    language: first?.language ?? opened.language,
-    compaction: first === undefined ? null : await readCompaction(tx, userId, input, run.key),
+  const reads = readToolsFor(policy, opened.records, prompt);
+  const { callable, offered } = chooseTools({
+    ...{ policy, reads, records: opened.records },
+    words: [...Object.values(opened.mission), opened.agent?.role ?? null, opened.agent?.systemPrompt ?? null],
+    earlier: earlier.map(({ reply }) => reply),
   });
+  const compaction = first === undefined ? null : await readCompaction(tx, userId, input, run.key);
+  const messages = conversationOf({
+    ...{ prompt, compaction, rounds: earlier, language: first?.language ?? opened.language },
+  });
+  const isLast = input.round >= deps.planner.maxRounds;
   return {
-    request: { model: deps.planner.model, messages, tools: [...planned, ...answered] },
+    request: {
+      ...{ model: deps.planner.model, messages, tools: offered },
+      // Whatever it called now, nobody would answer; a run of one round has to plan in it.
+      toolChoice: isLast && input.round > 1 ? 'none' : 'auto',
+    },
     asked: {
       opening: opening === null ? null : { ...opening, prompt: promptMessages(opening.prompt) },
-      planned: planned.map(({ name }) => name),
-      answered: answered.map(({ name }) => name),
+      planned: callable.map(({ name }) => name),
+      answered: reads.map(({ name }) => name),
+      compactedUpTo: compaction?.upToRound ?? 0,
       delimiter,
       flaggedTexts:
         delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),

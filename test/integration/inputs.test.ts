@@ -77,7 +77,13 @@ async function open(
 }
 
 const promptOf = ({ opened, read }: Opened) =>
-  resolvePrompt(opened, read, { nowMs: Date.now(), timeZone: 'Europe/Berlin', research: null, budget: null });
+  resolvePrompt(opened, read, {
+    nowMs: Date.now(),
+    timeZone: 'Europe/Berlin',
+    research: null,
+    budget: null,
+    maxRounds: 5,
+  });
 
 const reasonsOf = ({ opened }: Opened): string[] =>
   opened.unreadableInputs.map(({ table, id, reason }) => `${table}:${id} ${reason}`);

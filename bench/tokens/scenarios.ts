@@ -1,0 +1,145 @@
+import type { AgentPolicy } from '../../domain/agent.ts';
+import { INPUT_MODULES } from '../../domain/input-modules.ts';
+import { languageOf } from '../../domain/language.ts';
+import { renderInput } from '../../domain/planner-prompt.ts';
+import type { PromptInput } from '../../domain/planner-prompt.ts';
+import type { ReadableRecord } from '../../domain/readable-record.ts';
+
+/** A made-up mission at the moment of its first round. */
+export interface Scenario {
+  readonly name: string;
+  readonly prompt: PromptInput;
+  /** Null: no agent. */
+  readonly policy: AgentPolicy | null;
+  readonly records: readonly ReadableRecord[];
+}
+
+const NOW_MS = Date.parse('2026-11-28T07:00:00.000Z');
+
+const record = (module: string, id: string, fields: Readonly<Record<string, unknown>>): ReadableRecord => ({
+  ...{ module, table: INPUT_MODULES[module]?.table ?? module, id },
+  fields,
+});
+
+/** With all records as inputs, as most missions have them. */
+function scenario(
+  name: string,
+  mission: PromptInput['mission'],
+  more: {
+    readonly delimiter: string;
+    readonly records?: readonly ReadableRecord[];
+    readonly policy?: AgentPolicy;
+    readonly agent?: PromptInput['agent'];
+    readonly recentIterations?: PromptInput['recentIterations'];
+  },
+): Scenario {
+  const records = more.records ?? [];
+  return {
+    name,
+    policy: more.policy ?? null,
+    records,
+    prompt: {
+      mission,
+      agent: more.agent ?? null,
+      inputs: records.flatMap(({ fields, ...input }) => {
+        const module = INPUT_MODULES[input.module];
+        return module === undefined ? [] : [renderInput(module, input, fields)];
+      }),
+      unreadableInputs: [],
+      hasMoreRecords: false,
+      cadence: { kind: 'weekly', dayOfWeek: 6, atHour: 8 },
+      nextRunAtMs: NOW_MS + 7 * 86_400_000,
+      maxRounds: 5,
+      recentIterations: more.recentIterations ?? [],
+      language: languageOf(Object.values(mission)),
+      nowMs: NOW_MS,
+      timeZone: 'Europe/Berlin',
+      research: null,
+      budget: null,
+      delimiter: more.delimiter,
+    },
+  };
+}
+
+const ofEverything = (decision: 'propose'): AgentPolicy => ({
+  ...{ tools: {}, defaultsByModule: {}, defaultForAi: decision },
+});
+
+/** No agent, no inputs, a sentence or two. */
+export const plainGerman = scenario(
+  'plain (de)',
+  {
+    title: 'Wochenrückblick',
+    objective: 'Hilf mir, die Woche abzuschließen, und lege für die nächste drei Aufgaben an.',
+    conceptMarkdown: null,
+  },
+  { delimiter: '5f1d7a8be6c20394aa17c3d9' },
+);
+export const plainEnglish = scenario(
+  'plain (en)',
+  {
+    title: 'Plan my mornings',
+    objective: 'Keep my mornings free for deep work, and tell me what should go.',
+    conceptMarkdown: null,
+  },
+  { delimiter: '0b7e44d19c58fa236e90d1c4' },
+);
+/** Of another user; the language is that of `plainGerman`. */
+export const otherGerman = scenario(
+  'another plain (de)',
+  {
+    title: 'Garten',
+    objective: 'Erinnere mich an das, was im Garten jetzt zu tun ist.',
+    conceptMarkdown: 'Wir haben Beete, einen Kompost und zwei Apfelbäume.',
+  },
+  { delimiter: 'c97a03e5d1b8462f7704ee1a' },
+);
+export const proposeAll = scenario('propose-all agent (en)', plainEnglish.prompt.mission, {
+  delimiter: '91aa3c05b7de6f4821c0e7d3',
+  policy: ofEverything('propose'),
+  agent: {
+    ...{ id: 'agent-1', name: 'Mia', role: 'Planning coach' },
+    ...{ systemPrompt: 'Be brief and friendly.', memory: null },
+  },
+});
+
+const TASKS = ['Zelt prüfen', 'Angebot an Frau Adler schicken', 'Zahnarzt anrufen', 'Reifen wechseln'];
+const NOTES = [
+  'Packliste: Zelt, Kocher, zwei Schlafsäcke. Die Isomatten sind bei Jonas, er bringt sie am Freitag mit.',
+  'Frau Adler möchte drei Varianten sehen, die mittlere mit Wartung. Ihr Budget ist bis Jahresende fest.',
+];
+
+/** Six inputs and three earlier runs with feedback. */
+export const typical = scenario(
+  'typical (de)',
+  {
+    title: 'Wochenplanung',
+    objective: 'Plane meine Woche aus meinen Aufgaben und Notizen. Lege Termine für das Wichtigste an.',
+    conceptMarkdown: 'Vormittags arbeite ich konzentriert. Termine erst ab 14 Uhr, freitags keine.',
+  },
+  {
+    delimiter: '3e8c51f00ad9b7462c5d18ab',
+    records: [
+      ...TASKS.map((title, index) =>
+        record('tasks', `0e3b1d52-7c1f-4a55-9d0e-00000000000${index}`, {
+          ...{ title, isCompleted: index === 2, priority: index === 1 ? 'high' : 'medium' },
+          dueDate: `2026-12-0${index + 1}`,
+        }),
+      ),
+      ...NOTES.map((content, index) =>
+        record('notes', `7a2f9c40-11aa-4b0b-8f6e-00000000000${index}`, {
+          ...{ title: index === 0 ? 'Ausflug' : 'Angebot Adler', content },
+        }),
+      ),
+    ],
+    recentIterations: ['2026-11-07', '2026-11-14', '2026-11-21'].map((day, index) => ({
+      ...{ id: `iteration-${index}`, startedAt: `${day}T07:00:00.000Z`, overallStatus: 'approved' },
+      summary: 'Ich habe drei Termine für die wichtigsten Aufgaben eingeplant.',
+      userFeedback: index === 2 ? 'Bitte nicht mehr als zwei Termine an einem Tag.' : '',
+      plan: ['Termin: Angebot schreiben', 'Termin: Zelt prüfen'].map((summary, place) => ({
+        ...{ id: `step-${index}-${place}`, summary, status: place === 0 ? 'approved' : 'rejected' },
+        intent: { kind: 'toolCall', toolName: 'create_event', params: {} },
+      })),
+    })),
+  },
+);

@@ -1,0 +1,102 @@
+import { buildPrompt } from '../../domain/planner-prompt.ts';
+import { conversationOf } from '../../domain/conversation.ts';
+import type { ChatMessage, ConversationRound } from '../../domain/conversation.ts';
+import { planRound } from '../../domain/plan.ts';
+import type { PlannerReply } from '../../domain/planner-reply.ts';
+import { answerRead, readToolsFor } from '../../domain/read-tools.ts';
+import { endOfRound } from '../../domain/round-end.ts';
+import type { RoundEnd } from '../../domain/round-end.ts';
+import { toGatewayTool, toolsByName } from '../../domain/tool-catalog.ts';
+import type { GatewayTool } from '../../domain/tool-catalog.ts';
+import { chooseTools } from '../../domain/tool-choice.ts';
+import type { Scenario } from './scenarios.ts';
+
+export interface SimulatedRound {
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly GatewayTool[];
+}
+
+type Model = (round: number, tools: ReadonlySet<string>) => PlannerReply;
+
+/** The requests of a run with a scripted model, made by the product's own rules; without databases. */
+export function simulateRun({ prompt, policy, records }: Scenario, model: Model): SimulatedRound[] {
+  const first = buildPrompt(prompt);
+  const reads = readToolsFor(policy, records, first);
+  const words = [
+    ...Object.values(prompt.mission),
+    prompt.agent?.role ?? null,
+    prompt.agent?.systemPrompt ?? null,
+  ];
+  const rounds: SimulatedRound[] = [];
+  const done: (ConversationRound & {
+    readonly flaw: RoundEnd['flaw'];
+    readonly steps: ReturnType<typeof planRound>['newSteps'];
+  })[] = [];
+  for (let round = 1; round <= prompt.maxRounds; round += 1) {
+    const { callable, offered } = chooseTools({
+      ...{ policy, records, words, reads, earlier: done.map(({ reply }) => reply) },
+    });
+    rounds.push({
+      messages: conversationOf({ prompt: first, rounds: done, language: prompt.language }),
+      tools: offered.map(toGatewayTool),
+    });
+    const reply = model(round, new Set(offered.map(({ name }) => name)));
+    const previousSteps = done.flatMap(({ steps }) => steps);
+    const { newSteps, toolResults } = planRound({
+      ...{ reply, round, previousSteps, offered: toolsByName(callable) },
+      reads: {
+        tools: toolsByName(reads),
+        answer: (toolName, params) => answerRead(toolName, params, { ...prompt, records }),
+      },
+      review: () => ({ flags: [], drop: false }),
+      stepId: (index) => `step-${index}`,
+    });
+    const end = endOfRound(
+      { reply, toolResults },
+      {
+        ...{ earlier: done, plannedSteps: previousSteps.length, newSteps: newSteps.length },
+        isLast: round === prompt.maxRounds,
+      },
+    );
+    done.push({ ...end, reply, toolResults, steps: newSteps });
+    if (end.finished) break;
+  }
+  return rounds;
+}
+
+const call = (name: string, args: Record<string, unknown>) => ({ id: '', name, arguments: args });
+const reply = (content: string | null, toolCalls: PlannerReply['toolCalls']): PlannerReply => ({
+  ...{ content, toolCalls, finishReason: toolCalls.length === 0 ? 'stop' : 'tool_calls' },
+  ...{ totalTokens: 0, promptTokens: 0, completionTokens: 0, resolvedModel: null },
+});
+
+/** Reads where it can, then plans a week, then closes with a few words. */
+export const typicalModel: Model = (round, tools) => {
+  const reads = ['list_tasks', 'list_notes'].filter((name) => tools.has(name));
+  if (round === 1 && reads.length > 0)
+    return reply(
+      null,
+      reads.map((name) => call(name, {})),
+    );
+  const isPlanned = round > (reads.length > 0 ? 2 : 1);
+  if (isPlanned)
+    return reply(
+      'Zwei Termine für das Angebot und das Zelt, und der Zahnarzt als Aufgabe. Freitag bleibt frei.',
+      [],
+    );
+  return reply(null, [
+    call('create_event', {
+      ...{ title: 'Angebot Adler: drei Varianten', startTime: '2026-12-01T14:00:00+01:00' },
+      ...{ endTime: '2026-12-01T16:00:00+01:00', description: 'Die mittlere mit Wartung.' },
+    }),
+    call('create_event', {
+      ...{ title: 'Zelt prüfen', startTime: '2026-12-02T15:00:00+01:00' },
+      ...{ endTime: '2026-12-02T15:45:00+01:00' },
+    }),
+    call('create_task', {
+      title: 'Praxis anrufen: Zahnarzttermin',
+      dueDate: '2026-12-01',
+      priority: 'medium',
+    }),
+  ]);
+};
