@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AgentPolicy } from './agent.ts';
 import { dataBlock } from './data-block.ts';
-import { answerRead, delimiterOf, readToolsFor } from './read-tools.ts';
+import { answerRead, delimiterOf, readToolsFor, readToolsToOffer } from './read-tools.ts';
 import type { ReadableRecord } from './readable-record.ts';
 import { callableTools } from './tool-choice.ts';
 
@@ -46,7 +46,7 @@ const SHOWN = [
 
 describe('reading tools are offered', () => {
   const names = (policy: AgentPolicy | null, records: readonly ReadableRecord[]): string[] =>
-    readToolsFor(policy, records, SHOWN).map(({ name }) => name);
+    readToolsFor(policy, records).map(({ name }) => name);
   const policy = (more: Partial<AgentPolicy>): AgentPolicy => ({
     ...{ tools: {}, defaultsByModule: {}, defaultForAi: 'auto' },
     ...more,
@@ -57,7 +57,6 @@ describe('reading tools are offered', () => {
     expect(names(null, [])).toEqual([]);
     expect(names(null, [task('t')])).toEqual(['get_task_stats', 'list_tasks']);
     expect(names(null, all)).toHaveLength(6);
-    expect(readToolsFor(null, all, [])).toEqual([]);
   });
 
   test('not over the very records that the prompt shows whole', () => {
@@ -69,7 +68,9 @@ describe('reading tools are offered', () => {
       },
     ];
     const namesWith = (body: string, records: readonly ReadableRecord[]): string[] =>
-      readToolsFor(null, records, shownWith(body)).map(({ name }) => name);
+      readToolsToOffer(readToolsFor(null, records), records, {
+        ...{ messages: shownWith(body), delimiter: DELIMITER },
+      }).map(({ name }) => name);
     expect(namesWith('title: x', [task('t')])).toEqual([]);
     expect(namesWith('title: x […cut]', [task('t')])).toEqual(['get_task_stats', 'list_tasks']);
     expect(namesWith('title: x', [task('t'), task('granted')])).toEqual(['get_task_stats', 'list_tasks']);

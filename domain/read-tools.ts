@@ -28,26 +28,34 @@ const READERS: Readonly<Record<string, { readonly table: string; readonly read: 
 };
 
 /**
- * The tools that a run answers: not denied, and with a record to answer from that the prompt does not show whole anyway. That
- * holds where the policy says `propose`, too: such a tool is never a step, and what it reads is what the run may read.
+ * The tools that a run answers: not denied, and with a record to answer from. That holds where the policy says `propose`, too:
+ * such a tool is never a step, and what it reads is what the run may read.
  *
  * @param policy null for a mission without an agent
- * @param shown the first messages of the run
  */
-export function readToolsFor(
+export const readToolsFor = (
   policy: AgentPolicy | null,
   records: readonly ReadableRecord[],
-  shown: readonly ChatMessage[],
-): ToolDefinition[] {
-  const delimiter = delimiterOf(shown);
-  // Data that cannot be marked as data is not read.
-  if (delimiter === null) return [];
-  const whole = inputsShownWhole(shown, delimiter);
-  const tables = new Set(records.filter((record) => !whole.has(labelOf(record))).map(({ table }) => table));
-  return [...TOOL_CATALOG.values()].filter((tool) => {
+): ToolDefinition[] =>
+  [...TOOL_CATALOG.values()].filter((tool) => {
     const reader = READERS[tool.name];
-    return reader !== undefined && decisionOn(policy, tool) !== 'deny' && tables.has(reader.table);
+    return reader !== undefined && decisionOn(policy, tool) !== 'deny' && records.some(({ table }) => table === reader.table);
   });
+
+/**
+ * Those of them that are worth offering: the prompt does not show all of their records whole anyway. The others are answered
+ * as well, where a model calls them all the same.
+ *
+ * @param shown the first messages of the run
+ */
+export function readToolsToOffer(
+  reads: readonly ToolDefinition[],
+  records: readonly ReadableRecord[],
+  shown: { readonly messages: readonly ChatMessage[]; readonly delimiter: string },
+): ToolDefinition[] {
+  const whole = inputsShownWhole(shown.messages, shown.delimiter);
+  const tables = new Set(records.filter((record) => !whole.has(labelOf(record))).map(({ table }) => table));
+  return reads.filter(({ name }) => tables.has(tableReadBy(name) ?? ''));
 }
 
 /** The kind of records that a tool of `readToolsFor` reads; null for any other tool. */

@@ -65,8 +65,8 @@ describe('a round', () => {
     expect(endOf({ toolCalls, content, finishReason: 'length' }).finished).toBe(false);
   });
 
-  it.each(['Ich lege jetzt diese Aufgaben an:', 'Mal sehen …', 'Als Nächstes...', 'Zuerst die Aufgabe', ''])(
-    'goes on when its words announce the calls: "%s"',
+  it.each(['Ich lege jetzt diese Aufgaben an:', 'Mal sehen …', 'Als Nächstes...', 'Zuerst die Aufgabe', 'Gut.', ''])(
+    'goes on when its words announce the calls, or say nothing: "%s"',
     (content) => expect(endOf({ toolCalls, content }).finished).toBe(false),
   );
 });

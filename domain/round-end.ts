@@ -56,12 +56,16 @@ export function endOfRound(
 function closes({ reply, toolResults }: AnsweredReply): boolean {
   if (reply.finishReason === 'length' || reply.finishReason === 'error') return false;
   const words = summaryOf(reply) ?? '';
+  if (words.length < MIN_CLOSING_CHARS) return false;
   return (
     toolResults.every(({ content }) => content === RECORDED) &&
     /[.!?)"”“’»]$/.test(words) &&
     !/\.\.\.$/.test(words)
   );
 }
+
+/** "Ok." says nothing to a user. */
+const MIN_CLOSING_CHARS = 20;
 
 /** Whether every call of a round was made before in the run and got the same answer. */
 function addsNothing({ reply, toolResults }: AnsweredReply, earlier: readonly AnsweredReply[]): boolean {

@@ -44,7 +44,7 @@ const COSTS: Readonly<Record<Kind, (length: number, text: string, start: number)
   // Up to four of them stand together in JSON: `"},{`.
   sign: (length) => (length <= 4 ? 0.75 + 0.1 * length : 0.4 * length),
   cjk: (length) => 0.9 * length,
-  alphabet: (length) => 0.4 + 0.35 * length,
+  alphabet: (length) => 0.4 + 0.28 * length,
   // Halves of emoji, and letters that tokenizers know byte by byte.
   other: (length) => 1.3 * length,
 };

@@ -17,7 +17,7 @@ import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { openStepsOf } from '../../domain/open-steps.ts';
 import { flaggedBlocksIn } from '../../domain/prompt-sources.ts';
-import { delimiterOf, readToolsFor } from '../../domain/read-tools.ts';
+import { delimiterOf, readToolsFor, readToolsToOffer } from '../../domain/read-tools.ts';
 import { promptMessages } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput } from '../../domain/run.ts';
@@ -69,9 +69,11 @@ export async function roundRequestOf(
     ({ flaggedInputs }) => flaggedInputs.length > 0,
   );
   const policy = agent?.policy ?? null;
-  const reads = readToolsFor(policy, opened.records, prompt);
+  // Data that cannot be marked as data is not read.
+  const reads = delimiter === null ? [] : readToolsFor(policy, opened.records);
   const { callable, offered } = chooseTools({
-    ...{ policy, reads, records: opened.records },
+    ...{ policy, records: opened.records },
+    reads: delimiter === null ? [] : readToolsToOffer(reads, opened.records, { messages: prompt, delimiter }),
     words: [...Object.values(opened.mission), opened.agent?.role ?? null, opened.agent?.systemPrompt ?? null],
     earlier: earlier.map(({ reply }) => reply),
   });

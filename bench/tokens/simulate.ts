@@ -3,7 +3,7 @@ import { conversationOf } from '../../domain/conversation.ts';
 import type { ChatMessage, ConversationRound } from '../../domain/conversation.ts';
 import { planRound } from '../../domain/plan.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
-import { answerRead, readToolsFor } from '../../domain/read-tools.ts';
+import { answerRead, readToolsFor, readToolsToOffer } from '../../domain/read-tools.ts';
 import { endOfRound } from '../../domain/round-end.ts';
 import type { RoundEnd } from '../../domain/round-end.ts';
 import { toGatewayTool, toolsByName } from '../../domain/tool-catalog.ts';
@@ -21,7 +21,9 @@ type Model = (round: number, tools: ReadonlySet<string>) => PlannerReply;
 /** The requests of a run with a scripted model, made by the product's own rules; without databases. */
 export function simulateRun({ prompt, policy, records }: Scenario, model: Model): SimulatedRound[] {
   const first = buildPrompt(prompt);
-  const reads = readToolsFor(policy, records, first);
+  const answered = readToolsFor(policy, records);
+  const shown = { messages: first, delimiter: prompt.delimiter };
+  const reads = readToolsToOffer(answered, records, shown);
   const words = [
     ...Object.values(prompt.mission),
     prompt.agent?.role ?? null,
@@ -45,7 +47,7 @@ export function simulateRun({ prompt, policy, records }: Scenario, model: Model)
     const { newSteps, toolResults } = planRound({
       ...{ reply, round, previousSteps, offered: toolsByName(callable) },
       reads: {
-        tools: toolsByName(reads),
+        tools: toolsByName(answered),
         answer: (toolName, params) => answerRead(toolName, params, { ...prompt, records }),
       },
       review: () => ({ flags: [], drop: false }),

@@ -4,6 +4,7 @@ import { modelGateway } from '../../dev/scripted-model.ts';
 import type { SentRequest } from '../../dev/scripted-model.ts';
 import { GatewayUnavailableError } from '../../domain/errors.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
+import { delimiterOf } from '../../domain/read-tools.ts';
 import type { CompletionOptions } from '../../llm/gateway.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
@@ -61,7 +62,7 @@ describe('compacting', () => {
     expect(asked[0]?.request.messages[1]?.content).toContain('"title":"Zelt"');
 
     await told.round(2, () => reply({ content: 'Fertig.' }));
-    const delimiter = /<<<(\w+)/.exec(String(told.requests[0]?.messages[0]?.content))?.[1] ?? '';
+    const delimiter = delimiterOf(told.requests[0]?.messages ?? []) ?? '';
     const [, , summary, resume, ...rest] = told.requests[1]?.messages ?? [];
     expect(summary?.content).toMatch(
       new RegExp(`^<<<${delimiter} summary\n[^<]*${SUMMARY}[^<]*create_task: [^<]*\n${delimiter}>>>$`),

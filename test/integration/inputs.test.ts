@@ -201,7 +201,7 @@ describe('an event', () => {
 });
 
 describe('the prompt', () => {
-  it('is in the language of the words that were sealed, with the persona in the system message and the memory as data', async () => {
+  it('is in the language of the words that were sealed, with the persona in the user message and the memory as data', async () => {
     const user = await harness.webApp.createUser();
     const agentId = randomUUID();
     await harness.webApp.insert(user, agentAt(agentId), {
@@ -216,9 +216,9 @@ describe('the prompt', () => {
     const resolved = promptOf(told);
     const [system, message] = resolved.prompt;
     expect(resolved.language).toBe('en');
-    expect(system?.content).toMatch(/^You are the planner[^]*PERSONA$/);
-    expect(system?.content).not.toContain('MEMORY');
-    expect(message?.content).toContain('MEMORY');
+    expect(system?.content).toMatch(/^You are the planner/);
+    for (const own of ['PERSONA', 'MEMORY', 'Weekly']) expect(system?.content).not.toContain(own);
+    for (const own of ['\nPERSONA\n', 'MEMORY']) expect(message?.content).toContain(own);
     expect(resolved.flaggedInputs).toEqual([
       { table: 'agents', id: agentId, marks: ['ignore-instructions'] },
     ]);

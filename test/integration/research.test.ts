@@ -156,7 +156,7 @@ describe('the first round', () => {
     expect(searches).toEqual([{ query: `Balkon: ${SHALLOW}`, language: 'de' }]);
     await told.round(1, () => reply({ content: 'ok' }));
     const [system, user] = told.requests[0]?.messages ?? [];
-    const delimiter = /<<<(\w+)/.exec(String(system?.content))?.[1] ?? '';
+    const delimiter = /^M[\w ]+: (\w+)\n/.exec(String(user?.content))?.[1] ?? '';
     expect(user?.content).toMatch(
       new RegExp(`<<<${delimiter} research\n[^<]*${SECRET}[^<]*\n${delimiter}>>>`),
     );
