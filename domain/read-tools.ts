@@ -39,7 +39,11 @@ export const readToolsFor = (
 ): ToolDefinition[] =>
   [...TOOL_CATALOG.values()].filter((tool) => {
     const reader = READERS[tool.name];
-    return reader !== undefined && decisionOn(policy, tool) !== 'deny' && records.some(({ table }) => table === reader.table);
+    return (
+      reader !== undefined &&
+      decisionOn(policy, tool) !== 'deny' &&
+      records.some(({ table }) => table === reader.table)
+    );
   });
 
 /**

@@ -65,9 +65,15 @@ describe('a round', () => {
     expect(endOf({ toolCalls, content, finishReason: 'length' }).finished).toBe(false);
   });
 
-  it.each(['Ich lege jetzt diese Aufgaben an:', 'Mal sehen …', 'Als Nächstes...', 'Zuerst die Aufgabe', 'Gut.', ''])(
-    'goes on when its words announce the calls, or say nothing: "%s"',
-    (content) => expect(endOf({ toolCalls, content }).finished).toBe(false),
+  it.each([
+    'Ich lege jetzt diese Aufgaben an:',
+    'Mal sehen …',
+    'Als Nächstes...',
+    'Zuerst die Aufgabe',
+    'Gut.',
+    '',
+  ])('goes on when its words announce the calls, or say nothing: "%s"', (content) =>
+    expect(endOf({ toolCalls, content }).finished).toBe(false),
   );
 });
 

@@ -112,12 +112,8 @@ export function toGatewayTool({ name, description, parameters }: ToolDefinition)
   };
 }
 
-const toldSchema = (
-  { description: _, ...schema }: ToolProperty,
-  description: string,
-  path: string,
-): Record<string, unknown> => ({
-  ...schema,
+const toldSchema = (schema: ToolProperty, description: string, path: string): Record<string, unknown> => ({
+  ...Object.fromEntries(Object.entries(schema).filter(([keyword]) => keyword !== 'description')),
   ...(description === '' ? {} : { description }),
   ...(schema.type === 'array' && schema.items === undefined ? { items: LIST_ITEMS[path] ?? OPEN_ITEMS } : {}),
 });

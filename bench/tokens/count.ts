@@ -7,12 +7,14 @@ const TOKENS_PER_MESSAGE = 4;
 /** Tokens of a text, by o200k. Special tokens in it are read as text. */
 export const tokensIn = (text: string): number => countTokens(text, { allowedSpecial: new Set() });
 
-export const tokensOfMessage = (message: ChatMessage): number =>
-  TOKENS_PER_MESSAGE +
-  tokensIn(message.content ?? '') +
-  ('tool_calls' in message && message.tool_calls !== undefined
-    ? tokensIn(JSON.stringify(message.tool_calls))
-    : 0);
+export function tokensOfMessage(message: ChatMessage): number {
+  const calls = message.role === 'assistant' ? (message.tool_calls ?? []) : [];
+  return (
+    TOKENS_PER_MESSAGE +
+    tokensIn(message.content ?? '') +
+    (calls.length === 0 ? 0 : tokensIn(JSON.stringify(calls)))
+  );
+}
 
 /** Of a list of tools as it is sent, in JSON: what providers make of it differs, and is near this. */
 export const tokensOfTools = (tools: readonly unknown[]): number =>

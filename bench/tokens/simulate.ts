@@ -50,6 +50,7 @@ export function simulateRun({ prompt, policy, records }: Scenario, model: Model)
         tools: toolsByName(answered),
         answer: (toolName, params) => answerRead(toolName, params, { ...prompt, records }),
       },
+      ...{ facts: null, openSteps: [] },
       review: () => ({ flags: [], drop: false }),
       stepId: (index) => `step-${index}`,
     });
