@@ -1,4 +1,3 @@
-import type { ChatMessage } from './conversation.ts';
 import { dataBlock, dataBlocksIn } from './data-block.ts';
 import type { InputModule } from './input-modules.ts';
 import type { MissionInput } from './mission.ts';
@@ -129,11 +128,15 @@ export interface RenderedInputs {
   readonly isWhole: boolean;
 }
 
-/** Labels of the inputs that a prompt shows as they are. */
-export const inputsShownWhole = (prompt: readonly ChatMessage[], delimiter: string): ReadonlySet<string> =>
+/**
+ * Labels of the inputs that a prompt shows as they are.
+ *
+ * @param texts of its messages
+ */
+export const inputsShownWhole = (texts: readonly string[], delimiter: string): ReadonlySet<string> =>
   new Set(
-    prompt
-      .flatMap(({ content }) => dataBlocksIn(content ?? '', delimiter))
+    texts
+      .flatMap((text) => dataBlocksIn(text, delimiter))
       .filter(({ body }) => !body.includes(CUT_MARK))
       .map(({ label }) => label),
   );

@@ -57,7 +57,10 @@ export function readToolsToOffer(
   records: readonly ReadableRecord[],
   shown: { readonly messages: readonly ChatMessage[]; readonly delimiter: string },
 ): ToolDefinition[] {
-  const whole = inputsShownWhole(shown.messages, shown.delimiter);
+  const whole = inputsShownWhole(
+    shown.messages.map(({ content }) => content ?? ''),
+    shown.delimiter,
+  );
   const tables = new Set(records.filter((record) => !whole.has(labelOf(record))).map(({ table }) => table));
   return reads.filter(({ name }) => tables.has(tableReadBy(name) ?? ''));
 }

@@ -1,6 +1,6 @@
 import type { ChatMessage } from '../../domain/conversation.ts';
 import type { GatewayTool } from '../../domain/tool-catalog.ts';
-import { sharedPrefixTokens, tokensOfMessage, tokensOfTools } from './count.ts';
+import { sharedPrefixTokens, tokensIn, tokensOfMessage, tokensOfTools } from './count.ts';
 import { otherGerman, plainEnglish, plainGerman, proposeAll, typical } from './scenarios.ts';
 import type { Scenario } from './scenarios.ts';
 import { simulateRun, typicalModel } from './simulate.ts';
@@ -32,12 +32,13 @@ export interface TokenReport {
   readonly runTotal: number;
   /** Of two plain missions of two users. */
   readonly prefix: readonly PrefixTokens[];
+  /** Of each further round: tokens that it begins with like the round before, and those of that round. */
+  readonly extended: readonly (readonly [shared: number, before: number])[];
 }
 
 export function tokenReport(): TokenReport {
-  const run = simulateRun(typical, typicalModel).map((round, index) =>
-    requestTokens(`typical (de), round ${index + 1}`, round),
-  );
+  const rounds = simulateRun(typical, typicalModel);
+  const run = rounds.map((round, index) => requestTokens(`typical (de), round ${index + 1}`, round));
   return {
     first: [plainGerman, plainEnglish, proposeAll, typical].map((scenario) =>
       requestTokens(scenario.name, firstRound(scenario)),
@@ -45,6 +46,7 @@ export function tokenReport(): TokenReport {
     run,
     runTotal: run.reduce((sum, { total }) => sum + total, 0),
     prefix: prefixTokens(firstRound(plainGerman), firstRound(otherGerman)),
+    extended: rounds.slice(1).map((round, index) => extendedTokens(rounds[index] ?? round, round)),
   };
 }
 
@@ -81,6 +83,13 @@ function prefixTokens(a: SimulatedRound, b: SimulatedRound): PrefixTokens[] {
     { order: 'tools first', shared: shared(['tools', 'system', 'user']), fixed },
     { order: 'system first', shared: shared(['system', 'tools', 'user']), fixed },
   ];
+}
+
+function extendedTokens(before: SimulatedRound, after: SimulatedRound): readonly [number, number] {
+  // Without the bracket that ends a list: the next round goes on there.
+  const text = ({ tools, messages }: SimulatedRound): string =>
+    `${toolsText(tools)}${JSON.stringify(messages).slice(0, -1)}`;
+  return [sharedPrefixTokens(text(before), text(after)), tokensIn(text(before))];
 }
 
 const toolsText = (tools: readonly GatewayTool[]): string => JSON.stringify(tools);

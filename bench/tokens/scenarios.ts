@@ -143,3 +143,41 @@ export const typical = scenario(
     })),
   },
 );
+
+/** The one that docs/planner.md shows: a made-up user, with something of everything. */
+export const documented = scenario(
+  'documented (en)',
+  {
+    title: 'Plan my week',
+    objective: 'Plan the week from my tasks and notes. Block time for what matters most.',
+    conceptMarkdown: 'Mornings are for deep work. No appointments on Friday.',
+  },
+  {
+    delimiter: '7be4419f02c6d85a3e90b17c',
+    agent: {
+      ...{ id: 'agent-1', name: 'Mia', role: 'Planning coach', systemPrompt: 'Be brief and friendly.' },
+      memory: 'The tent belongs to Jonas.',
+    },
+    policy: { tools: {}, defaultsByModule: { finance: 'deny' }, defaultForAi: 'propose' },
+    records: [
+      record('tasks', 'b3f0c1d2', { title: 'Check the tent', isCompleted: false, dueDate: '2026-12-03' }),
+      record('notes', '91aa03ce', { title: 'Adler', content: 'Ms Adler wants three quotes by Tuesday.' }),
+    ],
+    recentIterations: [
+      {
+        ...{ id: 'iteration-1', startedAt: '2026-11-21T07:00:00.000Z', overallStatus: 'approved' },
+        ...{ summary: 'Two blocks for the quote.', userFeedback: 'At most two appointments a day, please.' },
+        plan: [
+          {
+            ...{ id: 'step-1', summary: 'Create event: Quote for Adler', status: 'approved' },
+            intent: { kind: 'toolCall', toolName: 'create_event', params: {} },
+          },
+          {
+            ...{ id: 'step-2', summary: 'Create event: Check the tent', status: 'rejected' },
+            intent: { kind: 'toolCall', toolName: 'create_event', params: {} },
+          },
+        ],
+      },
+    ],
+  },
+);
