@@ -22,8 +22,8 @@ export interface CompletionRequest {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly ToolDefinition[];
-  /** `none`: the tools are told of, and not to be called any more. */
-  readonly toolChoice: 'auto' | 'none';
+  /** `none`: the tools are told of, and not to be called any more. `auto` by default. */
+  readonly toolChoice?: 'auto' | 'none';
 }
 
 export interface CompletionOptions {
@@ -125,7 +125,7 @@ const toParams = ({
   model,
   messages,
   tools,
-  toolChoice,
+  toolChoice = 'auto',
 }: CompletionRequest): ChatCompletionCreateParamsNonStreaming => ({
   model,
   messages: [...messages],

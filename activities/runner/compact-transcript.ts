@@ -112,7 +112,6 @@ const newRequest = (deps: RunnerDependencies, summarised: RoundsToCompact): Stor
     model: deps.planner.compactModel,
     messages: compactionMessages(summarised),
     tools: [],
-    toolChoice: 'auto',
   }),
   idempotencyKey: newIdempotencyKey(),
   round: null,
