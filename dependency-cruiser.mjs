@@ -36,7 +36,7 @@ export default {
       severity: 'error',
       comment: 'Production installs no development dependency.',
       from: {
-        path: '^(activities|api|crypto|db|domain|llm|research|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
+        path: '^(activities|api|crypto|db|domain|llm|migrations|research|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
         pathNot: tests,
       },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
@@ -67,6 +67,12 @@ export default {
       npm('pg', 'sql-template-tag'),
       node,
     ]),
+    mayImportOnly(
+      'migrations-stand-alone',
+      'migrations/ holds the schema and what brings it about.',
+      '^migrations/',
+      [npm('pg'), node],
+    ),
     mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', [
       '^domain/',
       npm('openai', 'zod'),

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import { escapeIdentifier } from 'pg';
-import { migrateAuthDatabase, migrateSyncDatabase } from '../scripts/migrations.ts';
+import { migrateAuthDatabase, migrateSyncDatabase } from '../migrations/migrate.ts';
 import { createBarePlatform, createLogin, inDatabase, withClient } from './platform-schema.ts';
 import type { EmbeddedCluster } from './postgres.ts';
 

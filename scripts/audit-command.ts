@@ -1,8 +1,8 @@
-import { masked } from './migrations.ts';
 import { MaintenanceConfigurationError } from '../config/maintenance.ts';
 import { openDatabase } from '../db/client.ts';
 import type { Database } from '../db/client.ts';
 import { DatabaseUnavailableError } from '../domain/errors.ts';
+import { masked } from '../logging/masked.ts';
 import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
 import { isMaintenanceUser } from '../db/maintenance.ts';
 

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { provisionPlatform } from '../dev/databases.ts';
 import { withClient } from '../dev/platform-schema.ts';
 import { startPostgres } from '../dev/postgres.ts';
-import { describePlatform, manifestFile, manifestText } from './manifest.ts';
+import { describePlatform, manifestFile, manifestText } from '../migrations/manifest.ts';
 
 const file = resolve(import.meta.dirname, '..', 'migrations', manifestFile);
 

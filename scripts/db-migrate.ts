@@ -4,8 +4,9 @@
  * the owner must run. Running it again changes nothing.
  */
 import { parseArgs } from 'node:util';
-import { masked, migrateAuthDatabase, migrateSyncDatabase, platformSql } from './migrations.ts';
+import { masked } from '../logging/masked.ts';
 import { endCommandOnUncaughtErrors } from '../logging/uncaught-errors.ts';
+import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../migrations/migrate.ts';
 
 endCommandOnUncaughtErrors('db:migrate');
 

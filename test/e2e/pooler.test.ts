@@ -6,6 +6,7 @@ import { withClient } from '../../dev/platform-schema.ts';
 import { requestGrant } from '../../dev/web-app.ts';
 import { formatInstant } from '../../domain/instant.ts';
 import { toUserId } from '../../domain/ids.ts';
+import { migrateSyncDatabase } from '../../migrations/migrate.ts';
 import { surroundingsOf } from '../faults/surroundings.ts';
 import { runAuditScript } from '../support/audit-commands.ts';
 import { writeGrantedMission } from '../support/granted-mission.ts';
@@ -142,6 +143,13 @@ it('an audit command goes through a pooler that keeps no prepared statements', (
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   }));
+
+it('the migrations refuse to go through a pooler, and say why', () =>
+  withPooler(100, (pooler) =>
+    expect(migrateSyncDatabase(pooler.through(system.databases.syncOwnerUrl))).rejects.toThrow(
+      'give the address of PostgreSQL itself',
+    ),
+  ));
 
 /** PostgreSQL itself is only reached by way of the pooler. */
 function behind(pooler: Pooler, around: Surroundings): Surroundings {

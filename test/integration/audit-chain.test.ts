@@ -10,7 +10,7 @@ import { openDatabase } from '../../db/client.ts';
 import type { Database } from '../../db/client.ts';
 import { inDatabase, withClient } from '../../dev/platform-schema.ts';
 import { checkChain } from '../../scripts/audit-chain-check.ts';
-import { migrateSyncDatabase } from '../../scripts/migrations.ts';
+import { migrateSyncDatabase } from '../../migrations/migrate.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import { addAuditRows, asUser, insertAuditRow, readSeqs, tamper } from '../support/audit-rows.ts';
 import { runAuditScript } from '../support/audit-commands.ts';

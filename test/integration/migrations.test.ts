@@ -1,16 +1,28 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { createBarePlatform, createLogin, inDatabase, withClient } from '../../dev/platform-schema.ts';
 import type { BarePlatform } from '../../dev/platform-schema.ts';
 import { startPostgres } from '../../dev/postgres.ts';
 import type { EmbeddedCluster } from '../../dev/postgres.ts';
-import { describePlatform, manifestText } from '../../scripts/manifest.ts';
-import { masked, migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../../scripts/migrations.ts';
+import { readMigrationFiles } from '../../migrations/files.ts';
+import { describePlatform, manifestText } from '../../migrations/manifest.ts';
+import { masked } from '../../logging/masked.ts';
+import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../../migrations/migrate.ts';
+import bookkeepingBefore from '../support/bookkeeping-before.json' with { type: 'json' };
 import { createTestDatabases } from '../support/databases.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
@@ -70,6 +82,29 @@ describe('the migrations, run by the owners of the two databases', () => {
     const before = await traces();
     await migrateSyncDatabase(platform.syncOwnerUrl);
     await migrateAuthDatabase(platform.authOwnerUrl);
+    expect(await traces()).toEqual(before);
+  });
+
+  test('a database that the version before migrated, by postgres-migrations, is up to date', async () => {
+    const restore = (database: string, table: string, rows: readonly (readonly (string | number)[])[]) =>
+      asSuperuser(database, async (client) => {
+        await client.query(`delete from ${table}`);
+        for (const row of rows)
+          await client.query(`insert into ${table} (id, name, hash) values ($1, $2, $3)`, [...row]);
+      });
+    const platformTable = 'mana_missions_migrations.migrations';
+    // What came later has no row in it.
+    const later = readMigrationFiles(join(root, 'migrations', 'mana_ai'))
+      .slice(bookkeepingBefore.mana_ai.length - 1)
+      .map(({ id, name, hash }) => [id, name, hash]);
+    await restore(databases.sync, 'mana_ai.migrations', [...bookkeepingBefore.mana_ai, ...later]);
+    await restore(databases.sync, platformTable, bookkeepingBefore.sync_changes);
+    await restore(databases.auth, platformTable, bookkeepingBefore.auth);
+    const before = await traces();
+    const told: string[] = [];
+    await migrateSyncDatabase(platform.syncOwnerUrl, { log: (message) => told.push(message) });
+    await migrateAuthDatabase(platform.authOwnerUrl, { log: (message) => told.push(message) });
+    expect(told).toEqual(['mana_ai: up to date', 'sync_changes: up to date', 'auth: up to date']);
     expect(await traces()).toEqual(before);
   });
 
@@ -141,6 +176,82 @@ async function runStatements(url: string, owner: string, sql: string): Promise<v
       if (statement.trim() !== '') await client.query(statement);
   });
 }
+
+describe('the files', () => {
+  const names = { sync: 'files_sync', auth: 'files_auth' };
+  /** A copy of ours, to be changed. */
+  let directory: string;
+  let url: string;
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'mana-migrations-'));
+    cpSync(join(root, 'migrations'), directory, { recursive: true });
+    const owners = await createBarePlatform(cluster, names);
+    platform = {
+      syncOwnerUrl: inDatabase(owners.syncOwnerUrl, databases.sync),
+      authOwnerUrl: inDatabase(owners.authOwnerUrl, databases.auth),
+    };
+    url = owners.syncOwnerUrl;
+  });
+  afterEach(async () => {
+    rmSync(directory, { recursive: true });
+    for (const name of Object.values(names))
+      await asSuperuser('postgres', (client) => client.query(`drop database ${name}`));
+  });
+
+  const ours = () => readMigrationFiles(join(root, 'migrations', 'mana_ai'));
+  /** @param after how many files after the last of ours; 1: the next one */
+  const write = (after: number, name: string, sql: string): string => {
+    const fileName = `${String(ours().length + after).padStart(6, '0')}_${name}.sql`;
+    writeFileSync(join(directory, 'mana_ai', fileName), sql);
+    return fileName;
+  };
+  const tables = (): Promise<string[]> =>
+    asSuperuser(names.sync, async (client) => {
+      const { rows } = await client.query<{ name: string }>(
+        `select relname as name from pg_class where relname like 'new\\_%' order by 1`,
+      );
+      return rows.map(({ name }) => name);
+    });
+
+  test('one that fails is undone and named; what was before it stays, what comes after it waits', async () => {
+    write(1, 'good', 'create table mana_ai.new_good ();');
+    const bad = write(2, 'bad', 'create table mana_ai.new_half (); select 1 / 0;');
+    write(3, 'later', 'create table mana_ai.new_later ();');
+    await expect(migrateSyncDatabase(url, { directory })).rejects.toThrow(`${bad}: division by zero`);
+    expect(await tables()).toEqual(['new_good']);
+    writeFileSync(join(directory, 'mana_ai', bad), 'create table mana_ai.new_whole ();');
+    const told: string[] = [];
+    await migrateSyncDatabase(url, { directory, log: (message) => told.push(message) });
+    expect(told[0]).toMatch(/^mana_ai: applied \d+_bad\.sql, \d+_later\.sql$/);
+    expect(await tables()).toEqual(['new_good', 'new_later', 'new_whole']);
+  });
+
+  test('one that was edited after it had been run is refused before anything is run', async () => {
+    await migrateSyncDatabase(url, { directory });
+    appendFileSync(join(directory, 'mana_ai', '000003_rights.sql'), '-- more');
+    write(1, 'next', 'create table mana_ai.new_next ();');
+    await expect(migrateSyncDatabase(url, { directory })).rejects.toThrow('000003_rights.sql: edited after');
+    expect(await tables()).toEqual([]);
+  });
+
+  test('a table of others that is called like our bookkeeping is not taken for it', async () => {
+    await withClient(url, async (client) => {
+      await client.query('create table public.migrations (id text, hash text)');
+      await client.query(`insert into public.migrations values ('1', 'theirs')`);
+      await client.query('create schema theirs; create table theirs.migrations ()');
+    });
+    await migrateSyncDatabase(url);
+    await migrateSyncDatabase(url);
+    const { rows } = await withClient(url, (client) => client.query('select * from public.migrations'));
+    expect(rows).toEqual([{ id: '1', hash: 'theirs' }]);
+  });
+
+  test('a name without its schema is refused: it could be anybody’s', async () => {
+    const file = write(1, 'unqualified', 'create table new_unqualified ();');
+    await expect(migrateSyncDatabase(url, { directory })).rejects.toThrow(`${file}: permission denied`);
+    expect(await tables()).toEqual([]);
+  });
+});
 
 describe('yarn db:migrate', () => {
   const migrateCommand = async (env: Readonly<Record<string, string>>, args: readonly string[] = []) => {

@@ -14,7 +14,7 @@ import type { EmbeddedCluster } from '../../dev/postgres.ts';
 import { missionAt, noteAt } from '../../dev/web-app.ts';
 import type { PlatformDatabases } from '../../dev/databases.ts';
 import { formatInstant } from '../../domain/instant.ts';
-import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../../scripts/migrations.ts';
+import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../../migrations/migrate.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
 import { runAuditScript } from '../support/audit-commands.ts';

@@ -43,7 +43,7 @@ export async function missingFromManifest(
   });
 }
 
-/** $1 is the schema, $2 whether everything in it is ours. The library's bookkeeping table is not described. */
+/** $1 is the schema, $2 whether everything in it is ours. The bookkeeping table is not described. */
 const queries = [
   `select format('table %s', relname) as name,
           case when relforcerowsecurity then 'row security forced' when relrowsecurity then 'row security'

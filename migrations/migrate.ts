@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Client, escapeIdentifier } from 'pg';
-import { migrate } from 'postgres-migrations';
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import { asMigrator } from './as-migrator.ts';
+import { readMigrationFiles } from './files.ts';
 import { missingFromManifest } from './manifest.ts';
+import { MigrationRefusedError } from './refused.ts';
+import { runFiles } from './run-files.ts';
 
 /** Tells the operator what happens; never gets a connection string. */
 export type Log = (message: string) => void;
@@ -14,12 +15,7 @@ export interface MigrationOptions {
   readonly directory?: string;
 }
 
-/** The migrations cannot be run as they are; the message says what to do. */
-export class MigrationRefusedError extends Error {
-  override readonly name = 'MigrationRefusedError';
-}
-
-const migrationsDirectory = resolve(import.meta.dirname, '..', 'migrations');
+const migrationsDirectory = import.meta.dirname;
 
 /** Our own schema in database mana_sync; its bookkeeping table lies in it. */
 const ownSet: MigrationSet = { folder: 'mana_ai', bookkeeping: 'mana_ai' };
@@ -30,15 +26,6 @@ const platformSets: Readonly<Record<'sync' | 'auth', PlatformSet>> = {
   auth: { folder: 'auth', bookkeeping, schema: 'auth', table: 'auth.encryption_vaults' },
 };
 
-/** Any name will do that all migrators of this project share. */
-const lockName = 'mana-missions migrations';
-const lockWaitMs = 10 * 60_000;
-const connectTimeoutMs = 10_000;
-/** Building an index on a large change log takes a while. */
-const statementTimeoutMs = 30 * 60_000;
-/** A policy on a table of others must not queue everybody behind a long transaction. */
-const lockTimeoutMs = 30_000;
-
 /**
  * Brings schema mana_ai, and our rights on mana-sync's change log, up to date.
  *
@@ -48,7 +35,7 @@ const lockTimeoutMs = 30_000;
  * @throws MigrationRefusedError if something has to be done by hand first; Error from PostgreSQL otherwise
  */
 export async function migrateSyncDatabase(url: string, options: MigrationOptions = {}): Promise<void> {
-  await withMigrator(url, async (client) => {
+  await asMigrator(url, async (client) => {
     await runSet(client, ownSet, options);
     await runPlatformSet(client, platformSets.sync, options);
   });
@@ -60,7 +47,7 @@ export async function migrateSyncDatabase(url: string, options: MigrationOptions
  * @param url connection string of the owner of schema auth in database mana_platform
  */
 export async function migrateAuthDatabase(url: string, options: MigrationOptions = {}): Promise<void> {
-  await withMigrator(url, (client) => runPlatformSet(client, platformSets.auth, options));
+  await asMigrator(url, (client) => runPlatformSet(client, platformSets.auth, options));
 }
 
 /** What mana-sync's and mana-auth's owner must run where we are not the owner. Safe to run again. */
@@ -71,53 +58,11 @@ export function platformSql(directory: string = migrationsDirectory): string {
   ];
   return parts
     .map(({ set, title }) => {
-      const folder = join(directory, set.folder);
-      const files = readdirSync(folder).sort();
-      const texts = files.map(
-        (file) => `-- ${set.folder}/${file}\n${readFileSync(join(folder, file), 'utf8').trim()}\n`,
-      );
+      const files = readMigrationFiles(join(directory, set.folder));
+      const texts = files.map(({ fileName, sql }) => `-- ${set.folder}/${fileName}\n${sql.trim()}\n`);
       return [`-- ==== ${title} ====\n`, ...texts].join('\n');
     })
     .join('\n\n');
-}
-
-async function withMigrator(url: string, work: (client: Client) => Promise<void>): Promise<void> {
-  const client = new Client({
-    connectionString: url,
-    application_name: 'mana-missions-migrate',
-    connectionTimeoutMillis: connectTimeoutMs,
-    statement_timeout: statementTimeoutMs,
-    lock_timeout: lockTimeoutMs,
-  });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    await takeLock(client);
-    await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-/**
- * One migrator at a time in a database. It asks again and again: to wait inside a statement would hold a snapshot that
- * `create index concurrently` of the one at work waits for. The library's own lock only asks once a second.
- */
-async function takeLock(client: Client): Promise<void> {
-  const deadlineAt = Date.now() + lockWaitMs;
-  for (;;) {
-    const { rows } = await client.query<{ taken: boolean }>(
-      'select pg_try_advisory_lock(hashtextextended($1, 0)) as taken',
-      [lockName],
-    );
-    if (rows[0]?.taken === true) return;
-    if (Date.now() > deadlineAt) {
-      throw new MigrationRefusedError(
-        'another migrator has been at work for 10 minutes; look for it, then try again',
-      );
-    }
-    await delay(50);
-  }
 }
 
 interface MigrationSet {
@@ -132,34 +77,9 @@ interface PlatformSet extends MigrationSet {
 }
 
 async function runSet(client: Client, set: MigrationSet, options: MigrationOptions): Promise<void> {
-  await prepareBookkeeping(client, set.bookkeeping);
-  const applied = await migrate({ client }, join(options.directory ?? migrationsDirectory, set.folder));
-  // Number 0 is the library's own: its bookkeeping table.
-  const names = applied.filter((migration) => migration.id > 0).map((migration) => migration.fileName);
-  options.log?.(`${set.folder}: ${names.length === 0 ? 'up to date' : `applied ${names.join(', ')}`}`);
-}
-
-/**
- * The library takes any table called `migrations`, in whatever schema, for its own, but then reads the one on the
- * search path. So ours is there before it looks, and nothing else is on the path.
- */
-async function prepareBookkeeping(client: Client, schema: string): Promise<void> {
-  const name = escapeIdentifier(schema);
-  // Asked first: "if not exists" needs the right to create schemas even where there is nothing to create.
-  const { rows } = await client.query<{ present: boolean }>(
-    'select to_regnamespace($1) is not null as present',
-    [name],
-  );
-  if (rows[0]?.present !== true) await client.query(`create schema ${name}`);
-  await client.query(
-    `create table if not exists ${name}.migrations (
-       id integer primary key,
-       name varchar(100) unique not null,
-       hash varchar(40) not null,
-       executed_at timestamp default current_timestamp
-     )`,
-  );
-  await client.query(`set search_path to ${name}`);
+  const files = readMigrationFiles(join(options.directory ?? migrationsDirectory, set.folder));
+  const run = (await runFiles(client, set.bookkeeping, files)).map(({ fileName }) => fileName);
+  options.log?.(`${set.folder}: ${run.length === 0 ? 'up to date' : `applied ${run.join(', ')}`}`);
 }
 
 async function runPlatformSet(client: Client, set: PlatformSet, options: MigrationOptions): Promise<void> {
@@ -207,27 +127,3 @@ async function dropUnfinishedIndexes(client: Client, table: string): Promise<voi
   );
   for (const { name } of rows) await client.query(`drop index concurrently if exists ${name}`);
 }
-
-/** Takes passwords and connection strings out of a message, whoever wrote it. */
-export function masked(message: string, urls: readonly string[]): string {
-  const passwords = urls.flatMap((url) => {
-    const found = /^[^:]*:\/\/[^:@/]*:([^@]*)@/.exec(url)?.[1];
-    return found === undefined || found === '' ? [] : [found, decoded(found)];
-  });
-  const withoutUrls = message.replaceAll(/[^\s'"]+/g, maskedUrl);
-  return passwords.reduce((text, password) => text.replaceAll(password, '***'), withoutUrls);
-}
-
-/** From `//` to the last `@`. */
-const maskedUrl = (word: string): string => {
-  const [scheme, at] = [word.indexOf('://'), word.lastIndexOf('@')];
-  return scheme > 0 && at > scheme ? `${word.slice(0, scheme)}://***${word.slice(at)}` : word;
-};
-
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-};
