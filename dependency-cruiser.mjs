@@ -36,7 +36,7 @@ export default {
       severity: 'error',
       comment: 'Production installs no development dependency.',
       from: {
-        path: '^(activities|api|crypto|db|domain|llm|migrations|research|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
+        path: '^(activities|api|crypto|db|domain|http|llm|migrations|research|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
         pathNot: tests,
       },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
@@ -75,13 +75,15 @@ export default {
     ),
     mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', [
       '^domain/',
+      '^http/',
       npm('openai', 'zod'),
     ]),
+    mayImportOnly('http-is-of-no-service', 'http/ is what the clients of services share.', '^http/', []),
     mayImportOnly(
       'research-is-its-services',
       'research/ holds the clients of the research services.',
       '^research/',
-      ['^domain/', '^llm/(bounded-fetch|connection-errors|retry-after)\\.ts$', npm('zod')],
+      ['^domain/', '^http/', npm('zod')],
     ),
     mayImportOnly(
       'metrics-are-figures',

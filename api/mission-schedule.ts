@@ -1,7 +1,7 @@
 import type { Database, UserTransaction } from '../db/client.ts';
 import { lockMission } from '../db/mission-lock.ts';
-import { findKnownMission, setOptedOut } from '../db/mission-schedule.ts';
-import type { KnownMission } from '../db/mission-schedule.ts';
+import { findProjectedMission, setOptedOut } from '../db/mission-schedule.ts';
+import type { ProjectedMission } from '../db/mission-schedule.ts';
 import { saveTimeZone, timeZoneAndSource } from '../db/time-zones.ts';
 import { NotFoundError } from '../domain/errors.ts';
 import type { MissionId, UserId } from '../domain/ids.ts';
@@ -17,7 +17,7 @@ export interface ScheduleDependencies {
   readonly now: () => number;
 }
 
-interface ScheduleRecord extends KnownMission {
+interface ScheduleRecord extends ProjectedMission {
   readonly timeZone: string | null;
   readonly timeZoneSource: TimeZoneSource | null;
 }
@@ -84,8 +84,8 @@ export async function requireMission(
   tx: UserTransaction,
   userId: UserId,
   missionId: MissionId,
-): Promise<KnownMission> {
-  const mission = await findKnownMission(tx, userId, missionId);
+): Promise<ProjectedMission> {
+  const mission = await findProjectedMission(tx, userId, missionId);
   if (mission === null) throw new NotFoundError('no such mission');
   return mission;
 }

@@ -62,7 +62,7 @@ async function measureFairness(postgres: BenchPostgres, temporal: BenchTemporal)
   const start = async (userId: string, count: number): Promise<void> => {
     const ids = await writeDueMissions(writer, userId, count);
     await eachOf(ids, START_CONCURRENCY, ({ missionId, instantMs }) =>
-      schedules.startDue({ userId, missionId, agentId: null, instantMs, trigger: 'projection' }),
+      schedules.startDue({ userId, missionId, agentId: null, instantMs }),
     );
   };
   try {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadMaintenanceConfig, loadPruneConfig, MaintenanceConfigurationError } from './maintenance.ts';
 import { foreignVariables } from './zones.ts';
-import { checkpointKeyId } from '../crypto/audit-checkpoint.ts';
+import { publicKeyId } from '../crypto/key-id.ts';
 
 const pair = () => {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
@@ -36,9 +36,7 @@ describe('the configuration of the audit commands', () => {
       MAINTENANCE_DATABASE_URL,
       AUDIT_CHECKPOINT_PUBLIC_KEY_PEM: keys.publicPem + older.publicPem,
     });
-    expect(checkpointPublicKeys.map(checkpointKeyId)).toEqual(
-      [keys.publicKey, older.publicKey].map(checkpointKeyId),
-    );
+    expect(checkpointPublicKeys.map(publicKeyId)).toEqual([keys.publicKey, older.publicKey].map(publicKeyId));
   });
 
   it('to prune takes the private key, which verifies its own checkpoints, beside older keys', () => {
@@ -48,8 +46,8 @@ describe('the configuration of the audit commands', () => {
       AUDIT_CHECKPOINT_PUBLIC_KEY_PEM: older.publicPem,
     });
     expect(config.checkpointPrivateKey.type).toBe('private');
-    expect(config.checkpointPublicKeys.map(checkpointKeyId)).toEqual(
-      [keys.publicKey, older.publicKey].map(checkpointKeyId),
+    expect(config.checkpointPublicKeys.map(publicKeyId)).toEqual(
+      [keys.publicKey, older.publicKey].map(publicKeyId),
     );
   });
 

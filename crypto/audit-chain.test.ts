@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { auditRowHash, CHAIN_BEGINNING, encodeField } from './audit-chain.ts';
-import { checkpointKeyId, signCheckpoint, verifyCheckpoint } from './audit-checkpoint.ts';
+import { signCheckpoint, verifyCheckpoint } from './audit-checkpoint.ts';
+import { publicKeyId } from './key-id.ts';
 import { createChainVerifier } from './audit-verification.ts';
 import type { ChainProblem, StoredAuditRow } from './audit-verification.ts';
 import type { ChainPosition } from './audit-chain.ts';
@@ -257,12 +258,12 @@ describe('a signed checkpoint', () => {
 
   it('verifies under its key, whichever others are configured', () => {
     expect(verifyCheckpoint([others.publicKey, keys.publicKey], checkpoint, signed)).toBe('ok');
-    expect(signed.keyId).toBe(checkpointKeyId(keys.publicKey));
+    expect(signed.keyId).toBe(publicKeyId(keys.publicKey));
   });
 
   it('is unknown without its key, and refused under the name of another', () => {
     expect(verifyCheckpoint([others.publicKey], checkpoint, signed)).toBe('unknown-key');
-    const renamed = { ...signed, keyId: checkpointKeyId(others.publicKey) };
+    const renamed = { ...signed, keyId: publicKeyId(others.publicKey) };
     expect(verifyCheckpoint([others.publicKey], checkpoint, renamed)).toBe('bad-signature');
   });
 

@@ -1,7 +1,8 @@
-import { createHash, createPublicKey, sign, verify } from 'node:crypto';
+import { sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { encodeField, encodeInteger } from './audit-chain.ts';
 import type { ChainPosition } from './audit-chain.ts';
+import { publicKeyId } from './key-id.ts';
 
 const CHECKPOINT_TAG = 'mana-missions/audit-checkpoint/v1';
 
@@ -11,23 +12,16 @@ export interface AuditCheckpoint extends ChainPosition {
 }
 
 export interface CheckpointSignature {
-  /** See `checkpointKeyId`. */
+  /** See `publicKeyId`. */
   readonly keyId: string;
   /** 64 bytes, Ed25519. */
   readonly signature: Buffer;
 }
 
-/** First 8 bytes, in hex, of the SHA-256 of the public key's SPKI DER. A private key gives the id of its pair. */
-export function checkpointKeyId(key: KeyObject): string {
-  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
-  const spki = publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex').slice(0, 16);
-}
-
 /** @param privateKey Ed25519 */
 export function signCheckpoint(privateKey: KeyObject, checkpoint: AuditCheckpoint): CheckpointSignature {
   return {
-    keyId: checkpointKeyId(privateKey),
+    keyId: publicKeyId(privateKey),
     signature: sign(null, encodeCheckpoint(checkpoint), privateKey),
   };
 }
@@ -38,7 +32,7 @@ export function verifyCheckpoint(
   checkpoint: AuditCheckpoint,
   { keyId, signature }: CheckpointSignature,
 ): 'ok' | 'unknown-key' | 'bad-signature' {
-  const publicKey = publicKeys.find((key) => checkpointKeyId(key) === keyId);
+  const publicKey = publicKeys.find((key) => publicKeyId(key) === keyId);
   if (publicKey === undefined) return 'unknown-key';
   return verify(null, encodeCheckpoint(checkpoint), publicKey, signature) ? 'ok' : 'bad-signature';
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Grant } from '../domain/grant.ts';
 import { toMissionId, toUserId } from '../domain/ids.ts';
 import { formatInstant } from '../domain/instant.ts';
-import { grantKeyId } from './grant-key-id.ts';
+import { publicKeyId } from './key-id.ts';
 import { deriveMissionDataKey } from './mission-data-key.ts';
 import { unwrapGrant } from './unwrap-grant.ts';
 import type { UnwrappedGrant } from './unwrap-grant.ts';
@@ -261,12 +261,12 @@ describe('mintGrant', () => {
   });
 });
 
-describe('grantKeyId', () => {
+describe('publicKeyId', () => {
   it('is the same 16 hex digits for both halves of a pair', () => {
     const spki = publicKey.export({ type: 'spki', format: 'der' });
     const expected = createHash('sha256').update(spki).digest().subarray(0, 8).toString('hex');
-    expect(grantKeyId(publicKey)).toBe(expected);
-    expect(grantKeyId(privateKey)).toBe(expected);
-    expect(grantKeyId(createPublicKey(vectors.otherPublicKeyPem))).not.toBe(expected);
+    expect(publicKeyId(publicKey)).toBe(expected);
+    expect(publicKeyId(privateKey)).toBe(expected);
+    expect(publicKeyId(createPublicKey(vectors.otherPublicKeyPem))).not.toBe(expected);
   });
 });

@@ -4,7 +4,7 @@ import { parseGrant } from '../domain/grant.ts';
 import type { UserId } from '../domain/ids.ts';
 import { instantMs } from '../domain/instant.ts';
 import { decodeBase64 } from './base64.ts';
-import { grantKeyId } from './grant-key-id.ts';
+import { publicKeyId } from './key-id.ts';
 import { grantLabel } from './grant-label.ts';
 import { KEY_BYTES } from './key-bytes.ts';
 
@@ -49,7 +49,7 @@ export function unwrapGrant({ privateKeys, userId, grant, nowMs }: UnwrapGrantIn
   for (const privateKey of privateKeys) {
     const mdk = rsaOaepDecrypt(privateKey, wrapped, label);
     if (mdk === null) continue;
-    if (mdk.length === KEY_BYTES) return { ok: true, mdk, keyId: grantKeyId(privateKey) };
+    if (mdk.length === KEY_BYTES) return { ok: true, mdk, keyId: publicKeyId(privateKey) };
     mdk.fill(0);
     return failed('malformed');
   }

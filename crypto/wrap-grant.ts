@@ -4,7 +4,7 @@ import { sortUtf16 } from '../domain/grant.ts';
 import type { Grant, GrantDerivation, GrantVersion } from '../domain/grant.ts';
 import type { MissionId, UserId } from '../domain/ids.ts';
 import { formatInstant } from '../domain/instant.ts';
-import { grantKeyId } from './grant-key-id.ts';
+import { publicKeyId } from './key-id.ts';
 import { grantLabel } from './grant-label.ts';
 import { withSecret } from './key-bytes.ts';
 import { deriveMissionDataKey } from './mission-data-key.ts';
@@ -53,7 +53,7 @@ export function mintGrant(input: MintGrantInput): MintedGrant {
   return {
     grant: { wrappedKey, derivation, issuedAt, expiresAt },
     wrappedKeySha256: sha256OfWrappedKey(wrappedKey),
-    keyId: grantKeyId(publicKey),
+    keyId: publicKeyId(publicKey),
   };
 }
 

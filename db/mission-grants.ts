@@ -11,7 +11,7 @@ export interface MintLogEntry {
   readonly tables: readonly string[];
   /** `"<table>:<id>"` */
   readonly recordIds: readonly string[];
-  /** Which public key wraps it, see `grantKeyId`. */
+  /** Which public key wraps it, see `publicKeyId`. */
   readonly keyId: string;
   readonly issuedAtIso: string;
   readonly expiresAtIso: string;

@@ -4,7 +4,7 @@ import type { MissionId, UserId } from '../domain/ids.ts';
 import type { Cadence } from '../domain/mission.ts';
 
 /** What the API knows of a mission: what the projection keeps, and what the user asked for. */
-export interface KnownMission {
+export interface ProjectedMission {
   readonly state: string | null;
   readonly cadence: Cadence | null;
   /** Epoch milliseconds. */
@@ -17,12 +17,12 @@ export interface KnownMission {
 }
 
 /** @returns null for a mission that the user does not have (any more), or that the projection has not seen yet */
-export async function findKnownMission(
+export async function findProjectedMission(
   tx: UserTransaction,
   userId: UserId,
   missionId: MissionId,
-): Promise<KnownMission | null> {
-  const [mission] = await tx<KnownMission[]>`
+): Promise<ProjectedMission | null> {
+  const [mission] = await tx<ProjectedMission[]>`
     select missions.state, cadence, extract(epoch from next_run_at)::float8 * 1000 as "nextRunAtMs",
       missions.agent_id as "agentId", agents.state as "agentState",
       exists (select from mana_ai.schedule_opt_outs opt_outs

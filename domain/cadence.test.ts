@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  cadencePeriodMs,
-  hasClockChange,
-  isCronExpression,
-  isTimeZone,
-  nextCadenceInstant,
-} from './cadence.ts';
+import { cadencePeriodMs, hasClockChange, isTimeZone, nextCadenceInstant } from './cadence.ts';
 import type { Cadence } from './mission.ts';
 
 const MINUTE_MS = 60_000;
@@ -242,11 +236,6 @@ describe('isTimeZone', () => {
   ])('refuses %j, which the Temporal server does not know', (name) => {
     expect(isTimeZone(name)).toBe(false);
   });
-});
-
-it('isCronExpression tells what a mission may have', () => {
-  expect(isCronExpression('0 8 * * MON-FRI')).toBe(true);
-  expect(isCronExpression('0 0 8 * * *')).toBe(false);
 });
 
 it('hasClockChange sees the change of a zone within two instants only', () => {

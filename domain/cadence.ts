@@ -143,9 +143,6 @@ export function isAtHour(instantMs: number, timeZone: string, hours: readonly nu
   return wall.minute === 0 && wall.second === 0 && hours.includes(wall.hour);
 }
 
-/** Whether the text is a cron expression that missions may have: five fields, see `parseCron`. */
-export const isCronExpression = (text: string): boolean => parseCron(text) !== null;
-
 /**
  * Whether the zone's clock is changed between two instants, both in epoch milliseconds.
  *

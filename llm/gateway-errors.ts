@@ -2,8 +2,9 @@ import { APIError } from 'openai';
 import { z } from 'zod';
 import { GatewayDeniedError, GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
 import type { GatewayFailure, GatewayProblem } from '../domain/errors.ts';
-import { wasNotSent } from './connection-errors.ts';
-import { parseRetryAfter } from './retry-after.ts';
+import { isWorthRetrying } from '../http/is-worth-retrying.ts';
+import { wasNotSent } from '../http/connection-errors.ts';
+import { parseRetryAfter } from '../http/retry-after.ts';
 
 const NO_ANSWER: GatewayProblem = { kind: null, status: null, retryAfterMs: null };
 
@@ -43,7 +44,6 @@ const FINAL_KINDS: ReadonlySet<string> = new Set(['blocked', 'capability']);
 const DENIED: ReadonlySet<number> = new Set([401, 403]);
 
 /** 408 is a timeout that a proxy put into words. */
-const isWorthRetrying = (status: number): boolean => status === 408 || status === 429 || status >= 500;
 
 // The kind is stored and shown, so only something that looks like an identifier is taken for one.
 const detailSchema = z.object({

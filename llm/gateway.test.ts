@@ -23,7 +23,7 @@ import {
 import type { GatewayFailure } from '../domain/errors.ts';
 import type { PlannerReply } from '../domain/planner-reply.ts';
 import { TOOL_CATALOG } from '../domain/tool-catalog.ts';
-import { MAX_BODY_BYTES } from './bounded-fetch.ts';
+import { MAX_BODY_BYTES } from '../http/bounded-fetch.ts';
 import { createGateway, encodeRequest } from './gateway.ts';
 import type { CompletionRequest, Gateway } from './gateway.ts';
 import { noReply } from './gateway-errors.ts';

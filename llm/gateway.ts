@@ -3,7 +3,7 @@ import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/ch
 import type { ChatMessage } from '../domain/conversation.ts';
 import { toGatewayTool } from '../domain/tool-catalog.ts';
 import type { ToolDefinition } from '../domain/tool-catalog.ts';
-import { BodyTooLargeError, boundedFetch } from './bounded-fetch.ts';
+import { BodyTooLargeError, boundedFetch } from '../http/bounded-fetch.ts';
 import { failureOfStatus, GatewayStatusError, toGatewayFailure } from './gateway-errors.ts';
 import type { RawReply } from './reply-schema.ts';
 

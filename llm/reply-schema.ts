@@ -1,3 +1,4 @@
+import { jsonOrUndefined } from '../http/json-or-undefined.ts';
 import { z } from 'zod';
 import { holdsCallText, withoutFence } from '../domain/call-as-text.ts';
 import { readFinishReason } from '../domain/finish-reason.ts';
@@ -167,12 +168,4 @@ function argumentsOf(sent: unknown): Record<string, unknown> | null {
 export function isCompletion({ bodyText }: RawReply): boolean {
   const body = jsonOrUndefined(bodyText);
   return typeof body === 'object' && body !== null && ('choices' in body || 'usage' in body);
-}
-
-export function jsonOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

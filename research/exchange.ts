@@ -1,6 +1,7 @@
-import { boundedFetch } from '../llm/bounded-fetch.ts';
-import { wasNotSent } from '../llm/connection-errors.ts';
-import { parseRetryAfter } from '../llm/retry-after.ts';
+import { boundedFetch } from '../http/bounded-fetch.ts';
+import { wasNotSent } from '../http/connection-errors.ts';
+import { jsonOrUndefined } from '../http/json-or-undefined.ts';
+import { parseRetryAfter } from '../http/retry-after.ts';
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST';
@@ -50,14 +51,6 @@ export async function exchange(request: ExchangeRequest, signal: AbortSignal): P
   } catch (error) {
     signal.throwIfAborted();
     return { kind: wasNotSent(error) ? 'not-sent' : 'unknown' };
-  }
-}
-
-function jsonOrUndefined(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

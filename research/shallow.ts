@@ -1,3 +1,4 @@
+import { isWorthRetrying } from '../http/is-worth-retrying.ts';
 import { z } from 'zod';
 import { exchange, routeOf } from './exchange.ts';
 import { httpUrlSchema, readableItems, textSchema } from './lenient.ts';
@@ -73,4 +74,3 @@ export function createShallowResearch(options: ShallowResearchOptions): ShallowR
 }
 
 /** 408 is a timeout that a proxy put into words. */
-const isWorthRetrying = (status: number): boolean => status === 408 || status === 429 || status >= 500;

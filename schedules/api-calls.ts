@@ -30,7 +30,7 @@ export function createApiCalls(client: Client | null): ApiCalls {
     runs,
     operatorNote: async (userId, missionId) => {
       const pause = await askTemporal(client, () => schedules.pauseOf(userId, missionId));
-      return pause?.byOperator === true ? pause.note : null;
+      return pause?.paused === true ? pause.note : null;
     },
     runPass: () => askTemporal(client, () => runProjectionPass(client)),
   };

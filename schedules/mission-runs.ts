@@ -2,14 +2,16 @@ import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@te
 import type { Client } from '@temporalio/client';
 import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
 import { setTimeout as delay } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import { TemporalUnavailableError } from '../domain/errors.ts';
 import { fairnessKeyOf } from '../domain/fairness.ts';
 import type { MissionRunResult } from '../domain/run.ts';
 import { askTemporal, isNoAnswer } from '../temporal/ask-temporal.ts';
-import { cancelRunSignal, MISSION_RUN_WORKFLOW_TYPE, runProgressQuery } from '../workflows/messages.ts';
+import { MISSION_RUN_WORKFLOW_TYPE, runProgressQuery } from '../workflows/messages.ts';
 import type { MissionRunInput, RunProgress } from '../workflows/messages.ts';
+import { cancelRun } from './cancel-run.ts';
 import { toMissionRun } from './run-execution.ts';
-import type { MissionRun } from './run-execution.ts';
+import type { ExecutionRef, MissionRun } from './run-execution.ts';
 import { missionRunsQuery, openMissionRunsQuery, runQuery } from './run-queries.ts';
 import { nowWorkflowId } from './schedule-ids.ts';
 import { runSearchAttributes } from './schedule-request.ts';
@@ -29,12 +31,6 @@ export interface RunNow {
   readonly userId: string;
   readonly missionId: string;
   readonly agentId: string | null;
-}
-
-/** Names an execution; without a run id the latest of its workflow id. */
-export interface ExecutionRef {
-  readonly workflowId: string;
-  readonly runId?: string;
 }
 
 export interface RunPage {
@@ -139,7 +135,7 @@ async function listRuns(
   return askTemporal(client, async () => {
     const listed = await listPage(client, userId, missionRunsQuery(userId, missionId), page);
     const theirs = listed.runs.filter((run) => run.missionId === missionId);
-    const runs = await mapConcurrently(theirs, (run) => upToDate(client, userId, run));
+    const runs = await pLimit(CONCURRENCY).map(theirs, (run) => upToDate(client, userId, run));
     return { runs, nextPageToken: listed.nextPageToken };
   });
 }
@@ -229,30 +225,4 @@ async function progressOf(client: Client, { workflowId, runId }: ExecutionRef): 
   } catch {
     return null;
   }
-}
-
-/** @returns false if the run has ended */
-async function cancelRun(client: Client, { workflowId, runId }: ExecutionRef): Promise<boolean> {
-  return askTemporal(client, async () => {
-    try {
-      await client.workflow.getHandle(workflowId, runId).signal(cancelRunSignal);
-      return true;
-    } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return false;
-      throw error;
-    }
-  });
-}
-
-async function mapConcurrently<Item, Result>(
-  items: readonly Item[],
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  const queue = items.entries();
-  const worker = async (): Promise<void> => {
-    for (const [index, item] of queue) results[index] = await work(item);
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-  return results;
 }

@@ -6,17 +6,11 @@ import { fairnessKeyOf } from '../domain/fairness.ts';
 import { withCallDeadline } from '../temporal/connection.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '../workflows/messages.ts';
-import type { MissionRunInput, RunTrigger } from '../workflows/messages.ts';
+import type { MissionRunInput } from '../workflows/messages.ts';
 import { dueWorkflowId, missionScheduleId } from './schedule-ids.ts';
 import { runSearchAttributes, scheduleHash, toScheduleRequest } from './schedule-request.ts';
 import type { MissionScheduleTarget, ScheduleSettings } from './schedule-request.ts';
-import {
-  deleteSchedule,
-  describeSchedule,
-  isOperatorsPause,
-  sendUpdate,
-  wantedState,
-} from './schedule-update.ts';
+import { deleteSchedule, describeSchedule, sendUpdate } from './schedule-update.ts';
 import type { PauseState, PresentSchedule } from './schedule-update.ts';
 import { createServerZones } from './server-zones.ts';
 import { sentSpecDigest, shownSpecDigest } from './spec-digest.ts';
@@ -32,27 +26,15 @@ const OUR_SCHEDULES = `${MISSION_SEARCH_ATTRIBUTES.missionId.name} IS NOT NULL`;
 /** As many as the server gives at once. */
 const LIST_PAGE_SIZE = 1_000;
 
-export interface MissionSchedule extends MissionScheduleTarget {
-  /** Whether we want the schedule paused; one that an operator paused stays so. */
-  readonly paused: boolean;
-}
-
 /** A schedule as visibility shows it: a moment late, and ids longer than 255 characters are cut. */
 export interface ListedSchedule {
   /** See `missionScheduleId`: the sure way to find the mission. */
   readonly scheduleId: string;
   readonly userId: string;
   readonly missionId: string;
-  readonly specHash: string;
   /** What was sent and what stands there now: compare with `fingerprintOf`. */
   readonly fingerprint: string;
   readonly paused: boolean;
-}
-
-/** How a mission's schedule stands still. */
-export interface SchedulePause extends PauseState {
-  /** Paused by somebody in the Temporal UI or CLI, who left the note. */
-  readonly byOperator: boolean;
 }
 
 export interface DueRun {
@@ -61,7 +43,6 @@ export interface DueRun {
   readonly agentId: string | null;
   /** `nextRunAt` in epoch milliseconds. */
   readonly instantMs: number;
-  readonly trigger: Exclude<RunTrigger, 'schedule'>;
 }
 
 /** Somebody else kept changing the same schedule; trying again later is fine. */
@@ -87,9 +68,8 @@ export function createMissionSchedules(options: {
   const settings: ScheduleSettings = { taskQueue, catchupWindowMs };
 
   return {
-    ensure: (schedule: MissionSchedule) => ensureSchedule(client, settings, schedule),
-    /** What `ensure` stores and `list` gives as `specHash`: they differ when the schedule is out of date. */
-    hashOf: (target: MissionScheduleTarget): string => scheduleHash(target, settings),
+    /** An operator's pause stays. */
+    ensure: (schedule: MissionScheduleTarget) => ensureSchedule(client, settings, schedule),
     /** What `list` gives for a schedule that `ensure` made and that nobody edited by hand. */
     fingerprintOf: (target: MissionScheduleTarget): string => fingerprintOf(target, settings),
     remove: (userId: string, missionId: string) =>
@@ -118,7 +98,7 @@ export function createMissionSchedules(options: {
 async function ensureSchedule(
   client: Client,
   settings: ScheduleSettings,
-  schedule: MissionSchedule,
+  schedule: MissionScheduleTarget,
 ): Promise<'created' | 'updated' | 'unchanged'> {
   const scheduleId = missionScheduleId(schedule.userId, schedule.missionId);
   const request = toScheduleRequest(schedule, settings);
@@ -129,20 +109,18 @@ async function ensureSchedule(
   for (let look = 0; look < MAX_LOOKS; look += 1) {
     const present = await describeSchedule(client, scheduleId);
     if (present === null) {
-      const state = wantedState(null, schedule.paused);
-      if (await createSchedule(client, { ...request, scheduleId, state })) return 'created';
+      if (await createSchedule(client, { ...request, scheduleId })) return 'created';
       continue;
     }
-    const state = wantedState(present.state, schedule.paused);
     const isAsSent = present.hash === hash && (sent || present.specDigest === specDigest);
-    if (isAsSent && present.state.paused === state.paused) return sent ? 'updated' : 'unchanged';
+    if (isAsSent) return sent ? 'updated' : 'unchanged';
     if (isJustSent) {
       // Others write it as well. Waiting before the next update, not after it, lets one of us see its own.
       isJustSent = false;
       await delay(Math.random() * LONGEST_PAUSE_MS * look);
       continue;
     }
-    await sendUpdate(client, { scheduleId, request, present, state });
+    await sendUpdate(client, { scheduleId, request, present });
     sent = true;
     isJustSent = true;
   }
@@ -163,9 +141,9 @@ async function createSchedule(
   }
 }
 
-async function pauseOf(client: Client, scheduleId: string): Promise<SchedulePause | null> {
+async function pauseOf(client: Client, scheduleId: string): Promise<PauseState | null> {
   const present = await describeSchedule(client, scheduleId);
-  return present === null ? null : { ...present.state, byOperator: isOperatorsPause(present.state) };
+  return present?.state ?? null;
 }
 
 async function holdsBack(client: Client, scheduleId: string): Promise<boolean> {
@@ -191,7 +169,7 @@ function listed(summary: ScheduleSummary): ListedSchedule | null {
   if (userId === undefined || missionId === undefined) return null;
   const specHash = attributes?.get(MISSION_SEARCH_ATTRIBUTES.specHash) ?? '';
   const fingerprint = joined(specHash, shownSpecDigest(spec), action?.workflowType ?? '');
-  return { scheduleId, userId, missionId, specHash, fingerprint, paused: state.paused };
+  return { scheduleId, userId, missionId, fingerprint, paused: state.paused };
 }
 
 const joined = (hash: string, specDigest: string, workflowType: string): string =>
@@ -213,14 +191,14 @@ async function startDue(
   taskQueue: string,
   run: DueRun,
 ): Promise<'started' | 'already-started'> {
-  const { userId, missionId, instantMs, trigger } = run;
+  const { userId, missionId, instantMs } = run;
   try {
     await withCallDeadline(client.connection, () =>
       client.workflow.start(MISSION_RUN_WORKFLOW_TYPE, {
         workflowId: dueWorkflowId(userId, missionId, instantMs),
         taskQueue,
-        args: [{ userId, missionId, trigger } satisfies MissionRunInput],
-        typedSearchAttributes: runSearchAttributes(run, trigger),
+        args: [{ userId, missionId, trigger: 'projection' } satisfies MissionRunInput],
+        typedSearchAttributes: runSearchAttributes(run, 'projection'),
         priority: { fairnessKey: fairnessKeyOf(userId) },
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         // Like USE_EXISTING, the open run goes on; but that would not tell us that there was one.

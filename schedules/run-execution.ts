@@ -8,6 +8,12 @@ import type { RunTrigger } from '../workflows/messages.ts';
 export const RUN_STATES = ['running', 'completed', 'failed', 'cancelled', 'terminated', 'timed-out'] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
+/** Names an execution; without a run id the latest of its workflow id. */
+export interface ExecutionRef {
+  readonly workflowId: string;
+  readonly runId?: string;
+}
+
 /** A run as Temporal knows it. */
 export interface MissionRun {
   readonly workflowId: string;

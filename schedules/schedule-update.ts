@@ -21,13 +21,10 @@ import { shownSpecDigest } from './spec-digest.ts';
  * directly, with the SDK's own encoders. They are not part of its public index; the version is pinned.
  */
 
-/** Marks the note of a pause of ours; every other pause is an operator's. */
-const OUR_NOTE = 'mana:';
-const PAUSE_NOTE = `${OUR_NOTE} the mission is not active`;
-
 type StoredSchedule = NonNullable<DescribeScheduleResponse['schedule']>;
 type DescribeScheduleResponse = Awaited<ReturnType<Client['workflowService']['describeSchedule']>>;
 
+/** Whether somebody paused the schedule in the Temporal UI or CLI, and the note that was left. */
 export interface PauseState {
   readonly paused: boolean;
   readonly note: string;
@@ -43,18 +40,6 @@ export interface PresentSchedule {
   /** Runs that the schedule started and that are open. */
   readonly openRuns: number;
   readonly schedule: StoredSchedule;
-}
-
-/** Whether an operator paused the schedule. */
-export const isOperatorsPause = ({ paused, note }: PauseState): boolean =>
-  paused && !note.startsWith(OUR_NOTE);
-
-/** What the pause should be: ours as wanted, an operator's as it is. */
-export function wantedState(present: PauseState | null, paused: boolean): PauseState {
-  if (present !== null && isOperatorsPause(present)) return present;
-  const isOurNote = present === null || present.note.startsWith(OUR_NOTE);
-  if (paused) return { paused, note: PAUSE_NOTE };
-  return { paused, note: isOurNote ? '' : present.note };
 }
 
 /** @returns null if there is no such schedule */
@@ -90,10 +75,9 @@ export async function sendUpdate(
     readonly scheduleId: string;
     readonly request: ReturnType<typeof toScheduleRequest>;
     readonly present: PresentSchedule;
-    readonly state: PauseState;
   },
 ): Promise<void> {
-  const { scheduleId, request, present, state } = update;
+  const { scheduleId, request, present } = update;
   const { namespace, identity, loadedDataConverter } = client.options;
   const headers = present.schedule.action?.startWorkflow?.header?.fields ?? {};
   const action = await encodeScheduleAction(loadedDataConverter, namespace, request.action, headers);
@@ -109,7 +93,7 @@ export async function sendUpdate(
           spec: encodeScheduleSpec(request.spec),
           action,
           policies: encodeSchedulePolicies(request.policies),
-          state: { ...present.schedule.state, paused: state.paused, notes: state.note },
+          state: present.schedule.state ?? {},
         },
         searchAttributes: {
           indexedFields: encodeUnifiedSearchAttributes(undefined, request.typedSearchAttributes),

@@ -1,11 +1,9 @@
-import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import type { ProjectionPassResult } from '../domain/projection-pass.ts';
 import type { ReconcileResult } from '../domain/reconcile-result.ts';
 import { missionScheduleId } from './schedule-ids.ts';
 import { withCallDeadline } from '../temporal/connection.ts';
 import {
-  cancelRunSignal,
   HEAL_ITERATIONS_WORKFLOW_TYPE,
   PROJECTION_FOLLOW_WORKFLOW_TYPE,
   PROJECTION_PASS_WORKFLOW_TYPE,
@@ -90,15 +88,4 @@ export async function startHealing(client: Client, userId: string, missionId: st
       workflowIdConflictPolicy: 'USE_EXISTING',
     }),
   );
-}
-
-/** Tells a run that its user wants it cancelled; one that has ended meanwhile needs no telling. */
-export async function requestCancel(client: Client, workflowId: string, runId: string): Promise<void> {
-  try {
-    await withCallDeadline(client.connection, () =>
-      client.workflow.getHandle(workflowId, runId).signal(cancelRunSignal),
-    );
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-  }
 }

@@ -7,7 +7,7 @@ import type { Stack } from '../dev/stack.ts';
 const root = resolve(import.meta.dirname, '..');
 /** What API and workers load. Not `node --watch`: it breaks the SDK's workflow threads. */
 const WATCHED =
-  'activities api config crypto db domain llm logging research schedules temporal vault worker workflows'.split(
+  'activities api config crypto db domain health http llm logging metrics research schedules temporal vault worker workflows'.split(
     ' ',
   );
 const DEVELOPER = 'user-dev';

@@ -13,7 +13,7 @@ import { growthOf } from '../test/support/work-growth.ts';
  */
 const root = resolve(import.meta.dirname, '..');
 const FOLDERS =
-  '{activities,api,config,crypto,db,dev,domain,llm,logging,metrics,research,schedules,scripts,temporal,vault,worker,workflows}';
+  '{activities,api,config,crypto,db,dev,domain,health,http,llm,logging,metrics,research,schedules,scripts,temporal,vault,worker,workflows}';
 
 interface Found {
   readonly place: string;

@@ -7,15 +7,11 @@ import { createStartTurns } from '../activities/projection/start-turns.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
 import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
+import { cancelRun } from '../schedules/cancel-run.ts';
 import { createMissionSchedules } from '../schedules/mission-schedules.ts';
 import { isRunOpen } from '../schedules/open-runs.ts';
-import { ensureReconcileSchedule } from '../schedules/reconcile-schedule.ts';
-import {
-  requestCancel,
-  startHealing,
-  startProjection,
-  startReconcile,
-} from '../schedules/system-workflows.ts';
+import { ensureSystemSchedule, RECONCILE_SCHEDULE } from '../schedules/system-schedules.ts';
+import { startHealing, startProjection, startReconcile } from '../schedules/system-workflows.ts';
 import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
 
 /** Task queue `missions-projection`: follows the change log and keeps the schedules; holds no key of users. */
@@ -30,7 +26,7 @@ export async function createProjectionPart(
     schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
     startHealing: (userId, missionId) => startHealing(client, userId, missionId),
     mayStart: createStartTurns(),
-    requestCancel: (workflowId, runId) => requestCancel(client, workflowId, runId),
+    cancelRun: (run) => cancelRun(client, run),
     isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
     log: {
       info: (message, fields) => logger.info(fields, message),
@@ -53,7 +49,7 @@ export async function createProjectionPart(
     worker,
     onceRunning: async () => {
       await startProjection(client);
-      await ensureReconcileSchedule(client);
+      await ensureSystemSchedule(client, RECONCILE_SCHEDULE);
       await startReconcile(client);
     },
     checks: {

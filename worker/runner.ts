@@ -9,7 +9,7 @@ import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
 import { createGateway } from '../llm/gateway.ts';
 import { createResearchServices } from '../research/services.ts';
 import { isRunOpen } from '../schedules/open-runs.ts';
-import { ensureSweepSchedule } from '../schedules/sweep-schedule.ts';
+import { ensureSystemSchedule, SWEEP_SCHEDULE } from '../schedules/system-schedules.ts';
 import { RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
 
 /** Recovery after a killed worker waits for this (architecture section 6). */
@@ -53,7 +53,7 @@ export async function createRunnerPart(
   return {
     name: 'runner',
     worker,
-    onceRunning: () => ensureSweepSchedule(context.client),
+    onceRunning: () => ensureSystemSchedule(context.client, SWEEP_SCHEDULE),
     checks: {
       polls: pollsAt(context.client, worker, { runsWorkflows: true }),
       database: () => checkDatabase(database, syncDatabaseOf('mana_missions_runner')),

@@ -72,7 +72,7 @@ async function bringUpToDate(
   const { schedule, spec, isApplied } = wanted;
   if (isApplied && !isDrifted) return { change: 'unchanged', schedule };
   const { agentId } = schedule;
-  const change = await deps.schedules.ensure({ userId, missionId, agentId, spec, paused: false });
+  const change = await deps.schedules.ensure({ userId, missionId, agentId, spec });
   return { change, schedule };
 }
 
@@ -110,7 +110,6 @@ export async function startIfPassed(
   const result = await deps.schedules.startDue({
     ...{ userId, missionId, agentId },
     instantMs: nextRunAtMs,
-    trigger: 'projection',
   });
   return result === 'started' ? 'started' : 'not-started';
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../../db/client.ts';
+import type { ExecutionRef } from '../../schedules/run-execution.ts';
 import type { MissionSchedules } from '../../schedules/mission-schedules.ts';
 
 /** What the projection works with; it holds no key at all. */
@@ -8,7 +9,7 @@ export interface ProjectionDependencies {
   /** Starts the workflow that puts iterations back, unless it is under way. */
   readonly startHealing: (userId: string, missionId: string) => Promise<void>;
   /** Signals `cancelRun` to a run; one that has ended is left alone. */
-  readonly requestCancel: (workflowId: string, runId: string) => Promise<void>;
+  readonly cancelRun: (run: ExecutionRef) => Promise<unknown>;
   /** Whether one more mission of the user may be started now; see `createStartTurns`. */
   readonly mayStart: (userId: string, nowMs: number) => boolean;
   /** Whether Temporal says that this run is still open. */

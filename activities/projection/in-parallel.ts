@@ -1,3 +1,5 @@
+import pLimit from 'p-limit';
+
 /** Calls of Temporal at a time; a namespace takes some hundred a second. */
 export const CONCURRENCY = 10;
 
@@ -11,18 +13,14 @@ export async function inParallel<T>(
   signal: AbortSignal,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const queue = items[Symbol.iterator]();
   const failures: unknown[] = [];
-  const worker = async (): Promise<void> => {
-    for (let next = queue.next(); next.done !== true; next = queue.next()) {
-      if (signal.aborted || failures.length > 0) return;
-      try {
-        await work(next.value);
-      } catch (error) {
-        failures.push(error);
-      }
+  await pLimit(CONCURRENCY).map(items, async (item) => {
+    if (signal.aborted || failures.length > 0) return;
+    try {
+      await work(item);
+    } catch (error) {
+      failures.push(error);
     }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  });
   if (failures.length > 0) throw failures[0];
 }

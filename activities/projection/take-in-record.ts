@@ -63,7 +63,7 @@ export async function takeInMission(
   if (taken.cancelRequestedAtMs !== null) {
     const wish = { beforeMs: taken.cancelRequestedAtMs, iterationIds: taken.cancelRequestedIds };
     const run = await findRunToCancel(tx, { userId: user, missionId }, wish);
-    if (run !== null) await deps.requestCancel(run.workflowId, run.runId);
+    if (run !== null) await deps.cancelRun(run);
   }
   if (mayNeedHealing || taken.mayNeedHealing) await deps.startHealing(user, missionId);
   const { offsetMinutes, shownAtMs } = taken.known.deviceOffset;

@@ -88,9 +88,7 @@ async function createSchedules(
     userId: randomUUID(),
     missionId: randomUUID(),
   }));
-  await eachOf(missions, CONCURRENCY, (mission) =>
-    schedules.ensure({ ...mission, agentId: null, spec, paused: false }),
-  );
+  await eachOf(missions, CONCURRENCY, (mission) => schedules.ensure({ ...mission, agentId: null, spec }));
   return missions.map(({ userId, missionId }) => missionScheduleId(userId, missionId));
 }
 

@@ -20,7 +20,7 @@ export const projectionDeps = (database: Database, schedules: MissionSchedules):
   database,
   schedules,
   startHealing: () => Promise.reject(new Error('bench: no mission of ours needs healing')),
-  requestCancel: () => Promise.resolve(),
+  cancelRun: () => Promise.resolve(false),
   mayStart: () => true,
   isRunOpen: () => Promise.resolve(false),
   log: {
@@ -47,7 +47,6 @@ export function recordingSchedules(): RecordingSchedules {
       ensured.add(scheduleId);
       return Promise.resolve(known ? 'updated' : 'created');
     },
-    hashOf: () => '',
     fingerprintOf: () => '',
     remove: () => Promise.resolve(false),
     removeById: () => Promise.resolve(false),

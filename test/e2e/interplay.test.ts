@@ -182,7 +182,6 @@ describe('two starts for one due instant', () => {
       missionId: told.missionId,
       agentId: null,
       instantMs,
-      trigger: 'projection',
     } as const;
     await schedules.startDue(due);
     expect(await schedules.startDue(due)).toBe('already-started');

@@ -82,7 +82,7 @@ describe('a full reconcile', () => {
     });
     if (madeUp === null) throw new Error('no spec');
     const orphan = { userId: randomUUID(), missionId: 'gone', agentId: null, spec: madeUp };
-    await schedules.ensure({ ...orphan, paused: false });
+    await schedules.ensure({ ...orphan });
     const copy = toScheduleRequest(
       { ...orphan, userId: right.user.userId, missionId: right.missionId },
       { taskQueue: RUNNER_TASK_QUEUE, catchupWindowMs: 1_000 },
@@ -138,7 +138,7 @@ describe("an operator's pause", () => {
 
     expect(await runProjectionPass(system.client)).toMatchObject({ started: 0, pending: 0 });
     expect(await runReconcile(system.client, WITHIN_MS)).toMatchObject({ started: 0, failed: 0 });
-    const paused = { paused: true, note: 'looking into it', byOperator: true };
+    const paused = { paused: true, note: 'looking into it' };
     expect(await schedules.pauseOf(userId, mission.missionId)).toEqual(paused);
     const run = system.client.workflow.getHandle(dueWorkflowId(userId, mission.missionId, passedMs));
     await expect(run.describe()).rejects.toThrow('not found');

@@ -4,7 +4,7 @@ import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { buildApp } from '../../api/app.ts';
 import type { ApiDependencies } from '../../api/app.ts';
-import { grantKeyId } from '../../crypto/grant-key-id.ts';
+import { publicKeyId } from '../../crypto/key-id.ts';
 import { deriveMissionDataKey } from '../../crypto/mission-data-key.ts';
 import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
 import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
@@ -163,7 +163,7 @@ describe('minting a grant', () => {
       nowMs: Date.now(),
     });
     const mdk = deriveMissionDataKey({ ...grant, userId: toUserId(userId), masterKey });
-    expect(unwrapped).toEqual({ ok: true, mdk, keyId: grantKeyId(rsa.publicKey) });
+    expect(unwrapped).toEqual({ ok: true, mdk, keyId: publicKeyId(rsa.publicKey) });
   });
 
   it('writes one row of the mint log, one of the vault audit and the time zone, as its user', async () => {
@@ -189,7 +189,7 @@ describe('minting a grant', () => {
       version: 'v2',
       tables: ['notes'],
       record_ids: ['notes:n1'],
-      key_id: grantKeyId(rsa.publicKey),
+      key_id: publicKeyId(rsa.publicKey),
       origin: 'minted',
       issued_at: new Date(grant.issuedAt),
       expires_at: new Date(grant.expiresAt),

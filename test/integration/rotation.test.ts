@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { buildApp } from '../../api/app.ts';
-import { grantKeyId } from '../../crypto/grant-key-id.ts';
+import { publicKeyId } from '../../crypto/key-id.ts';
 import type { KekRing } from '../../crypto/unwrap-master-key.ts';
 import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
 import { openDatabase } from '../../db/client.ts';
@@ -180,7 +180,7 @@ describe('the runner’s RSA key', () => {
     // 1. Before: a mission under the old key is in the middle of a round.
     const before = await startRunner([old.privateKey]);
     const oldMission = await writeGrantedMission(browserOf(await startApi()), 'objective-old-key');
-    expect(await keyIdOf(oldMission)).toBe(grantKeyId(old.publicKey));
+    expect(await keyIdOf(oldMission)).toBe(publicKeyId(old.publicKey));
     const held = hold('objective-old-key');
     const running = await start(oldMission);
     await isAsked('objective-old-key');
@@ -194,7 +194,7 @@ describe('the runner’s RSA key', () => {
       browserOf(await startApi({ publicKey: renewed.publicKey })),
       'objective-new-key',
     );
-    expect(await keyIdOf(newMission)).toBe(grantKeyId(renewed.publicKey));
+    expect(await keyIdOf(newMission)).toBe(publicKeyId(renewed.publicKey));
     expect(await outcomeOf(await start(newMission))).toBe('planned');
     held.open();
     await draining;

@@ -56,7 +56,6 @@ describe('setUpTemporal', () => {
         missionId: 'm',
         agentId: null,
         spec,
-        paused: false,
       });
       expect(result).toBe('created');
       expect(Object.keys(SEARCH_ATTRIBUTE_NAMES).length).toBeLessThanOrEqual(8);
@@ -112,7 +111,7 @@ describe('data converter', () => {
           timeZone: 'UTC',
         });
         if (spec === null) throw new Error('no spec');
-        await schedules.ensure({ ...mission, agentId: null, spec, paused: false });
+        await schedules.ensure({ ...mission, agentId: null, spec });
         const workflowId = await waitUntil('the schedule has fired', async () => {
           const { info } = await fresh.client.schedule.getHandle(scheduleId).describe();
           return info.recentActions[0]?.action.workflow.workflowId;

@@ -140,7 +140,6 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
     database,
     schedules: {
       ensure: () => Promise.reject(new Error('not part of this test')),
-      hashOf: () => '',
       remove: () => Promise.reject(new Error('not part of this test')),
       fingerprintOf: () => '',
       removeById: () => Promise.reject(new Error('not part of this test')),
@@ -155,9 +154,9 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       return Promise.resolve();
     },
     mayStart: () => true,
-    requestCancel: (_workflowId, runId) => {
+    cancelRun: ({ runId = '' }) => {
       cancelled.push(runId);
-      return Promise.resolve();
+      return Promise.resolve(true);
     },
     isRunOpen: () => Promise.resolve(false),
     log: {

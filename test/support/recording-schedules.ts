@@ -1,4 +1,5 @@
-import type { MissionSchedule, MissionSchedules } from '../../schedules/mission-schedules.ts';
+import type { MissionSchedules } from '../../schedules/mission-schedules.ts';
+import type { MissionScheduleTarget } from '../../schedules/schedule-request.ts';
 import { missionScheduleId } from '../../schedules/schedule-ids.ts';
 
 /** Schedules without Temporal, for what is not about Temporal: they remember what was asked of them. */
@@ -6,7 +7,7 @@ export interface RecordingSchedules extends MissionSchedules {
   /** `ensure <mission>`, `remove <mission>`, `start <mission>`, in the order of the calls. */
   readonly asked: string[];
   /** By schedule id. */
-  readonly present: Map<string, MissionSchedule>;
+  readonly present: Map<string, MissionScheduleTarget>;
   /** Missions that an operator paused or whose schedule has a run open. */
   readonly heldBack: Set<string>;
   /** Zones that the server refuses, or follows by other rules. */
@@ -16,7 +17,7 @@ export interface RecordingSchedules extends MissionSchedules {
 }
 
 export function recordingSchedules(): RecordingSchedules {
-  const present = new Map<string, MissionSchedule>();
+  const present = new Map<string, MissionScheduleTarget>();
   const schedules: RecordingSchedules = {
     asked: [],
     present,
@@ -38,16 +39,15 @@ export function recordingSchedules(): RecordingSchedules {
       return present.delete(missionScheduleId(userId, missionId));
     },
     removeById: (scheduleId) => Promise.resolve(present.delete(scheduleId)),
-    hashOf: ({ spec }) => JSON.stringify(spec),
     fingerprintOf: ({ spec, agentId }) => JSON.stringify([spec, agentId]),
     pauseOf: () => Promise.resolve(null),
     followsZone: (timeZone) => Promise.resolve(!schedules.unfollowedZones.has(timeZone)),
     holdsBack: (_userId, missionId) => Promise.resolve(schedules.heldBack.has(missionId)),
     async *list() {
       for (const [scheduleId, schedule] of await Promise.resolve([...present])) {
-        const { userId, missionId, spec, agentId, paused } = schedule;
+        const { userId, missionId, spec, agentId } = schedule;
         const fingerprint = JSON.stringify([spec, agentId]);
-        yield { scheduleId, userId, missionId, specHash: '', fingerprint, paused };
+        yield { scheduleId, userId, missionId, fingerprint, paused: false };
       }
     },
     startDue: ({ missionId }) => {

@@ -70,7 +70,7 @@ const dependenciesOf = (
   database,
   schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
   startHealing: (userId, missionId) => startHealing(client, userId, missionId),
-  requestCancel: () => Promise.resolve(),
+  cancelRun: () => Promise.resolve(false),
   mayStart: () => true,
   isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
   log: { info: () => undefined, warn: (message) => console.warn(message) },

@@ -2,10 +2,10 @@ import { createHash, createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 
 /**
- * The name of an RSA key pair for logs and the mint log: the first 8 bytes, in hex, of the SHA-256 of the public
+ * The name of a key pair, RSA or Ed25519, in logs, the mint log and signatures: the first 8 bytes, in hex, of the SHA-256 of the public
  * key's SPKI DER. A private key gives the id of its pair.
  */
-export function grantKeyId(key: KeyObject): string {
+export function publicKeyId(key: KeyObject): string {
   const publicKey = key.type === 'private' ? createPublicKey(key) : key;
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return createHash('sha256').update(spki).digest('hex').slice(0, 16);

@@ -1,0 +1,51 @@
+import { ScheduleAlreadyRunning } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
+import type { Duration } from '@temporalio/common';
+import { withCallDeadline } from '../temporal/connection.ts';
+import {
+  PROJECTION_TASK_QUEUE,
+  RECONCILE_SCHEDULES_WORKFLOW_TYPE,
+  RUNNER_TASK_QUEUE,
+  SWEEP_RUNS_WORKFLOW_TYPE,
+} from '../workflows/messages.ts';
+
+/** Work that belongs to no user. An operator may change or pause its schedule. */
+interface SystemSchedule {
+  readonly id: string;
+  readonly every: Duration;
+  readonly workflowType: string;
+  readonly taskQueue: string;
+}
+
+/** Has all schedules reconciled. */
+export const RECONCILE_SCHEDULE: SystemSchedule = {
+  id: 'mana:reconcile-schedules',
+  every: '1h',
+  workflowType: RECONCILE_SCHEDULES_WORKFLOW_TYPE,
+  taskQueue: PROJECTION_TASK_QUEUE,
+};
+
+/** Has the leftovers of terminated runs swept. */
+export const SWEEP_SCHEDULE: SystemSchedule = {
+  id: 'mana:sweep-runs',
+  every: '15m',
+  workflowType: SWEEP_RUNS_WORKFLOW_TYPE,
+  taskQueue: RUNNER_TASK_QUEUE,
+};
+
+/** Creates a schedule unless it is there already, as an operator may have changed it. */
+export async function ensureSystemSchedule(client: Client, schedule: SystemSchedule): Promise<void> {
+  const { id, every, workflowType, taskQueue } = schedule;
+  try {
+    await withCallDeadline(client.connection, () =>
+      client.schedule.create({
+        scheduleId: id,
+        spec: { intervals: [{ every }] },
+        action: { type: 'startWorkflow', workflowType, workflowId: id, taskQueue, args: [] },
+        policies: { overlap: 'SKIP', catchupWindow: '1m' },
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+  }
+}
