@@ -1,6 +1,5 @@
 import { ScheduleAlreadyRunning } from '@temporalio/client';
-import type { Client } from '@temporalio/client';
-import type { Duration } from '@temporalio/common';
+import type { Client, IntervalSpec } from '@temporalio/client';
 import { withCallDeadline } from '../temporal/connection.ts';
 import {
   PROJECTION_TASK_QUEUE,
@@ -12,7 +11,7 @@ import {
 /** Work that belongs to no user. An operator may change or pause its schedule. */
 interface SystemSchedule {
   readonly id: string;
-  readonly every: Duration;
+  readonly every: IntervalSpec['every'];
   readonly workflowType: string;
   readonly taskQueue: string;
 }
