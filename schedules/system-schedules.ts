@@ -1,5 +1,5 @@
 import { ScheduleAlreadyRunning } from '@temporalio/client';
-import type { Client, IntervalSpec } from '@temporalio/client';
+import type { Client } from '@temporalio/client';
 import { withCallDeadline } from '../temporal/connection.ts';
 import {
   PROJECTION_TASK_QUEUE,
@@ -11,7 +11,7 @@ import {
 /** Work that belongs to no user. An operator may change or pause its schedule. */
 interface SystemSchedule {
   readonly id: string;
-  readonly every: IntervalSpec['every'];
+  readonly every: '15m' | '1h';
   readonly workflowType: string;
   readonly taskQueue: string;
 }
