@@ -1,3 +1,4 @@
+import { evenShare } from './even-share.ts';
 import { dataBlock, dataBlocksIn } from './data-block.ts';
 import type { InputModule } from './input-modules.ts';
 import type { MissionInput } from './mission.ts';
@@ -140,18 +141,6 @@ export const inputsShownWhole = (texts: readonly string[], delimiter: string): R
       .filter(({ body }) => !body.includes(CUT_MARK))
       .map(({ label }) => label),
   );
-
-/** The length at which texts must be cut so that all of them fit into the total. */
-export function evenShare(lengths: readonly number[], total: number): number {
-  let left = total;
-  const ascending = [...lengths].sort((a, b) => a - b);
-  for (const [index, length] of ascending.entries()) {
-    const share = Math.floor(left / (ascending.length - index));
-    if (length > share) return share;
-    left -= length;
-  }
-  return total;
-}
 
 const MAX_NAMED_UNREADABLE = 50;
 

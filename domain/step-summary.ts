@@ -1,4 +1,4 @@
-import { evenShare } from './prompt-inputs.ts';
+import { evenShare } from './even-share.ts';
 import { visibleLine, visibleText } from './prompt-text.ts';
 import type { ToolDefinition } from './tool-catalog.ts';
 
