@@ -12,7 +12,10 @@ const mayImportOnly = (name, comment, from, allowed) => ({
   to: { pathNot: [from, ...allowed] },
 });
 const npm = (/** @type {string[]} */ ...names) => `node_modules/(${names.join('|')})/`;
-const node = '^(node:)?[a-z_/]+$';
+const node = (/** @type {string[]} */ ...names) => `^(node:)?(${names.join('|')})$`;
+/** Tools of developers and of the tests; every other script is an operator's, and runs where no development code is. */
+const developersScripts =
+  '^scripts/((check|db-manifest|demo|dev|openapi|replay-record|test-counts)\\.ts|bootstrap\\.mjs)$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -36,10 +39,28 @@ export default {
       severity: 'error',
       comment: 'Production installs no development dependency.',
       from: {
-        path: '^(activities|api|crypto|db|domain|http|llm|migrations|research|schedules|temporal|workflows)/|^(config|worker)\\.ts$',
-        pathNot: tests,
+        pathNot: [
+          '^(dev|test|bench|node_modules)/',
+          developersScripts,
+          tests,
+          '^vitest(\\.ui)?\\.config\\.ts$',
+        ],
       },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'no-undeclared-dependencies',
+      severity: 'error',
+      comment: 'A package that only happens to be installed is gone with the one that brought it.',
+      from: { pathNot: '^node_modules/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-optional', 'npm-peer', 'undetermined'] },
+    },
+    {
+      name: 'operators-commands-load-no-development-code',
+      severity: 'error',
+      comment: 'They run in the production image, which holds neither dev/ nor its packages.',
+      from: { path: '^scripts/', pathNot: [developersScripts, tests] },
+      to: { path: '^(dev|test|bench)/', reachable: true },
     },
     mayImportOnly('domain-is-pure', 'domain/ holds pure rules: no I/O, no Node built-ins.', '^domain/', [
       npm('zod', 'croner', 'temporal-polyfill', 'entities'),
@@ -47,7 +68,7 @@ export default {
     mayImportOnly('crypto-is-bytes', 'crypto/: bytes in, bytes out.', '^crypto/', [
       '^domain/',
       npm('uuid'),
-      '^(node:)?crypto$',
+      node('crypto'),
     ]),
     mayImportOnly(
       'workflows-are-deterministic',
@@ -65,13 +86,13 @@ export default {
     mayImportOnly('db-is-sql', 'db/ holds all SQL and nothing else.', '^db/', [
       '^domain/',
       npm('pg', 'sql-template-tag'),
-      node,
+      node('crypto', 'events', 'fs', 'net', 'timers/promises'),
     ]),
     mayImportOnly(
       'migrations-stand-alone',
       'migrations/ holds the schema and what brings it about.',
       '^migrations/',
-      [npm('pg'), node],
+      [npm('pg'), node('crypto', 'fs', 'os', 'path', 'timers/promises')],
     ),
     mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', [
       '^domain/',
@@ -94,16 +115,70 @@ export default {
     mayImportOnly('temporal-is-wiring', 'temporal/: connection and converters.', '^temporal/', [
       '^crypto/',
       '^domain/',
-      npm('@temporalio/.*'),
-      node,
+      npm('@temporalio/(client|common|envconfig|proto|worker)'),
+      node('timers/promises', 'url'),
     ]),
     mayImportOnly('schedules-are-schedules', 'schedules/: mission to Temporal Schedule.', '^schedules/', [
       '^domain/',
       '^temporal/',
       '^workflows/messages\\.ts$',
       npm('@temporalio/(client|common|proto)'),
-      node,
+      node('crypto', 'timers/promises'),
     ]),
+    mayImportOnly(
+      'activities-touch-the-world',
+      'activities/ join the parts that a run needs.',
+      '^activities/',
+      [
+        '^(crypto|db|domain|llm|metrics|research|schedules|vault)/',
+        '^workflows/messages\\.ts$',
+        npm('@temporalio/(activity|common)'),
+        node('crypto', 'timers/promises'),
+      ],
+    ),
+    mayImportOnly(
+      'api-is-http',
+      'api/ answers requests: it reads, checks, and starts workflows by a client.',
+      '^api/',
+      [
+        '^config\\.ts$',
+        '^(crypto|db|domain|health|logging|metrics|schedules|temporal|vault)/',
+        '^workflows/messages\\.ts$',
+        npm('fastify', '@fastify/.*', 'fastify-type-provider-zod', 'jose', 'openapi-types', 'zod'),
+        npm('@temporalio/(client|common)'),
+        node('crypto', 'http', 'net'),
+      ],
+    ),
+    mayImportOnly(
+      'config-is-settings',
+      'config/ turns the environment into settings.',
+      '^(config/|config\\.ts$)',
+      ['^(crypto|domain|temporal)/', npm('zod'), node('crypto', 'fs', 'net')],
+    ),
+    mayImportOnly(
+      'worker-composes',
+      'worker/ makes the parts of the worker processes.',
+      '^(worker/|worker\\.ts$)',
+      [
+        '^config\\.ts$',
+        '^(activities|db|health|llm|logging|metrics|research|schedules|temporal)/',
+        '^workflows/messages\\.ts$',
+        npm('@temporalio/(client|common|proto|worker)', 'pino'),
+        node('url'),
+      ],
+    ),
+    mayImportOnly('health-is-liveness', 'health/ says whether its process can do its work.', '^health/', [
+      '^package\\.json$',
+      '^(logging|metrics)/',
+      npm('pino'),
+      node('events', 'http', 'worker_threads'),
+    ]),
+    mayImportOnly(
+      'logging-is-lines',
+      'logging/ writes lines, and reduces errors to what quotes nothing.',
+      '^logging/',
+      ['^domain/', npm('pino')],
+    ),
     {
       name: 'api-never-imports-activities',
       severity: 'error',
@@ -166,7 +241,7 @@ export default {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    exclude: { path: '(^|/)(\\.tools|dist)/' },
+    exclude: { path: '^(\\.tools|dist)/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'require', 'node', 'default', 'types'],

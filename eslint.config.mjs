@@ -1,3 +1,4 @@
+import { builtinModules } from 'node:module';
 import js from '@eslint/js';
 import regexp from 'eslint-plugin-regexp';
 import tseslint from 'typescript-eslint';
@@ -10,11 +11,44 @@ const literalPatterns = [
   },
 ];
 
+/**
+ * Rules with lists of what is restricted: a block that sets one of them replaces the list of all blocks before it, so
+ * every list is complete.
+ */
+const environment = [
+  {
+    object: 'process',
+    property: 'env',
+    message: 'Only config.ts reads the environment (style section 7).',
+  },
+];
+const environmentModule = {
+  regex: '^(node:)?process$',
+  message: 'Only config.ts reads the environment (style section 7).',
+};
+
 const nodeBuiltIns = {
-  regex: '^(node:.*|fs|crypto|http|https|net|os|path|child_process|worker_threads|stream|buffer)$',
+  regex: `^(node:.*|(${builtinModules.filter((name) => !name.startsWith('_')).join('|')})(/.*)?)$`,
   message:
     'The workflow sandbox loads this folder: no Node built-ins (architecture section 4, style section 1).',
 };
+
+const timeComesIn = 'Time comes in as an argument (style section 1).';
+const randomnessComesIn = 'Randomness comes in as an argument (style section 1).';
+const pureProperties = [
+  ...environment,
+  { object: 'Date', property: 'now', message: timeComesIn },
+  { object: 'Temporal', property: 'Now', message: timeComesIn },
+  { object: 'Math', property: 'random', message: randomnessComesIn },
+];
+const pureSyntax = [
+  ...literalPatterns,
+  { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: timeComesIn },
+  { selector: 'CallExpression[callee.name="Date"]', message: timeComesIn },
+];
+const world = 'domain/ is pure: it reaches nothing outside (style section 1).';
+const noWorld = ['fetch', 'process', 'WebSocket', 'EventSource', 'XMLHttpRequest', 'navigator', 'globalThis'];
+const noTimers = ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'performance'];
 
 export default tseslint.config(
   { ignores: ['node_modules/', '.tools/', '.yarn/', 'dist/', 'test/replay/histories/'] },
@@ -51,14 +85,8 @@ export default tseslint.config(
       'no-console': 'error',
       'no-restricted-syntax': ['error', ...literalPatterns],
       eqeqeq: 'error',
-      'no-restricted-properties': [
-        'error',
-        {
-          object: 'process',
-          property: 'env',
-          message: 'Only config.ts reads the environment (style section 7).',
-        },
-      ],
+      'no-restricted-properties': ['error', ...environment],
+      'no-restricted-imports': ['error', { patterns: [environmentModule] }],
     },
   },
   {
@@ -70,20 +98,22 @@ export default tseslint.config(
     files: ['domain/**/*.ts'],
     ignores: ['**/*.test.ts'],
     rules: {
-      'no-restricted-properties': [
+      'no-restricted-properties': ['error', ...pureProperties],
+      'no-restricted-syntax': ['error', ...pureSyntax],
+      'no-restricted-globals': [
         'error',
-        { object: 'Date', property: 'now', message: 'Time comes in as an argument (style section 1).' },
-        {
-          object: 'Math',
-          property: 'random',
-          message: 'Randomness comes in as an argument (style section 1).',
-        },
+        ...noWorld.map((name) => ({ name, message: world })),
+        ...noTimers.map((name) => ({ name, message: timeComesIn })),
+        { name: 'crypto', message: randomnessComesIn },
       ],
     },
   },
   {
+    files: ['config.ts'],
+    rules: { 'no-restricted-properties': 'off' },
+  },
+  {
     files: [
-      'config.ts',
       'vitest.ui.config.ts',
       'scripts/**',
       'dev/**',
@@ -92,7 +122,10 @@ export default tseslint.config(
       'vitest.config.ts',
       '**/*.test.ts',
     ],
-    rules: { 'no-restricted-properties': 'off', 'no-console': 'off', 'no-restricted-syntax': 'off' },
+    rules: {
+      ...{ 'no-restricted-properties': 'off', 'no-restricted-imports': 'off' },
+      ...{ 'no-console': 'off', 'no-restricted-syntax': 'off' },
+    },
   },
   {
     files: ['**/*.mjs'],
