@@ -53,7 +53,7 @@ export default {
       severity: 'error',
       comment: 'A package that only happens to be installed is gone with the one that brought it.',
       from: { pathNot: '^node_modules/' },
-      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-optional', 'npm-peer', 'undetermined'] },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-optional', 'npm-peer'] },
     },
     {
       name: 'operators-commands-load-no-development-code',
