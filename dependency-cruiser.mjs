@@ -122,7 +122,7 @@ export default {
       '^domain/',
       '^temporal/',
       '^workflows/messages\\.ts$',
-      npm('@temporalio/(client|common|proto)'),
+      npm('@temporalio/(client|common|proto)', 'p-limit'),
       node('crypto', 'timers/promises'),
     ]),
     mayImportOnly(
@@ -132,7 +132,7 @@ export default {
       [
         '^(crypto|db|domain|llm|metrics|research|schedules|vault)/',
         '^workflows/messages\\.ts$',
-        npm('@temporalio/(activity|common)'),
+        npm('@temporalio/(activity|common)', 'p-limit'),
         node('crypto', 'timers/promises'),
       ],
     ),

@@ -60,7 +60,15 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ['no-cycles', 'domain/circle.ts', 'domain/rule.ts'],
   ['no-unresolved', 'domain/circle.ts', './gone.ts'],
   ...(
-    ['health/liveness', 'logging/logger', 'metrics/count', 'vault/open', 'worker', 'worker/part'] as const
+    [
+      'health/liveness',
+      'migrations/migrate',
+      'logging/logger',
+      'metrics/count',
+      'vault/open',
+      'worker',
+      'worker/part',
+    ] as const
   ).map((from) => ['no-dev-dependencies-in-the-product', `${from}.ts`, 'vitest'] as const),
   ['no-dev-dependencies-in-the-product', 'scripts/audit-verify.ts', 'vitest'],
   ['no-dev-dependencies-in-the-product', 'temporal/connection.ts', '@temporalio/testing'],

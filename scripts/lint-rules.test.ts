@@ -57,7 +57,20 @@ describe('domain/', () => {
 
 describe('every other folder of the product', () => {
   const PRODUCT = [
-    ...['activities', 'api', 'config', 'crypto', 'db', 'health', 'http', 'llm', 'logging', 'metrics', 'migrations', 'research'],
+    ...[
+      'activities',
+      'api',
+      'config',
+      'crypto',
+      'db',
+      'health',
+      'http',
+      'llm',
+      'logging',
+      'metrics',
+      'migrations',
+      'research',
+    ],
     ...['schedules', 'temporal', 'vault', 'worker', 'workflows'],
   ];
   it.each(PRODUCT.map((folder) => `${folder}/made-up.ts`).concat('worker.ts'))(
