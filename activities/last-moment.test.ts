@@ -26,6 +26,24 @@ it('a call that is unanswered when all time is up fails for what it is', async (
   await expect(running).rejects.toMatchObject({ type: 'GATEWAY_UNAVAILABLE', nonRetryable: false });
 });
 
+it('fails early enough before the server’s own timeout to be told, and no earlier', async () => {
+  vi.useFakeTimers();
+  try {
+    const ended: string[] = [];
+    const running = activityWith(0)
+      .run(() => runActivity(({ signal }) => untilLastMoment(signal, hang)))
+      .catch((error: unknown) => ended.push((error as { readonly type: string }).type));
+    await vi.advanceTimersByTimeAsync(TWO_HOURS_MS - 15_001);
+    expect(ended).toEqual([]);
+    // A worker's clock may be ten seconds off.
+    await vi.advanceTimersByTimeAsync(5_000);
+    await running;
+    expect(ended).toEqual(['GATEWAY_UNAVAILABLE']);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 it('a call that is answered in time leaves no timer behind', async () => {
   vi.useFakeTimers();
   try {

@@ -12,16 +12,15 @@ interface Key {
   readonly privateKey: CryptoKey;
   readonly jwk: JWK;
 }
-const createKey = async (kid?: string): Promise<Key> => {
-  const { privateKey, publicKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519' });
+const createKey = async (kid?: string, alg = 'EdDSA'): Promise<Key> => {
+  const options = alg === 'EdDSA' ? { crv: 'Ed25519' } : {};
+  const { privateKey, publicKey } = await generateKeyPair(alg, { ...options, extractable: true });
   return { privateKey, jwk: { ...(await exportJWK(publicKey)), ...(kid !== undefined && { kid }) } };
 };
 const inOneHour = (): number => Math.floor(Date.now() / 1000) + 3600;
 const claims = (): JWTPayload => ({ iss: 'https://auth.test', aud: 'mana', sub: 'user-1', exp: inOneHour() });
-const sign = (key: Key, payload: JWTPayload, kid = key.jwk.kid): Promise<string> =>
-  new SignJWT(payload)
-    .setProtectedHeader({ alg: 'EdDSA', ...(kid !== undefined && { kid }) })
-    .sign(key.privateKey);
+const sign = (key: Key, payload: JWTPayload, kid = key.jwk.kid, alg = 'EdDSA'): Promise<string> =>
+  new SignJWT(payload).setProtectedHeader({ alg, ...(kid !== undefined && { kid }) }).sign(key.privateKey);
 
 let server: Server;
 let jwksUrl: string;
@@ -81,6 +80,29 @@ describe('a user token', () => {
     serve(key);
     const token = await sign(key, JSON.parse(JSON.stringify({ ...claims(), ...change })) as JWTPayload);
     await expect(verifier()(token)).rejects.toBeInstanceOf(UnauthorizedError);
+  });
+
+  it.each(['ES256', 'RS256', 'PS256'])(
+    'by another algorithm is refused, though the issuer publishes a key for it: %s',
+    async (alg) => {
+      const [key, other] = await Promise.all([createKey('k1'), createKey('k2', alg)]);
+      serve(key, other);
+      const verify = verifier();
+      expect(await verify(await sign(key, claims()))).toBe('user-1');
+      for (const kid of ['k2', undefined])
+        await expect(verify(await sign(other, claims(), kid, alg))).rejects.toBeInstanceOf(UnauthorizedError);
+    },
+  );
+
+  it('without a signature, or signed with the public key as a secret, is refused', async () => {
+    const key = await createKey('k1');
+    serve(key);
+    const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const unsigned = `${part({ alg: 'none', kid: 'k1' })}.${part(claims())}.`;
+    await expect(verifier()(unsigned)).rejects.toBeInstanceOf(UnauthorizedError);
+    const publicBytes = Buffer.from(String(key.jwk.x), 'base64url');
+    const byPublicKey = new SignJWT(claims()).setProtectedHeader({ alg: 'HS256', kid: 'k1' });
+    await expect(verifier()(await byPublicKey.sign(publicBytes))).rejects.toBeInstanceOf(UnauthorizedError);
   });
 
   it('without key id is checked against every key, as after a rotation', async () => {

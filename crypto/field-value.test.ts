@@ -45,16 +45,23 @@ describe('encrypted values', () => {
     );
   });
 
+  it('with a further part behind the two do not decrypt, whatever it holds', () => {
+    const stored = encryptFieldValue(key, 'Einkaufen: Milch & Brot');
+    for (const behind of ['.', '.AAAA', '.A', `.${stored.slice('enc:1:'.length)}`])
+      expect(decryptFieldValue(key, stored + behind), behind).toEqual({ ok: false });
+  });
+
   it('with any character after the prefix changed, added or cut do not decrypt', () => {
     const stored = encryptFieldValue(key, 'Einkaufen: Milch & Brot');
-    const position = fc.integer({ min: 'enc:1:'.length, max: stored.length - 1 });
+    const position = fc.integer({ min: 'enc:1:'.length, max: stored.length });
     const character = fc.constantFrom(...Array.from('ABCDwxyz0189+/=.-_ \n'));
     fc.assert(
       fc.property(position, character, fc.constantFrom(0, 1), (index, replacement, cut) => {
         const changed = stored.slice(0, index) + replacement + stored.slice(index + cut);
         fc.pre(changed !== stored);
         expect(decryptFieldValue(key, changed)).toEqual({ ok: false });
-        expect(decryptFieldValue(key, stored.slice(0, index))).toEqual({ ok: false });
+        if (index < stored.length)
+          expect(decryptFieldValue(key, stored.slice(0, index))).toEqual({ ok: false });
       }),
       { numRuns: 2000 },
     );

@@ -127,6 +127,30 @@ describe('an array of a device that had not pulled', () => {
     ]);
   });
 
+  it('does not bring back that ours waits, once a device has said what became of it', () => {
+    const decided = (overallStatus: string) => ({ ...planned('i1'), overallStatus });
+    for (const overallStatus of ['approved', 'rejected', 'failed']) {
+      const rows = [
+        ours('r1', [planned('i1')]),
+        row('r2', 'device-1', [decided(overallStatus)]),
+        row('r3', 'device-2', [{ ...planned('i1'), userFeedback: 'gut' }]),
+      ];
+      expect(healingOf(rows)?.iterations).toEqual([{ ...decided(overallStatus), userFeedback: 'gut' }]);
+    }
+    const rows = [ours('r1', [planned('i1')]), row('r2', 'a', [decided('approved')])];
+    expect(healingOf([...rows, row('r3', 'b', [decided('rejected')])])).toBeNull();
+  });
+
+  it('of its own is left at the state that it says last', () => {
+    const own = (overallStatus: string) => ofDevice('d1', { overallStatus });
+    const rows = [
+      ours('r1', [planned('i1')]),
+      row('r2', 'device-1', [planned('i1'), own('failed')]),
+      row('r3', 'device-1', [planned('i1'), own('running')]),
+    ];
+    expect(healingOf(rows)).toBeNull();
+  });
+
   it('keeps the last word where devices decided differently', () => {
     const decided = (status: string, userFeedback: string) => [
       { ...withStep({ ...planned('i1') }, 's1', { status }), userFeedback },
@@ -237,7 +261,7 @@ interface Turn {
 /** What the user does to which iteration; beyond the last one there is a new one of the device's own. */
 interface Edit {
   readonly at: number;
-  readonly what: 'say' | 'step' | 'resend';
+  readonly what: 'say' | 'step' | 'decide' | 'resend';
   readonly stepId: 's1' | 's2';
   readonly status: string;
   readonly proposes: boolean;
@@ -262,7 +286,7 @@ const turns = fc.array(
     device: fc.nat(DEVICES - 1),
     edit: fc.record<Edit>({
       at: fc.nat(3),
-      what: fc.constantFrom('say', 'step', 'step', 'resend'),
+      what: fc.constantFrom('say', 'step', 'step', 'decide', 'resend'),
       stepId: fc.constantFrom('s1', 's2'),
       status: fc.constantFrom('staged', 'approved', 'rejected', 'skipped', 'failed'),
       proposes: fc.boolean(),
@@ -319,7 +343,8 @@ function play(story: readonly Turn[]) {
       const state = { status, ...(proposes ? { proposalId: `p${String(nowMs)}` } : {}) };
       // The web app goes forwards only.
       if (isForward) own[at] = withStep(before, stepId, state);
-    }
+    } else if (what === 'decide' && before['source'] === 'server' && before['overallStatus'] !== 'failed')
+      own[at] = { ...before, overallStatus: status === 'rejected' ? 'rejected' : 'approved' };
     write(`device-${String(device)}`, own, late);
   };
   const run = (added: ServerIteration, read = current(visible)): void => {
@@ -370,7 +395,7 @@ describe('devices that edit while runs write and heal', () => {
     );
   };
 
-  it('lose no iteration, no feedback and no step state', () => {
+  it('lose no iteration, no feedback, no decision and no step state', () => {
     check(({ visible, runs }) => {
       const written = runs.map(({ id, errorDetails }) => ({ id, failure: errorDetails?.name ?? null }));
       expect(lossesIn(visible, written)).toEqual([]);

@@ -138,7 +138,9 @@ describe('submitting a deep task', () => {
     ['307', () => httpReply(307, {}, { location: 'http://127.0.0.1:1' }), 'refused'],
     // The task may have been made before the error.
     ['500', () => httpReply(500, {}), 'unknown'],
+    ['502', () => httpReply(502, {}), 'unknown'],
     ['504', () => httpReply(504, {}), 'unknown'],
+    ['599', () => httpReply(599, {}), 'unknown'],
     ['408', () => httpReply(408, {}), 'unknown'],
     ['a broken connection', reset, 'unknown'],
     ['silence', hang, 'unknown'],

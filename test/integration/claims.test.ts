@@ -325,6 +325,21 @@ describe('a claim whose run is over', () => {
     ]);
   });
 
+  it('terminated, and forgetting after its successor took over: deletes nothing of the successor', async () => {
+    const told = await mission();
+    const dead = runOf(told);
+    await load(dead);
+    const next = runOf(told, { trigger: 'run-now' });
+    const loaded = await load(next);
+    await round(next, loaded, 1, 'eins');
+    await forgetRun(harness.runner.database, told.user.userId, dead);
+    await round(next, loaded, 2);
+    expect(await write(next, loaded)).toMatchObject({ outcome: 'planned', steps: 1 });
+    expect((await iterations(told)).at(-1)).toMatchObject({
+      plan: [{ summary: expect.stringContaining('eins') as unknown }],
+    });
+  });
+
   it('of a run that was reset is gone on with: its workflow is the same', async () => {
     const told = await mission();
     const input = runOf(told);

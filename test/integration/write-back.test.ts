@@ -16,6 +16,7 @@ import type { PlannerReply } from '../../domain/planner-reply.ts';
 import type { IterationResult, LoadRunInput, RunRef, WriteIterationInput } from '../../domain/run.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { whileLocked } from '../support/held-lock.ts';
 import { query } from '../support/inspect.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
@@ -102,6 +103,31 @@ const missionOf = async ({ user, missionId }: Story): Promise<Record<string, unk
 const failure = (code: 'grant-absent' | 'gateway-rejected' = 'grant-absent'): IterationResult => ({
   kind: 'failed',
   failure: { code, phase: 'resolving-inputs' },
+});
+
+describe('the time of our rows', () => {
+  const clock = async (): Promise<string> => {
+    const [row] = await query(
+      harness.databases.superuser.syncUrl,
+      `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`,
+    );
+    return String(row?.['now']);
+  };
+
+  it('is the clock at the statement, not the beginning of a transaction that waited: a device that pulled meanwhile gets it', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }]), reply([], 'Fertig.')]);
+    let pulledAt = '';
+    const writing = Promise.withResolvers<unknown>();
+    await whileLocked(harness.databases, told, async (untilAwaited) => {
+      void write(told).then(writing.resolve, writing.reject);
+      await untilAwaited();
+      pulledAt = await clock();
+    });
+    await writing.promise;
+    const [written] = await ourRows(told);
+    expect(String(written?.createdAt) > pulledAt).toBe(true);
+  });
 });
 
 describe('writing back', () => {

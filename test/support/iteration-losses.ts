@@ -2,7 +2,7 @@ import { writesOfField } from '../../domain/field-merge.ts';
 import type { ChangeRow } from '../../domain/field-merge.ts';
 import { acceptableIterations, RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
 import type { FailureCode } from '../../domain/run.ts';
-import { isFilled, isObject, stepRank, stepsOf } from '../../domain/stored-iteration.ts';
+import { isFilled, isObject, overallRank, stepRank, stepsOf } from '../../domain/stored-iteration.ts';
 import type { StoredObject } from '../../domain/stored-iteration.ts';
 
 /** An iteration that a run wrote, in the order of the runs. */
@@ -22,7 +22,7 @@ function arraysOf(rows: readonly ChangeRow[]): { byDevice: boolean; iterations: 
 /**
  * What the array that stands lacks of all that was ever written: iterations of runs, except failures that the next run
  * repeated without the user having said anything about them; iterations of devices that the newest row of a device holds;
- * the newest feedback; the furthest state of each step. Written from the promise, not from the code that keeps it.
+ * the newest feedback; the furthest state of each step, and of each iteration of ours. Written from the promise, not from the code that keeps it.
  */
 export function lossesIn(rows: readonly ChangeRow[], runs: readonly WrittenRun[]): string[] {
   const arrays = arraysOf(rows);
@@ -48,6 +48,10 @@ export function lossesIn(rows: readonly ChangeRow[], runs: readonly WrittenRun[]
       .map((each) => each['userFeedback'])
       .findLast(isFilled);
     if (iteration['userFeedback'] !== said) losses.push(`feedback of ${String(id)}`);
+    const statuses = versionsOf(id).map(({ overallStatus }) => overallStatus);
+    const furthest = Math.max(...statuses.map(overallRank));
+    if (iteration['source'] === 'server' && overallRank(iteration['overallStatus']) < furthest)
+      losses.push(`decision about ${String(id)}`);
     for (const step of stepsOf(iteration).filter((each) => isObject(each))) {
       const states = versionsOf(id)
         .flatMap((each) => stepsOf(each))
