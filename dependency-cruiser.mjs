@@ -15,7 +15,7 @@ const npm = (/** @type {string[]} */ ...names) => `node_modules/(${names.join('|
 const node = (/** @type {string[]} */ ...names) => `^(node:)?(${names.join('|')})$`;
 /** Tools of developers and of the tests; every other script is an operator's, and runs where no development code is. */
 const developersScripts =
-  '^scripts/((check|db-manifest|demo|dev|openapi|replay-record|test-counts)\\.ts|bootstrap\\.mjs)$';
+  '^scripts/((check|db-manifest|demo|dev|eval|openapi|replay-record|test-counts)\\.ts|bootstrap\\.mjs)$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -40,7 +40,7 @@ export default {
       comment: 'Production installs no development dependency.',
       from: {
         pathNot: [
-          '^(dev|test|bench|node_modules)/',
+          '^(dev|test|bench|eval|node_modules)/',
           developersScripts,
           tests,
           '^vitest(\\.ui)?\\.config\\.ts$',
@@ -60,7 +60,7 @@ export default {
       severity: 'error',
       comment: 'They run in the production image, which holds neither dev/ nor its packages.',
       from: { path: '^scripts/', pathNot: [developersScripts, tests] },
-      to: { path: '^(dev|test|bench)/', reachable: true },
+      to: { path: '^(dev|test|bench|eval)/', reachable: true },
     },
     mayImportOnly('domain-is-pure', 'domain/ holds pure rules: no I/O, no Node built-ins.', '^domain/', [
       npm('zod', 'croner', 'temporal-polyfill', 'entities'),
@@ -233,8 +233,21 @@ export default {
       name: 'only-entry-points-and-tests-use-development-code',
       severity: 'error',
       comment: 'dev/ is the embedded stack; the product does not know it.',
-      from: { pathNot: '^(dev|scripts|test|bench)/|\\.test\\.ts$|^vitest\\.config\\.ts$' },
-      to: { path: '^(dev|scripts|test|bench)/' },
+      from: { pathNot: '^(dev|scripts|test|bench|eval)/|\\.test\\.ts$|^vitest\\.config\\.ts$' },
+      to: { path: '^(dev|scripts|test|bench|eval)/' },
+    },
+    mayImportOnly(
+      'eval-judges-models-from-outside',
+      'eval/ acts as users and devices do, and scores what came of it; dev/ starts the service.',
+      '^eval/',
+      ['^dev/', '^domain/', '^llm/reply-schema\\.ts$', node('crypto', 'timers/promises')],
+    ),
+    {
+      name: 'the-stack-knows-no-missions-to-score',
+      severity: 'error',
+      comment: 'eval/ stands on dev/, not the other way round.',
+      from: { path: '^dev/' },
+      to: { path: '^eval/' },
     },
   ],
   options: {

@@ -119,6 +119,7 @@ export default tseslint.config(
       'dev/**',
       'test/**',
       'bench/**',
+      'eval/**',
       'vitest.config.ts',
       '**/*.test.ts',
     ],

@@ -22,7 +22,7 @@ export default defineConfig({
           // Properties run thousands of cases, next to other work.
           testTimeout: 30_000,
           include: [
-            '{activities,api,config,crypto,db,dev,domain,health,http,llm,logging,migrations,research,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
+            '{activities,api,config,crypto,db,dev,domain,eval,health,http,llm,logging,migrations,research,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
             'config.test.ts',
           ],
         },

@@ -5,6 +5,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { recordRequest, requestLogLine } from './recorded-request.ts';
+import type { RecordedRequest } from './recorded-request.ts';
+
+/** Hears what was asked and the very text of the answer. */
+export type OnExchange = (request: RecordedRequest, replyText: string) => void;
+
+export interface RecordingProxyOptions {
+  /** Without `/v1`. */
+  readonly targetUrl: string;
+  readonly logFile: string;
+  readonly onExchange?: OnExchange | undefined;
+}
 
 export interface RecordingProxy {
   /** What `MANA_LLM_URL` would be. */
@@ -22,11 +33,7 @@ const TIMEOUT_MS = 900_000;
  * Stands before a gateway and keeps what is sent to it, one JSON line for each request, as the scripted gateway does: so
  * that it can be counted, and searched for what must not reach any model. Passes everything on as it is.
  */
-export async function startRecordingProxy(options: {
-  /** Without `/v1`. */
-  readonly targetUrl: string;
-  readonly logFile: string;
-}): Promise<RecordingProxy> {
+export async function startRecordingProxy(options: RecordingProxyOptions): Promise<RecordingProxy> {
   const target = options.targetUrl.endsWith('/') ? options.targetUrl.slice(0, -1) : options.targetUrl;
   let requests = 0;
   const pass = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -49,7 +56,9 @@ export async function startRecordingProxy(options: {
       return value === null ? [] : [[name, value] as const];
     });
     response.writeHead(answer.status, Object.fromEntries(headers));
-    response.end(Buffer.from(await answer.arrayBuffer()));
+    const replyText = await answer.text();
+    if (recorded !== null) options.onExchange?.(recorded, replyText);
+    response.end(replyText);
   };
   const server = createServer((incoming, response) => {
     // The gateway broke the connection: so does this.

@@ -12,6 +12,7 @@ import { startPostgres } from './postgres.ts';
 import { logTail, spawnProcess, waitForHealth, waitUntilReady } from './processes.ts';
 import type { ManagedProcess } from './processes.ts';
 import { startRecordingProxy } from './recording-proxy.ts';
+import type { OnExchange, RecordingProxyOptions } from './recording-proxy.ts';
 import { startScriptedResearch } from './scripted-research.ts';
 import { startTemporalServer } from './temporal-server.ts';
 import type { TemporalServer } from './temporal-server.ts';
@@ -35,8 +36,8 @@ export interface StackOptions {
   readonly tour?: boolean;
   /** Plans in place of the scripted gateway. */
   readonly gateway?: OutsideGateway;
-  /** Variables of the runner besides. */
-  readonly runnerSettings?: Readonly<Record<string, string>>;
+  /** Hears every exchange with `gateway`. */
+  readonly onExchange?: OnExchange;
   /** Receives one line per stage. */
   readonly say: (line: string) => void;
 }
@@ -141,7 +142,10 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
       : {
           ...gateway.settings,
           MANA_SERVICE_KEY: gateway.serviceKey,
-          MANA_LLM_URL: await startProxy(gateway, gatewayLogFile, stops),
+          MANA_LLM_URL: await startProxy(
+            { targetUrl: gateway.url, logFile: gatewayLogFile, onExchange: options.onExchange },
+            stops,
+          ),
         };
   const research = options.tour === true ? await startResearch(keys.serviceKey, stops) : {};
   const environments = environmentsOf({
@@ -150,7 +154,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
     issuer,
     bundleFile,
     temporal,
-    runnerSettings: { ...gatewaySettings, ...research, ...options.runnerSettings },
+    runnerSettings: { ...gatewaySettings, ...research },
   });
   const programs = await Promise.all(
     PROGRAMS.map(async (name): Promise<Program> => ({
@@ -309,8 +313,8 @@ async function startResearch(serviceKey: string, stops: Stop[]): Promise<Readonl
 /** A key so short that it may stand anywhere by chance is no secret of anybody's. */
 const searchable = (key: string): string[] => (key.length < 16 ? [] : [key]);
 
-async function startProxy({ url }: OutsideGateway, recordFile: string, stops: Stop[]): Promise<string> {
-  const proxy = await startRecordingProxy({ targetUrl: url, logFile: recordFile });
+async function startProxy(options: RecordingProxyOptions, stops: Stop[]): Promise<string> {
+  const proxy = await startRecordingProxy(options);
   stops.unshift(() => proxy.close());
   return proxy.url;
 }

@@ -27,6 +27,14 @@ const MAX_PROBLEMS = 5;
 const LONG_PAST_MS = 366 * 24 * 3_600_000;
 const [FIRST_YEAR, LAST_YEAR] = ['1900', '2200'];
 
+/** What is wrong with one argument; with a call as a whole where `name` is null. */
+export interface ArgumentProblem {
+  readonly name: string | null;
+  readonly meaning: Meaning['kind'];
+  /** What was found and what is allowed, for the model. */
+  readonly words: string;
+}
+
 /**
  * Whether arguments of the right types mean something: ids are of records that the model was shown, and of the right kind;
  * days and times exist; texts say something; numbers lie in their sense. Only what is surely senseless is refused.
@@ -37,19 +45,38 @@ const [FIRST_YEAR, LAST_YEAR] = ['1900', '2200'];
  * @param params of the types that the tool's schema asks for (`checkArguments`)
  */
 export function checkMeaning(tool: ToolDefinition, params: Params, facts: ArgumentFacts): CheckedArguments {
+  const { kept, problems } = lookAt(tool, params, facts);
+  if (problems.length === 0) return { ok: true, params: kept };
+  const told = problems.slice(0, MAX_PROBLEMS);
+  return {
+    ok: false,
+    problems: told.map(({ name, words }) => (name === null ? words : `${name}: ${words}`)).join('; '),
+  };
+}
+
+/** All that `checkMeaning` finds wrong, one by one. */
+export const problemsOf = (
+  tool: ToolDefinition,
+  params: Params,
+  facts: ArgumentFacts,
+): readonly ArgumentProblem[] => lookAt(tool, params, facts).problems;
+
+function lookAt(
+  tool: ToolDefinition,
+  params: Params,
+  facts: ArgumentFacts,
+): { readonly kept: Params; readonly problems: readonly ArgumentProblem[] } {
   const { required } = tool.parameters;
   const kept: Record<string, unknown> = {};
-  const problems: string[] = [];
+  const problems: ArgumentProblem[] = [];
   for (const [name, value] of Object.entries(params)) {
     const checked = check({ tool, name, isRequired: required.includes(name), params }, value, facts);
     if (checked === 'left-out') continue;
-    if ('problem' in checked) problems.push(`${name}: ${checked.problem}`);
+    if ('problem' in checked)
+      problems.push({ name, meaning: meaningOf(tool, name).kind, words: checked.problem });
     else kept[name] = checked.value;
   }
-  if (problems.length === 0) problems.push(...problemsBetween(tool, kept, facts));
-  return problems.length === 0
-    ? { ok: true, params: kept }
-    : { ok: false, problems: problems.slice(0, MAX_PROBLEMS).join('; ') };
+  return { kept, problems: problems.length > 0 ? problems : problemsBetween(tool, kept, facts) };
 }
 
 interface Place {
@@ -235,18 +262,19 @@ function labelsOf(record: RecordRef): string[] {
 }
 
 /** What holds between the arguments of a call, each of them right by itself. */
-function problemsBetween(tool: ToolDefinition, params: Params, facts: ArgumentFacts): string[] {
+function problemsBetween(tool: ToolDefinition, params: Params, facts: ArgumentFacts): ArgumentProblem[] {
   const groups = ONE_OF[tool.name];
   const says = (group: readonly string[]): boolean => group.every((name) => Object.hasOwn(params, name));
-  if (groups !== undefined && !groups.some(says))
-    return [
-      `nothing is said to be done; needed: ${groups.map((group) => group.join(' and ')).join(', or ')}`,
-    ];
+  if (groups !== undefined && !groups.some(says)) {
+    const needed = groups.map((group) => group.join(' and ')).join(', or ');
+    return [{ name: null, meaning: 'as-typed', words: `nothing is said to be done; needed: ${needed}` }];
+  }
   const [first, second] = IN_ORDER[tool.name] ?? [];
   if (first === undefined || second === undefined || !says([first, second])) return [];
-  return comesAfter(params[first], params[second], { ...facts, isAllDay: params['isAllDay'] === true })
-    ? []
-    : [`${second}: ${found(params[second])}, expected something after ${first}`];
+  if (comesAfter(params[first], params[second], { ...facts, isAllDay: params['isAllDay'] === true }))
+    return [];
+  const words = `${found(params[second])}, expected something after ${first}`;
+  return [{ name: second, meaning: meaningOf(tool, second).kind, words }];
 }
 
 /** The hours between the earliest and the latest clock on earth. */

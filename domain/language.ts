@@ -32,10 +32,15 @@ const MAX_CHARS = 4_000;
  * @param texts title, objective and concept; absent ones are null
  */
 export function languageOf(texts: readonly (string | null)[]): PromptLanguage {
-  const text = texts.filter((part) => part !== null).join('\n');
+  const signs = languageSigns(texts.filter((part) => part !== null).join('\n'));
+  return signs.en > signs.de ? 'en' : 'de';
+}
+
+/** How much in the beginning of a text speaks for each language; nothing where it is too short to tell. */
+export function languageSigns(text: string): Readonly<Record<PromptLanguage, number>> {
   const found = text.slice(0, MAX_CHARS).normalize('NFC').toLowerCase().match(WORDS) ?? [];
   const count = (language: PromptLanguage): number =>
     found.filter((word) => COMMON_WORDS[language].has(word)).length;
   const german = count('de') + UMLAUT_WEIGHT * found.filter((word) => /[äöüß]/.test(word)).length;
-  return count('en') > german ? 'en' : 'de';
+  return { de: german, en: count('en') };
 }

@@ -26,10 +26,12 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'crypto/unwrap-grant.ts': ['node:crypto', 'uuid', '../domain/rule.ts'],
   'crypto/unwrap-master-key.ts': ['node:crypto', 'node:fs', 'zod'],
   'db/client.ts': ['pg', 'node:crypto', '../domain/rule.ts', 'node:child_process', '../metrics/count.ts'],
+  'dev/leading-up.ts': ['../eval/score.ts'],
   'dev/stack.ts': ['vitest', 'node:child_process'],
   'domain/circle.ts': ['./rule.ts', './gone.ts', 'brought-along'],
   'domain/rule.test.ts': ['node:fs', '../db/client.ts', 'vitest'],
   'domain/rule.ts': ['zod', './circle.ts', 'node:crypto', 'uuid'],
+  'eval/score.ts': ['../dev/stack.ts', 'node:crypto', '../activities/runner/good.ts'],
   'http/bounded-fetch.ts': ['../domain/rule.ts'],
   'migrations/migrate.ts': ['pg', 'node:fs', '../db/client.ts', 'vitest'],
   'health/liveness.ts': ['node:http', '../logging/logger.ts', '../db/client.ts', 'vitest'],
@@ -109,6 +111,8 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ['only-the-vault-zone-opens-vaults', 'activities/runner/bad.ts', 'crypto/unwrap-master-key.ts'],
   ['no-way-to-the-llm-outside-the-runner', 'vault/open.ts', 'llm/gateway.ts'],
   ['vault-opens-vaults', 'vault/open.ts', 'research/deep.ts'],
+  ['eval-judges-models-from-outside', 'eval/score.ts', 'activities/runner/good.ts'],
+  ['the-stack-knows-no-missions-to-score', 'dev/leading-up.ts', 'eval/score.ts'],
   ['only-entry-points-and-tests-use-development-code', 'schedules/development.ts', 'dev/stack.ts'],
 ];
 
