@@ -1,4 +1,4 @@
-import { missionIn } from './request.ts';
+import { missionIn, roundOf } from './request.ts';
 import type { RecordedRequest } from '../../dev/recorded-request.ts';
 import { replyWithToolCalls } from '../../dev/scripted-responses.ts';
 import type { ScriptedCall, ScriptedResponse } from '../../dev/scripted-responses.ts';
@@ -18,7 +18,7 @@ const WORDS = {
 /**
  * Everything that small models were seen to do wrong, in every round until none is left: made-up ids, days that do not exist,
  * an end before its start, empty texts, negative amounts, tools that are forbidden or do not exist, the wrong language, the
- * same calls again and again, and no word to end with.
+ * same calls again and again, something new to do in every round, and no word to end with.
  */
 export function badPlanner(request: RecordedRequest): ScriptedResponse {
   const mission = missionIn(request);
@@ -27,6 +27,7 @@ export function badPlanner(request: RecordedRequest): ScriptedResponse {
   return replyWithToolCalls(
     [
       call('create_task', { title }),
+      call('create_task', { title: `${title} (${roundOf(request)})` }),
       call('create_task', { title, dueDate: '2026-02-30' }),
       call('create_task', { title: '  ' }),
       call('complete_task', { taskId: 'task-1' }),
