@@ -20,6 +20,7 @@ export interface FollowedHead extends RowHead, FollowedRecord {}
  * snapshot depends on and `true` for all others.
  */
 export interface FollowedChange extends ChangeRow, FollowedRecord {
+  readonly spaceId: string | null;
   /** What was too large to be read: the array of iterations, or the whole row. */
   readonly unread: 'nothing' | 'iterations' | 'row';
 }
@@ -36,6 +37,8 @@ type LogPosition = Pick<PageEnd, 'createdAt' | 'id'>;
 
 /** Ids of the web app have some 36 characters; our index on user and record takes 2704 bytes for both together. */
 export const LONGEST_RECORD_ID = 500;
+/** Of the text that is read of one; longer ones are no space. */
+const LONGEST_SPACE_ID = 201;
 
 const isoMicros = (column: Fragment) =>
   sql`to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
@@ -193,7 +196,7 @@ export async function readChanges(tx: SystemSql, ids: readonly string[]): Promis
   return await tx<FollowedChange[]>`
     with followed as materialized (
       select changes.id, table_name, user_id, left(record_id, ${LONGEST_RECORD_ID + 1}) as record_id, op, client_id,
-        created_at,
+        left(space_id, ${LONGEST_SPACE_ID}) as space_id, created_at,
         case when jsonb_typeof(data) = 'object' then
           (select coalesce(jsonb_object_agg(key, ${followedValue}), '{}') from jsonb_each(data)) end as data,
         case when jsonb_typeof(field_meta) = 'object' then
@@ -211,6 +214,7 @@ export async function readChanges(tx: SystemSql, ids: readonly string[]): Promis
       from measured
     )
     select id, table_name as "table", user_id as "userId", record_id as "recordId", op, client_id as "clientId",
+      space_id as "spaceId",
       ${isoMicros(sql`created_at`)} as "createdAt",
       case when not is_too_large then data end as data,
       case when not is_too_large then field_meta end as "fieldMeta",
@@ -228,6 +232,20 @@ export async function readHeadsOfRecord(
   const heads = await tx<FollowedHead[]>`
     select ${headColumns} from public.sync_changes changes
     where ${isFollowed} and table_name = ${table} and user_id = ${userId} and record_id = ${recordId}
+    order by changes.created_at desc, changes.id desc
+    limit ${limit}`;
+  return heads.toReversed();
+}
+
+/** The newest rows of a mission's record in a shared space, whoever wrote them, in the order of the log. */
+export async function readHeadsInSpace(
+  tx: SystemSql,
+  { recordId, spaceId }: { readonly recordId: string; readonly spaceId: string },
+  limit: number,
+): Promise<FollowedHead[]> {
+  const heads = await tx<FollowedHead[]>`
+    select ${headColumns} from public.sync_changes changes
+    where ${isFollowed} and table_name = 'aiMissions' and record_id = ${recordId} and space_id = ${spaceId}
     order by changes.created_at desc, changes.id desc
     limit ${limit}`;
   return heads.toReversed();

@@ -3,18 +3,23 @@ import type { StoredRow } from './record-rows.ts';
 import type { UserTransaction } from './client.ts';
 import { parseAgent } from '../domain/agent.ts';
 import type { Agent } from '../domain/agent.ts';
+import { readMembers } from './space-members.ts';
 import { EMPTY_MERGE_STATE, mergeRecord, standingRecordOf, takeInRows } from '../domain/field-merge.ts';
 import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
 import type { UserId } from '../domain/ids.ts';
 import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
 import { parseMission } from '../domain/mission.ts';
 import type { Mission } from '../domain/mission.ts';
+import { memberTimeMicros, stoppedByMembers, withStepsOfMembers } from '../domain/space-members.ts';
+import type { MemberWrites } from '../domain/space-members.ts';
 
 /** A mission as its rows make it, and the rows themselves for what the merge does not keep. */
 export interface ReadMission {
   readonly mission: Mission;
   readonly merged: MergedRecord;
   readonly rows: readonly StoredRow[];
+  /** What other members of its space wrote, as far as that counts. */
+  readonly members: readonly MemberWrites[];
   /** Fields that are too large to be read; `*` where it is not known which. */
   readonly tooLarge: readonly string[];
   /** The shared space that the newest row with one names; ours have to stand in it as well. */
@@ -41,7 +46,11 @@ export async function readMissionEvenDeleted(
   userId: UserId,
   missionId: string,
 ): Promise<ReadMission | null> {
-  return missionOf(missionId, await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId }));
+  const rows = await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
+  const spaceId = spaceOf(rows);
+  const members =
+    spaceId === null ? [] : await readMembers(tx, userId, { missionId, spaceId }, { outlines: true });
+  return missionOf(missionId, rows, members);
 }
 
 /**
@@ -54,7 +63,7 @@ export async function readMissionOfDevices(
   missionId: string,
 ): Promise<ReadMission | null> {
   const rows = await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
-  return unlessDeleted(missionOf(missionId, rows.filter(isOfDevice)));
+  return unlessDeleted(missionOf(missionId, rows.filter(isOfDevice), []));
 }
 
 const unlessDeleted = (read: ReadMission | null): ReadMission | null =>
@@ -63,13 +72,49 @@ const unlessDeleted = (read: ReadMission | null): ReadMission | null =>
 /** Whether a device wrote the row, and not we. */
 export const isOfDevice = (row: ChangeRow): boolean => row.clientId !== RUNNER_CLIENT_ID;
 
-function missionOf(missionId: string, rows: readonly StoredRow[]): ReadMission | null {
-  const standing = standingRecordOf(missionId, takeInRows(EMPTY_MERGE_STATE, rows));
+const spaceOf = (rows: readonly StoredRow[]): string | null =>
+  rows.findLast((row) => row.spaceId !== null)?.spaceId ?? null;
+
+/** @param members of its space: they may have stopped it, and their devices have taken steps further; they change nothing else */
+function missionOf(
+  missionId: string,
+  rows: readonly StoredRow[],
+  members: readonly MemberWrites[],
+): ReadMission | null {
+  const own = takeInRows(EMPTY_MERGE_STATE, rows);
+  const standing = standingRecordOf(missionId, own);
+  const stopped = stoppedByMembers(own, members);
   if (standing === null) return null;
-  const { isDeleted, ...merged } = standing;
-  const spaceId = rows.findLast((row) => row.spaceId !== null)?.spaceId ?? null;
-  const tooLarge = rows.flatMap((row) => row.tooLarge);
-  return { mission: parseMission(missionId, merged.record), merged, rows, tooLarge, spaceId, isDeleted };
+  const record = {
+    ...standing.record,
+    ...(stopped.state !== null && { state: stopped.state }),
+    ...(Array.isArray(standing.record['iterations']) && {
+      iterations: withStepsOfMembers(standing.record['iterations'], members),
+    }),
+  };
+  return {
+    mission: parseMission(missionId, record),
+    merged: { record, fieldTimesMicros: withTimesOfMembers(standing.fieldTimesMicros, members) },
+    rows,
+    members,
+    tooLarge: rows.flatMap((row) => row.tooLarge),
+    spaceId: spaceOf(rows),
+    isDeleted: standing.isDeleted || stopped.isDeleted || stopped.isAnothers,
+  };
+}
+
+/** What we write has to be later than what members wrote, too, or devices drop it. */
+function withTimesOfMembers(
+  fieldTimesMicros: ReadonlyMap<string, bigint>,
+  members: readonly MemberWrites[],
+): ReadonlyMap<string, bigint> {
+  const times = new Map(fieldTimesMicros);
+  for (const field of ['iterations', 'nextRunAt']) {
+    const timeMicros = memberTimeMicros(members, field);
+    if (timeMicros !== null && timeMicros > (times.get(field) ?? timeMicros - 1n))
+      times.set(field, timeMicros);
+  }
+  return times;
 }
 
 export interface ReadAgent {

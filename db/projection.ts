@@ -105,6 +105,7 @@ export interface SavedMission extends Snapshot {
   readonly kept: unknown;
   readonly offsetMinutes: number | null;
   readonly offsetShownAtIso: string | null;
+  readonly spaceId: string | null;
 }
 
 /** Stores snapshots; only a change of what schedules depend on raises the version, and so makes the schedule pending. */
@@ -118,20 +119,66 @@ export async function saveMissions(tx: SystemSql, missions: readonly SavedMissio
   await tx`
     insert into mana_ai.mission_snapshots as known
       (user_id, mission_id, exists_now, state, cadence, next_run_at, agent_id, merge_state, device_utc_offset_minutes,
-       device_offset_at)
+       device_offset_at, space_id)
     select "userId", "missionId", "exists", state, nullif(cadence, 'null'), "nextRunAtIso"::timestamptz, "agentId", kept,
-      "offsetMinutes", "offsetShownAtIso"::timestamptz
+      "offsetMinutes", "offsetShownAtIso"::timestamptz, "spaceId"
     from jsonb_to_recordset(${JSON.stringify(missions)}::text::jsonb) as saved
       ("userId" text, "missionId" text, "exists" boolean, state text, cadence jsonb, "nextRunAtIso" text, "agentId" text,
-       kept jsonb, "offsetMinutes" integer, "offsetShownAtIso" text)
+       kept jsonb, "offsetMinutes" integer, "offsetShownAtIso" text, "spaceId" text)
     -- In the order in which the API locks a user's rows, or the two could wait for each other.
     order by "userId", "missionId"
     on conflict (user_id, mission_id) do update set
       exists_now = excluded.exists_now, state = excluded.state, cadence = excluded.cadence,
       next_run_at = excluded.next_run_at, agent_id = excluded.agent_id, merge_state = excluded.merge_state,
       device_utc_offset_minutes = excluded.device_utc_offset_minutes, device_offset_at = excluded.device_offset_at,
+      space_id = excluded.space_id,
       version = known.version + case when ${isChanged} then 1 else 0 end,
       updated_at = case when ${isChanged} then clock_timestamp() else known.updated_at end`;
+}
+
+/** Of one record those who came first: whoever knows it and its space may say that it is a mission of theirs. */
+const MAX_MISSIONS_OF_A_RECORD = 10;
+
+/** A user's mission in a shared space, and what decides it there. */
+export interface Standing {
+  readonly userId: string;
+  /** JSON of a merge state. */
+  readonly merge: unknown;
+  /** Whether a run of ours wrote iterations. */
+  readonly weWrote: boolean;
+}
+
+/** The missions that a record is in a space: of those who made it rather than of those who edited it. */
+export async function readStandings(
+  tx: SystemSql,
+  { missionId, spaceId }: { readonly missionId: string; readonly spaceId: string },
+): Promise<Standing[]> {
+  return await tx<Standing[]>`
+    select missions.user_id as "userId", missions.merge_state -> 'merge' as merge,
+      coalesce((missions.merge_state #>> '{iterations,weWrote}')::boolean, false) as "weWrote"
+    from mana_ai.mission_snapshots missions
+    left join mana_ai.space_writes writes on writes.user_id = missions.user_id
+      and writes.mission_id = missions.mission_id and writes.space_id = missions.space_id
+    where missions.mission_id = ${missionId} and missions.space_id = ${spaceId}
+    order by coalesce(writes.merge_state -> 'insert', 'null') = 'null', writes.first_seen_at, missions.user_id
+    limit ${MAX_MISSIONS_OF_A_RECORD}`;
+}
+
+/** Stores what members of a space left of a mission; see `saveMissions` for the version. */
+export async function saveStandings(
+  tx: SystemSql,
+  standings: readonly (Snapshot & { readonly userId: string; readonly missionId: string })[],
+): Promise<void> {
+  await tx`
+    update mana_ai.mission_snapshots known set
+      exists_now = saved."exists", state = saved.state, cadence = nullif(saved.cadence, 'null'),
+      next_run_at = saved."nextRunAtIso"::timestamptz, agent_id = saved."agentId", version = known.version + 1,
+      updated_at = clock_timestamp()
+    from jsonb_to_recordset(${JSON.stringify(standings)}::text::jsonb) as saved
+      ("userId" text, "missionId" text, "exists" boolean, state text, cadence jsonb, "nextRunAtIso" text, "agentId" text)
+    where known.user_id = saved."userId" and known.mission_id = saved."missionId"
+      and (known.exists_now, known.state, known.cadence, known.next_run_at, known.agent_id) is distinct from
+        (saved."exists", saved.state, nullif(saved.cadence, 'null'), saved."nextRunAtIso"::timestamptz, saved."agentId")`;
 }
 
 /** An agent as it stands now; no schedule depends on it, but whoever asks why nothing happens. */

@@ -306,7 +306,8 @@ const createdAtMicros = (row: ChangeRow): bigint => parseInstantMicros(row.creat
 const compare = <T extends bigint | string>(left: T, right: T): number =>
   left < right ? -1 : left > right ? 1 : 0;
 
-const comparePositions = (left: Position, right: Position): number =>
+/** Which of two writes of a field wins: positive for the left one. */
+export const comparePositions = (left: Position, right: Position): number =>
   compare(left.timeMicros, right.timeMicros) ||
   compare(left.createdAtMicros, right.createdAtMicros) ||
   compare(left.rowId, right.rowId);

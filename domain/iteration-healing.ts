@@ -1,6 +1,8 @@
-import { writesOfField } from './field-merge.ts';
+import { writesOfField, writesOfRow } from './field-merge.ts';
 import type { ChangeRow } from './field-merge.ts';
 import { acceptableIterations, RUNNER_CLIENT_ID } from './iterations.ts';
+import { loses, overwrittenBy, withStepsOfMembers } from './space-members.ts';
+import type { MemberWrites } from './space-members.ts';
 import {
   idOf,
   isFilled,
@@ -18,7 +20,7 @@ import type { FailureOutline, StoredObject } from './stored-iteration.ts';
 
 /** What has to be written so that nothing is lost that only an overwritten array holds. */
 export interface Healing {
-  /** The row whose array stands now. One write for each is enough: the write's id is derived from this. */
+  /** Names the row whose array stands now. One write for each is enough: the write's id is derived from this. */
   readonly overwritingRowId: string;
   /** The whole array to write. */
   readonly iterations: readonly StoredObject[];
@@ -79,6 +81,41 @@ export function healingOf(rows: readonly ChangeRow[]): Healing | null {
     overwritingRowId: winner.rowId,
     iterations: lost.length === 0 ? healed : inOrderOfStart([...healed, ...lost]),
     restored: changed.length + lost.length,
+  };
+}
+
+/**
+ * The same with what other members of the mission's space did. A member's array that stands over ours and lacks something of it, or says
+ * something else, is overwritten in turn; the steps that members' devices have carried out stay so.
+ *
+ * @param rows of the mission's own user
+ */
+export function healingAmong(rows: readonly ChangeRow[], members: readonly MemberWrites[]): Healing | null {
+  const own = healingOf(rows);
+  const writes = writesOfField(rows, 'iterations');
+  const winner = writes.at(-1);
+  if (
+    members.length === 0 ||
+    winner === undefined ||
+    !writes.some(({ row }) => row.clientId === RUNNER_CLIENT_ID)
+  )
+    return own;
+  const standing = own?.iterations ?? acceptableIterations(winner.value);
+  const wanted = withStepsOfMembers(standing, members);
+  const position = writesOfRow(winner.row).find(({ field }) => field === 'iterations')?.position ?? null;
+  const overwrite = overwrittenBy(position, members);
+  if (overwrite === null) {
+    if (wanted === standing) return own;
+    return { overwritingRowId: winner.row.id, iterations: wanted, restored: (own?.restored ?? 0) + 1 };
+  }
+  // One that is too large to be outlined lost nobody knows what: the next array of ours replaces it.
+  if (overwrite.outline === null) return own;
+  if (!loses(overwrite.outline, wanted)) return null;
+  return {
+    // A record may be a mission of several users, who each write it.
+    overwritingRowId: `${overwrite.position.rowId} ${winner.row.id}`,
+    iterations: wanted,
+    restored: (own?.restored ?? 0) + 1,
   };
 }
 

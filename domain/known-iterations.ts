@@ -1,3 +1,4 @@
+import { checksum } from './checksum.ts';
 import { acceptableIterations } from './iterations.ts';
 import {
   idOf,
@@ -183,14 +184,4 @@ function keeps(now: KnownIteration | undefined, all: KnownIteration): boolean {
     const kept = least.get(step.id);
     return kept === undefined || (kept.rank >= step.rank && (kept.hasProposal || !step.hasProposal));
   });
-}
-
-/** FNV-1a, 32 bits: tells versions apart and says nothing about their texts. */
-function checksum(iteration: StoredObject): number {
-  const text = JSON.stringify(iteration);
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  }
-  return hash >>> 0;
 }

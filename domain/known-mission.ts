@@ -18,12 +18,22 @@ export interface KnownMission {
   readonly merge: MergeState;
   readonly iterations: KnownIterations;
   readonly deviceOffset: DeviceOffset;
+  /** The shared space that the newest row with one names. */
+  readonly space: KnownSpace | null;
+}
+
+interface KnownSpace {
+  readonly id: string;
+  /** Of the row, ISO 8601 with microseconds. */
+  readonly createdAt: string;
+  readonly rowId: string;
 }
 
 export const UNKNOWN_MISSION: KnownMission = {
   merge: EMPTY_MERGE_STATE,
   iterations: NO_KNOWN_ITERATIONS,
   deviceOffset: UNKNOWN_OFFSET,
+  space: null,
 };
 
 export interface TakenIn {
@@ -42,6 +52,7 @@ export interface TakenIn {
 /** A row, and whether its array of iterations was too large to be read. */
 export interface MissionRow extends ChangeRow {
   readonly unread?: 'nothing' | 'iterations' | 'row';
+  readonly spaceId?: string | null;
 }
 
 /**
@@ -77,9 +88,19 @@ export function takeInMissionRows(before: KnownMission, rows: readonly MissionRo
       if (cancelledMs !== null)
         cancelRequestedAtMs = Math.max(cancelRequestedAtMs ?? cancelledMs, cancelledMs);
     }
-    known = { merge, iterations, deviceOffset };
+    known = { merge, iterations, deviceOffset, space: newerSpace(known.space, row) };
   }
   return { known, mayNeedHealing, cancelRequestedAtMs, cancelRequestedIds: [...cancelRequestedIds] };
+}
+
+function newerSpace(
+  known: KnownSpace | null,
+  { id: rowId, createdAt, spaceId }: MissionRow,
+): KnownSpace | null {
+  if (spaceId === undefined || spaceId === null) return known;
+  const isNewer =
+    known === null || createdAt > known.createdAt || (createdAt === known.createdAt && rowId > known.rowId);
+  return isNewer ? { id: spaceId, createdAt, rowId } : known;
 }
 
 /** How far a device's clock may be off without anybody noticing. */
@@ -154,11 +175,12 @@ export const knownMissionSchema: z.ZodType<KnownMission> = z.object({
     shownAtMs: z.number(),
     doubtful: z.object({ offsetMinutes: z.number(), nextRunAtMs: z.number() }).nullable(),
   }),
+  // What an earlier version kept says nothing of it, and is made anew.
+  space: z.object({ id: z.string(), createdAt: z.string(), rowId: z.string() }).nullable(),
 });
 
 /** What `knownMissionSchema` reads. */
-export const knownMissionJson = ({ merge, iterations, deviceOffset }: KnownMission) => ({
+export const knownMissionJson = ({ merge, ...rest }: KnownMission) => ({
   merge: mergeStateJson(merge),
-  iterations,
-  deviceOffset,
+  ...rest,
 });

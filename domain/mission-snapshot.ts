@@ -6,6 +6,8 @@ import { formatInstant, instantMs } from './instant.ts';
 import type { KeptFields } from './merge-state.ts';
 import { MISSION_STATES, parseMission } from './mission.ts';
 import type { Cadence, MissionState } from './mission.ts';
+import { stoppedByMembers } from './space-members.ts';
+import type { MemberWrites } from './space-members.ts';
 
 /** What the projection keeps of a mission: scheduling fields only. */
 export interface Snapshot {
@@ -68,6 +70,19 @@ export function snapshotOf(missionId: string, state: MergeState): Snapshot {
     nextRunAtIso: canonicalInstant(mission.nextRunAt),
     agentId: agentId !== null && agentId.length > LONGEST_AGENT_ID ? null : agentId,
   };
+}
+
+/** The same as members of its space leave it: stopped, or not this user's at all. */
+export function snapshotAmong(
+  missionId: string,
+  state: MergeState,
+  members: readonly MemberWrites[],
+): Snapshot {
+  const snapshot = snapshotOf(missionId, state);
+  if (members.length === 0 || !snapshot.exists) return snapshot;
+  const stopped = stoppedByMembers(state, members);
+  if (stopped.isAnothers || stopped.isDeleted) return GONE;
+  return { ...snapshot, state: stopped.state ?? snapshot.state };
 }
 
 export interface AgentSnapshot {

@@ -1,7 +1,7 @@
 import { formatInstant } from './instant.ts';
 
 /** Devices compare times as texts of this length; a longer year would sort before all others. */
-const LATEST_WRITABLE_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+export const LATEST_WRITABLE_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /**
  * The time of a field that we write: now, but later than what is stored, or a device drops it (contract section 1).

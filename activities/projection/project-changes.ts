@@ -1,6 +1,8 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logFailure } from './log-failure.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
+import { refreshOthers, takeInSpaces } from './take-in-spaces.ts';
+import type { SpaceChange } from './take-in-spaces.ts';
 import {
   beginBacklogs,
   endBacklog,
@@ -296,10 +298,17 @@ async function projectSome(
     for (const known of await readKept(tx, table, ofTable)) kept.set(keyOf(known), known.kept);
   }
   const failed = new Set<string>();
+  const logUnsaved = (record: FollowedRecord, error: unknown): void => {
+    failed.add(keyOf(record));
+    logUnprojected(deps, record, error);
+  };
   const missions: SavedMission[] = [];
   const agents: SavedAgent[] = [];
   const shifted: SavedMission[] = [];
+  // First, so that a mission finds what other members of its space wrote in the same page.
+  const shared = await takeInSpacesOf(tx, [...groups.values()], logUnsaved);
   for (const [key, rows] of groups) {
+    if (failed.has(key)) continue;
     try {
       // A record that is unknown has no older rows; of one that is, they are read again where nothing was kept.
       const before = { isKnown: kept.has(key), kept: kept.get(key) };
@@ -314,10 +323,6 @@ async function projectSome(
       if (rows[0] !== undefined) logUnprojected(deps, rows[0], error);
     }
   }
-  const logUnsaved = (record: FollowedRecord, error: unknown): void => {
-    failed.add(keyOf(record));
-    logUnprojected(deps, record, error);
-  };
   await saveEach(tx, missions, saveMissions, (mission, error) =>
     logUnsaved({ table: 'aiMissions', userId: mission.userId, recordId: mission.missionId }, error),
   );
@@ -325,7 +330,29 @@ async function projectSome(
     logUnsaved({ table: 'agents', userId: agent.userId, recordId: agent.agentId }, error),
   );
   if (shifted.length > 0) await makeInferredSchedulesPending(tx, shifted);
+  await saveEach(
+    tx,
+    shared,
+    (inner, some) => refreshOthers(deps, inner, some),
+    ({ userId, missionId }, error) => logUnsaved({ table: 'aiMissions', userId, recordId: missionId }, error),
+  );
   return failed;
+}
+
+async function takeInSpacesOf(
+  tx: Transaction,
+  groups: readonly (readonly FollowedChange[])[],
+  onFailure: (record: FollowedRecord, error: unknown) => void,
+): Promise<SpaceChange[]> {
+  const changes: SpaceChange[] = [];
+  const shared = groups.filter((rows) => rows.some(({ spaceId }) => spaceId !== null));
+  const takeIn = async (inner: Transaction, some: readonly (readonly FollowedChange[])[]): Promise<void> => {
+    changes.push(...(await takeInSpaces(inner, some.flat())));
+  };
+  await saveEach(tx, shared, takeIn, ([row], error) => {
+    if (row !== undefined) onFailure(row, error);
+  });
+  return changes;
 }
 
 /** Saves all at once, or one by one where that fails: what the database does not take must stop nothing else. */

@@ -1,12 +1,14 @@
 import type { ProjectionDependencies } from './dependencies.ts';
+import { takeInSpaces } from './take-in-spaces.ts';
 import type { SystemSql } from '../../db/client.ts';
 import { revokeGrantsIssuedBefore } from '../../db/grant-use.ts';
 import { lockMissionBriefly } from '../../db/mission-lock.ts';
-import { readChanges, readHeadsOfRecord } from '../../db/followed-changes.ts';
-import type { FollowedChange } from '../../db/followed-changes.ts';
+import { readChanges, readHeadsInSpace, readHeadsOfRecord } from '../../db/followed-changes.ts';
+import type { FollowedChange, FollowedHead } from '../../db/followed-changes.ts';
 import { findRunToCancel } from '../../db/projection.ts';
 import type { SavedAgent, SavedMission } from '../../db/projection.ts';
-import { EMPTY_MERGE_STATE, takeInRows } from '../../domain/field-merge.ts';
+import { readMembers } from '../../db/space-members.ts';
+import { EMPTY_MERGE_STATE, takeInRows, writesOfRow } from '../../domain/field-merge.ts';
 import type { ChangeRow } from '../../domain/field-merge.ts';
 import { lastRevocationMs } from '../../domain/grant-revocation.ts';
 import { toMissionId, toUserId } from '../../domain/ids.ts';
@@ -17,9 +19,13 @@ import {
   takeInMissionRows,
   UNKNOWN_MISSION,
 } from '../../domain/known-mission.ts';
+import type { KnownMission } from '../../domain/known-mission.ts';
+import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
 import { keepFields, mergeStateJson, mergeStateSchema } from '../../domain/merge-state.ts';
-import { AGENT_FIELDS, agentSnapshotOf, snapshotOf } from '../../domain/mission-snapshot.ts';
+import { AGENT_FIELDS, agentSnapshotOf, snapshotAmong } from '../../domain/mission-snapshot.ts';
 import { MAX_ROW_BYTES } from '../../domain/page-shares.ts';
+import { overwrittenBy } from '../../domain/space-members.ts';
+import type { MemberWrites } from '../../domain/space-members.ts';
 
 /** What the projection has of a record. */
 interface Before {
@@ -59,6 +65,12 @@ export async function takeInMission(
     }
   }
   const taken = takeInMissionRows(all, rows);
+  const { space } = taken.known;
+  if (!kept.success && before.isKnown && space !== null)
+    await takeInSpaceAgain(deps, tx, missionId, space.id);
+  const members =
+    space === null ? [] : await readMembers(tx, user, { missionId, spaceId: space.id }, { outlines: false });
+  mayNeedHealing ||= isOverwrittenInSpace(taken.known, rows, members);
   await revokeGrants(deps, user, missionId, rows);
   if (taken.cancelRequestedAtMs !== null) {
     const wish = { beforeMs: taken.cancelRequestedAtMs, iterationIds: taken.cancelRequestedIds };
@@ -70,11 +82,35 @@ export async function takeInMission(
   return {
     mission: {
       ...{ userId: user, missionId, kept: knownMissionJson(taken.known), offsetMinutes },
-      ...snapshotOf(missionId, taken.known.merge),
+      ...snapshotAmong(missionId, taken.known.merge, members),
+      spaceId: space?.id ?? null,
       offsetShownAtIso: offsetMinutes === null ? null : formatInstant(shownAtMs),
     },
     offsetHasChanged: offsetMinutes !== known.deviceOffset.offsetMinutes,
   };
+}
+
+/** A row of the mission's own that wrote iterations may have done so under a member's, or without what a member had done. */
+const isOverwrittenInSpace = (
+  { merge, iterations }: KnownMission,
+  rows: readonly FollowedChange[],
+  members: readonly MemberWrites[],
+): boolean =>
+  iterations.weWrote &&
+  members.some(({ merge: theirs }) => theirs.writes.has('iterations')) &&
+  rows.some((row) => writesOfRow(row).some(({ field }) => field === 'iterations')) &&
+  (overwrittenBy(merge.writes.get('iterations')?.position ?? null, members) !== null ||
+    rows.some(({ clientId }) => clientId !== RUNNER_CLIENT_ID));
+
+/** What an earlier version did not keep of a space is read again with the mission that is in it. */
+async function takeInSpaceAgain(
+  deps: ProjectionDependencies,
+  tx: SystemSql,
+  recordId: string,
+  spaceId: string,
+): Promise<void> {
+  const heads = await readHeadsInSpace(deps.database.system, { recordId, spaceId }, READ_AGAIN);
+  for await (const some of readParts(deps.database.system, heads)) await takeInSpaces(tx, some);
 }
 
 export async function takeInAgent(
@@ -108,7 +144,13 @@ async function* readAll(
   sql: SystemSql,
   record: FollowedChange,
 ): AsyncGenerator<readonly FollowedChange[], void, undefined> {
-  const heads = await readHeadsOfRecord(sql, record, READ_AGAIN);
+  yield* readParts(sql, await readHeadsOfRecord(sql, record, READ_AGAIN));
+}
+
+async function* readParts(
+  sql: SystemSql,
+  heads: readonly FollowedHead[],
+): AsyncGenerator<readonly FollowedChange[], void, undefined> {
   const ids = heads.filter(({ bytes }) => bytes <= MAX_ROW_BYTES).map(({ id }) => id);
   for (let start = 0; start < ids.length;) {
     const rows = await readChanges(sql, ids.slice(start, start + READ_AT_ONCE));

@@ -1,14 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import type { RunnerDependencies } from './dependencies.ts';
 import { healEventIdOf } from '../../crypto/derived-ids.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readMission } from '../../db/missions.ts';
 import { withIterations } from '../../db/record-rows.ts';
-import { insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
+import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
 import { SYSTEM_ACTOR } from '../../domain/actor.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
-import { healingOf } from '../../domain/iteration-healing.ts';
+import { healingAmong } from '../../domain/iteration-healing.ts';
 import { writerTime } from '../../domain/writer-time.ts';
 
 /**
@@ -27,18 +28,23 @@ export async function healIterations(
     const read = await readMission(tx, userId, missionId);
     // What stands and was not read must not be written over.
     if (read === null || read.tooLarge.length > 0) return 0;
-    const healing = healingOf(await withIterations(tx, userId, read.rows));
+    const healing = healingAmong(await withIterations(tx, userId, read.rows), read.members);
     if (healing === null) return 0;
     const time = writerTime(await readClockMs(tx), fieldTimeMicros(read.merged, 'iterations'));
-    const isNew = await insertMissionUpdate(tx, userId, {
-      changeId: healEventIdOf(healing.overwritingRowId),
+    const changeId = healEventIdOf(healing.overwritingRowId);
+    const update = {
       missionId,
       spaceId: read.spaceId,
       data: { iterations: healing.iterations },
       fieldMeta: { iterations: time },
       actor: { ...SYSTEM_ACTOR },
       origin: 'system',
-    });
-    return isNew ? healing.restored : 0;
+    } as const;
+    const isNew = await insertMissionUpdate(tx, userId, { ...update, changeId });
+    if (isNew) return healing.restored;
+    if (await changeExists(tx, userId, changeId)) return 0;
+    // Another user foresaw the id and took it; this is the only healing of the mission, and it has looked at what stands.
+    await insertMissionUpdate(tx, userId, { ...update, changeId: randomUUID() });
+    return healing.restored;
   });
 }

@@ -80,8 +80,12 @@ beforeAll(async () => {
          values ('${userId}', now(), gen_random_uuid(), false)
        ), agent as (
          insert into mana_ai.agent_snapshots (user_id, agent_id, exists_now) values ('${userId}', 'a', true)
+       ), shared as (
+         insert into mana_ai.space_writes (user_id, mission_id, space_id, merge_state)
+         values ('${userId}', 'm', 'made-up', '{}')
        )
-       insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now) values ('${userId}', 'm', true)`,
+       insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, space_id)
+       values ('${userId}', 'm', true, 'space-of-${userId}')`,
     );
   }
 });
@@ -140,6 +144,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.schedule_opt_outs': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
   'mana_ai.mission_snapshots': { api: OWN, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.projection_backlogs': { api: NONE, vault: NONE, runner: NONE, projection: ALL },
+  'mana_ai.space_writes': { api: NONE, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.agent_snapshots': { api: OWN, vault: NONE, runner: NONE, projection: ALL },
 };
 const ROLES: readonly RoleName[] = ['api', 'vault', 'runner', 'projection'];

@@ -338,10 +338,27 @@ const MANA_AI: readonly TableRights[] = [
       exists_now: true,
       state: 'active',
       version: 1,
+      // Alice's first mission is in a space.
+      space_id: n === 1 ? 's' : null,
     })),
     {
       api: { select: ofOwn('*'), update: ofOwn('version') },
-      runner: { select: ofOwn('user_id, mission_id, device_utc_offset_minutes, device_offset_at') },
+      runner: { select: ofOwn('user_id, mission_id, device_utc_offset_minutes, device_offset_at, space_id') },
+      projection: { select: ofAll('*'), insert: ofAll('*'), update: ofAll('*') },
+    },
+  ),
+  mana(
+    'space_writes',
+    ['user_id', 'mission_id', 'space_id'],
+    // Bob's: of Alice's mission in its space, of it in another one, of another mission in her space.
+    perUser((userId, n) => ({
+      user_id: userId,
+      mission_id: n === 5 ? 'm5' : n > 90 ? `m${n}` : 'm1',
+      space_id: n === 4 ? 's4' : n === 2 ? 's2' : 's',
+      merge_state: {},
+    })),
+    {
+      runner: { select: right(ofSharedMission)('*') },
       projection: { select: ofAll('*'), insert: ofAll('*'), update: ofAll('*') },
     },
   ),
@@ -392,6 +409,11 @@ const MANA_AI: readonly TableRights[] = [
 /** Whoever the user is that was set. */
 function expiredV2(row: Row): boolean {
   return row['version'] === 'v2' && row['expires_at'] === LONG_AGO;
+}
+
+/** Own rows, and those of others of the mission that Alice's own rows put into space `s`. */
+function ofSharedMission(row: Row, userId: string): boolean {
+  return own(row, userId) || (userId === 'alice' && row['mission_id'] === 'm1' && row['space_id'] === 's');
 }
 
 /** Whoever may write here decides what the tables look like: nobody of ours. */
