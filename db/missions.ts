@@ -7,11 +7,12 @@ import { readMembers } from './space-members.ts';
 import { EMPTY_MERGE_STATE, mergeRecord, standingRecordOf, takeInRows } from '../domain/field-merge.ts';
 import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
 import type { UserId } from '../domain/ids.ts';
-import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
+import { acceptableIterations, RUNNER_CLIENT_ID } from '../domain/iterations.ts';
 import { parseMission } from '../domain/mission.ts';
 import type { Mission } from '../domain/mission.ts';
 import { memberTimeMicros, stoppedByMembers, withStepsOfMembers } from '../domain/space-members.ts';
 import type { MemberWrites } from '../domain/space-members.ts';
+import type { StoredObject } from '../domain/stored-iteration.ts';
 
 /** A mission as its rows make it, and the rows themselves for what the merge does not keep. */
 export interface ReadMission {
@@ -88,9 +89,7 @@ function missionOf(
   const record = {
     ...standing.record,
     ...(stopped.state !== null && { state: stopped.state }),
-    ...(Array.isArray(standing.record['iterations']) && {
-      iterations: withStepsOfMembers(standing.record['iterations'], members),
-    }),
+    ...stepsOfMembers(standing.record['iterations'], members),
   };
   return {
     mission: parseMission(missionId, record),
@@ -101,6 +100,16 @@ function missionOf(
     spaceId: spaceOf(rows),
     isDeleted: standing.isDeleted || stopped.isDeleted || stopped.isAnothers,
   };
+}
+
+function stepsOfMembers(
+  stored: unknown,
+  members: readonly MemberWrites[],
+): { readonly iterations?: readonly StoredObject[] } {
+  if (members.length === 0) return {};
+  const iterations = acceptableIterations(stored);
+  const taken = withStepsOfMembers(iterations, members);
+  return taken === iterations ? {} : { iterations: taken };
 }
 
 /** What we write has to be later than what members wrote, too, or devices drop it. */

@@ -232,22 +232,27 @@ export function withStepsOfMembers(
   iterations: readonly StoredObject[],
   members: readonly MemberWrites[],
 ): readonly StoredObject[] {
-  const outlines = outlinesById(iterations, members);
-  const result = iterations.map((iteration) =>
-    furtherIteration(iteration, outlines.get(idOf(iteration) ?? '') ?? []),
-  );
+  const taken = statusesById(iterations, members);
+  const result = iterations.map((iteration) => further(iteration, taken.get(idOf(iteration) ?? '')));
   return result.some((iteration, index) => iteration !== iterations[index]) ? result : iterations;
 }
 
-/** Of members in the order of their writes, the latest last. */
-function outlinesById(
+/** How far members have taken an iteration and its steps. */
+interface TakenStatuses {
+  overall: string | null;
+  readonly steps: Map<string, string | null>;
+}
+
+/** Once for each id: arrays and outlines may hold one many times. */
+function statusesById(
   iterations: readonly StoredObject[],
   members: readonly MemberWrites[],
-): ReadonlyMap<string, readonly IterationOutline[]> {
-  const wanted = new Map<string, IterationOutline[]>();
+): ReadonlyMap<string, TakenStatuses> {
+  const wanted = new Map<string, TakenStatuses>();
   for (const iteration of iterations) {
     const isOurs = iteration['source'] === 'server' && !isOurClaim(iteration);
-    if (isOurs) wanted.set(idOf(iteration) ?? '', []);
+    const id = idOf(iteration);
+    if (isOurs && id !== null && !wanted.has(id)) wanted.set(id, { overall: null, steps: new Map() });
   }
   const inOrder = members
     .flatMap(({ merge, outline }) => {
@@ -255,30 +260,29 @@ function outlinesById(
       return position === undefined || outline === null ? [] : [{ position, outline }];
     })
     .sort((one, other) => comparePositions(one.position, other.position));
-  for (const { outline } of inOrder) for (const each of outline) wanted.get(each.id)?.push(each);
+  for (const { id, status, steps } of inOrder.flatMap(({ outline }) => outline)) {
+    const taken = wanted.get(id);
+    if (taken === undefined) continue;
+    taken.overall = furthest(taken.overall, status, overallRank);
+    for (const [stepId, each] of steps)
+      taken.steps.set(stepId, furthest(taken.steps.get(stepId) ?? null, each, stepRank));
+  }
   return wanted;
 }
 
-function furtherIteration(iteration: StoredObject, outlines: readonly IterationOutline[]): StoredObject {
-  if (outlines.length === 0) return iteration;
-  const overallStatus = furthest(
-    iteration['overallStatus'],
-    outlines.map(({ status }) => status),
-    overallRank,
-  );
-  const statuses = Map.groupBy(
-    outlines.flatMap(({ steps }) => steps),
-    ([id]) => id,
-  );
+type Rank = (status: unknown) => number;
+
+/** Of two statuses the further one, the second of equals; what we do not know is not handed on. */
+const furthest = (one: string | null, other: string | null, rankOf: Rank): string | null =>
+  other !== 'other' && rankOf(other) >= rankOf(one) ? other : one;
+
+function further(iteration: StoredObject, taken: TakenStatuses | undefined): StoredObject {
+  if (taken === undefined) return iteration;
+  const overallStatus = furtherOf(iteration['overallStatus'], taken.overall, overallRank);
   let isChanged = overallStatus !== iteration['overallStatus'];
   const plan = stepsOf(iteration).map((step) => {
-    const id = isObject(step) ? idOf(step) : null;
-    if (!isObject(step) || id === null) return step;
-    const status = furthest(
-      step['status'],
-      (statuses.get(id) ?? []).map(([, each]) => each),
-      stepRank,
-    );
+    if (!isObject(step)) return step;
+    const status = furtherOf(step['status'], taken.steps.get(idOf(step) ?? '') ?? null, stepRank);
     if (status === step['status']) return step;
     isChanged = true;
     return { ...step, status };
@@ -286,23 +290,12 @@ function furtherIteration(iteration: StoredObject, outlines: readonly IterationO
   return isChanged ? { ...iteration, overallStatus, plan } : iteration;
 }
 
-/** The furthest of these statuses, the latest of several, if it is further than what stands; what we do not know is left out. */
-function furthest(
-  stands: unknown,
-  statuses: readonly (string | null)[],
-  rankOf: (value: unknown) => number,
-): unknown {
-  const known = statuses.filter((status) => status !== 'other');
-  const best = known.reduce<string | null>(
-    (found, status) => (rankOf(status) >= rankOf(found) ? status : found),
-    null,
-  );
-  return rankOf(best) > rankOf(stands) ? best : stands;
-}
+const furtherOf = (stands: unknown, taken: string | null, rankOf: Rank): unknown =>
+  rankOf(taken) > rankOf(stands) ? taken : stands;
 
 /** Whether a member's array lacks something of what should stand, or says something else. */
 export function loses(outline: readonly IterationOutline[], iterations: readonly StoredObject[]): boolean {
-  const present = new Map(outline.map((each) => [each.id, each]));
+  const present = new Map(outline.map((each) => [each.id, { ...each, steps: new Map(each.steps) }]));
   return iterations.some((iteration) => {
     const id = idOf(iteration);
     if (id === null) return false;
@@ -311,9 +304,8 @@ export function loses(outline: readonly IterationOutline[], iterations: readonly
     if (iteration['source'] !== 'server') return false;
     if (overallRank(found.status) < overallRank(iteration['overallStatus'])) return true;
     if (!isOurClaim(iteration) && found.content !== checksum(contentOf(iteration))) return true;
-    const statuses = new Map(found.steps);
     return stepsOf(iteration).some(
-      (step) => isObject(step) && stepRank(statuses.get(idOf(step) ?? '')) < stepRank(step['status']),
+      (step) => isObject(step) && stepRank(found.steps.get(idOf(step) ?? '')) < stepRank(step['status']),
     );
   });
 }
