@@ -7,7 +7,6 @@ import type { WebAppUser } from '../../dev/web-app.ts';
 import { formatInstant } from '../../domain/instant.ts';
 import type { MissionRunResult } from '../../domain/run.ts';
 import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import { dueWorkflowId } from '../../schedules/schedule-ids.ts';
 import { RUNNER_TASK_QUEUE } from '../../workflows/messages.ts';
 import { openDevice, waitUntilForgotten } from '../support/device.ts';
 import type { Device } from '../support/device.ts';
@@ -76,6 +75,16 @@ const isScheduled = async (told: SharedMission): Promise<boolean> => {
   return false;
 };
 
+/** The run that holds the mission now. */
+async function holderOf({ user, missionId }: SharedMission) {
+  const [row] = await query(
+    system.databases.superuser.syncUrl,
+    'select workflow_id from mana_ai.run_slots where user_id = $1 and mission_id = $2',
+    [user.userId, missionId],
+  );
+  return system.client.workflow.getHandle<() => Promise<MissionRunResult>>(String(row?.['workflow_id']));
+}
+
 describe('a member of the space', () => {
   it('who pauses a mission prevents its run; resumed by its owner it runs', async () => {
     const nextRunAt = at(6_000);
@@ -107,16 +116,14 @@ describe('a member of the space', () => {
 
   it('who pauses it under way stops the run: no further round, and the claim’s end alone', async () => {
     const held: Gate = gate();
-    const instantMs = Date.now() + 1_500;
-    const told = await writeSharedMission({ nextRunAt: formatInstant(instantMs) });
+    const told = await writeSharedMission();
     answers.set(told.objective, (request) => held.hold(replyOfTwoRounds(request)));
+    await write(told, told.user, { nextRunAt: at(-1_000) });
     await waitUntil('our run has asked', () => requestsWith(told.objective));
     await write(told, told.member, { state: 'paused' });
     await waitUntil('the pause is taken in', async () => (await stateOf(told)) === 'paused');
+    const run = await holderOf(told);
     held.open();
-    const run = system.client.workflow.getHandle<() => Promise<MissionRunResult>>(
-      (await runIdOf(told)) ?? dueWorkflowId(told.user.userId, told.missionId, instantMs),
-    );
     expect(await run.result()).toMatchObject({ outcome: 'paused' });
     await waitUntilForgotten(system.databases, told.missionId);
     expect(requestsWith(told.objective)).toBe(1);
@@ -138,13 +145,3 @@ describe('a member of the space', () => {
     expect(healing).toMatchObject({ origin: 'system', spaceId: told.spaceId, data: { iterations: [ours] } });
   });
 });
-
-/** The workflow that holds the mission now. */
-async function runIdOf({ missionId }: SharedMission): Promise<string | null> {
-  const [row] = await query(
-    system.databases.superuser.syncUrl,
-    'select workflow_id from mana_ai.run_slots where mission_id = $1',
-    [missionId],
-  );
-  return row === undefined ? null : String(row['workflow_id']);
-}
