@@ -164,6 +164,44 @@ export async function readStandings(
     limit ${MAX_MISSIONS_OF_A_RECORD}`;
 }
 
+/** A mission whose healing is to be started. */
+export interface MissionToHeal {
+  readonly userId: string;
+  readonly missionId: string;
+  /** PostgreSQL's own text. */
+  readonly healAt: string;
+}
+
+/** Has the healing of missions started once what is written in this transaction can be read by it. */
+export async function markToHeal(
+  tx: SystemSql,
+  missions: readonly Omit<MissionToHeal, 'healAt'>[],
+): Promise<void> {
+  if (missions.length === 0) return;
+  await tx`
+    update mana_ai.mission_snapshots set heal_at = clock_timestamp()
+    where (user_id, mission_id) in (select * from unnest(
+      ${missions.map(({ userId }) => userId)}::text[], ${missions.map(({ missionId }) => missionId)}::text[]))`;
+}
+
+export async function readMissionsToHeal(sql: SystemSql, limit: number): Promise<MissionToHeal[]> {
+  return await sql<MissionToHeal[]>`
+    select user_id as "userId", mission_id as "missionId", heal_at::text as "healAt" from mana_ai.mission_snapshots
+    where heal_at <= clock_timestamp() order by heal_at limit ${limit}`;
+}
+
+/** Notes that a healing was started, or that it is to be tried again in a while; one that was asked for since stays. */
+export async function markHealingStarted(
+  sql: SystemSql,
+  { userId, missionId, healAt }: MissionToHeal,
+  isStarted: boolean,
+): Promise<void> {
+  await sql`
+    update mana_ai.mission_snapshots
+    set heal_at = case when not ${isStarted}::boolean then clock_timestamp() + interval '10 seconds' end
+    where user_id = ${userId} and mission_id = ${missionId} and heal_at = ${healAt}::text::timestamptz`;
+}
+
 /** Stores what members of a space left of a mission; see `saveMissions` for the version. */
 export async function saveStandings(
   tx: SystemSql,

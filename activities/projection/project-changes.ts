@@ -1,7 +1,7 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logFailure } from './log-failure.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
-import { refreshOthers, takeInSpaces } from './take-in-spaces.ts';
+import { refreshOthers, startHealings, takeInSpaces } from './take-in-spaces.ts';
 import type { SpaceChange } from './take-in-spaces.ts';
 import {
   beginBacklogs,
@@ -20,6 +20,7 @@ import {
   lockCursor,
   makeInferredSchedulesPending,
   markProjected,
+  markToHeal,
   pruneProjected,
   readKept,
   saveAgents,
@@ -82,6 +83,7 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
     return { projected: true, changes, records, hasBacklogs: cursor.hasBacklogs };
   });
   const turn = hasBacklogs ? await takeTurn(deps) : { changes: 0, records: 0 };
+  await startHealings(deps);
   return { ...page, changes: page.changes + turn.changes, records: page.records + turn.records };
 }
 
@@ -305,6 +307,7 @@ async function projectSome(
   const missions: SavedMission[] = [];
   const agents: SavedAgent[] = [];
   const shifted: SavedMission[] = [];
+  const toHeal: SavedMission[] = [];
   // First, so that a mission finds what other members of its space wrote in the same page.
   const shared = await takeInSpacesOf(tx, [...groups.values()], logUnsaved);
   for (const [key, rows] of groups) {
@@ -314,9 +317,15 @@ async function projectSome(
       const before = { isKnown: kept.has(key), kept: kept.get(key) };
       if (rows[0]?.table === 'agents') agents.push(await takeInAgent(deps, rows, before));
       else {
-        const { mission, offsetHasChanged } = await takeInMission(deps, tx, rows, before);
+        const { mission, offsetHasChanged, isOverwrittenInSpace } = await takeInMission(
+          deps,
+          tx,
+          rows,
+          before,
+        );
         missions.push(mission);
         if (offsetHasChanged) shifted.push(mission);
+        if (isOverwrittenInSpace) toHeal.push(mission);
       }
     } catch (error) {
       failed.add(key);
@@ -330,11 +339,9 @@ async function projectSome(
     logUnsaved({ table: 'agents', userId: agent.userId, recordId: agent.agentId }, error),
   );
   if (shifted.length > 0) await makeInferredSchedulesPending(tx, shifted);
-  await saveEach(
-    tx,
-    shared,
-    (inner, some) => refreshOthers(deps, inner, some),
-    ({ userId, missionId }, error) => logUnsaved({ table: 'aiMissions', userId, recordId: missionId }, error),
+  await markToHeal(tx, toHeal);
+  await saveEach(tx, shared, refreshOthers, ({ userId, missionId }, error) =>
+    logUnsaved({ table: 'aiMissions', userId, recordId: missionId }, error),
   );
   return failed;
 }

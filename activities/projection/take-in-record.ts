@@ -39,6 +39,8 @@ export interface TakenInMission {
   readonly mission: SavedMission;
   /** Whether a device showed another distance from UTC: other missions of the user may follow it. */
   readonly offsetHasChanged: boolean;
+  /** Whether its healing is to be started once this is committed. */
+  readonly isOverwrittenInSpace: boolean;
 }
 
 /**
@@ -70,7 +72,6 @@ export async function takeInMission(
     await takeInSpaceAgain(deps, tx, missionId, space.id);
   const members =
     space === null ? [] : await readMembers(tx, user, { missionId, spaceId: space.id }, { outlines: false });
-  mayNeedHealing ||= isOverwrittenInSpace(taken.known, rows, members);
   await revokeGrants(deps, user, missionId, rows);
   if (taken.cancelRequestedAtMs !== null) {
     const wish = { beforeMs: taken.cancelRequestedAtMs, iterationIds: taken.cancelRequestedIds };
@@ -87,6 +88,7 @@ export async function takeInMission(
       offsetShownAtIso: offsetMinutes === null ? null : formatInstant(shownAtMs),
     },
     offsetHasChanged: offsetMinutes !== known.deviceOffset.offsetMinutes,
+    isOverwrittenInSpace: isOverwrittenInSpace(taken.known, rows, members),
   };
 }
 

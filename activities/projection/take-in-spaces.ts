@@ -1,7 +1,14 @@
 import type { ProjectionDependencies } from './dependencies.ts';
+import { logFailure } from './log-failure.ts';
 import type { SystemSql } from '../../db/client.ts';
 import type { FollowedChange } from '../../db/followed-changes.ts';
-import { readStandings, saveStandings } from '../../db/projection.ts';
+import {
+  markHealingStarted,
+  markToHeal,
+  readMissionsToHeal,
+  readStandings,
+  saveStandings,
+} from '../../db/projection.ts';
 import { readSpaceWrites, readWritesInSpace, saveSpaceWrites } from '../../db/space-members.ts';
 import type { SharedRecord, SpaceWrites } from '../../db/space-members.ts';
 import { mergeStateSchema } from '../../domain/merge-state.ts';
@@ -61,22 +68,17 @@ const keyOf = ({ userId, missionId, spaceId }: Omit<SpaceWrites, 'writes'>): str
 
 /**
  * Brings the missions of others up to date with what a member wrote: one that was stopped loses its schedule, one whose
- * iterations were overwritten has its healing started.
+ * iterations were overwritten will have its healing started.
  */
-export async function refreshOthers(
-  deps: ProjectionDependencies,
-  tx: SystemSql,
-  changes: readonly SpaceChange[],
-): Promise<void> {
+export async function refreshOthers(tx: SystemSql, changes: readonly SpaceChange[]): Promise<void> {
   const records = Map.groupBy(changes, ({ missionId, spaceId }) => JSON.stringify([missionId, spaceId]));
   for (const some of records.values()) {
     const [change] = some;
-    if (change !== undefined) await refreshRecord(deps, tx, change, some);
+    if (change !== undefined) await refreshRecord(tx, change, some);
   }
 }
 
 async function refreshRecord(
-  deps: ProjectionDependencies,
   tx: SystemSql,
   record: SharedRecord,
   changes: readonly SpaceChange[],
@@ -86,6 +88,7 @@ async function refreshRecord(
   if (standings.length === 0) return;
   const all = await readWritesInSpace(tx, record);
   const saved = [];
+  const toHeal = [];
   for (const { userId, merge: kept, weWrote } of standings) {
     // What an earlier version kept is made anew with the mission's next own row.
     const merge = mergeStateSchema.safeParse(kept);
@@ -99,7 +102,25 @@ async function refreshRecord(
         own,
         overwriting.map(({ writes }) => writes),
       ) !== null;
-    if (weWrote && isOverwritten) await deps.startHealing(userId, missionId);
+    if (weWrote && isOverwritten) toHeal.push({ userId, missionId });
   }
   if (saved.length > 0) await saveStandings(tx, saved);
+  await markToHeal(tx, toHeal);
+}
+
+const HEALINGS_AT_ONCE = 50;
+
+/** Starts the healings that are due; one that cannot be started now is tried again. */
+export async function startHealings(deps: ProjectionDependencies): Promise<void> {
+  for (const mission of await readMissionsToHeal(deps.database.system, HEALINGS_AT_ONCE)) {
+    let isStarted = false;
+    try {
+      await deps.startHealing(mission.userId, mission.missionId);
+      isStarted = true;
+    } catch (error) {
+      const { userId, missionId } = mission;
+      logFailure(deps, 'healing not started; it is tried again', { userId, missionId }, error);
+    }
+    await markHealingStarted(deps.database.system, mission, isStarted);
+  }
 }

@@ -571,8 +571,7 @@ export const TABLES: readonly TableRights[] = [
     'sync',
     'mana_ai.migrations',
     { api: version, vault: version, runner: version, projection: version },
-    // The library's own table is number 0.
-    1 + EXPECTED_SCHEMA_VERSION,
+    EXPECTED_SCHEMA_VERSION,
   ),
   bookkeeping('sync', 'mana_missions_migrations.migrations'),
   bookkeeping('auth', 'mana_missions_migrations.migrations'),

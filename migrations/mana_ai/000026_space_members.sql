@@ -12,7 +12,11 @@ create table mana_ai.space_writes (
 );
 create index space_writes_of_mission on mana_ai.space_writes (mission_id, space_id, first_seen_at, user_id);
 -- The space that a user's mission is in, as the newest of that user's own rows with one names it.
-alter table mana_ai.mission_snapshots add column space_id text;
+alter table mana_ai.mission_snapshots
+  add column space_id text,
+  -- When its iterations may have been overwritten in the space: its healing reads what is committed here, so it is started afterwards.
+  add column heal_at timestamptz;
+create index mission_snapshots_to_heal on mana_ai.mission_snapshots (heal_at) where heal_at is not null;
 create index mission_snapshots_in_spaces on mana_ai.mission_snapshots (mission_id, space_id) where space_id is not null;
 
 alter table mana_ai.space_writes enable row level security;
