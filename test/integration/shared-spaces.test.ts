@@ -11,6 +11,7 @@ import { missionAt } from '../../dev/web-app.ts';
 import type { WebAppUser } from '../../dev/web-app.ts';
 import { mergeRecord } from '../../domain/field-merge.ts';
 import type { ChangeRow } from '../../domain/field-merge.ts';
+import { toUserId } from '../../domain/ids.ts';
 import { formatInstant } from '../../domain/instant.ts';
 import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
 import type { LoadRunInput, LoadRunResult } from '../../domain/run.ts';
@@ -477,6 +478,36 @@ describe('iterations that a member overwrites', () => {
     );
     expect(await follow(told)).toBe(0);
     expect(await ourRows(told)).toHaveLength(before.length);
+  });
+
+  it('are put back by a healing that finds what it is started for, and is tried again where it cannot be started', async () => {
+    const told = await shared();
+    await run(told);
+    await write(told, told.member, { iterations: [] });
+    const restored: number[] = [];
+    const projection = {
+      ...harness.projection,
+      startHealing: async (userId: string, missionId: string) => {
+        if (missionId === told.missionId)
+          restored.push(await healIterations(harness.runner, toUserId(userId), missionId));
+      },
+    };
+    const startHealing = () => Promise.reject(new Error('no answer'));
+    await projectChanges({ ...projection, startHealing });
+    await projectChanges(projection);
+    expect(restored).toEqual([]);
+    await query(
+      harness.databases.superuser.syncUrl,
+      `update mana_ai.mission_snapshots set heal_at = now() where mission_id = $1 and heal_at > now()`,
+      [told.missionId],
+    );
+    await projectChanges(projection);
+    expect(restored).toEqual([1]);
+    await write(told, told.member, { iterations: [] }, { atMs: ahead(1_000) });
+    await projectChanges(projection);
+    expect(restored).toEqual([1, 1]);
+    await projectChanges(projection);
+    expect(restored).toEqual([1, 1]);
   });
 
   it('before any run of ours are the devices’ own affair', async () => {
