@@ -11,6 +11,7 @@ import { endOnUncaughtErrors } from './logging/uncaught-errors.ts';
 import { collectProcessMetrics } from './metrics/registry.ts';
 import { createDataConverter } from './temporal/data-converter.ts';
 import { connectWorker } from './temporal/worker-connection.ts';
+import { watchCodecKeys } from './worker/codec-key-watch.ts';
 import type { WorkerContext, WorkerPart } from './worker/part.ts';
 import { createTemporalLogger } from './worker/temporal-logger.ts';
 
@@ -57,9 +58,17 @@ async function run(): Promise<void> {
   collectProcessMetrics();
   const connection = await connectWorker(config.temporal);
   const { namespace } = config.temporal;
-  const client = new Client({ connection, namespace, dataConverter: createDataConverter(config.codecKeys) });
   const { codecKeys, workflowBundlePath } = config;
-  const dataConverter = createDataConverter(codecKeys, { refusePlaintext: !config.acceptPlaintextPayloads });
+  const { onUndecodable, check: codecKeysCheck } = watchCodecKeys();
+  const client = new Client({
+    connection,
+    namespace,
+    dataConverter: createDataConverter(codecKeys, { onUndecodable }),
+  });
+  const dataConverter = createDataConverter(codecKeys, {
+    refusePlaintext: !config.acceptPlaintextPayloads,
+    onUndecodable,
+  });
   if (config.acceptPlaintextPayloads) {
     logger.warn('TEMPORAL_CODEC_ACCEPT_PLAINTEXT is on: whoever reaches the Temporal server can start runs');
   }
@@ -72,7 +81,7 @@ async function run(): Promise<void> {
     processName: config.role,
     logLevel: config.logLevel,
     logger,
-    readiness: createReadiness(checksOf(parts)),
+    readiness: createReadiness({ ...checksOf(parts), codecKeys: codecKeysCheck }),
     servesMetrics: true,
     workUnderWay: workSinceLastLook,
     onWorkChanged,

@@ -6,6 +6,7 @@ import { startLiveness } from '../health/liveness.ts';
 import { createLogger } from '../logging/logger.ts';
 import { endOnUncaughtErrors } from '../logging/uncaught-errors.ts';
 import { collectProcessMetrics } from '../metrics/registry.ts';
+import { countUndecodable } from '../metrics/payloads.ts';
 import { openClient } from '../temporal/connection.ts';
 import { createDataConverter } from '../temporal/data-converter.ts';
 import { buildApp } from './app.ts';
@@ -46,7 +47,11 @@ async function start(): Promise<void> {
   const syncDatabase = open(api.syncDatabase);
   const authDatabase = open(api.authDatabase);
   // Connected by the first request that needs it: grants and audit work while Temporal is down.
-  const temporal = openClient(config.temporal, createDataConverter(config.codecKeys));
+  const dataConverter = createDataConverter(config.codecKeys, {
+    // Counted alone: users look at runs of long ago, and the API serves them all the same.
+    onUndecodable: ({ reason }) => countUndecodable(reason),
+  });
+  const temporal = openClient(config.temporal, dataConverter);
   const codecEndpoint = api.codecEndpoint && { ...api.codecEndpoint, codecKeys: config.codecKeys };
   const app = await buildApp({
     ...api,

@@ -8,6 +8,8 @@ export interface ReconcileResult {
   readonly created: number;
   /** Schedules that had been changed by hand. */
   readonly updated: number;
+  /** Schedules whose input was under another codec key than the first; not in results of versions before. */
+  readonly reencrypted?: number;
   /** Schedules of missions that should have none. */
   readonly removed: number;
   /** Second schedules of a mission, under another id. */

@@ -4,11 +4,18 @@ import type { Client, ScheduleSummary } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fairnessKeyOf } from '../domain/fairness.ts';
 import { withCallDeadline } from '../temporal/connection.ts';
+import { primaryKeyIdOf } from '../temporal/payload-codec.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '../workflows/messages.ts';
 import type { MissionRunInput } from '../workflows/messages.ts';
 import { dueWorkflowId, missionScheduleId } from './schedule-ids.ts';
-import { runSearchAttributes, scheduleHash, toScheduleRequest } from './schedule-request.ts';
+import {
+  codecKeyIdOf,
+  differOnlyByKey,
+  runSearchAttributes,
+  scheduleHash,
+  toScheduleRequest,
+} from './schedule-request.ts';
 import type { MissionScheduleTarget, ScheduleSettings } from './schedule-request.ts';
 import { deleteSchedule, describeSchedule, sendUpdate } from './schedule-update.ts';
 import type { PauseState, PresentSchedule } from './schedule-update.ts';
@@ -34,8 +41,13 @@ export interface ListedSchedule {
   readonly missionId: string;
   /** What was sent and what stands there now: compare with `fingerprintOf`. */
   readonly fingerprint: string;
+  /** Whether its input is under the codec key that encrypts now. */
+  readonly isUnderFirstKey: boolean;
   readonly paused: boolean;
 }
+
+/** `reencrypted`: as wanted, but its input was under another codec key, or by a version that did not note the key. */
+export type ScheduleChange = 'created' | 'updated' | 'reencrypted' | 'unchanged';
 
 export interface DueRun {
   readonly userId: string;
@@ -65,7 +77,8 @@ export function createMissionSchedules(options: {
   readonly catchupWindowMs?: number;
 }) {
   const { client, taskQueue, catchupWindowMs = DEFAULT_CATCHUP_WINDOW_MS } = options;
-  const settings: ScheduleSettings = { taskQueue, catchupWindowMs };
+  const codecKeyId = primaryKeyIdOf(client.options.loadedDataConverter);
+  const settings: ScheduleSettings = { taskQueue, catchupWindowMs, codecKeyId };
 
   return {
     /** An operator's pause stays. */
@@ -80,7 +93,7 @@ export function createMissionSchedules(options: {
     pauseOf: (userId: string, missionId: string) => pauseOf(client, missionScheduleId(userId, missionId)),
     /** Whether a direct start would go round a pause, or double a run that the schedule has started. */
     holdsBack: (userId: string, missionId: string) => holdsBack(client, missionScheduleId(userId, missionId)),
-    list: () => listSchedules(client),
+    list: () => listSchedules(client, codecKeyId),
     /** Whether the server's calendars follow a zone as we do: see `createServerZones`. */
     followsZone: createServerZones(client),
     startDue: (run: DueRun) => startDue(client, taskQueue, run),
@@ -99,12 +112,12 @@ async function ensureSchedule(
   client: Client,
   settings: ScheduleSettings,
   schedule: MissionScheduleTarget,
-): Promise<'created' | 'updated' | 'unchanged'> {
+): Promise<ScheduleChange> {
   const scheduleId = missionScheduleId(schedule.userId, schedule.missionId);
   const request = toScheduleRequest(schedule, settings);
   const hash = scheduleHash(schedule, settings);
   const specDigest = sentSpecDigest(request.spec);
-  let sent = false;
+  let sent: 'updated' | 'reencrypted' | null = null;
   let isJustSent = false;
   for (let look = 0; look < MAX_LOOKS; look += 1) {
     const present = await describeSchedule(client, scheduleId);
@@ -112,8 +125,9 @@ async function ensureSchedule(
       if (await createSchedule(client, { ...request, scheduleId })) return 'created';
       continue;
     }
-    const isAsSent = present.hash === hash && (sent || present.specDigest === specDigest);
-    if (isAsSent) return sent ? 'updated' : 'unchanged';
+    const isSpecAsWanted = present.specDigest === specDigest;
+    const isAsSent = present.hash === hash && (sent !== null || isSpecAsWanted);
+    if (isAsSent) return sent ?? 'unchanged';
     if (isJustSent) {
       // Others write it as well. Waiting before the next update, not after it, lets one of us see its own.
       isJustSent = false;
@@ -121,7 +135,8 @@ async function ensureSchedule(
       continue;
     }
     await sendUpdate(client, { scheduleId, request, present });
-    sent = true;
+    // What the first update met; the next ones only repeat it.
+    sent ??= isSpecAsWanted && differOnlyByKey(present.hash ?? '', hash) ? 'reencrypted' : 'updated';
     isJustSent = true;
   }
   throw new ScheduleConflictError(scheduleId);
@@ -151,25 +166,29 @@ async function holdsBack(client: Client, scheduleId: string): Promise<boolean> {
   return present !== null && (present.state.paused || present.openRuns > 0);
 }
 
-async function* listSchedules(client: Client): AsyncGenerator<ListedSchedule, void, undefined> {
+async function* listSchedules(
+  client: Client,
+  codecKeyId: string | null,
+): AsyncGenerator<ListedSchedule, void, undefined> {
   const query = { query: OUR_SCHEDULES, pageSize: LIST_PAGE_SIZE };
   const pages = client.schedule.list(query)[Symbol.asyncIterator]();
   for (;;) {
     const next = await withCallDeadline(client.connection, () => pages.next());
     if (next.done === true) return;
-    const found = listed(next.value);
+    const found = listed(next.value, codecKeyId);
     if (found !== null) yield found;
   }
 }
 
-function listed(summary: ScheduleSummary): ListedSchedule | null {
+function listed(summary: ScheduleSummary, codecKeyId: string | null): ListedSchedule | null {
   const { scheduleId, typedSearchAttributes: attributes, state, spec = {}, action } = summary;
   const userId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.userId);
   const missionId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.missionId);
   if (userId === undefined || missionId === undefined) return null;
   const specHash = attributes?.get(MISSION_SEARCH_ATTRIBUTES.specHash) ?? '';
   const fingerprint = joined(specHash, shownSpecDigest(spec), action?.workflowType ?? '');
-  return { scheduleId, userId, missionId, fingerprint, paused: state.paused };
+  const isUnderFirstKey = codecKeyIdOf(specHash) === codecKeyId;
+  return { scheduleId, userId, missionId, fingerprint, isUnderFirstKey, paused: state.paused };
 }
 
 const joined = (hash: string, specDigest: string, workflowType: string): string =>

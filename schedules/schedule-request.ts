@@ -28,6 +28,8 @@ export interface ScheduleSettings {
   readonly taskQueue: string;
   /** How late the server may still fire after it was down itself. */
   readonly catchupWindowMs: number;
+  /** The key that the input is encrypted under; null: none. */
+  readonly codecKeyId: string | null;
 }
 
 type ScheduleRequest = Pick<ScheduleOptions, 'spec' | 'policies' | 'typedSearchAttributes'> & {
@@ -69,11 +71,26 @@ export const runSearchAttributes = (
   { key: MISSION_SEARCH_ATTRIBUTES.trigger, value: trigger },
 ];
 
-/** Of all that `toScheduleRequest` sends; pauses are compared by themselves, because operators change them. */
+/**
+ * Of all that `toScheduleRequest` sends; pauses are compared by themselves, because operators change them. The codec key
+ * stands in front, in clear as in the payload: `<key id>:<hash>`. Versions before sent the hash alone.
+ */
 export function scheduleHash({ agentId, spec }: MissionScheduleTarget, settings: ScheduleSettings): string {
   const parts = [REQUEST_VERSION, canonicalSpec(spec), agentId, settings.taskQueue, settings.catchupWindowMs];
-  return createHash('sha256').update(JSON.stringify(parts), 'utf8').digest('hex').slice(0, HASH_CHARACTERS);
+  const digest = createHash('sha256').update(JSON.stringify(parts), 'utf8').digest('hex');
+  const hash = digest.slice(0, HASH_CHARACTERS);
+  return settings.codecKeyId === null ? hash : `${settings.codecKeyId}:${hash}`;
 }
+
+/** Two hashes of the same request, whatever key its input is under. */
+export const differOnlyByKey = (one: string, other: string): boolean =>
+  one !== other && one.split(':').at(-1) === other.split(':').at(-1);
+
+/** @returns null where the hash names no key */
+export const codecKeyIdOf = (hash: string): string | null => {
+  const [keyId = '', ...rest] = hash.split(':');
+  return rest.length === 0 ? null : keyId;
+};
 
 function toTemporalSpec(spec: MissionScheduleSpec): ScheduleSpec {
   return {

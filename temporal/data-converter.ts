@@ -1,7 +1,7 @@
 import type { DataConverter } from '@temporalio/common';
 import { fileURLToPath } from 'node:url';
 import { createPayloadCodec } from './payload-codec.ts';
-import type { CodecKeys, PlaintextOptions } from './payload-codec.ts';
+import type { CodecKeys, CodecOptions } from './payload-codec.ts';
 
 /** For bundling workflows without any key. */
 export const FAILURE_CONVERTER_PATH = fileURLToPath(new URL('./failure-converter.ts', import.meta.url));
@@ -13,7 +13,7 @@ export const FAILURE_CONVERTER_PATH = fileURLToPath(new URL('./failure-converter
  *   hand, such as a schedule
  * @throws RangeError or TypeError for unusable keys, see `createPayloadCodec`
  */
-export const createDataConverter = (codecKeys: CodecKeys, options: PlaintextOptions = {}): DataConverter => ({
+export const createDataConverter = (codecKeys: CodecKeys, options: CodecOptions = {}): DataConverter => ({
   failureConverterPath: FAILURE_CONVERTER_PATH,
   payloadCodecs: [createPayloadCodec(codecKeys, options)],
 });

@@ -1,7 +1,8 @@
-import type { Payload, PayloadCodec } from '@temporalio/common';
+import type { LoadedDataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { canonicalContext, decryptBytes, encryptBytes } from '../crypto/authenticated-encryption.ts';
 import { assertKeyLength } from '../crypto/key-bytes.ts';
+import { OwnError } from '../domain/errors.ts';
 
 /** The keys of the payload codec (`TEMPORAL_CODEC_KEYS`). */
 export interface CodecKeys {
@@ -11,8 +12,11 @@ export interface CodecKeys {
   readonly keys: ReadonlyMap<string, Buffer>;
 }
 
-export interface PlaintextOptions {
+export interface CodecOptions {
+  /** What is not encrypted is an error on decode, also an empty value; it passes through by default, for those who only look. */
   readonly refusePlaintext?: boolean;
+  /** Told of each payload that is not decoded, besides the error. */
+  readonly onUndecodable?: (error: UndecodablePayloadError) => void;
 }
 
 const PURPOSE = 'mana-missions/temporal-payload/v1';
@@ -20,14 +24,18 @@ const PURPOSE = 'mana-missions/temporal-payload/v1';
 const ENCODING = Buffer.from('binary/encrypted', 'utf8');
 const KEY_ID_METADATA = 'encryption-key-id';
 
-/** A payload is under a key that this process does not have: keep codec keys longer than the namespace's retention. */
-export class UnknownCodecKeyError extends Error {
+/** Its text holds no content; the key id is whatever the writer of the payload put there, so only a possible one is told. */
+export abstract class UndecodablePayloadError extends OwnError {
+  abstract readonly reason: 'unknown-key' | 'does-not-open' | 'plaintext';
+}
+
+/** A payload is under a key that this process does not have: docs/operations.md, Rotating codec keys. */
+export class UnknownCodecKeyError extends UndecodablePayloadError {
   override readonly name = 'UnknownCodecKeyError';
+  readonly reason = 'unknown-key';
   readonly keyId: string;
   constructor(keyId: string) {
-    super(
-      `payload codec: found a payload under key id ${JSON.stringify(keyId)}, which TEMPORAL_CODEC_KEYS does not hold`,
-    );
+    super(`payload codec: found a payload under ${named(keyId)}, which TEMPORAL_CODEC_KEYS does not hold`);
     this.keyId = keyId;
   }
 }
@@ -36,8 +44,9 @@ export class UnknownCodecKeyError extends Error {
  * A payload is under no key at all: whoever can write to the Temporal server without our keys made it, or a version of
  * before there were any.
  */
-export class PlaintextPayloadError extends Error {
+export class PlaintextPayloadError extends UndecodablePayloadError {
   override readonly name = 'PlaintextPayloadError';
+  readonly reason = 'plaintext';
   constructor() {
     super(
       'payload codec: found a payload that no codec key encrypted; if it is of before there were codec keys, set ' +
@@ -47,13 +56,32 @@ export class PlaintextPayloadError extends Error {
 }
 
 /** A payload names one of our keys but does not open: altered, or the id now means another key. */
-export class PayloadUnreadableError extends Error {
+export class PayloadUnreadableError extends UndecodablePayloadError {
   override readonly name = 'PayloadUnreadableError';
+  readonly reason = 'does-not-open';
   readonly keyId: string;
   constructor(keyId: string) {
-    super(`payload codec: a payload under key id ${JSON.stringify(keyId)} does not open`);
+    super(`payload codec: a payload under ${named(keyId)} does not open`);
     this.keyId = keyId;
   }
+}
+
+/** As `TEMPORAL_CODEC_KEYS` may have them. */
+const POSSIBLE_KEY_ID = /^[\w.-]{1,64}$/;
+const named = (keyId: string): string =>
+  POSSIBLE_KEY_ID.test(keyId) ? `key id "${keyId}"` : 'a key id of another form';
+
+/** Says under which key it encrypts. */
+interface EncryptingCodec extends PayloadCodec {
+  readonly primaryKeyId: string;
+}
+
+/** The id of the key that a client's payloads are encrypted under; null: they are not. */
+export function primaryKeyIdOf({ payloadCodecs }: LoadedDataConverter): string | null {
+  for (const codec of payloadCodecs) {
+    if ('primaryKeyId' in codec && typeof codec.primaryKeyId === 'string') return codec.primaryKeyId;
+  }
+  return null;
 }
 
 /**
@@ -62,25 +90,33 @@ export class PayloadUnreadableError extends Error {
  * The additional authenticated data names purpose and key, never the workflow: a scheduled run's id is the schedule's
  * base id plus its time, which the encoder does not know, so every scheduled run would hang (architecture section 6).
  *
- * @param options.refusePlaintext what is not encrypted is an error on decode, also an empty value; it passes through by
- *   default, for those who only look. The SDK asks no codec for search attributes and headers
+ * The SDK asks no codec for search attributes and headers.
+ *
  * @throws RangeError without the primary key; TypeError if a key has not 32 bytes
  */
 export function createPayloadCodec(
   { primaryKeyId, keys }: CodecKeys,
-  { refusePlaintext = false }: PlaintextOptions = {},
-): PayloadCodec {
+  { refusePlaintext = false, onUndecodable }: CodecOptions = {},
+): EncryptingCodec {
   for (const [id, key] of keys) assertKeyLength(key, `payload codec key ${id}`);
   const primaryKey = keys.get(primaryKeyId);
   if (primaryKey === undefined) {
     throw new RangeError(`payload codec: the primary key id ${JSON.stringify(primaryKeyId)} has no key`);
   }
+  const decode = (payload: Payload): Payload => {
+    try {
+      return decryptPayload(keys, payload, refusePlaintext);
+    } catch (error) {
+      if (error instanceof UndecodablePayloadError) onUndecodable?.(error);
+      throw error;
+    }
+  };
   return {
+    primaryKeyId,
     encode: (payloads) =>
       Promise.resolve(payloads.map((payload) => encryptPayload(primaryKeyId, primaryKey, payload))),
     // The SDK expects a rejection, not an exception from the call itself.
-    decode: async (payloads) =>
-      Promise.resolve(payloads.map((payload) => decryptPayload(keys, payload, refusePlaintext))),
+    decode: async (payloads) => Promise.resolve(payloads.map(decode)),
   };
 }
 

@@ -2,12 +2,13 @@ import type { ProjectionDependencies } from './dependencies.ts';
 import { runsByItself, wantedSchedule } from './wanted-schedule.ts';
 import { markApplied, putAsideOverLimit } from '../../db/schedule-state.ts';
 import type { AppliedSchedule, PendingMission } from '../../db/schedule-state.ts';
+import type { ScheduleChange } from '../../schedules/mission-schedules.ts';
 
 /** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
 const SHORTLY_MS = 60_000;
 
 export interface AppliedMission {
-  readonly change: 'created' | 'updated' | 'removed' | 'unchanged';
+  readonly change: ScheduleChange | 'removed';
   /** Whether a run was started because the mission's instant had passed. */
   readonly started: boolean;
 }

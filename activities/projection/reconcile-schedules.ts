@@ -11,22 +11,25 @@ import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 
 const PAGE_SIZE = 1_000;
 
-type Counts = { -readonly [Name in keyof ReconcileResult]: ReconcileResult[Name] };
+type Counts = { -readonly [Name in keyof ReconcileResult]-?: number };
 
 /** A schedule of Temporal's list: texts only, for a hundred thousand of them are held at once. */
 interface FoundSchedule {
   readonly fingerprint: string;
   /** Whether its id is the one that its mission's schedule has. */
   readonly isMissionsOwn: boolean;
+  readonly isUnderFirstKey: boolean;
 }
 
 /**
  * Compares all missions with all schedules and mends what drifted apart: schedules deleted, changed or doubled by hand, or
- * left behind. An operator's pause is no drift.
+ * left behind. An operator's pause is no drift. Inputs that another codec key encrypted are encrypted anew, for a schedule
+ * keeps its input for years.
  *
  * The list is a moment old, so nothing is mended on its word alone: creating and updating look at the schedule first, and
  * count only where it was wrong. Schedules are listed before the missions are read, so that a schedule made meanwhile is
- * not taken for one without a mission. Missions that are pending are left to those who apply them.
+ * not taken for one without a mission. Missions that are pending are left to those who apply them, unless their schedule is
+ * under another codec key: who applies them may send nothing.
  *
  * @throws when Temporal or the database do not answer; what was mended until then stays mended
  */
@@ -36,7 +39,7 @@ export async function reconcileSchedules(
 ): Promise<ReconcileResult> {
   const found = await listSchedules(deps, signal);
   const counts: Counts = {
-    ...{ missions: 0, schedules: found.size, created: 0, updated: 0, removed: 0 },
+    ...{ missions: 0, schedules: found.size, created: 0, updated: 0, reencrypted: 0, removed: 0 },
     ...{ duplicatesRemoved: 0, started: 0, failed: 0 },
   };
   const mayRemove = await isProjectionComplete(deps.database.system);
@@ -58,12 +61,11 @@ async function listSchedules(
   signal: AbortSignal,
 ): Promise<Map<string, FoundSchedule>> {
   const found = new Map<string, FoundSchedule>();
-  for await (const { scheduleId, userId, missionId, fingerprint } of deps.schedules.list()) {
+  for await (const listed of deps.schedules.list()) {
     signal.throwIfAborted();
-    found.set(scheduleId, {
-      fingerprint,
-      isMissionsOwn: scheduleId === missionScheduleId(userId, missionId),
-    });
+    const { scheduleId, userId, missionId, fingerprint, isUnderFirstKey } = listed;
+    const isMissionsOwn = scheduleId === missionScheduleId(userId, missionId);
+    found.set(scheduleId, { fingerprint, isMissionsOwn, isUnderFirstKey });
   }
   return found;
 }
@@ -79,11 +81,13 @@ async function reconcilePage(
   const toLookAt: (() => Promise<void>)[] = [];
   for (const mission of page) {
     const scheduleId = missionScheduleId(mission.userId, mission.missionId);
-    const fingerprint = found.get(scheduleId)?.fingerprint ?? null;
+    const present = found.get(scheduleId);
+    const fingerprint = present?.fingerprint ?? null;
     found.delete(scheduleId);
     const expected = await fingerprintOf(deps, mission);
     if (expected !== null) counts.missions += 1;
-    if (mission.isPending) continue;
+    const isUnderOtherKey = present?.isUnderFirstKey === false && expected !== null;
+    if (mission.isPending && !isUnderOtherKey) continue;
     if (fingerprint !== expected) toLookAt.push(() => mend(deps, mission, counts));
     else if (expected !== null) toLookAt.push(() => start(deps, mission, counts));
   }
@@ -109,6 +113,8 @@ const mend = (deps: ProjectionDependencies, mission: PendingMission, counts: Cou
     if (started) counts.started += 1;
     if (change === 'unchanged') return;
     counts[change] += 1;
+    // After a rotation that is every mission there is: the count tells enough.
+    if (change === 'reencrypted') return;
     const { userId, missionId } = mission;
     deps.log.info('schedule mended', { userId, missionId, change });
   });

@@ -16,7 +16,7 @@ import { toScheduleRequest } from '../../schedules/schedule-request.ts';
 
 const SLICES = 4;
 const TASK_QUEUE = 'bench-without-worker';
-const SETTINGS = { taskQueue: TASK_QUEUE, catchupWindowMs: 600_000 };
+const SETTINGS = { taskQueue: TASK_QUEUE, catchupWindowMs: 600_000, codecKeyId: null };
 const NEVER = new AbortController().signal;
 
 /** Schedules made on a real server: by the projection, and by the bare client, a slice of each in turns. */

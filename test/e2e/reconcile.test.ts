@@ -28,7 +28,9 @@ afterAll(() => system.close());
 
 const HOUR_MS = 3_600_000;
 const WITHIN_MS = 20_000;
-const NOTHING_MENDED = { created: 0, updated: 0, removed: 0, duplicatesRemoved: 0, started: 0, failed: 0 };
+const NOTHING_MENDED = {
+  ...{ created: 0, updated: 0, reencrypted: 0, removed: 0, duplicatesRemoved: 0, started: 0, failed: 0 },
+};
 
 /** A pass has taken the mission in when this returns: its schedule is there. */
 async function writeMission(fields: Readonly<Record<string, unknown>> = {}): Promise<WrittenMission> {
@@ -85,7 +87,7 @@ describe('a full reconcile', () => {
     await schedules.ensure({ ...orphan });
     const copy = toScheduleRequest(
       { ...orphan, userId: right.user.userId, missionId: right.missionId },
-      { taskQueue: RUNNER_TASK_QUEUE, catchupWindowMs: 1_000 },
+      { taskQueue: RUNNER_TASK_QUEUE, catchupWindowMs: 1_000, codecKeyId: null },
     );
     await system.client.schedule.create({ ...copy, scheduleId: 'copied-by-hand' });
     const before = await waitUntil('all are listed', async () => {

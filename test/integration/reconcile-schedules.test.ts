@@ -1,6 +1,8 @@
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { applySchedules } from '../../activities/projection/apply-schedules.ts';
+import { CONCURRENCY } from '../../activities/projection/in-parallel.ts';
 import { reconcileSchedules } from '../../activities/projection/reconcile-schedules.ts';
 import { createActivityHarness } from '../support/activity-dependencies.ts';
 import type { ActivityHarness } from '../support/activity-dependencies.ts';
@@ -22,7 +24,9 @@ beforeEach(async () => {
 
 const superuser = (sql: string) => query(harness.databases.superuser.syncUrl, sql);
 const signal = new AbortController().signal;
-const NOTHING_MENDED = { created: 0, updated: 0, removed: 0, duplicatesRemoved: 0, started: 0, failed: 0 };
+const NOTHING_MENDED = {
+  ...{ created: 0, updated: 0, reencrypted: 0, removed: 0, duplicatesRemoved: 0, started: 0, failed: 0 },
+};
 
 /** Snapshots that were applied, with their schedules. */
 async function appliedMissions(count: number): Promise<void> {
@@ -76,6 +80,48 @@ describe('a full reconcile', () => {
     await superuser(`update mana_ai.mission_snapshots set version = version + 1, state = 'paused'`);
     expect(await reconcileSchedules(deps, signal)).toEqual({ ...NOTHING_MENDED, missions: 0, schedules: 2 });
     expect(deps.schedules.present.size).toBe(2);
+  });
+
+  it('encrypts every schedule anew once another codec key is the first, and counts that by itself', async () => {
+    await appliedMissions(30);
+    deps.schedules.codecKeyId = 'second';
+    const unchanged = { ...NOTHING_MENDED, missions: 30, schedules: 30 };
+    expect(await reconcileSchedules(deps, signal)).toEqual({ ...unchanged, reencrypted: 30 });
+    expect(await reconcileSchedules(deps, signal)).toEqual(unchanged);
+    expect(new Set(deps.schedules.writtenUnder.values())).toEqual(new Set(['second']));
+  });
+
+  it('does so a few at a time', async () => {
+    await appliedMissions(60);
+    deps.schedules.codecKeyId = 'second';
+    let atOnce = 0;
+    let most = 0;
+    deps.schedules.beforeEach = async () => {
+      most = Math.max(most, (atOnce += 1));
+      await nextTurn();
+      atOnce -= 1;
+    };
+    expect(await reconcileSchedules(deps, signal)).toMatchObject({ reencrypted: 60 });
+    expect(most).toBe(CONCURRENCY);
+  });
+
+  it('does so also for missions whose next instant their schedule has anyway: nothing is sent for those', async () => {
+    await appliedMissions(1);
+    const moveTo = (hours: number) =>
+      superuser(`update mana_ai.mission_snapshots set version = version + 1,
+        next_run_at = date_trunc('hour', now()) + interval '${hours} hours'`);
+    await moveTo(-1);
+    await applySchedules(deps, signal);
+    deps.schedules.asked.length = 0;
+    deps.schedules.codecKeyId = 'second';
+    // A run has ended: what the follower does then leaves the key as it was.
+    await moveTo(1);
+    await applySchedules(deps, signal);
+    expect(deps.schedules.asked).toEqual([]);
+    // Pending once more, as a busy mission may be whenever a reconcile comes.
+    await moveTo(1);
+    expect(await reconcileSchedules(deps, signal)).toMatchObject({ reencrypted: 1, updated: 0 });
+    expect([...deps.schedules.writtenUnder.values()]).toEqual(['second']);
   });
 
   it('removes what no mission claims only when the whole log has been read once', async () => {

@@ -11,11 +11,16 @@ import { missionScheduleSpec, nextFireMs, wouldFireNextAt } from '../../domain/s
 import type { MissionScheduleSpec, MissionTiming } from '../../domain/schedule-spec.ts';
 import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
 import type { ListedSchedule, MissionSchedules } from '../../schedules/mission-schedules.ts';
-import { scheduleHash } from '../../schedules/schedule-request.ts';
+import { scheduleHash, toScheduleRequest } from '../../schedules/schedule-request.ts';
 import type { MissionScheduleTarget } from '../../schedules/schedule-request.ts';
 import { dueWorkflowId, missionScheduleId } from '../../schedules/schedule-ids.ts';
 import { isRunOpen } from '../../schedules/open-runs.ts';
 import { cancelRun } from '../../schedules/cancel-run.ts';
+import {
+  ensureSystemSchedule,
+  RECONCILE_SCHEDULE,
+  SWEEP_SCHEDULE,
+} from '../../schedules/system-schedules.ts';
 import { runProjectionPass } from '../../schedules/system-workflows.ts';
 import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 import { connectClient } from '../../temporal/connection.ts';
@@ -57,7 +62,7 @@ afterEach(async () => {
 
 /** What `ensure` stores with a schedule. */
 const hashOf = (target: MissionScheduleTarget): string =>
-  scheduleHash(target, { taskQueue, catchupWindowMs: 600_000 });
+  scheduleHash(target, { taskQueue, catchupWindowMs: 600_000, codecKeyId: 'test' });
 
 function specOf(timing: MissionTiming): MissionScheduleSpec {
   const spec = missionScheduleSpec(timing);
@@ -257,6 +262,86 @@ describe('ensure', () => {
   });
 });
 
+describe('another first codec key', () => {
+  const oldKey = ['test', Buffer.alloc(32, 7)] as const;
+  const newKey = ['renewed', Buffer.alloc(32, 8)] as const;
+  const under = (...keys: (readonly [string, Buffer])[]): MissionSchedules =>
+    createMissionSchedules({
+      client: new Client({
+        connection: connected.client.connection,
+        dataConverter: createDataConverter({ primaryKeyId: keys[0]?.[0] ?? '', keys: new Map(keys) }),
+      }),
+      taskQueue,
+    });
+  const storedKeyIdOf = async (wanted: MissionScheduleTarget): Promise<string> => {
+    const { schedule } = await client.workflowService.describeSchedule({
+      namespace: 'default',
+      scheduleId: missionScheduleId(wanted.userId, wanted.missionId),
+    });
+    const stored = schedule?.action?.startWorkflow?.input?.payloads?.[0];
+    return Buffer.from(stored?.metadata?.['encryption-key-id'] ?? []).toString();
+  };
+
+  it('makes the same schedule one to be encrypted anew, pause and note kept; with another spec it is an update', async () => {
+    const wanted = mission({});
+    await schedules.ensure(wanted);
+    await handleOf(wanted).pause('looking into it');
+    const renewed = under(newKey, oldKey);
+    expect(await storedKeyIdOf(wanted)).toBe('test');
+    expect(await renewed.ensure(wanted)).toBe('reencrypted');
+    expect(await storedKeyIdOf(wanted)).toBe('renewed');
+    expect(await renewed.ensure(wanted)).toBe('unchanged');
+    expect(await renewed.pauseOf(wanted.userId, wanted.missionId)).toEqual({
+      ...{ paused: true, note: 'looking into it' },
+    });
+    // Back again, as a process does that still has the old order; here with another spec.
+    expect(await schedules.ensure({ ...wanted, agentId: null })).toBe('updated');
+    expect(await storedKeyIdOf(wanted)).toBe('test');
+  });
+
+  it('shows in the list, and needs the old key for nothing', async () => {
+    const wanted = mission({});
+    await schedules.ensure(wanted);
+    const renewed = under(newKey);
+    const listedBy = async (by: MissionSchedules): Promise<ListedSchedule | undefined> => {
+      for await (const found of by.list())
+        if (found.scheduleId === missionScheduleId(wanted.userId, wanted.missionId)) return found;
+      return undefined;
+    };
+    const before = await waitUntil('it is listed', () => listedBy(renewed));
+    expect(before.isUnderFirstKey).toBe(false);
+    expect(before.fingerprint).not.toBe(renewed.fingerprintOf(wanted));
+    expect(await renewed.ensure(wanted)).toBe('reencrypted');
+    await waitUntil('the list shows the new key', async () => (await listedBy(renewed))?.isUnderFirstKey);
+    expect((await listedBy(renewed))?.fingerprint).toBe(renewed.fingerprintOf(wanted));
+  });
+
+  it('a schedule of a version that noted no key is encrypted anew once', async () => {
+    const wanted = mission({});
+    const settings = { taskQueue, catchupWindowMs: 600_000, codecKeyId: null };
+    const scheduleId = missionScheduleId(wanted.userId, wanted.missionId);
+    await client.schedule.create({ ...toScheduleRequest(wanted, settings), scheduleId });
+    expect((await waitUntil('it is listed', () => listed(wanted))).isUnderFirstKey).toBe(false);
+    expect(await schedules.ensure(wanted)).toBe('reencrypted');
+    expect(await schedules.ensure(wanted)).toBe('unchanged');
+  });
+
+  it.each([RECONCILE_SCHEDULE, SWEEP_SCHEDULE])(
+    'changes nothing about $id, which has no input',
+    async (system) => {
+      await ensureSystemSchedule(client, system);
+      const { schedule } = await client.workflowService.describeSchedule({
+        namespace: 'default',
+        scheduleId: system.id,
+      });
+      await client.schedule.getHandle(system.id).delete();
+      expect(schedule?.action?.startWorkflow?.workflowType?.name).toBe(system.workflowType);
+      expect(schedule?.action?.startWorkflow?.input?.payloads ?? []).toEqual([]);
+      expect(schedule?.action?.startWorkflow?.memo?.fields ?? {}).toEqual({});
+    },
+  );
+});
+
 describe('remove and list', () => {
   it('a schedule is listed with its hash and pause until it is removed', async () => {
     const wanted = mission({});
@@ -272,6 +357,7 @@ describe('remove and list', () => {
       userId: wanted.userId,
       missionId: wanted.missionId,
       fingerprint: schedules.fingerprintOf(wanted),
+      isUnderFirstKey: true,
       paused: true,
     });
     expect(await schedules.remove(wanted.userId, wanted.missionId)).toBe(true);

@@ -8,6 +8,10 @@ export interface RecordingSchedules extends MissionSchedules {
   readonly asked: string[];
   /** By schedule id. */
   readonly present: Map<string, MissionScheduleTarget>;
+  /** The codec key that each was written under, by schedule id. */
+  readonly writtenUnder: Map<string, string>;
+  /** The one that encrypts now. */
+  codecKeyId: string;
   /** Missions that an operator paused or whose schedule has a run open. */
   readonly heldBack: Set<string>;
   /** Zones that the server refuses, or follows by other rules. */
@@ -18,9 +22,12 @@ export interface RecordingSchedules extends MissionSchedules {
 
 export function recordingSchedules(): RecordingSchedules {
   const present = new Map<string, MissionScheduleTarget>();
+  const writtenUnder = new Map<string, string>();
   const schedules: RecordingSchedules = {
     asked: [],
     present,
+    writtenUnder,
+    codecKeyId: 'first',
     heldBack: new Set(),
     unfollowedZones: new Set(),
     beforeEach: () => Promise.resolve(),
@@ -29,9 +36,12 @@ export function recordingSchedules(): RecordingSchedules {
       await schedules.beforeEach(schedule.missionId);
       const id = missionScheduleId(schedule.userId, schedule.missionId);
       const before = present.get(id);
+      const keyBefore = writtenUnder.get(id);
       present.set(id, schedule);
+      writtenUnder.set(id, schedules.codecKeyId);
       if (before === undefined) return 'created';
-      return JSON.stringify(before) === JSON.stringify(schedule) ? 'unchanged' : 'updated';
+      if (JSON.stringify(before) !== JSON.stringify(schedule)) return 'updated';
+      return keyBefore === schedules.codecKeyId ? 'unchanged' : 'reencrypted';
     },
     remove: async (userId, missionId) => {
       schedules.asked.push(`remove ${missionId}`);
@@ -39,15 +49,17 @@ export function recordingSchedules(): RecordingSchedules {
       return present.delete(missionScheduleId(userId, missionId));
     },
     removeById: (scheduleId) => Promise.resolve(present.delete(scheduleId)),
-    fingerprintOf: ({ spec, agentId }) => JSON.stringify([spec, agentId]),
+    fingerprintOf: ({ spec, agentId }) => JSON.stringify([schedules.codecKeyId, spec, agentId]),
     pauseOf: () => Promise.resolve(null),
     followsZone: (timeZone) => Promise.resolve(!schedules.unfollowedZones.has(timeZone)),
     holdsBack: (_userId, missionId) => Promise.resolve(schedules.heldBack.has(missionId)),
     async *list() {
       for (const [scheduleId, schedule] of await Promise.resolve([...present])) {
         const { userId, missionId, spec, agentId } = schedule;
-        const fingerprint = JSON.stringify([spec, agentId]);
-        yield { scheduleId, userId, missionId, fingerprint, paused: false };
+        const keyId = writtenUnder.get(scheduleId);
+        const fingerprint = JSON.stringify([keyId, spec, agentId]);
+        const isUnderFirstKey = keyId === schedules.codecKeyId;
+        yield { scheduleId, userId, missionId, fingerprint, isUnderFirstKey, paused: false };
       }
     },
     startDue: ({ missionId }) => {

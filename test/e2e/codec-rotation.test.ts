@@ -1,0 +1,202 @@
+import { Client } from '@temporalio/client';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { gate } from '../../dev/scripted-gateway.ts';
+import type { Gate } from '../../dev/scripted-gateway.ts';
+import { missionAt } from '../../dev/web-app.ts';
+import { formatInstant } from '../../domain/instant.ts';
+import type { ReconcileResult } from '../../domain/reconcile-result.ts';
+import type { MissionRunResult } from '../../domain/run.ts';
+import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { createDataConverter } from '../../temporal/data-converter.ts';
+import { surroundingsOf } from '../faults/surroundings.ts';
+import { startRun, writePlaintextMission } from '../support/granted-mission.ts';
+import type { WrittenMission } from '../support/granted-mission.ts';
+import { startMissionSystem } from '../support/mission-system.ts';
+import type { MissionSystem } from '../support/mission-system.ts';
+import { replyOfTwoRounds } from '../support/planner-scripts.ts';
+import { waitUntil } from '../support/wait-until.ts';
+import { startSystemProcess } from '../support/worker-process.ts';
+import type { ProcessName, Surroundings, SystemProcess } from '../support/worker-process.ts';
+
+const OLD = 'test-1';
+const NEW = 'renewed';
+const MISSIONS = 12;
+const WITHIN = { deadlineMs: 60_000 };
+
+/** The objective of the mission that is in its first round while the keys change. */
+const HELD = 'objective-held';
+let held: Gate;
+let system: MissionSystem;
+let around: Surroundings;
+let keys: ReadonlyMap<string, Buffer>;
+/** Of somebody who has both keys, whatever the processes have. */
+let client: Client;
+beforeAll(async () => {
+  held = gate();
+  system = await startMissionSystem({
+    parts: [],
+    script: (request) => {
+      const reply = replyOfTwoRounds(request);
+      return request.bodyText.includes(HELD) ? held.hold(reply) : reply;
+    },
+  });
+  around = await surroundingsOf(system);
+  keys = new Map([[NEW, randomBytes(32)], ...system.keys.codecKeys.keys]);
+  client = new Client({
+    connection: system.client.connection,
+    namespace: system.namespace,
+    dataConverter: createDataConverter({ primaryKeyId: NEW, keys }),
+  });
+});
+const processes: SystemProcess[] = [];
+afterEach(async () => {
+  held.open();
+  await Promise.all(processes.splice(0).map((running) => running.kill9()));
+});
+afterAll(() => system.close());
+
+/** `TEMPORAL_CODEC_KEYS` with these, in this order. */
+const codecKeys = (...ids: string[]) => ({
+  TEMPORAL_CODEC_KEYS: ids.map((id) => `${id}:${keys.get(id)?.toString('base64') ?? ''}`).join(','),
+});
+async function start(name: ProcessName, ...ids: string[]): Promise<SystemProcess> {
+  const started = await startSystemProcess(name, around, codecKeys(...ids));
+  processes.push(started);
+  return started;
+}
+/** Projection and runner as one roll-out starts them. */
+const startGeneration = (...ids: string[]): Promise<SystemProcess[]> =>
+  Promise.all([start('projection', ...ids), start('runner', ...ids)]);
+
+/** As the operator calls it. */
+async function reconcile(...ids: string[]): Promise<ReconcileResult> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['scripts/schedules-reconcile.ts'], {
+    env: {
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_NAMESPACE: system.namespace,
+      ...codecKeys(...ids),
+    },
+  });
+  return JSON.parse(stdout) as ReconcileResult;
+}
+
+const scheduleIdOf = ({ user, missionId }: WrittenMission): string =>
+  missionScheduleId(user.userId, missionId);
+const keyIdOf = (payload: { metadata?: Record<string, Uint8Array> | null } | null | undefined): string =>
+  Buffer.from(payload?.metadata?.['encryption-key-id'] ?? []).toString();
+
+/** Under which keys the inputs of these missions' schedules are. */
+async function keysOfSchedules(missions: readonly WrittenMission[]): Promise<Set<string>> {
+  const described = await Promise.all(
+    missions.map((mission) =>
+      client.workflowService.describeSchedule({
+        namespace: system.namespace,
+        scheduleId: scheduleIdOf(mission),
+      }),
+    ),
+  );
+  return new Set(
+    described.map(({ schedule }) => keyIdOf(schedule?.action?.startWorkflow?.input?.payloads?.[0])),
+  );
+}
+
+const ready = async (running: SystemProcess) => {
+  const response = await fetch(`${running.url()}/ready`, { signal: AbortSignal.timeout(5_000) });
+  const { checks } = (await response.json()) as { checks: Record<string, string> };
+  return { status: response.status, codecKeys: checks['codecKeys'] };
+};
+const counted = async (running: SystemProcess): Promise<number> => {
+  const metrics = await (await fetch(`${running.url()}/metrics`)).text();
+  const found = /^mana_codec_undecodable_payloads_total\{reason="unknown-key"\} (\d+)$/m.exec(metrics)?.[1];
+  return Number(found);
+};
+const reencryptedBy = (running: SystemProcess): number =>
+  running
+    .output()
+    .split('\n')
+    .filter((line) => line.includes('"msg":"schedules reconciled"'))
+    .reduce((sum, line) => sum + Number((JSON.parse(line) as ReconcileResult).reencrypted), 0);
+
+describe('codec keys', () => {
+  it('are rotated in the documented order while missions run, and the old one is needed for nothing afterwards', async () => {
+    // Before: schedules, and a run in its first round, under the old key.
+    const before = await startGeneration(OLD, NEW);
+    const missions = await Promise.all(
+      Array.from({ length: MISSIONS }, () => writePlaintextMission(system.webApp, 'objective')),
+    );
+    const running = await startRun(system.client, await writePlaintextMission(system.webApp, HELD));
+    await waitUntil('all have their schedules', async () =>
+      (await keysOfSchedules(missions)).has(OLD) ? true : null,
+    );
+    await waitUntil('the gateway is asked', () =>
+      system.gateway.requests.some(({ bodyText }) => bodyText.includes(HELD)),
+    );
+
+    // The new key first: processes of both orders at once, then the new order alone.
+    const [projection, runner] = await startGeneration(NEW, OLD);
+    const drained = before.map((old) => old.stop(30_000));
+    held.open();
+    await Promise.all(drained);
+    const first = await reconcile(NEW, OLD);
+    expect(first).toMatchObject({ missions: MISSIONS + 1, failed: 0, updated: 0, created: 0 });
+    // The start of the new projection has one made as well.
+    expect(reencryptedBy(projection as SystemProcess)).toBe(MISSIONS + 1);
+    expect(await keysOfSchedules(missions)).toEqual(new Set([NEW]));
+    expect(await reconcile(NEW, OLD)).toMatchObject({ reencrypted: 0, failed: 0 });
+
+    // What was open ends; nobody has met a payload that is under no key of theirs.
+    expect(
+      (await client.workflow.getHandle<() => Promise<MissionRunResult>>(running.workflowId).result()).outcome,
+    ).toBe('planned');
+    for (const each of [projection, runner]) {
+      expect(await counted(each as SystemProcess)).toBe(0);
+      await (each as SystemProcess).stop(30_000);
+    }
+
+    // The new key alone: a schedule that was made under the old one starts a run, and the run works. Nobody else may start it.
+    const [mission] = missions as [WrittenMission];
+    await system.webApp.update(mission.user, missionAt(mission.missionId), {
+      nextRunAt: formatInstant(Date.now() - 1_000),
+    });
+    const last = await start('runner', NEW);
+    await client.schedule.getHandle(scheduleIdOf(mission)).trigger();
+    const workflowId = await waitUntil('the schedule has started a run', async () => {
+      const { info } = await client.schedule.getHandle(scheduleIdOf(mission)).describe();
+      return info.recentActions[0]?.action.workflow.workflowId;
+    });
+    const run = client.workflow.getHandle<() => Promise<MissionRunResult>>(workflowId);
+    expect((await run.result()).outcome).toBe('planned');
+    const { events } = await run.fetchHistory();
+    expect(keyIdOf(events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0])).toBe(NEW);
+    expect(await ready(last)).toMatchObject({ codecKeys: 'ok' });
+    expect(await counted(last)).toBe(0);
+  });
+
+  it('one that was removed too early shows in readiness, metrics and log, and putting it back mends what stood still', async () => {
+    const tooEarly = await start('runner', NEW);
+    await waitUntil('it is ready', async () => (await ready(tooEarly)).status === 200);
+    const run = await startRun(system.client, await writePlaintextMission(system.webApp, 'objective'));
+    const found = await waitUntil('it shows', async () => {
+      const state = await ready(tooEarly);
+      return state.status === 503 && state;
+    });
+    expect(found.codecKeys).toContain(`key id "${OLD}", which TEMPORAL_CODEC_KEYS does not hold`);
+    expect(await counted(tooEarly)).toBeGreaterThan(0);
+    await waitUntil('the log says so', () =>
+      tooEarly.output().includes(`key id \\"${OLD}\\", which TEMPORAL_CODEC_KEYS does not hold`),
+    );
+    expect((await run.describe()).status.name).toBe('RUNNING');
+    await tooEarly.stop();
+
+    const mended = await start('runner', NEW, OLD);
+    const result = client.workflow.getHandle<() => Promise<MissionRunResult>>(run.workflowId).result();
+    expect((await result).outcome).toBe('planned');
+    expect(await waitUntil('it is ready', async () => (await ready(mended)).status === 200, WITHIN)).toBe(
+      true,
+    );
+    expect(await counted(mended)).toBe(0);
+  });
+});
