@@ -103,6 +103,18 @@ async function keysOfSchedules(missions: readonly WrittenMission[]): Promise<Set
   );
 }
 
+/** The two questions of docs/operations.md, step 4. */
+async function schedulesUnder(keyId: string): Promise<number> {
+  let found = 0;
+  const query = `ManaSpecHash STARTS_WITH '${keyId}:'`;
+  for await (const schedule of client.schedule.list({ query })) if (schedule.scheduleId !== '') found += 1;
+  return found;
+}
+async function openMissionRunsOfBefore(instant: Date): Promise<number> {
+  const open = `ExecutionStatus = 'Running' AND StartTime < '${instant.toISOString()}'`;
+  return (await client.workflow.count(`${open} AND WorkflowType = 'missionRun'`)).count;
+}
+
 const ready = async (running: SystemProcess) => {
   const response = await fetch(`${running.url()}/ready`, { signal: AbortSignal.timeout(5_000) });
   const { checks } = (await response.json()) as { checks: Record<string, string> };
@@ -127,13 +139,14 @@ describe('codec keys', () => {
     const missions = await Promise.all(
       Array.from({ length: MISSIONS }, () => writePlaintextMission(system.webApp, 'objective')),
     );
-    const running = await startRun(system.client, await writePlaintextMission(system.webApp, HELD));
-    await waitUntil('all have their schedules', async () =>
-      (await keysOfSchedules(missions)).has(OLD) ? true : null,
-    );
+    // It has no schedule that its end might change.
+    const manual = { cadence: { kind: 'manual' }, nextRunAt: null };
+    const running = await startRun(system.client, await writePlaintextMission(system.webApp, HELD, manual));
     await waitUntil('the gateway is asked', () =>
       system.gateway.requests.some(({ bodyText }) => bodyText.includes(HELD)),
     );
+    await waitUntil('all have their schedules', async () => (await schedulesUnder(OLD)) === MISSIONS);
+    expect(await keysOfSchedules(missions)).toEqual(new Set([OLD]));
 
     // The new key first: processes of both orders at once, then the new order alone.
     const [projection, runner] = await startGeneration(NEW, OLD);
@@ -141,16 +154,23 @@ describe('codec keys', () => {
     held.open();
     await Promise.all(drained);
     const first = await reconcile(NEW, OLD);
-    expect(first).toMatchObject({ missions: MISSIONS + 1, failed: 0, updated: 0, created: 0 });
+    expect(first).toMatchObject({ missions: MISSIONS, failed: 0, updated: 0, created: 0 });
     // The start of the new projection has one made as well.
-    expect(reencryptedBy(projection as SystemProcess)).toBe(MISSIONS + 1);
+    expect(reencryptedBy(projection as SystemProcess)).toBe(MISSIONS);
     expect(await keysOfSchedules(missions)).toEqual(new Set([NEW]));
     expect(await reconcile(NEW, OLD)).toMatchObject({ reencrypted: 0, failed: 0 });
+    const reconciledAt = new Date();
+    await waitUntil('no schedule is listed under the old key', async () => (await schedulesUnder(OLD)) === 0);
+    expect(await schedulesUnder(NEW)).toBe(MISSIONS);
 
     // What was open ends; nobody has met a payload that is under no key of theirs.
     expect(
       (await client.workflow.getHandle<() => Promise<MissionRunResult>>(running.workflowId).result()).outcome,
     ).toBe('planned');
+    await waitUntil(
+      'no run of before is open',
+      async () => (await openMissionRunsOfBefore(reconciledAt)) === 0,
+    );
     for (const each of [projection, runner]) {
       expect(await counted(each as SystemProcess)).toBe(0);
       await (each as SystemProcess).stop(30_000);
