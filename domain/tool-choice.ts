@@ -1,4 +1,5 @@
 import type { AgentPolicy } from './agent.ts';
+import { tablesNeededBy } from './argument-meanings.ts';
 import { findTool, foundIn } from './find-tools.ts';
 import type { PlannerReply } from './planner-reply.ts';
 import type { ReadableRecord } from './readable-record.ts';
@@ -9,19 +10,6 @@ import { modulesInWords } from './tool-words.ts';
 
 /** What a mission without an agent, and almost every other one, plans with. They come first, in this order. */
 const CORE_TOOLS = ['create_task', 'create_event', 'create_note'] as const;
-
-/** Records that a run may read, by the argument that names one of them. No run knows any other id. */
-const TABLES_OF_IDS: ReadonlyMap<string, string> = new Map([
-  ['taskId', 'tasks'],
-  ['noteId', 'notes'],
-  ['goalId', 'companionGoals'],
-]);
-
-/** The ids without which a tool cannot be called. What a list of values names is no id of a record. */
-const requiredIds = ({ parameters }: ToolDefinition): string[] =>
-  parameters.required.filter(
-    (name) => /(?:Id|_id)$/.test(name) && parameters.properties[name]?.enum === undefined,
-  );
 
 /**
  * The tools whose calls become planned steps: decision `propose` (contract section 12), and whatever ids they require can be
@@ -40,10 +28,7 @@ export function callableTools(
 ): ToolDefinition[] {
   const tables = new Set(records.map(({ table }) => table));
   return proposedTools(policy).filter((tool) =>
-    requiredIds(tool).every((name) => {
-      const table = TABLES_OF_IDS.get(name);
-      return table !== undefined && tables.has(table);
-    }),
+    tablesNeededBy(tool).every((table) => table !== null && tables.has(table)),
   );
 }
 
@@ -109,7 +94,7 @@ function likelyTools(
   const isNamed = ({ name }: ToolDefinition): boolean =>
     policy !== null && policy.defaultForAi !== 'propose' && Object.hasOwn(policy.tools, name);
   const rank = (tool: ToolDefinition): number => {
-    if (requiredIds(tool).length > 0) return 0;
+    if (tablesNeededBy(tool).length > 0) return 0;
     if (isNamed(tool)) return 1;
     const place = modules.indexOf(tool.module);
     return place < 0 ? Infinity : 2 + place;
