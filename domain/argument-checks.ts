@@ -311,12 +311,15 @@ function found(value: unknown): string {
 /**
  * Which ids the model has seen.
  *
- * @param texts of the prompt and of the answers so far; gone through once, whatever is asked
+ * @param texts of the prompt and of the answers so far; gone through once, whatever is asked, and not at all if nothing is
  */
 export function shownIdsIn(texts: readonly string[]): (id: string) => boolean {
-  const words = new Set(texts.flatMap((text) => text.match(/[\w.:-]{1,200}/g) ?? []));
+  let words: ReadonlySet<string> | null = null;
   return (id) => {
-    if (PLAIN_ID.test(id)) return words.has(id);
+    if (PLAIN_ID.test(id)) {
+      words ??= new Set(texts.flatMap((text) => text.match(/[\w.:-]{1,200}/g) ?? []));
+      return words.has(id);
+    }
     const forms = [visibleLine(id, MAX_ID_CHARS), JSON.stringify(id).slice(1, -1)];
     return texts.some((text) => forms.some((form) => form !== '' && text.includes(form)));
   };
