@@ -30,7 +30,10 @@ it('a reply that was none twice is the failure of its kind', () => {
 it('a flaw that was mended is none', () =>
   expect(codeOf(round({ flaw: 'empty', finished: false }), round({}))).toBeNull());
 
-it('steps that were planned or dropped are a plan', () => {
+it('steps that were planned, dropped or open already are a plan', () => {
+  expect(
+    codeOf(round({ notices: [{ kind: 'still-open' }] }), round({ notices: [{ kind: 'repeats' }] })),
+  ).toBeNull();
   expect(codeOf(round({ steps: [step], finished: false }), round({ flaw: 'refused' }))).toBeNull();
   expect(codeOf(round({ notices: [{ kind: 'dropped-steps', count: 1 }], finished: false }))).toBeNull();
 });

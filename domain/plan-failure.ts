@@ -18,9 +18,11 @@ const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
  */
 export function failureOfRounds(rounds: readonly RoundEntry[]): RunFailure | null {
   const last = rounds.at(-1);
-  // Steps were planned, and dropped: the summary says so.
-  const isDropped = rounds.some(({ notices }) => notices.some(({ kind }) => kind === 'dropped-steps'));
-  if (last === undefined || isDropped || stepsOf(rounds).length > 0) return null;
+  // Steps were proposed, and dropped or open already: the summary says so.
+  const isProposed = rounds.some(({ notices }) =>
+    notices.some(({ kind }) => kind === 'dropped-steps' || kind === 'still-open'),
+  );
+  if (last === undefined || isProposed || stepsOf(rounds).length > 0) return null;
   const phase = 'parsing-response';
   if (last.flaw !== null) return { code: CODES[last.flaw], phase };
   const why = new Set(last.notices.map(({ kind }) => kind));

@@ -62,6 +62,7 @@ test('a call of an offered tool becomes a planned step and is answered "recorded
     toolResults: [{ toolCallId: 'call01000', name: 'create_task', content: 'recorded' }],
     droppedSteps: 0,
     refusedSteps: 0,
+    repeatsOpenStep: false,
   }));
 
 test('a tool that is unknown or not offered never enters the plan; the answer names what is allowed', () => {
@@ -151,7 +152,8 @@ describe('a step of an earlier iteration that is still open', () => {
 
   test('is not planned again, and the model is told so', () => {
     const calls = [task('a', 'buy milk', { priority: 'low' }), task('b', 'Buy milk')];
-    const { newSteps, toolResults } = plan(calls, [], 1, { openSteps });
+    const { newSteps, toolResults, repeatsOpenStep } = plan(calls, [], 1, { openSteps });
+    expect(repeatsOpenStep).toBe(true);
     expect(newSteps.map(({ intent }) => intent.params)).toEqual([{ title: 'Buy milk' }]);
     expect(toolResults.map(({ content }) => content)).toEqual([ALREADY_OPEN, 'recorded']);
   });

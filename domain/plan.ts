@@ -41,6 +41,8 @@ export interface RoundOutcome {
   readonly toolResults: readonly ToolResult[];
   /** Steps that the review dropped. */
   readonly droppedSteps: number;
+  /** Whether a call repeated an open step of an earlier iteration. */
+  readonly repeatsOpenStep: boolean;
   /** Steps that a full plan has no room for. */
   readonly refusedSteps: number;
 }
@@ -124,6 +126,7 @@ export function planRound(input: RoundInput): RoundOutcome {
   return {
     ...{ newSteps: plan.newSteps, toolResults },
     ...{ droppedSteps: plan.droppedSteps(), refusedSteps: plan.refusedSteps() },
+    repeatsOpenStep: plan.repeatsOpenStep(),
   };
 }
 
@@ -143,6 +146,7 @@ const DROPPED =
 function openPlan({ previousSteps, openSteps, review, stepId }: RoundInput) {
   const newSteps: PlanStep[] = [];
   const open = new Set(openSteps);
+  let hasRepeated = false;
   const known = new Set(previousSteps.map(identityOf));
   const dropped = new Set<string>();
   const refused = new Set<string>();
@@ -152,7 +156,10 @@ function openPlan({ previousSteps, openSteps, review, stepId }: RoundInput) {
     const intent: PlanStep['intent'] = { kind: 'toolCall', toolName: tool.name, params };
     const identity = identityOf({ intent });
     if (known.has(identity)) return RECORDED;
-    if (open.has(identity)) return ALREADY_OPEN;
+    if (open.has(identity)) {
+      hasRepeated = true;
+      return ALREADY_OPEN;
+    }
     const index = previousSteps.length + newSteps.length;
     const isTooLong = chars + identity.length > MAX_PLAN_CHARS;
     if (index >= MAX_STEPS || isTooLong) refused.add(identity);
@@ -172,7 +179,14 @@ function openPlan({ previousSteps, openSteps, review, stepId }: RoundInput) {
     });
     return RECORDED;
   };
-  return { newSteps, add, droppedSteps: () => dropped.size, refusedSteps: () => refused.size };
+  const repeatsOpenStep = (): boolean => hasRepeated;
+  return {
+    newSteps,
+    add,
+    repeatsOpenStep,
+    droppedSteps: () => dropped.size,
+    refusedSteps: () => refused.size,
+  };
 }
 
 /**

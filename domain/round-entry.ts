@@ -39,6 +39,8 @@ export const noticeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.enum(['content-filtered', 'cut-off']) }),
   /** Why the plan ends: no further round, a model that only repeated itself, or a plan that holds no more. */
   z.object({ kind: z.enum(['rounds-used-up', 'repeats', 'plan-full']) }),
+  /** Something was proposed that an earlier run has planned, and that is still open. */
+  z.object({ kind: z.literal('still-open') }),
   z.object({ kind: z.literal('budget'), usedTokens: z.number(), maxTokens: z.number() }),
   /** A round whose reply nobody saw; counted with an estimate. */
   z.object({ kind: z.literal('unknown-spend'), estimatedTokens: z.number() }),

@@ -99,6 +99,7 @@ it('every notice is told in both languages, with its figures', () => {
     { kind: 'unknown-spend', estimatedTokens: 1_234 },
     { kind: 'research-failed', research: 'shallow' },
     { kind: 'research-failed', research: 'deep' },
+    { kind: 'still-open' },
     { kind: 'dropped-steps', count: 1 },
     { kind: 'dropped-steps', count: 2 },
   ];

@@ -83,6 +83,8 @@ const de: UserTexts = {
         return 'Die KI hat sich nur noch wiederholt; die Planung endete deshalb hier.';
       case 'plan-full':
         return 'Der Plan ist voll: Mehr Schritte hatten darin keinen Platz. Sie können beim nächsten Lauf folgen.';
+      case 'still-open':
+        return 'Die KI hat auch vorgeschlagen, was aus einem früheren Lauf noch offen ist; das wurde nicht noch einmal geplant.';
       case 'budget':
         return notice.usedTokens >= notice.maxTokens
           ? `Das Token-Budget ist aufgebraucht (${format(notice.usedTokens)} von ${format(notice.maxTokens)} in 24 Stunden); der Plan endet deshalb hier.`
@@ -148,6 +150,8 @@ const en: UserTexts = {
         return 'The AI did nothing but repeat itself; planning ended here for that reason.';
       case 'plan-full':
         return 'The plan is full: further steps had no room in it. They may follow with the next run.';
+      case 'still-open':
+        return 'The AI also proposed what is still open from an earlier run; that was not planned again.';
       case 'budget':
         return notice.usedTokens >= notice.maxTokens
           ? `The token budget is used up (${format(notice.usedTokens)} of ${format(notice.maxTokens)} in 24 hours); the plan ends here for that reason.`

@@ -150,7 +150,7 @@ function factsOf(
 
 function noticesOf(
   reply: PlannerReply,
-  { droppedSteps, refusedSteps }: RoundOutcome,
+  { droppedSteps, refusedSteps, repeatsOpenStep }: RoundOutcome,
   round: {
     readonly end: RoundEnd;
     readonly steps: number;
@@ -165,6 +165,7 @@ function noticesOf(
       ? [{ kind: 'unknown-spend' as const, estimatedTokens: round.unknownTokens }]
       : []),
     ...(droppedSteps > 0 ? [{ kind: 'dropped-steps' as const, count: droppedSteps }] : []),
+    ...(repeatsOpenStep ? [{ kind: 'still-open' as const }] : []),
     ...(isFiltered ? [{ kind: 'content-filtered' as const }] : []),
     ...(isCutOff ? [{ kind: 'cut-off' as const }] : []),
     ...(refusedSteps > 0 ? [{ kind: 'plan-full' as const }] : []),

@@ -158,6 +158,7 @@ describe('the arguments of a step', () => {
     expect(await told.round(1, () => reply({ toolCalls }))).toMatchObject({ steps: 1 });
     await told.round(2, () => reply());
     expect(toolAnswers(told.requests[1])).toEqual([ALREADY_OPEN, ALREADY_OPEN, 'recorded']);
+    expect((await told.entries())[0]?.notices).toEqual([{ kind: 'still-open' }]);
   });
 });
 
