@@ -96,6 +96,25 @@ describe.concurrent('tools', () => {
     expect(await readAudit(system.databases, missionId)).toContain('notes ok');
   });
 
+  it('that only propose what is still open from an earlier run plan nothing; the user is told, and nothing has failed', async () => {
+    const objective = `objective-${randomUUID()}`;
+    const title = 'Mülltonne rausstellen';
+    planners.set(objective, () => task(title));
+    const step = {
+      ...{ id: 's', summary: title, status: 'staged' },
+      intent: { kind: 'toolCall', toolName: 'create_task', params: { title } },
+    };
+    const told = await writePlaintextMission(system.webApp, objective, {
+      title: 'Denk an die Mülltonne, jede Woche',
+      iterations: [{ id: 'earlier', startedAt: past(), overallStatus: 'awaiting-review', plan: [step] }],
+    });
+    await (await startRun(system.client, told)).result();
+    const iteration = (await device.iterations(told)).at(-1);
+    expect(iteration).toMatchObject({ plan: [], overallStatus: 'approved' });
+    expect(iteration?.['summary']).toContain('was aus einem früheren Lauf noch offen ist');
+    expect(requestsOf(objective)).toHaveLength(2);
+  });
+
   it('called with wrong arguments are corrected by the model; unknown ones and repeated calls are no steps', async () => {
     const { objective, iteration } = await planned((_request, round) => {
       if (round === 1)
