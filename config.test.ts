@@ -8,6 +8,7 @@ import { SECRETS, shapes } from './config/settings.ts';
 import { foreignVariables, PROCESS_ROLES } from './config/zones.ts';
 import { ConfigurationError, isProcessRole, loadConfig } from './config.ts';
 import type { ProcessRole } from './config.ts';
+import { leastContextTokens } from './domain/window.ts';
 
 type Env = Record<string, string>;
 
@@ -104,6 +105,28 @@ describe('a complete environment', () => {
     expect(namesIn(problemsOf('runner', { ...complete.runner, DATABASE_PREPARED_STATEMENTS: 'no' }))).toEqual(
       ['DATABASE_PREPARED_STATEMENTS'],
     );
+  });
+
+  it('has a window that a mission can be planned in; below it the least that works is named', () => {
+    const least = leastContextTokens();
+    const at = (tokens: number): Env => ({ ...complete.runner, MANA_LLM_CONTEXT_TOKENS: String(tokens) });
+    expect(loadConfig('runner', at(least)).runner.planner.contextTokens).toBe(least);
+    expect(loadConfig('runner', at(8_000)).runner.planner.contextTokens).toBe(8_000);
+    expect(problemsOf('runner', at(least - 1))).toEqual([
+      expect.stringMatching(new RegExp(`^MANA_LLM_CONTEXT_TOKENS: .*from ${least} to`)),
+    ]);
+  });
+
+  it('bounds what a reply may have and how long a call may take', () => {
+    const { planner, gateway } = loadConfig('runner', complete.runner).runner;
+    expect([planner.maxReplyTokens, gateway.timeoutMs]).toEqual([8_192, 300_000]);
+    const odd = { ...complete.runner, MANA_LLM_MAX_TOKENS: '0', MANA_LLM_TIMEOUT_SECONDS: '601' };
+    expect(new Set(namesIn(problemsOf('runner', odd)))).toEqual(
+      new Set(['MANA_LLM_MAX_TOKENS', 'MANA_LLM_TIMEOUT_SECONDS']),
+    );
+    const slow = { ...complete.runner, MANA_LLM_TIMEOUT_SECONDS: '570' };
+    // An attempt of a round has ten minutes: what answers in time is not asked twice.
+    expect(loadConfig('runner', slow).runner.gateway.timeoutMs).toBeLessThan(600_000);
   });
 
   it('gives every worker a health port of its own', () => {

@@ -33,6 +33,7 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   GATEWAY_UNAVAILABLE: { retryable: true },
   GATEWAY_REJECTED: { retryable: false },
   GATEWAY_DENIED: { retryable: true },
+  WINDOW_TOO_SMALL: { retryable: false },
   SLOT_BUSY: { retryable: true },
   BUDGET_RESERVED: { retryable: true },
   RESEARCH_PENDING: { retryable: true },

@@ -12,6 +12,11 @@ export const OUTSIDE_FAILURES: Readonly<
     advice:
       'the gateway or its provider accepts no key of ours; check MANA_SERVICE_KEY here and the keys of the providers in mana-llm; the round is tried again for two hours',
   },
+  WINDOW_TOO_SMALL: {
+    ...{ service: 'gateway', reason: 'window' },
+    advice:
+      'a model reads less at a time than it is said to; set MANA_LLM_CONTEXT_TOKENS to the window of MANA_LLM_MODEL, or name another model',
+  },
   RESEARCH_UNAVAILABLE: {
     ...{ service: 'research', reason: 'unavailable' },
     advice:

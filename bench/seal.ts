@@ -129,6 +129,7 @@ async function opening(
             research: null,
             budget: null,
             maxRounds: 5,
+            fillOf: () => 1,
           };
           const { unreadableInputs } = resolvePrompt(openedRun, read, circumstances);
           if (unreadableInputs.length > 0) throw new Error('an input was not opened');

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { GRANT_VERSIONS } from '../domain/grant.ts';
 import { POLICY_MODES } from '../domain/planner-settings.ts';
 import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
+import { leastContextTokens } from '../domain/window.ts';
 import {
   base64Key,
   boolean,
@@ -69,8 +70,12 @@ const runner = {
   MANA_LLM_MODEL: nonEmpty('a model alias or provider/model').default('mana/reasoning'),
   // Summarises long conversations; a cheaper one will do.
   MANA_LLM_COMPACT_MODEL: nonEmpty('a model alias or provider/model').default('mana/fast-text'),
-  // The window of MANA_LLM_MODEL; near it the conversation is compacted.
-  MANA_LLM_CONTEXT_TOKENS: integer(8_000, 10_000_000).default(128_000),
+  // The window of MANA_LLM_MODEL, for request and reply together; below the least no mission could be planned.
+  MANA_LLM_CONTEXT_TOKENS: integer(leastContextTokens(), 10_000_000).default(128_000),
+  // Of a reply (max_tokens), the thoughts of a reasoning model included; a quarter of the window at most.
+  MANA_LLM_MAX_TOKENS: integer(256, 1_000_000).default(8_192),
+  // Of one call. An attempt of a round may take ten minutes.
+  MANA_LLM_TIMEOUT_SECONDS: integer(5, 570).default(300),
   MAX_PLANNER_ROUNDS: integer(1, 20).default(MAX_PLANNER_ROUNDS),
   // Of all runners together, kept by the server: ten thousand waiting missions must not hammer the gateway.
   PLANNER_ROUNDS_PER_SECOND: integer(1, 10_000).default(20),
@@ -165,11 +170,15 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
   syncDatabase: databaseOf(env, env.SYNC_DATABASE_URL_RUNNER, env.DATABASE_MAX_CONNECTIONS),
   /** Empty: grants are off. */
   grantPrivateKeys: env.MANA_AI_PRIVATE_KEY_PEM,
-  gateway: { url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY },
+  gateway: {
+    ...{ url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY },
+    timeoutMs: env.MANA_LLM_TIMEOUT_SECONDS * 1_000,
+  },
   planner: {
     model: env.MANA_LLM_MODEL,
     compactModel: env.MANA_LLM_COMPACT_MODEL,
     contextTokens: env.MANA_LLM_CONTEXT_TOKENS,
+    maxReplyTokens: env.MANA_LLM_MAX_TOKENS,
     maxRounds: env.MAX_PLANNER_ROUNDS,
     policyMode: env.POLICY_MODE,
     defaultTokensPerDay: env.DEFAULT_TOKENS_PER_DAY,

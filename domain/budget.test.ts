@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { budgetReminder, callSize, comesNearWindow, decideBudget } from './budget.ts';
+import { budgetReminder, callSize, decideBudget } from './budget.ts';
 
 const state = (usedTokens: number, reservedTokens = 0) => ({ usedTokens, reservedTokens });
 
@@ -21,11 +21,14 @@ describe('a call', () => {
     expect(decideBudget(state(0), 0, 40)).toEqual({ kind: 'used-up' });
   });
 
-  test('costs at most a token for each byte of its request and the longest completion', () => {
-    const text = 'Müll 🗑'.repeat(100);
-    const { atMostTokens, estimatedTokens } = callSize(Buffer.byteLength(text), text.length);
-    expect(atMostTokens).toBe(Buffer.byteLength(text) + 32_768);
-    expect(estimatedTokens).toBe(Math.ceil(text.length / 3) + 1_000);
+  test('costs its request, with a margin, and the longest reply that was asked for', () => {
+    expect(callSize(2_000, 8_192)).toEqual({ atMostTokens: 2_200 + 8_192, estimatedTokens: 3_000 });
+    expect(callSize(2_000, 500)).toEqual({ atMostTokens: 2_700, estimatedTokens: 2_500 });
+  });
+
+  test('leaves room for others in a day of 100,000 tokens', () => {
+    const { atMostTokens } = callSize(1_300, 8_192);
+    expect(Math.floor(100_000 / atMostTokens)).toBeGreaterThanOrEqual(10);
   });
 });
 
@@ -67,10 +70,4 @@ test('whatever calls run at once and whatever they cost, an agent overspends by 
 test('model and user are reminded from three quarters on', () => {
   expect(budgetReminder(74, 100)).toBeNull();
   expect(budgetReminder(75, 100)).toEqual({ usedTokens: 75, maxTokens: 100 });
-});
-
-test('a conversation is compacted from three quarters of the window on, by tokens or, unknown, by characters', () => {
-  expect(comesNearWindow(10, 751, 1_000)).toBe(true);
-  expect(comesNearWindow(1_000_000, 750, 1_000)).toBe(false);
-  expect([comesNearWindow(2_250, 0, 1_000), comesNearWindow(2_253, 0, 1_000)]).toEqual([false, true]);
 });

@@ -27,22 +27,18 @@ export interface CallSize {
   readonly estimatedTokens: number;
 }
 
-/** More than models of today write in one reply. */
-const MAX_COMPLETION_TOKENS = 32_768;
 const USUAL_COMPLETION_TOKENS = 1_000;
-/** German text has some three characters for each token. */
-const CHARS_PER_TOKEN = 3;
+/** Estimates are near the real count; a call may cost a little more. */
+const RESERVED_MARGIN = 1.1;
 
 /**
- * @param requestBytes messages and tools as UTF-8 JSON; a token has at least one byte
- * @param requestChars the same in UTF-16 code units
+ * @param requestTokens estimated
+ * @param maxReplyTokens as they are asked for: a reply has no more
  */
-export const callSize = (requestBytes: number, requestChars: number): CallSize => ({
-  atMostTokens: requestBytes + MAX_COMPLETION_TOKENS,
-  estimatedTokens: estimateTokens(requestChars) + USUAL_COMPLETION_TOKENS,
+export const callSize = (requestTokens: number, maxReplyTokens: number): CallSize => ({
+  atMostTokens: Math.ceil(requestTokens * RESERVED_MARGIN) + maxReplyTokens,
+  estimatedTokens: requestTokens + Math.min(USUAL_COMPLETION_TOKENS, maxReplyTokens),
 });
-
-export const estimateTokens = (chars: number): number => Math.ceil(chars / CHARS_PER_TOKEN);
 
 export interface BudgetState {
   /** Of the last 24 hours, unknown spend included. */
@@ -74,13 +70,3 @@ const REMINDER_SHARE = 0.75;
 
 export const budgetReminder = (usedTokens: number, maxTokens: number): BudgetReminder | null =>
   usedTokens >= maxTokens * REMINDER_SHARE ? { usedTokens, maxTokens } : null;
-
-/** The share of the model's window from which on the conversation is to be compacted. */
-const COMPACT_SHARE = 0.75;
-
-/**
- * @param chars of the conversation, reply and answers included: what counts where the gateway did not say
- * @param usedTokens prompt and completion of the last reply; 0 when unknown
- */
-export const comesNearWindow = (chars: number, usedTokens: number, contextTokens: number): boolean =>
-  (usedTokens > 0 ? usedTokens : estimateTokens(chars)) > contextTokens * COMPACT_SHARE;

@@ -61,16 +61,18 @@ export interface RoundsToCompact {
   readonly delimiter: string;
 }
 
-/** What the cheaper model is asked: the rounds as data, each of them bounded alike. */
-export function compactionMessages({
-  rounds,
-  previous,
-  language,
-  delimiter,
-}: RoundsToCompact): ChatMessage[] {
+/**
+ * What the cheaper model is asked: the rounds as data, each of them bounded alike.
+ *
+ * @param maxChars all rounds together, for a small window
+ */
+export function compactionMessages(
+  { rounds, previous, language, delimiter }: RoundsToCompact,
+  maxChars: number = MAX_ROUNDS_CHARS,
+): ChatMessage[] {
   const fresh = rounds.slice(previous?.upToRound ?? 0);
   const texts = [...(previous === null ? [] : [previous.summary]), ...fresh.map(roundText)];
-  const share = Math.floor(MAX_ROUNDS_CHARS / Math.max(texts.length, 1));
+  const share = Math.floor(Math.min(maxChars, MAX_ROUNDS_CHARS) / Math.max(texts.length, 1));
   const body = texts.map((text) => cutAtSentence(text, share)).join('\n\n');
   return [
     { role: 'system', content: WORDING[language].rules(delimiter) },

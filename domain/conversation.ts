@@ -65,7 +65,8 @@ export function conversationOf(input: {
   return [...prompt, ...summary, ...rest];
 }
 
-function roundMessages(
+/** What a round adds to the conversation. */
+export function roundMessages(
   { reply, toolResults, finished, flaw = null }: ConversationRound,
   number: number,
   language: PromptLanguage,

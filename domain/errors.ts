@@ -17,6 +17,7 @@ export const ERROR_CODES = [
   'GATEWAY_UNAVAILABLE',
   'GATEWAY_REJECTED',
   'GATEWAY_DENIED',
+  'WINDOW_TOO_SMALL',
   'SLOT_BUSY',
   'BUDGET_RESERVED',
   'RESEARCH_PENDING',
@@ -128,6 +129,8 @@ export interface GatewayProblem {
   readonly retryAfterMs: number | null;
   /** True where no connection came about, so that nothing can have been charged; absent where that is not known. */
   readonly notSent?: true;
+  /** True where the request was larger than the model's window. */
+  readonly overflow?: true;
 }
 /** How often one call of the model has ended without a reply to read, the last time included. */
 export interface CallFailures {
@@ -178,6 +181,13 @@ export class GatewayRejectedError extends MissionError {
     this.problem = problem;
     this.worthOneMoreTry = worthOneMoreTry;
     this.counted = counted;
+  }
+}
+/** The model reads less at a time than the smallest request that we make of a mission. */
+export class WindowTooSmallError extends MissionError {
+  readonly code = 'WINDOW_TOO_SMALL';
+  constructor() {
+    super('the request was larger than the window of the model, and so was a smaller one');
   }
 }
 /** What became of a call of the gateway that brought no reply. */

@@ -8,6 +8,7 @@ import { CUT_MARK, cutAtWord, visibleText } from './prompt-text.ts';
 import { stepIdentity } from './step-identity.ts';
 import { stepSummary } from './step-summary.ts';
 import { checkArguments } from './tool-catalog.ts';
+import { MAX_READ_CHARS } from './window.ts';
 import type { CheckedArguments, ToolDefinition } from './tool-catalog.ts';
 
 /**
@@ -70,6 +71,8 @@ export interface RoundInput {
   /** Steps of earlier iterations that are still open (`openStepsOf`). */
   readonly openSteps: readonly string[];
   readonly previousSteps: readonly PlanStep[];
+  /** Answers of reading tools together, in UTF-16 code units; `MAX_READ_CHARS` at most, less in a small window. */
+  readonly maxReadChars?: number;
   /** Number of this round, from 1: part of the ids of its calls. */
   readonly round: number;
   /** Id of the step at that place of the whole plan, from 0. Must be deterministic: a retried round repeats it. */
@@ -80,8 +83,6 @@ export interface RoundInput {
 const MAX_STEPS = 50;
 const MAX_PLAN_CHARS = 200_000;
 const MAX_SUMMARY_CHARS = 2_000;
-/** Answers of one round together; reading everything many times over would only fill the model's window. */
-const MAX_READ_CHARS = 32_000;
 
 /**
  * Turns one reply into planned steps and into the answers for the model.
@@ -91,13 +92,13 @@ const MAX_READ_CHARS = 32_000;
  * got what it asked; one that repeats an open step of an earlier iteration is told so.
  */
 export function planRound(input: RoundInput): RoundOutcome {
-  const { reply, offered, reads, round } = input;
+  const { reply, offered, reads, round, maxReadChars = MAX_READ_CHARS } = input;
   const plan = openPlan(input);
   const allowed = [...offered.keys(), ...reads.tools.keys()].join(', ') || 'none';
   let readChars = 0;
   let unknownTools = 0;
   const read = (toolName: string, params: Readonly<Record<string, unknown>>): string => {
-    if (readChars >= MAX_READ_CHARS) return 'error: too much was read at once; call again in the next round';
+    if (readChars >= maxReadChars) return 'error: too much was read at once; call again in the next round';
     const answer = reads.answer(toolName, params);
     readChars += answer.length;
     return answer;

@@ -87,6 +87,31 @@ export function buildPrompt(input: PromptInput, share = 1): ChatMessage[] {
   ];
 }
 
+/** As long as they shrink. */
+const MAX_TRIES = 8;
+
+/**
+ * The largest prompt that fits; the smallest of some tries where none does: it is asked all the same, for the window may be
+ * larger than we think.
+ *
+ * @param fillOf how much of their room messages fill; they fit up to 1
+ */
+export function fitPrompt(
+  input: PromptInput,
+  fillOf: (messages: readonly ChatMessage[]) => number,
+): ChatMessage[] {
+  let share = 1;
+  let messages = buildPrompt(input, share);
+  for (let tries = 1; tries < MAX_TRIES; tries += 1) {
+    const fill = fillOf(messages);
+    if (fill <= 1) break;
+    // What does not shrink (headings, short texts) has to be made up for by what does.
+    share *= Math.min(0.8, Math.max(0.2, 0.9 / fill));
+    messages = buildPrompt(input, share);
+  }
+  return messages;
+}
+
 /** Room for the last heading and the line about inputs left out. */
 const HEADING_CHARS = 200;
 

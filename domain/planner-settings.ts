@@ -11,8 +11,10 @@ export interface PlannerSettings {
   readonly model: string;
   /** Summarises conversations that come near the window; a cheaper one. */
   readonly compactModel: string;
-  /** The window of `model`, in tokens. */
+  /** The window of `model`, in tokens: for request and reply together. */
   readonly contextTokens: number;
+  /** `max_tokens` of a request, where the window has room for so many. */
+  readonly maxReplyTokens: number;
   readonly maxRounds: number;
   readonly policyMode: PolicyMode;
   /** Of a user's missions without an agent, together, in any 24 hours; 0 = they do not run. */

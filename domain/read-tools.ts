@@ -74,6 +74,8 @@ export interface ReadContext {
   readonly timeZone: UserZone;
   /** Of this run's prompt: what is answered was read from records, and is marked like everything else of that kind. */
   readonly delimiter: string;
+  /** Of one answer, for a model with a small window. */
+  readonly maxChars?: number;
 }
 
 /**
@@ -85,25 +87,31 @@ export interface ReadContext {
 export function answerRead(
   toolName: string,
   params: Readonly<Record<string, unknown>>,
-  { records, nowMs, timeZone, delimiter }: ReadContext,
+  { records, nowMs, timeZone, delimiter, maxChars = MAX_ANSWER_CHARS }: ReadContext,
 ): string {
   const reader = READERS[toolName];
   if (reader === undefined) return 'error: nothing to read here';
   const read = records.filter((record) => record.table === reader.table);
   const answer = reader.read({ records: read, params, nowMs, timeZone });
-  return typeof answer === 'string' ? answer : dataBlock(delimiter, toolName, render(answer, delimiter));
+  return typeof answer === 'string'
+    ? answer
+    : dataBlock(delimiter, toolName, render(answer, delimiter, Math.min(maxChars, MAX_ANSWER_CHARS)));
 }
 
 const MAX_ANSWER_CHARS = 8_000;
 const NOTE = 'Only the records that this mission may read; the user may have others.';
 
 /** Whole entries as long as they fit; how many were left out is said. */
-function render({ facts, entries }: Exclude<ReturnType<Reader>, string>, delimiter: string): string {
+function render(
+  { facts, entries }: Exclude<ReturnType<Reader>, string>,
+  delimiter: string,
+  maxChars: number,
+): string {
   const shown: unknown[] = [];
   let chars = JSON.stringify({ note: NOTE, ...facts }).length;
   for (const entry of entries ?? []) {
     chars += JSON.stringify(entry).length + 1;
-    if (chars > MAX_ANSWER_CHARS) break;
+    if (chars > maxChars) break;
     shown.push(entry);
   }
   const notShown = (entries?.length ?? 0) - shown.length;

@@ -34,6 +34,7 @@ const entry: RoundEntry = {
   flaggedInputs: [],
   knownUrls: [],
   notices: [],
+  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false },
 };
 
 describe('roundEntrySchema', () => {

@@ -70,6 +70,12 @@ export const roundEntrySchema = z.object({
   knownUrls: z.array(z.string()).default([]),
   /** What the user has to be told besides: codes and figures, put into words at the write-back. */
   notices: z.array(noticeSchema).default([]),
+  /** The request, in estimated tokens; entries of before issue 13 have none of these three. */
+  requestTokens: z.number().min(0).default(0),
+  /** Earlier rounds that a summary stood for in it. */
+  compactedUpTo: z.number().int().min(0).default(0),
+  /** The model's window was found to be smaller than its setting. */
+  shrunk: z.boolean().default(false),
 });
 export type RoundEntry = z.infer<typeof roundEntrySchema>;
 
@@ -102,4 +108,5 @@ export const closingEntry = (first: RoundEntry, notice: Notice): RoundEntry => (
   flaggedInputs: [],
   knownUrls: [],
   notices: [notice],
+  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false },
 });

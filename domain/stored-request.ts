@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { flaggedInputSchema, messageSchema, noticeSchema, unreadableInputSchema } from './round-entry.ts';
 
+/**
+ * What a refused request is changed to, once: `smaller` for a model whose window is smaller than we think, `plainer` for one
+ * that does not know `tool_choice: none`.
+ */
+export const ASKED_AGAIN = ['smaller', 'plainer'] as const;
+export type AskedAgain = (typeof ASKED_AGAIN)[number];
+
 /** What has to be known to make steps of the reply: as it was when the request was made, whatever is changed meanwhile. */
 const roundSchema = z.object({
   /** Only the first round has a prompt of its own: later ones continue its conversation. */
@@ -18,6 +25,8 @@ const roundSchema = z.object({
   answered: z.array(z.string()),
   /** Rounds before this one that a summary stands for. Requests of before issue 13 have none of these two. */
   compactedUpTo: z.number().int().min(0).default(0),
+  /** How it differs from the request that was refused before it. */
+  again: z.enum(ASKED_AGAIN).nullable().default(null),
   /** Marks data in this run's prompt, and so in what its tools read. */
   delimiter: z.string().nullable(),
   /** Data that bears marks of injected instructions, for the review of steps. */

@@ -40,6 +40,33 @@ describe('a 400', () => {
   });
 });
 
+describe('a request that is larger than the window', () => {
+  test.each([
+    [400, { detail: { kind: 'context_length_exceeded', message: 'x' } }],
+    [400, { detail: "This model's maximum context length is 8192 tokens, however you requested 9000" }],
+    [400, { detail: { kind: 'bad_request', message: 'prompt is too long: 210000 tokens > 200000 maximum' } }],
+    [400, { error: { message: 'Please reduce the length of the messages.' } }],
+    [500, { detail: 'the request exceeds the available context size (4096 tokens)' }],
+    [500, { detail: 'The input token count (40000) exceeds the maximum number of tokens allowed (32768).' }],
+    [500, { detail: "Client error '413 Payload Too Large' for url 'http://provider.test'" }],
+    [413, undefined],
+  ])('is told from other refusals: %i %j', (status, body) => {
+    const error = failure(status, body);
+    expect(error).toBeInstanceOf(GatewayRejectedError);
+    expect(error.problem).toMatchObject({ overflow: true });
+    expect(JSON.stringify(error)).not.toContain('tokens');
+  });
+
+  test.each([
+    [429, { detail: { kind: 'rate_limit', message: 'too many tokens per minute' } }],
+    [500, { detail: "Client error '429 Too Many Requests': too many tokens" }],
+    [422, { detail: { kind: 'blocked', message: 'the prompt speaks of a context window' } }],
+    [401, { detail: 'context length' }],
+    [400, { detail: '1 validation error for Choice' }],
+    [503, undefined],
+  ])('is not: %i %j', (status, body) => expect(failure(status, body).problem.overflow).toBeUndefined());
+});
+
 test('the final kinds are final whatever the status says', () => {
   for (const kind of ['blocked', 'capability'])
     for (const status of [400, 429, 500, 502, 503])

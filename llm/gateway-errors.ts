@@ -45,6 +45,41 @@ const DENIED: ReadonlySet<number> = new Set([401, 403]);
 
 /** 408 is a timeout that a proxy put into words. */
 
+/** How providers say that a request is larger than the model's window. */
+const OVERFLOW_WORDS = [
+  ...[
+    'context length',
+    'context_length',
+    'context window',
+    'context size',
+    'maximum context',
+    'exceeds the context',
+  ],
+  ...[
+    'prompt is too long',
+    'input is too long',
+    'too many tokens',
+    'too many input tokens',
+    'input token count',
+  ],
+  ...[
+    'reduce the length',
+    'maximum prompt length',
+    'exceeds the maximum number of tokens',
+    'too large for model',
+  ],
+];
+const OVERFLOW_STATUS = 413;
+const MAX_DETAIL_CHARS = 4_000;
+
+/** The words of providers are looked at and not kept: they quote prompts. */
+function speaksOfOverflow(body: unknown): boolean {
+  const words = JSON.stringify(body ?? '')
+    .slice(0, MAX_DETAIL_CHARS)
+    .toLowerCase();
+  return OVERFLOW_WORDS.some((phrase) => words.includes(phrase));
+}
+
 // The kind is stored and shown, so only something that looks like an identifier is taken for one.
 const detailSchema = z.object({
   detail: z.union([
@@ -94,6 +129,11 @@ export function failureOfStatus(input: {
     retryAfterMs: parseRetryAfter(input.retryAfter, input.nowMs),
   };
   const providerStatus = status === 500 ? providerStatusOf(detail) : null;
+  // Limits of tokens a minute speak of tokens, too.
+  const isLimit = status === 429 || providerStatus === 429;
+  const isOverflow = [status, providerStatus].includes(OVERFLOW_STATUS) || speaksOfOverflow(input.body);
+  const isOther = isLimit || kind === 'blocked' || DENIED.has(status) || DENIED.has(providerStatus ?? 0);
+  if (isOverflow && !isOther) return new GatewayRejectedError({ ...problem, overflow: true });
   if (DENIED.has(status) || DENIED.has(providerStatus ?? 0) || kind === 'auth')
     return new GatewayDeniedError(problem);
   if (isWorthRetrying(status) && !(kind !== null && FINAL_KINDS.has(kind))) {

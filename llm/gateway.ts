@@ -1,4 +1,5 @@
 import { OpenAI } from 'openai';
+import { Agent } from 'undici';
 import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
 import type { ChatMessage } from '../domain/conversation.ts';
 import { toGatewayTool } from '../domain/tool-catalog.ts';
@@ -11,7 +12,7 @@ export interface GatewayOptions {
   /** `MANA_LLM_URL`, without `/v1`. */
   readonly baseUrl: string;
   readonly serviceKey: string;
-  /** For one whole exchange, body included. Node's own fetch gives up after 300 s without headers anyway. */
+  /** For one whole exchange, body included. */
   readonly timeoutMs?: number;
   /** For tests; Node's own by default. */
   readonly fetch?: typeof fetch;
@@ -24,6 +25,8 @@ export interface CompletionRequest {
   readonly tools: readonly ToolDefinition[];
   /** `none`: the tools are told of, and not to be called any more. `auto` by default. */
   readonly toolChoice?: 'auto' | 'none';
+  /** Of the reply (`max_tokens`); as the gateway has it where absent. */
+  readonly maxTokens?: number;
 }
 
 export interface CompletionOptions {
@@ -96,7 +99,8 @@ function createClient(options: GatewayOptions): OpenAI {
     logLevel: 'off',
     fetch: boundedFetch(options.fetch ?? globalThis.fetch),
     // Following a redirect would hand the X-API-Key header and the prompt to wherever it points.
-    fetchOptions: { redirect: 'manual' },
+    // Node's own fetch gives up after 300 s without headers, whatever was set; the timeout above ends the exchange.
+    fetchOptions: { redirect: 'manual', dispatcher: new Agent({ headersTimeout: 0, bodyTimeout: 0 }) },
   });
 }
 
@@ -126,11 +130,13 @@ const toParams = ({
   messages,
   tools,
   toolChoice = 'auto',
+  maxTokens,
 }: CompletionRequest): ChatCompletionCreateParamsNonStreaming => ({
   model,
   messages: [...messages],
   stream: false,
   temperature: TEMPERATURE,
+  ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
   // An empty list of tools is refused by some providers.
   ...(tools.length === 0 ? {} : { tools: tools.map(toGatewayTool), tool_choice: toolChoice }),
 });

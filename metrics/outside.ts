@@ -3,7 +3,7 @@ import { registry } from './registry.ts';
 
 /** Services of the platform that a run asks; `denied`: they accept no key of ours, which only an operator can mend. */
 export const OUTSIDE_SERVICES = ['gateway', 'research'] as const;
-export const OUTSIDE_FAILURES = ['denied', 'unavailable', 'rejected'] as const;
+export const OUTSIDE_FAILURES = ['denied', 'unavailable', 'rejected', 'window'] as const;
 
 export interface OutsideFailure {
   readonly service: (typeof OUTSIDE_SERVICES)[number];
@@ -12,7 +12,7 @@ export interface OutsideFailure {
 
 const failures = new Counter({
   name: 'mana_outside_failures_total',
-  help: 'Failed requests to the LLM gateway and to research; denied = no key of ours is accepted, an operator has to act.',
+  help: 'Failed requests to the LLM gateway and to research; denied = no key of ours is accepted, window = the model reads less than it is set to: an operator has to act.',
   labelNames: ['service', 'reason'],
   registers: [registry],
 });

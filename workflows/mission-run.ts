@@ -111,7 +111,8 @@ const plannerOf = (userId: string) =>
 const compactorOf = (userId: string) =>
   proxyActivities<RunnerActivities>({
     ...inTurn(userId),
-    startToCloseTimeout: '5 minutes',
+    // As long as a round: what one call may take is a setting.
+    startToCloseTimeout: '10 minutes',
     heartbeatTimeout: '10 seconds',
     retry: { initialInterval: '5 seconds', maximumAttempts: 3 },
   });
@@ -410,6 +411,7 @@ function roundFailure(error: ActivityFailure): RunFailure {
   if (failure?.type === 'GRANT_UNUSABLE') return { code: `grant-${grantProblem(failure)}`, phase };
   if (failure?.type === 'WORKER_LOST') return { code: 'worker-lost', phase };
   if (failure?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };
+  if (failure?.type === 'WINDOW_TOO_SMALL') return { code: 'window-too-small', phase };
   // No user can mend the operator's keys: to them the service is not there.
   if (failure?.type === 'GATEWAY_UNAVAILABLE' || failure?.type === 'GATEWAY_DENIED')
     return { code: hasAnswered(failure) ? 'unreadable-reply' : 'gateway-unavailable', phase };

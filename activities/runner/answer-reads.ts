@@ -29,6 +29,7 @@ export async function openReads(
   userId: UserId,
   input: PlanRoundInput,
   { answered, delimiter }: Pick<AskedOfRound, 'answered' | 'delimiter'>,
+  maxChars: number,
 ): Promise<OpenedReads> {
   const { read, key } = await openMission(deps, tx, userId, input);
   try {
@@ -40,7 +41,7 @@ export async function openReads(
       records,
       nowMs: await readClockMs(tx),
       timeZone: await timeZoneOfMission(tx, userId, toMissionId(input.missionId)),
-      delimiter: delimiter ?? '',
+      ...{ delimiter: delimiter ?? '', maxChars },
     };
     return {
       records,

@@ -18,6 +18,7 @@ import { delimiterOf } from '../../domain/read-tools.ts';
 import { flawOf } from '../../domain/reply-flaw.ts';
 import type { CompactTranscriptInput, CompactTranscriptResult, RunRef } from '../../domain/run.ts';
 import type { StoredRequest } from '../../domain/stored-request.ts';
+import { replyTokens, requestTokens } from '../../domain/window.ts';
 import { encodeRequest } from '../../llm/gateway.ts';
 import { readReply } from '../../llm/reply-schema.ts';
 import type { RawReply } from '../../llm/reply-schema.ts';
@@ -82,7 +83,13 @@ async function prepare(
     const request = known ?? newRequest(deps, summarised);
     const read = input.agentId === null ? null : await readAgent(tx, userId, input.agentId);
     const maxTokens = tokensPerDay(read?.agent ?? null, deps.planner.defaultTokensPerDay);
-    const reservation = await reserveTokens(tx, userId, call, maxTokens, sizeOfRequest(request.bodyText));
+    const reservation = await reserveTokens(
+      tx,
+      userId,
+      call,
+      maxTokens,
+      sizeOfRequest(deps, request.bodyText),
+    );
     if (reservation.kind !== 'reserved') return NOT_COMPACTED;
     if (known === null) await keepRequest(tx, userId, call, key, request);
     return { call, key: Buffer.from(key), request, raw: null };
@@ -107,11 +114,15 @@ async function readToCompact(
   return { rounds, previous, language: first.language, delimiter };
 }
 
+/** The cheaper model's window is not known; few have a smaller one than the planner's. Two characters to a token. */
+const roundsChars = (deps: RunnerDependencies): number => requestTokens(deps.planner) * 2;
+
 const newRequest = (deps: RunnerDependencies, summarised: RoundsToCompact): StoredRequest => ({
   bodyText: encodeRequest({
     model: deps.planner.compactModel,
-    messages: compactionMessages(summarised),
+    messages: compactionMessages(summarised, roundsChars(deps)),
     tools: [],
+    maxTokens: replyTokens(deps.planner),
   }),
   idempotencyKey: newIdempotencyKey(),
   round: null,

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Database } from '../../db/client.ts';
 import type { PlannerSettings } from '../../domain/planner-settings.ts';
+import type { TokenCalibration } from '../../domain/token-calibration.ts';
 import type { Gateway } from '../../llm/gateway.ts';
 import type { ResearchServices } from '../../research/services.ts';
 
@@ -13,6 +14,8 @@ export interface RunnerDependencies {
   readonly codecKeys: { readonly primaryKeyId: string; readonly keys: ReadonlyMap<string, Buffer> };
   readonly gateway: Gateway;
   readonly planner: PlannerSettings;
+  /** Of this process: what models were seen to count. */
+  readonly calibration: TokenCalibration;
   readonly research: ResearchServices;
   /** Asks Temporal whether an execution is still open; an unknown one is not. */
   readonly isRunOpen: (workflowId: string, runId: string) => Promise<boolean>;

@@ -3,9 +3,9 @@ import { openReads } from './answer-reads.ts';
 import type { OpenedReads } from './answer-reads.ts';
 import { takeBack } from './model-call.ts';
 import type { AskedRound } from './prepare-round.ts';
-import { textsOf } from './round-request.ts';
+import { textsOf, windowOf } from './round-request.ts';
 import { resultOfRound } from './round-result.ts';
-import { settleTokens } from './token-budget.ts';
+import { learnFrom, settleTokens } from './token-budget.ts';
 import { readRounds, storeRound } from './transcript.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { holdsSlot } from '../../db/run-slots.ts';
@@ -25,9 +25,11 @@ import type { RoundEnd } from '../../domain/round-end.ts';
 import { promptMessages, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
+import { readChars } from '../../domain/window.ts';
 import { createStepReview } from '../../domain/step-review.ts';
 import { toolsNamed } from '../../domain/tool-catalog.ts';
 import { readReply } from '../../llm/reply-schema.ts';
+import { sizeOf } from '../../llm/request-size.ts';
 import type { RawReply } from '../../llm/reply-schema.ts';
 import { countFlaw } from '../../metrics/replies.ts';
 
@@ -47,10 +49,11 @@ export async function deriveRound(
   raw: RawReply,
 ): Promise<PlanRoundResult> {
   const { earlier, key, call } = prepared;
-  const { contextTokens } = deps.planner;
   const received = readReply(raw);
   if (received === null) throw await takeBack(deps, userId, { ...prepared, raw });
   const reply = boundedReply(received);
+  const window = windowOf(deps, { earlier, again: prepared.asked.again });
+  const maxReadChars = readChars(window);
   const wantsToRead = reply.toolCalls.some(({ name }) => prepared.asked.answered.includes(name));
   const kept = await deps.database.asUser(userId, async (tx) => {
     // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
@@ -59,14 +62,14 @@ export async function deriveRound(
     if (!(await holdsSlot(tx, userId, input))) return { ended: true } as const;
     let reads: OpenedReads = NO_READS;
     try {
-      if (wantsToRead) reads = await openReads(deps, tx, userId, input, prepared.asked);
+      if (wantsToRead) reads = await openReads(deps, tx, userId, input, prepared.asked, maxReadChars);
     } catch (error) {
       // Returned, not thrown: the tokens were spent all the same.
       if (error instanceof GrantUnusableError) return { error };
       throw error;
     }
     const unknownTokens = await unknownTokensOfRound(tx, userId, input.iterationId, input.round);
-    const entry = entryOf(deps, input, prepared, { reply, reads, unknownTokens });
+    const entry = entryOf(deps, input, prepared, { reply, reads, unknownTokens, maxReadChars });
     if (await storeRound(tx, userId, input, key, input.round, entry)) return { entry, isNew: true };
     const stored = (await readRounds(tx, userId, input, key))[input.round - 1];
     return { entry: stored ?? entry, isNew: false };
@@ -76,7 +79,8 @@ export async function deriveRound(
     return { status: 'transcript-lost', steps: stepsOf(earlier).length, totalTokens: reply.totalTokens };
   // Only now: a transaction that did not commit is repeated.
   if (kept.isNew && kept.entry.flaw !== null) countFlaw(kept.entry.flaw);
-  return resultOfRound(earlier, kept.entry, contextTokens);
+  if (kept.isNew) learnFrom(deps, prepared.request.bodyText, kept.entry.reply);
+  return resultOfRound(earlier, kept.entry, window);
 }
 
 const NO_READS: OpenedReads = {
@@ -88,8 +92,13 @@ const NO_READS: OpenedReads = {
 function entryOf(
   deps: RunnerDependencies,
   input: PlanRoundInput,
-  { asked, earlier }: AskedRound,
-  round: { readonly reply: PlannerReply; readonly reads: OpenedReads; readonly unknownTokens: number },
+  { asked, earlier, request }: AskedRound,
+  round: {
+    readonly reply: PlannerReply;
+    readonly reads: OpenedReads;
+    readonly unknownTokens: number;
+    readonly maxReadChars: number;
+  },
 ): RoundEntry {
   const { opening } = asked;
   const { reply, reads } = round;
@@ -107,7 +116,7 @@ function entryOf(
     facts: factsOf(asked, earlier),
     openSteps: asked.facts?.openSteps ?? [],
     previousSteps: stepsOf(earlier),
-    round: input.round,
+    ...{ round: input.round, maxReadChars: round.maxReadChars },
     stepId: (index) => `${input.iterationId}-${index + 1}`,
   });
   const plannedSteps = stepsOf(earlier).length;
@@ -126,6 +135,9 @@ function entryOf(
     toolResults: [...outcome.toolResults],
     ...{ flaw: end.flaw, finished: end.finished },
     language: opening?.language ?? earlier[0]?.language ?? 'de',
+    requestTokens: sizeOf(request.bodyText).tokens,
+    compactedUpTo: asked.compactedUpTo,
+    shrunk: asked.again === 'smaller',
     flaggedInputs: [...(opening?.flaggedInputs ?? []), ...read.flaggedInputs],
     knownUrls: [...(opening?.knownUrls ?? []), ...read.knownUrls],
     notices: [

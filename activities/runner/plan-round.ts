@@ -5,10 +5,17 @@ import { prepareRound } from './prepare-round.ts';
 import type { AskedRound, PreparedRound } from './prepare-round.ts';
 import { claimAgentSlot } from './slots.ts';
 import { endFailedCall, settleDeadReservations } from './token-budget.ts';
-import { BudgetReservedError, SlotBusyError } from '../../domain/errors.ts';
+import {
+  BudgetReservedError,
+  GatewayRejectedError,
+  SlotBusyError,
+  WindowTooSmallError,
+} from '../../domain/errors.ts';
 import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
+import type { AskedAgain } from '../../domain/stored-request.ts';
+import { sizeOf } from '../../llm/request-size.ts';
 import type { RawReply } from '../../llm/reply-schema.ts';
 
 /**
@@ -17,6 +24,9 @@ import type { RawReply } from '../../llm/reply-schema.ts';
  * and a failure after the reply costs nothing (architecture section 4, point 4).
  *
  * @param signal aborts the gateway call
+ * A request that is refused as larger than the model's window is made smaller and asked once more.
+ *
+ * @throws WindowTooSmallError when that one is too large as well
  * @throws GrantUnusableError, RunKeyLostError, GatewayUnavailableError, GatewayDeniedError, GatewayRejectedError
  * @throws BudgetReservedError while rounds of other missions hold what is left of the agent's budget
  * @throws SlotBusyError while other missions hold the agent's places; this one let go of its own while it waited
@@ -27,25 +37,49 @@ export async function planRound(
   signal: AbortSignal,
 ): Promise<PlanRoundResult> {
   const userId = toUserId(input.userId);
-  const prepared = await prepare(deps, userId, input);
-  if (prepared.kind === 'done') return prepared.result;
-  try {
-    const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
-    return await deriveRound(deps, userId, input, prepared, raw);
-  } finally {
-    prepared.key.fill(0);
+  let again: AskedAgain | null = null;
+  for (;;) {
+    const prepared = await prepare(deps, userId, input, again);
+    if (prepared.kind === 'done') return prepared.result;
+    try {
+      const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
+      return await deriveRound(deps, userId, input, prepared, raw);
+    } catch (error) {
+      const changed = changeAfter(error, prepared);
+      if (changed === null) throw verdictOn(error);
+      again = changed;
+    } finally {
+      prepared.key.fill(0);
+    }
   }
 }
+
+/** How a refused request may be asked once more, at once: refusals are not charged. Null where nothing would change. */
+function changeAfter(error: unknown, { asked, request }: AskedRound): AskedAgain | null {
+  if (!(error instanceof GatewayRejectedError) || asked.again !== null) return null;
+  if (error.problem.overflow === true) return 'smaller';
+  return sizeOf(request.bodyText).toolChoice === 'none' ? 'plainer' : null;
+}
+
+const verdictOn = (error: unknown): unknown =>
+  error instanceof GatewayRejectedError && error.problem.overflow === true
+    ? new WindowTooSmallError()
+    : error;
 
 type Ready = Extract<PreparedRound, { kind: 'ask' | 'done' }>;
 
 /** Runs that are dead settle nothing any more: somebody else has to, before it is said that they hold the budget. */
-async function prepare(deps: RunnerDependencies, userId: UserId, input: PlanRoundInput): Promise<Ready> {
-  const prepared = await prepareInPlace(deps, userId, input);
+async function prepare(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: PlanRoundInput,
+  changed: AskedAgain | null,
+): Promise<Ready> {
+  const prepared = await prepareInPlace(deps, userId, input, changed);
   if (prepared.kind !== 'held') return prepared;
   const { agentId } = prepared;
   const settled = await settleDeadReservations(deps, userId, { agentId, runId: input.runId });
-  const again = settled ? await prepareInPlace(deps, userId, input) : prepared;
+  const again = settled ? await prepareInPlace(deps, userId, input, changed) : prepared;
   if (again.kind === 'held') throw new BudgetReservedError();
   return again;
 }
@@ -55,13 +89,14 @@ async function prepareInPlace(
   deps: RunnerDependencies,
   userId: UserId,
   input: PlanRoundInput,
+  changed: AskedAgain | null,
 ): Promise<Exclude<PreparedRound, { kind: 'no-place' }>> {
-  const prepared = await prepareRound(deps, userId, input);
+  const prepared = await prepareRound(deps, userId, input, changed);
   if (prepared.kind !== 'no-place') return prepared;
   const { missionId, runId, iterationId } = input;
   const run = { missionId, runId, agentId: prepared.agentId };
   const again = (await claimAgentSlot(deps, userId, run))
-    ? await prepareRound(deps, userId, input)
+    ? await prepareRound(deps, userId, input, changed)
     : prepared;
   if (again.kind === 'no-place') throw new SlotBusyError(iterationId, 0);
   return again;

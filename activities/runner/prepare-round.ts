@@ -2,9 +2,10 @@ import type { RunnerDependencies } from './dependencies.ts';
 import { openMission } from './open-mission.ts';
 import { openRun, problemOfWords } from './open-run.ts';
 import { researchWanted } from './research.ts';
-import { roundRequestOf } from './round-request.ts';
+import { roundRequestOf, windowOf } from './round-request.ts';
+import type { RequestedRun } from './round-request.ts';
 import { callOf, claim, keepRequest, newIdempotencyKey } from './model-call.ts';
-import type { ClaimedCall, KeptCall } from './model-call.ts';
+import type { KeptCall } from './model-call.ts';
 import { resultOfRound } from './round-result.ts';
 import { reserveTokens, sizeOfRequest } from './token-budget.ts';
 import type { BudgetedCall, Reservation } from './token-budget.ts';
@@ -12,11 +13,9 @@ import { readRounds, storeRound } from './transcript.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { lockMission } from '../../db/mission-lock.ts';
 import { readAgent } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
 import { readOwnSlot } from '../../db/run-slots.ts';
 import { auditUnopened } from '../../db/run-storage.ts';
 import { readClockMs } from '../../db/sync-changes.ts';
-import type { Agent } from '../../domain/agent.ts';
 import { tokensPerDay } from '../../domain/budget.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
@@ -25,7 +24,7 @@ import { isStopped } from '../../domain/mission.ts';
 import { closingEntry, stepsOf } from '../../domain/round-entry.ts';
 import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundInput, PlanRoundResult, RoundStop, WordsProblem } from '../../domain/run.ts';
-import type { AskedOfRound, StoredRequest } from '../../domain/stored-request.ts';
+import type { AskedAgain, AskedOfRound, StoredRequest } from '../../domain/stored-request.ts';
 import { encodeRequest } from '../../llm/gateway.ts';
 import type { RawReply } from '../../llm/reply-schema.ts';
 
@@ -61,6 +60,7 @@ export const prepareRound = (
   deps: RunnerDependencies,
   userId: UserId,
   input: PlanRoundInput,
+  again: AskedAgain | null = null,
 ): Promise<PreparedRound> =>
   deps.database.asUser(userId, async (tx) => {
     // A revocation must not come between the check of the grant and the reading of what it opens.
@@ -72,7 +72,7 @@ export const prepareRound = (
     const { read, key } = await openMission(deps, tx, userId, input);
     let keepsKey = false;
     try {
-      const prepared = await prepareWith(deps, tx, userId, input, read, key);
+      const prepared = await prepareWith(deps, tx, userId, input, { read, key, again });
       keepsKey = prepared.kind === 'ask';
       return prepared;
     } finally {
@@ -85,14 +85,13 @@ async function prepareWith(
   tx: UserTransaction,
   userId: UserId,
   input: PlanRoundInput,
-  read: ReadMission,
-  key: Buffer,
+  { read, key, again }: Pick<RequestedRun, 'read' | 'key' | 'again'>,
 ): Promise<PreparedRound> {
   const rounds = await readRounds(tx, userId, input, key);
   const earlier = rounds.slice(0, input.round - 1);
   const done = rounds[input.round - 1];
   if (done !== undefined)
-    return { kind: 'done', result: resultOfRound(earlier, done, deps.planner.contextTokens) };
+    return { kind: 'done', result: resultOfRound(earlier, done, windowOf(deps, { earlier, again })) };
   if (earlier.length < input.round - 1) return ended('transcript-lost', earlier);
   const agent = input.agentId === null ? null : ((await readAgent(tx, userId, input.agentId))?.agent ?? null);
   if (isStopped(read.mission, input.agentId, agent)) return ended('stopped', earlier);
@@ -107,9 +106,11 @@ async function prepareWith(
   if (claimed.request !== null && known !== null && claimed.raw !== null)
     return { kind: 'ask', key, earlier, call, request: claimed.request, asked: known, raw: claimed.raw };
 
-  const made = await requestOf(deps, tx, userId, input, { read, key, earlier, agent }, claimed);
+  // Asked for anew: what was kept was refused.
+  const standing = again === null || known?.again === again ? claimed.request : null;
+  const made = await requestOf(deps, tx, userId, input, { read, key, earlier, agent, again }, standing);
   if ('status' in made) return { kind: 'done', result: made };
-  const size = sizeOfRequest(made.bodyText);
+  const size = sizeOfRequest(deps, made.bodyText);
   const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
   const reservation = await reserveTokens(tx, userId, call, maxTokens, size);
   if (reservation.kind === 'used-up')
@@ -117,7 +118,7 @@ async function prepareWith(
   if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId };
   const asked = { ...made.round, notices: noticesOf(earlier, reservation, made.round.notices) };
   const request = { ...made, round: asked };
-  if (known === null) await keepRequest(tx, userId, call, key, request);
+  if (known === null || standing === null) await keepRequest(tx, userId, call, key, request);
   return { kind: 'ask', key, earlier, call, request, asked, raw: null };
 }
 
@@ -127,15 +128,9 @@ async function requestOf(
   tx: UserTransaction,
   userId: UserId,
   input: PlanRoundInput,
-  run: {
-    readonly read: ReadMission;
-    readonly key: Buffer;
-    readonly earlier: readonly RoundEntry[];
-    readonly agent: Agent | null;
-  },
-  claimed: ClaimedCall,
+  run: Omit<RequestedRun, 'opened'>,
+  request: StoredRequest | null,
 ): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
-  const { request } = claimed;
   if (request !== null && request.round !== null) return { ...request, round: request.round };
   const opened = await openRun(tx, userId, input, run.read, {
     agentId: input.agentId,

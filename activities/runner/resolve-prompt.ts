@@ -6,7 +6,7 @@ import type { ChatMessage } from '../../domain/conversation.ts';
 import { instantMs } from '../../domain/instant.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
 import type { UserZone } from '../../domain/local-time.ts';
-import { buildPrompt } from '../../domain/planner-prompt.ts';
+import { fitPrompt } from '../../domain/planner-prompt.ts';
 import type { UnreadableInput } from '../../domain/prompt-inputs.ts';
 import type { ResearchNote } from '../../domain/research.ts';
 import { flaggedInputsOf, knownUrlsOf } from '../../domain/prompt-sources.ts';
@@ -30,22 +30,27 @@ export interface PromptCircumstances {
   readonly budget: BudgetReminder | null;
   /** How often the model is asked at most. */
   readonly maxRounds: number;
+  /** How much of their room in the model's window these messages fill, with their tools; they fit up to 1. */
+  readonly fillOf: (messages: readonly ChatMessage[]) => number;
 }
 
 /** Builds the first round's messages. Pure, but for the delimiter, which nobody may guess. */
 export function resolvePrompt(
   opened: OpenedRun,
   read: ReadMission,
-  { research, ...circumstances }: PromptCircumstances,
+  { research, fillOf, ...circumstances }: PromptCircumstances,
 ): ResolvedPrompt {
   const { cadence, nextRunAt, iterations } = read.mission;
   const sources = { ...opened, research, recentIterations: iterations };
   const delimiter = randomBytes(12).toString('hex');
-  const prompt = buildPrompt({
-    ...{ ...sources, ...circumstances, cadence, delimiter },
-    nextRunAtMs: instantMs(nextRunAt),
-    hasMoreRecords: opened.records.length > opened.inputs.length,
-  });
+  const prompt = fitPrompt(
+    {
+      ...{ ...sources, ...circumstances, cadence, delimiter },
+      nextRunAtMs: instantMs(nextRunAt),
+      hasMoreRecords: opened.records.length > opened.inputs.length,
+    },
+    fillOf,
+  );
   const shown = { messages: prompt, delimiter };
   const flaggedInputs = flaggedInputsOf(sources, shown);
   return {

@@ -16,13 +16,17 @@ import type { ChatMessage } from '../../domain/conversation.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { openStepsOf } from '../../domain/open-steps.ts';
+import { fitConversation } from '../../domain/fit-conversation.ts';
 import { flaggedBlocksIn } from '../../domain/prompt-sources.ts';
-import { delimiterOf, readToolsFor, readToolsToOffer } from '../../domain/read-tools.ts';
+import { delimiterOf } from '../../domain/read-tools.ts';
 import { promptMessages } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
+import { fillOfFirstRound, toolsOfRound, toolsTokens } from '../../domain/round-tools.ts';
+import type { ToolsOfRun } from '../../domain/round-tools.ts';
 import type { PlanRoundInput } from '../../domain/run.ts';
-import type { AskedOfRound } from '../../domain/stored-request.ts';
-import { chooseTools } from '../../domain/tool-choice.ts';
+import type { AskedAgain, AskedOfRound } from '../../domain/stored-request.ts';
+import { replyTokens, requestTokens } from '../../domain/window.ts';
+import type { ModelWindow } from '../../domain/window.ts';
 import type { CompletionRequest } from '../../llm/gateway.ts';
 
 /** What the model is asked in a round, and what has to be known to make steps of its reply. */
@@ -31,23 +35,29 @@ export interface RoundRequest {
   readonly asked: AskedOfRound;
 }
 
+/** What the requests of a run are made of. */
+export interface RequestedRun {
+  readonly read: ReadMission;
+  /** Of the transcript, 32 bytes. */
+  readonly key: Buffer;
+  readonly earlier: readonly RoundEntry[];
+  readonly opened: OpenedRun;
+  readonly agent: Agent | null;
+  /** How the request is to differ from one that was refused; null for the usual one. */
+  readonly again: AskedAgain | null;
+}
+
 /** The messages and the tools of a round; all of it is text by now, whatever the records say later. */
 export async function roundRequestOf(
   deps: RunnerDependencies,
   tx: UserTransaction,
   userId: UserId,
   input: PlanRoundInput,
-  run: {
-    readonly read: ReadMission;
-    /** Of the transcript, 32 bytes. */
-    readonly key: Buffer;
-    readonly earlier: readonly RoundEntry[];
-    readonly opened: OpenedRun;
-    readonly agent: Agent | null;
-  },
+  run: RequestedRun,
 ): Promise<RoundRequest> {
-  const { earlier, opened, agent } = run;
+  const { earlier, opened, agent, again } = run;
   const [first] = earlier;
+  const window = windowOf(deps, run);
   const research = await readResearchNote(tx, userId, input, run.key);
   const kept = first?.prompt ?? null;
   const nowMs = await readClockMs(tx);
@@ -56,11 +66,9 @@ export async function roundRequestOf(
     kept !== null
       ? null
       : resolvePrompt(opened, run.read, {
-          nowMs,
-          timeZone,
-          research,
+          ...{ nowMs, timeZone, research, maxRounds: deps.planner.maxRounds },
           budget: await reminderOf(tx, userId, agent),
-          maxRounds: deps.planner.maxRounds,
+          fillOf: fillOfFirstRound(toolsOfRun(run), window),
         });
   const prompt = kept ?? opening?.prompt ?? [];
   const delimiter = delimiterOf(prompt);
@@ -68,31 +76,24 @@ export async function roundRequestOf(
   const isFlagged = [...earlier, ...(opening === null ? [] : [opening])].some(
     ({ flaggedInputs }) => flaggedInputs.length > 0,
   );
-  const policy = agent?.policy ?? null;
-  // Data that cannot be marked as data is not read.
-  const reads = delimiter === null ? [] : readToolsFor(policy, opened.records);
-  const { callable, offered } = chooseTools({
-    ...{ policy, records: opened.records },
-    reads: delimiter === null ? [] : readToolsToOffer(reads, opened.records, { messages: prompt, delimiter }),
-    words: [...Object.values(opened.mission), opened.agent?.role ?? null, opened.agent?.systemPrompt ?? null],
-    earlier: earlier.map(({ reply }) => reply),
-  });
+  const { reads, callable, offered } = toolsOfRound(toolsOfRun(run), prompt);
   const compaction = first === undefined ? null : await readCompaction(tx, userId, input, run.key);
-  const messages = conversationOf({
+  const conversation = conversationOf({
     ...{ prompt, compaction, rounds: earlier, language: first?.language ?? opened.language },
   });
+  const messages = fitConversation(conversation, requestTokens(window) - toolsTokens(offered));
   const isLast = input.round >= deps.planner.maxRounds;
   return {
     request: {
-      ...{ model: deps.planner.model, messages, tools: offered },
+      ...{ model: deps.planner.model, messages, tools: offered, maxTokens: replyTokens(window) },
       // Whatever it called now, nobody would answer; a run of one round has to plan in it.
-      toolChoice: isLast && input.round > 1 ? 'none' : 'auto',
+      toolChoice: isLast && input.round > 1 && again !== 'plainer' ? 'none' : 'auto',
     },
     asked: {
       opening: opening === null ? null : { ...opening, prompt: promptMessages(opening.prompt) },
       planned: callable.map(({ name }) => name),
       answered: reads.map(({ name }) => name),
-      compactedUpTo: compaction?.upToRound ?? 0,
+      ...{ compactedUpTo: compaction?.upToRound ?? 0, again },
       delimiter,
       flaggedTexts:
         delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
@@ -108,6 +109,23 @@ export async function roundRequestOf(
     },
   };
 }
+
+/** Smaller than it is set where a request that fitted was refused as too large; by what the model was seen to count. */
+export function windowOf(
+  deps: Pick<RunnerDependencies, 'planner' | 'calibration'>,
+  { earlier, again }: Pick<RequestedRun, 'earlier' | 'again'>,
+): ModelWindow {
+  const { model, contextTokens, maxReplyTokens } = deps.planner;
+  const isShrunk = again === 'smaller' || earlier.some(({ shrunk }) => shrunk);
+  const counted = Math.max(1, deps.calibration.factor(model));
+  return { contextTokens: (isShrunk ? contextTokens / 2 : contextTokens) / counted, maxReplyTokens };
+}
+
+const toolsOfRun = ({ agent, opened, earlier }: RequestedRun): ToolsOfRun => ({
+  ...{ policy: agent?.policy ?? null, records: opened.records },
+  words: [...Object.values(opened.mission), opened.agent?.role ?? null, opened.agent?.systemPrompt ?? null],
+  earlier: earlier.map(({ reply }) => reply),
+});
 
 /** What the model has read so far, whether or not it was summarised since. */
 export const textsOf = (prompt: readonly ChatMessage[], earlier: readonly RoundEntry[]): string[] => [

@@ -1,13 +1,16 @@
-import { comesNearWindow } from '../../domain/budget.ts';
+import { roundMessages } from '../../domain/conversation.ts';
+import { tokensOfMessages } from '../../domain/fit-conversation.ts';
 import { stepsOf } from '../../domain/round-entry.ts';
 import type { RoundEntry } from '../../domain/round-entry.ts';
 import type { PlanRoundResult } from '../../domain/run.ts';
+import { shouldCompact } from '../../domain/window.ts';
+import type { ModelWindow } from '../../domain/window.ts';
 
 /** What a stored round came to. The same whenever it is asked for: a retried activity reads it from the transcript. */
 export function resultOfRound(
   earlier: readonly RoundEntry[],
   entry: RoundEntry,
-  contextTokens: number,
+  window: ModelWindow,
 ): PlanRoundResult {
   const { reply, finished } = entry;
   const steps = stepsOf([...earlier, entry]).length;
@@ -16,7 +19,16 @@ export function resultOfRound(
     const isFiltered = reply.finishReason === 'content_filter' && steps === 0;
     return { status: isFiltered ? 'content-filtered' : 'finished', steps, totalTokens };
   }
-  const chars = JSON.stringify([...earlier, entry]).length;
-  const compact = comesNearWindow(chars, reply.promptTokens + reply.completionTokens, contextTokens);
+  const tokens = [...earlier, entry].map((round, index) =>
+    tokensOfMessages(roundMessages(round, index + 1, round.language)),
+  );
+  const sum = (of: readonly number[]): number => of.reduce((total, each) => total + each, 0);
+  const compact = shouldCompact(
+    {
+      nextTokens: entry.requestTokens === 0 ? sum(tokens) : entry.requestTokens + (tokens.at(-1) ?? 0),
+      roundsTokens: sum(tokens.slice(entry.compactedUpTo)),
+    },
+    window,
+  );
   return { status: 'continue', steps, totalTokens, ...(compact ? { compact } : {}) };
 }

@@ -18,6 +18,7 @@ import type { BudgetReminder, CallSize } from '../../domain/budget.ts';
 import { GatewayRejectedError, isGatewayFailure, withCount } from '../../domain/errors.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
+import { sizeOf } from '../../llm/request-size.ts';
 import { countTokens } from '../../metrics/tokens.ts';
 
 /** A call of the model, and on whose account it goes. */
@@ -35,9 +36,18 @@ export type Reservation =
   /** Calls of other runs hold what is left. */
   | { readonly kind: 'held' };
 
-/** What this request may cost. */
-export const sizeOfRequest = (bodyText: string): CallSize =>
-  callSize(Buffer.byteLength(bodyText), bodyText.length);
+/** What this request may cost, by what its model was seen to count. */
+export function sizeOfRequest(deps: RunnerDependencies, bodyText: string): CallSize {
+  const { model, tokens, maxReplyTokens } = sizeOf(bodyText);
+  const calibrated = Math.ceil(tokens * deps.calibration.factor(model));
+  return callSize(calibrated, maxReplyTokens ?? deps.planner.maxReplyTokens);
+}
+
+/** Once for each reply: what its model counted for the request. */
+export function learnFrom(deps: RunnerDependencies, bodyText: string, reply: PlannerReply): void {
+  const { model, tokens } = sizeOf(bodyText);
+  deps.calibration.observe(model, tokens, reply.promptTokens);
+}
 
 /**
  * Reserves what a call may cost, in the transaction that prepares it. A reservation that is there already is of an attempt

@@ -8,6 +8,7 @@ import { sealInputs } from '../../activities/vault/seal-inputs.ts';
 import { toUserId } from '../../domain/ids.ts';
 import type { PlanRoundInput } from '../../domain/run.ts';
 import type { Gateway } from '../../llm/gateway.ts';
+import { createTokenCalibration } from '../../domain/token-calibration.ts';
 import { createResearchServices } from '../../research/services.ts';
 
 export const NOTES = 3;
@@ -25,8 +26,10 @@ export const runnerDeps = (system: BenchSystem, gateway: Gateway): RunnerDepende
   gateway,
   planner: {
     ...{ model: 'mana/reasoning', compactModel: 'mana/fast-text', contextTokens: 128_000 },
+    maxReplyTokens: 8_192,
     ...{ maxRounds: 5, policyMode: 'flag', defaultTokensPerDay: 1_000_000_000 },
   },
+  calibration: createTokenCalibration(),
   research: createResearchServices({ shallowUrl: null, deep: null }),
   isRunOpen: () => Promise.resolve(false),
   random: Math.random,

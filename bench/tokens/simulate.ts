@@ -1,14 +1,17 @@
-import { buildPrompt } from '../../domain/planner-prompt.ts';
+import { fitConversation } from '../../domain/fit-conversation.ts';
+import { fitPrompt } from '../../domain/planner-prompt.ts';
 import { conversationOf } from '../../domain/conversation.ts';
 import type { ChatMessage, ConversationRound } from '../../domain/conversation.ts';
 import { planRound } from '../../domain/plan.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
-import { answerRead, readToolsFor, readToolsToOffer } from '../../domain/read-tools.ts';
+import { answerRead } from '../../domain/read-tools.ts';
 import { endOfRound } from '../../domain/round-end.ts';
 import type { RoundEnd } from '../../domain/round-end.ts';
+import { fillOfFirstRound, toolsOfRound, toolsTokens } from '../../domain/round-tools.ts';
 import { toGatewayTool, toolsByName } from '../../domain/tool-catalog.ts';
 import type { GatewayTool } from '../../domain/tool-catalog.ts';
-import { chooseTools } from '../../domain/tool-choice.ts';
+import { readChars, requestTokens } from '../../domain/window.ts';
+import type { ModelWindow } from '../../domain/window.ts';
 import type { Scenario } from './scenarios.ts';
 
 export interface SimulatedRound {
@@ -18,28 +21,29 @@ export interface SimulatedRound {
 
 type Model = (round: number, tools: ReadonlySet<string>) => PlannerReply;
 
+/** That of a runner without settings of its own. */
+const WINDOW: ModelWindow = { contextTokens: 128_000, maxReplyTokens: 8_192 };
+
 /** The requests of a run with a scripted model, made by the product's own rules; without databases. */
-export function simulateRun({ prompt, policy, records }: Scenario, model: Model): SimulatedRound[] {
-  const first = buildPrompt(prompt);
-  const answered = readToolsFor(policy, records);
-  const shown = { messages: first, delimiter: prompt.delimiter };
-  const reads = readToolsToOffer(answered, records, shown);
-  const words = [
-    ...Object.values(prompt.mission),
-    prompt.agent?.role ?? null,
-    prompt.agent?.systemPrompt ?? null,
-  ];
+export function simulateRun(
+  { prompt, policy, records }: Scenario,
+  model: Model,
+  window: ModelWindow = WINDOW,
+): SimulatedRound[] {
+  const { agent, mission } = prompt;
+  const words = [...Object.values(mission), agent?.role ?? null, agent?.systemPrompt ?? null];
+  const first = fitPrompt(prompt, fillOfFirstRound({ policy, records, words, earlier: [] }, window));
   const rounds: SimulatedRound[] = [];
   const done: (ConversationRound & {
     readonly flaw: RoundEnd['flaw'];
     readonly steps: ReturnType<typeof planRound>['newSteps'];
   })[] = [];
   for (let round = 1; round <= prompt.maxRounds; round += 1) {
-    const { callable, offered } = chooseTools({
-      ...{ policy, records, words, reads, earlier: done.map(({ reply }) => reply) },
-    });
+    const earlier = done.map((each) => each.reply);
+    const { callable, offered, reads } = toolsOfRound({ policy, records, words, earlier }, first);
+    const conversation = conversationOf({ prompt: first, rounds: done, language: prompt.language });
     rounds.push({
-      messages: conversationOf({ prompt: first, rounds: done, language: prompt.language }),
+      messages: fitConversation(conversation, requestTokens(window) - toolsTokens(offered)),
       tools: offered.map(toGatewayTool),
     });
     const reply = model(round, new Set(offered.map(({ name }) => name)));
@@ -47,8 +51,9 @@ export function simulateRun({ prompt, policy, records }: Scenario, model: Model)
     const { newSteps, toolResults } = planRound({
       ...{ reply, round, previousSteps, offered: toolsByName(callable) },
       reads: {
-        tools: toolsByName(answered),
-        answer: (toolName, params) => answerRead(toolName, params, { ...prompt, records }),
+        tools: toolsByName(reads),
+        answer: (toolName, params) =>
+          answerRead(toolName, params, { ...prompt, records, maxChars: readChars(window) }),
       },
       ...{ facts: null, openSteps: [] },
       review: () => ({ flags: [], drop: false }),

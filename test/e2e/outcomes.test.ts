@@ -175,4 +175,35 @@ describe.concurrent('a gateway', () => {
     expect(await tablesWith(system.databases.superuser.syncUrl, [message])).toEqual([]);
     expect(textsIn([...(await rawHistories(system.client)), system.logLines], [message])).toEqual([]);
   });
+
+  const tooLong = (): ScriptedResponse =>
+    httpError(400, {
+      kind: 'invalid_request',
+      message: 'the prompt exceeds the context window of this model',
+    });
+
+  it('that finds a request too long is asked once more, and the run goes on', async () => {
+    const objective = `objective-${randomUUID()}`;
+    answers.set(objective, [tooLong()]);
+    const told = await writePlaintextMission(system.webApp, objective, { nextRunAt: past() });
+    expect(await device.waitForIterations(told)).toMatchObject([{ overallStatus: 'awaiting-review' }]);
+    expect(requestsWith(objective)).toBe(3);
+    expect(await readPaidRounds(system.databases, told.missionId)).toEqual([1, 2]);
+  });
+
+  it('that finds a smaller one too long as well is the operators’ to mend: nobody is told to change the mission', async () => {
+    const objective = `objective-${randomUUID()}`;
+    answers.set(objective, [tooLong(), tooLong()]);
+    const told = await writePlaintextMission(system.webApp, objective, { nextRunAt: past() });
+    const [iteration] = await device.waitForIterations(told);
+    expect(iteration).toMatchObject({
+      ...{ overallStatus: 'failed', plan: [] },
+      errorDetails: { name: 'window-too-small', message: FAILURE_TEXTS_EN['window-too-small'] },
+    });
+    for (const text of [FAILURE_TEXTS_EN['window-too-small'], FAILURE_TEXTS['window-too-small']])
+      expect(text).not.toMatch(/change|ändere/i);
+    await expectDevicesAccept(told);
+    expect(requestsWith(objective)).toBe(2);
+    expect(system.logLines.join('')).toContain('set MANA_LLM_CONTEXT_TOKENS to the window of MANA_LLM_MODEL');
+  });
 });

@@ -83,6 +83,7 @@ const promptOf = ({ opened, read }: Opened) =>
     research: null,
     budget: null,
     maxRounds: 5,
+    fillOf: () => 1,
   });
 
 const reasonsOf = ({ opened }: Opened): string[] =>

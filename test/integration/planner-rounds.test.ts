@@ -264,20 +264,4 @@ describe('a reply', () => {
       status: 'finished',
     });
   });
-
-  it('near the model’s window asks for the conversation to be compacted', async () => {
-    const told = await stories.write({}, POLICY);
-    const used = (promptTokens: number) => (): PlannerReply =>
-      reply({
-        toolCalls: [task(`t${promptTokens}`)],
-        promptTokens,
-        completionTokens: 0,
-        totalTokens: promptTokens,
-      });
-    const window = { contextTokens: 1_000 };
-    expect(await told.round(1, used(700), window)).not.toHaveProperty('compact');
-    expect(await told.round(2, used(800), window)).toMatchObject({ status: 'continue', compact: true });
-    // The same again from the transcript.
-    expect(await told.round(2, used(1), window)).toMatchObject({ compact: true });
-  });
 });

@@ -97,7 +97,7 @@ const startRunner = (grantPrivateKeys: KeyObject[]): Promise<Running> =>
     createRunnerPart(context, {
       syncDatabase: { url: system.databases.urls.runner.sync, ...POOL },
       grantPrivateKeys,
-      gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY },
+      gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000 },
       planner: PLANNER_SETTINGS,
       roundsPerSecond: 1000,
       research: { shallowUrl: null, deep: null },

@@ -61,7 +61,7 @@ describe('the tokens of a round', () => {
       {
         ...{ iterationId: told.run.iterationId, round: 1, purpose: 'plan', runId: told.run.runId },
         ...{ workflowId: `w-${told.run.missionId}` },
-        reserved: expect.toSatisfy((tokens: number) => tokens > 32_768 && tokens < 60_000) as unknown,
+        reserved: expect.toSatisfy((tokens: number) => tokens > 8_192 && tokens < 11_000) as unknown,
         estimated: expect.toSatisfy((tokens: number) => tokens > 1_000 && tokens < 10_000) as unknown,
       },
     ]);
@@ -133,7 +133,8 @@ describe('concurrent runs of one agent', () => {
   }
 
   it('overspend its budget by at most one round, however many there are', async () => {
-    const [max, cost] = [150_000, 25_000];
+    // No round costs more than it reserves: its request by estimate, and the longest reply that was asked for.
+    const [max, cost] = [50_000, 8_500];
     const first = await withBudget(max);
     const told = [
       first,
@@ -156,7 +157,7 @@ describe('concurrent runs of one agent', () => {
   });
 
   it('wait while another one holds the rest, and go on with what it did not use', async () => {
-    const holder = await withBudget(20_000);
+    const holder = await withBudget(15_000);
     const other = await stories.writeAnother(holder);
     await holder.round(1, async () => {
       await expect(other.round(1, () => reply())).rejects.toBeInstanceOf(BudgetReservedError);
@@ -193,7 +194,7 @@ describe('a round whose reply nobody saw', () => {
   });
 
   it('of a run that is gone is settled by the next run that needs the budget', async () => {
-    const gone = await withBudget(20_000);
+    const gone = await withBudget(15_000);
     const heir = await stories.writeAnother(gone);
     await gone.crashIn(1);
     await expect(heir.round(1, () => reply())).rejects.toBeInstanceOf(BudgetReservedError);
@@ -203,7 +204,7 @@ describe('a round whose reply nobody saw', () => {
   });
 
   it('of a run that ends is settled as it forgets', async () => {
-    const told = await withBudget(20_000);
+    const told = await withBudget(15_000);
     await told.crashIn(1);
     await told.forget();
     expect(await reservedOf(told)).toEqual([]);
@@ -211,7 +212,7 @@ describe('a round whose reply nobody saw', () => {
   });
 
   it('of a run that is gone, and its mission with another run, is settled by the sweep', async () => {
-    const [gone, open] = [await withBudget(20_000), await withBudget(20_000)];
+    const [gone, open] = [await withBudget(15_000), await withBudget(15_000)];
     for (const told of [gone, open]) {
       await told.crashIn(1);
       await query(
@@ -315,19 +316,19 @@ describe('a mission without an agent', () => {
     await holder.round(
       1,
       async () => {
-        await expect(other.round(1, () => reply(), limitTo(20_000))).rejects.toBeInstanceOf(
+        await expect(other.round(1, () => reply(), limitTo(15_000))).rejects.toBeInstanceOf(
           BudgetReservedError,
         );
         return planning('x', 100);
       },
-      limitTo(20_000),
+      limitTo(15_000),
     );
     const gone = await stories.writeWithoutAgent();
     const heir = await stories.writeWithoutAgent({ user: gone.user });
-    await gone.crashIn(1, limitTo(20_000));
-    await expect(heir.round(1, () => reply(), limitTo(20_000))).rejects.toBeInstanceOf(BudgetReservedError);
+    await gone.crashIn(1, limitTo(15_000));
+    await expect(heir.round(1, () => reply(), limitTo(15_000))).rejects.toBeInstanceOf(BudgetReservedError);
     gone.die();
-    expect(await heir.round(1, () => reply(), limitTo(20_000))).toMatchObject({ status: 'finished' });
+    expect(await heir.round(1, () => reply(), limitTo(15_000))).toMatchObject({ status: 'finished' });
   });
 
   it('does not run with a default of 0, and its user reads what to do', async () => {

@@ -15,6 +15,7 @@ import type { WebApp, WebAppUser } from '../../dev/web-app.ts';
 import type { Grant, GrantVersion } from '../../domain/grant.ts';
 import { toMissionId } from '../../domain/ids.ts';
 import type { PlannerSettings } from '../../domain/planner-settings.ts';
+import { createTokenCalibration } from '../../domain/token-calibration.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
 import type { RunRef } from '../../domain/run.ts';
 import type { ListedSchedule } from '../../schedules/mission-schedules.ts';
@@ -103,6 +104,7 @@ export const PLANNER_SETTINGS: PlannerSettings = {
   model: 'mana/reasoning',
   compactModel: 'mana/fast-text',
   contextTokens: 128_000,
+  maxReplyTokens: 8_192,
   maxRounds: 5,
   policyMode: 'flag',
   defaultTokensPerDay: 500_000,
@@ -123,6 +125,7 @@ function runnerOf(database: Database, privateKey: KeyObject): ActivityHarness['r
     codecKeys: { primaryKeyId: 'k1', keys: new Map([['k1', randomBytes(32)]]) },
     gateway,
     planner: PLANNER_SETTINGS,
+    calibration: createTokenCalibration(),
     research: { shallow: null, deep: null },
     isRunOpen: (_workflowId, runId) => Promise.resolve(openRuns.has(runId)),
     random: () => 0.5,

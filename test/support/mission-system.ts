@@ -215,7 +215,7 @@ async function startParts(
       await createRunnerPart(context, {
         syncDatabase: { url: databases.urls.runner.sync, ...POOL },
         grantPrivateKeys: options.grantsConfigured === false ? [] : [keys.privateKey],
-        gateway: { url: gateway.url, serviceKey: SERVICE_KEY },
+        gateway: { url: gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000 },
         planner: { ...PLANNER_SETTINGS, ...options.planner },
         roundsPerSecond: options.roundsPerSecond ?? UNLIMITED_ROUNDS,
         research: options.research ?? { shallowUrl: null, deep: null },

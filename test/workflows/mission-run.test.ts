@@ -17,6 +17,7 @@ import {
   ResearchUnavailableError,
   RunKeyLostError,
   SlotBusyError,
+  WindowTooSmallError,
 } from '../../domain/errors.ts';
 import type {
   CompactTranscriptInput,
@@ -382,6 +383,7 @@ describe('a run that fails', () => {
       'gateway-rejected',
       2,
     ],
+    ['a window that is too small', throwing(new WindowTooSmallError()), 'window-too-small', 1],
     ['a transcript that is lost', () => round('transcript-lost', 0), 'run-interrupted', 1],
     ['a budget that is used up', () => round('budget-exhausted', 0), 'budget-exhausted', 1],
   ])('for %s says why, once', async (_, planRound, code, calls) => {

@@ -62,6 +62,32 @@ async function gatewayRejected(system: RecordingSystem): Promise<Execution> {
   return endsAs(run, 'failed', 'gateway-rejected');
 }
 
+/** Calls and closing words in one reply: no second round is asked. */
+async function closedAtOnce(system: RecordingSystem): Promise<Execution> {
+  const call = { name: 'create_task', arguments: { title: 'Made up' } };
+  system.answerWith(() => replyWithToolCalls([call], 'One task for the next step of the holiday.'));
+  const run = await startRun(system.client, await writePlaintextMission(system.webApp, OBJECTIVE));
+  const { rounds } = await run.result();
+  if (rounds !== 1) throw new Error(`the run took ${rounds} rounds, expected 1`);
+  return endsAs(run, 'planned');
+}
+
+/** A model that only repeats itself is not asked any more. */
+async function repeating(system: RecordingSystem): Promise<Execution> {
+  system.answerWith(() => replyWithToolCalls([{ name: 'create_task', arguments: { title: 'Made up' } }]));
+  const run = await startRun(system.client, await writePlaintextMission(system.webApp, OBJECTIVE));
+  const { rounds } = await run.result();
+  if (rounds !== 2) throw new Error(`the run took ${rounds} rounds, expected 2`);
+  return endsAs(run, 'planned');
+}
+
+async function windowTooSmall(system: RecordingSystem): Promise<Execution> {
+  const tooLong = { kind: 'context_length_exceeded', message: 'made up' };
+  system.answerWith(failingFirst([httpError(400, tooLong), httpError(400, tooLong)]));
+  const run = await startRun(system.client, await writePlaintextMission(system.webApp, OBJECTIVE));
+  return endsAs(run, 'failed', 'window-too-small');
+}
+
 /** The second round is refused: the steps of the first one are written. */
 async function cutShort(system: RecordingSystem): Promise<Execution> {
   const refused = httpError(422, { kind: 'blocked', message: 'made up' });
@@ -165,6 +191,9 @@ export const finishedRuns: readonly Scenario[] = [
   { name: 'missionRun-own-fields-encrypted-without-grant', record: ownFieldsEncrypted },
   { name: 'missionRun-gateway-failed-twice', record: gatewayFailedTwice },
   { name: 'missionRun-gateway-rejected', record: gatewayRejected },
+  { name: 'missionRun-window-too-small', record: windowTooSmall },
+  { name: 'missionRun-closed-in-one-round', record: closedAtOnce },
+  { name: 'missionRun-repeats-itself', record: repeating },
   { name: 'missionRun-cut-short', record: cutShort },
   { name: 'missionRun-staged-plan', record: stagedPlan },
   { name: 'missionRun-mission-too-large', record: missionTooLarge },
