@@ -97,7 +97,7 @@ export default {
     mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', [
       '^domain/',
       '^http/',
-      npm('openai', 'zod'),
+      npm('openai', 'undici', 'zod'),
     ]),
     mayImportOnly('http-is-of-no-service', 'http/ is what the clients of services share.', '^http/', []),
     mayImportOnly(

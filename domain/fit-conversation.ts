@@ -8,12 +8,14 @@ const TOKENS_PER_MESSAGE = 4;
 export const tokensOfMessages = (messages: readonly ChatMessage[]): number =>
   messages.reduce((sum, message) => sum + tokensOfMessage(message), 0);
 
-const tokensOfMessage = (message: ChatMessage): number =>
-  TOKENS_PER_MESSAGE +
-  estimateTokens(message.content ?? '') +
-  ('tool_calls' in message && message.tool_calls !== undefined
-    ? estimateTokens(JSON.stringify(message.tool_calls))
-    : 0);
+function tokensOfMessage(message: ChatMessage): number {
+  const calls = message.role === 'assistant' ? (message.tool_calls ?? []) : [];
+  return (
+    TOKENS_PER_MESSAGE +
+    estimateTokens(message.content ?? '') +
+    (calls.length === 0 ? 0 : estimateTokens(JSON.stringify(calls)))
+  );
+}
 
 /** Stands for data that an earlier round has read. */
 const LEFT_OUT = 'error: left out for lack of room; call again if you need it';

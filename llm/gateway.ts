@@ -122,6 +122,9 @@ class GatewayClient extends OpenAI {
   }
 }
 
+/** `max_tokens` is what gateways of OpenAI's shape take; the newer name is OpenAI's own. */
+type RequestParams = Omit<ChatCompletionCreateParamsNonStreaming, 'max_tokens'> & { max_tokens?: number };
+
 /** The body of a request. The same request always gives the same text. */
 export const encodeRequest = (request: CompletionRequest): string => JSON.stringify(toParams(request));
 
@@ -131,7 +134,7 @@ const toParams = ({
   tools,
   toolChoice = 'auto',
   maxTokens,
-}: CompletionRequest): ChatCompletionCreateParamsNonStreaming => ({
+}: CompletionRequest): RequestParams => ({
   model,
   messages: [...messages],
   stream: false,

@@ -6,7 +6,6 @@ import { createRunnerActivities } from '../activities/runner/activities.ts';
 import type { Config } from '../config.ts';
 import { openDatabase } from '../db/client.ts';
 import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
-import { createTokenCalibration } from '../domain/token-calibration.ts';
 import { createGateway } from '../llm/gateway.ts';
 import { createResearchServices } from '../research/services.ts';
 import { isRunOpen } from '../schedules/open-runs.ts';
@@ -38,7 +37,6 @@ export async function createRunnerPart(
       timeoutMs: settings.gateway.timeoutMs,
     }),
     planner: settings.planner,
-    calibration: createTokenCalibration(),
     research: createResearchServices(settings.research),
     isRunOpen: (workflowId, runId) => isRunOpen(context.client, workflowId, runId),
     random: Math.random,

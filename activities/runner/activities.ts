@@ -13,6 +13,7 @@ import { untilLastMoment } from '../last-moment.ts';
 import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from '../retry-delays.ts';
 import { runActivity } from '../run-activity.ts';
 import { toUserId } from '../../domain/ids.ts';
+import { createTokenCalibration } from '../../domain/token-calibration.ts';
 import type {
   CompactTranscriptInput,
   CompactTranscriptResult,
@@ -51,7 +52,9 @@ const logUnswept: OnUnswept = ({ workflowId, runId }, error) => {
   log.error('a run that has ended could not be swept', { workflowId, runId, error });
 };
 
-export function createRunnerActivities(deps: RunnerDependencies): RunnerActivities {
+/** What models were seen to count is this process's own knowledge. */
+export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibration'>): RunnerActivities {
+  const deps: RunnerDependencies = { calibration: createTokenCalibration(), ...given };
   return {
     loadRun: (input) =>
       runActivity(

@@ -6,7 +6,6 @@ import { openDatabase } from '../../db/client.ts';
 import type { PlatformDatabases } from '../../dev/databases.ts';
 import { replyWithText, startScriptedGateway } from '../../dev/scripted-gateway.ts';
 import { createGateway } from '../../llm/gateway.ts';
-import { createTokenCalibration } from '../../domain/token-calibration.ts';
 import { createResearchServices } from '../../research/services.ts';
 import { isRunOpen } from '../../schedules/open-runs.ts';
 import { createDataConverter } from '../../temporal/data-converter.ts';
@@ -65,7 +64,6 @@ export async function benchRunner(
       maxReplyTokens: 8_192,
       ...{ maxRounds: 5, policyMode: 'flag', defaultTokensPerDay: 1_000_000_000 },
     },
-    calibration: createTokenCalibration(),
     research: createResearchServices({ shallowUrl: null, deep: null }),
     isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
     random: Math.random,

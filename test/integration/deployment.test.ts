@@ -164,6 +164,7 @@ describe('docker-compose.temporal.yml', () => {
           'LOG_LEVEL',
           'DATABASE_PREPARED_STATEMENTS',
           'POLICY_MODE',
+          ...['MANA_LLM_CONTEXT_TOKENS', 'MANA_LLM_MAX_TOKENS', 'MANA_LLM_TIMEOUT_SECONDS'],
           'DEFAULT_TOKENS_PER_DAY',
           'TEMPORAL_CODEC_ACCEPT_PLAINTEXT',
         ],

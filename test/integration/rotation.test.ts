@@ -34,7 +34,10 @@ const asked = new Set<string>();
 
 const POOL = { maxConnections: 4, preparedStatements: true };
 
-const plan = replyWithToolCalls([{ name: 'create_task', arguments: { title: 'Zug buchen' } }]);
+/** Another step each time: one that is still open would not be planned again. */
+let plans = 0;
+const plan = () =>
+  replyWithToolCalls([{ name: 'create_task', arguments: { title: `Zug buchen ${(plans += 1)}` } }]);
 
 let system: MissionSystem;
 /** Ended in reverse order. */
@@ -48,7 +51,7 @@ beforeEach(async () => {
       const objective = /objective-[a-z-]+/.exec(JSON.stringify(messages))?.[0] ?? 'none';
       asked.add(objective);
       if (messages.some(({ role }) => role === 'tool')) return replyWithText('Fertig.');
-      return gated.get(objective)?.hold(plan) ?? plan;
+      return gated.get(objective)?.hold(plan()) ?? plan();
     },
   });
 });

@@ -11,7 +11,6 @@ import type { Database } from '../../db/client.ts';
 import type { LoadRunInput, PlanRoundInput, RunRef, WriteIterationInput } from '../../domain/run.ts';
 import { startLiveness } from '../../health/liveness.ts';
 import { createReadiness } from '../../health/readiness.ts';
-import { createTokenCalibration } from '../../domain/token-calibration.ts';
 import { createGateway } from '../../llm/gateway.ts';
 import type { Gateway } from '../../llm/gateway.ts';
 import { createLogger } from '../../logging/logger.ts';
@@ -103,7 +102,6 @@ function runnerActivities(settings: Config<'runner'>['runner'], codecKeys: Confi
       createGateway({ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey }),
     ),
     planner: settings.planner,
-    calibration: createTokenCalibration(),
     research: { shallow: null, deep: null },
     isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
     random: Math.random,
