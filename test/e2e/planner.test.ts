@@ -209,7 +209,7 @@ describe.concurrent('the budget of an agent', () => {
   });
 
   it('is not held for ever by a run that was terminated while the model worked', async () => {
-    const gone = await withAgent(() => hang(), { maxTokensPerDay: 40_000 });
+    const gone = await withAgent(() => hang(), { maxTokensPerDay: 15_000 });
     const run = await startRun(system.client, gone);
     await waitUntil('the model is asked', () => Promise.resolve(requestsOf(gone.objective).length > 0));
     await run.terminate();
