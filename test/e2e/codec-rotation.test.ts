@@ -12,7 +12,7 @@ import type { MissionRunResult } from '../../domain/run.ts';
 import { missionScheduleId } from '../../schedules/schedule-ids.ts';
 import { createDataConverter } from '../../temporal/data-converter.ts';
 import { surroundingsOf } from '../faults/surroundings.ts';
-import { startRun, writePlaintextMission } from '../support/granted-mission.ts';
+import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
 import type { WrittenMission } from '../support/granted-mission.ts';
 import { startMissionSystem } from '../support/mission-system.ts';
 import type { MissionSystem } from '../support/mission-system.ts';
@@ -218,5 +218,29 @@ describe('codec keys', () => {
       true,
     );
     expect(await counted(mended)).toBe(0);
+  });
+
+  it('that one worker alone lacks shows there, and the run goes on once that worker has it', async () => {
+    const [vault] = await Promise.all([start('vault', NEW), start('runner', OLD, NEW)]);
+    const run = await startRun(system.client, await writeGrantedMission(system, 'objective'));
+    const found = await waitUntil('it shows', async () => {
+      const state = await ready(vault);
+      return state.status === 503 && state.codecKeys !== 'ok' && state;
+    });
+    expect(found.codecKeys).toContain(`key id "${OLD}", which TEMPORAL_CODEC_KEYS does not hold`);
+    expect(await counted(vault)).toBeGreaterThan(0);
+    await waitUntil('the log says so', () =>
+      vault
+        .output()
+        .split('\n')
+        .some(
+          (line) => line.includes('processing ActivityTask.start') && line.includes(`key id \\"${OLD}\\"`),
+        ),
+    );
+    await vault.stop();
+
+    await start('vault', NEW, OLD);
+    const result = client.workflow.getHandle<() => Promise<MissionRunResult>>(run.workflowId).result();
+    expect((await result).outcome).toBe('planned');
   });
 });
