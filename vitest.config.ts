@@ -1,14 +1,19 @@
 import { defineConfig } from 'vitest/config';
 
-/** Folders with a server: one PostgreSQL and one Temporal for the whole run, see test/support/global-setup.ts. */
+/**
+ * Folders with a server: one PostgreSQL and one Temporal for the whole run, see test/support/global-setup.ts. It is theirs
+ * alone, so that a unit test starts no server, however vitest is called.
+ */
 const withServers = (name: string, testTimeout = 60_000) => ({
   extends: true as const,
-  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 60_000 },
+  test: {
+    ...{ name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 60_000 },
+    globalSetup: ['test/support/global-setup.ts'],
+  },
 });
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 3,
     // A test that is skipped, focused or empty proves nothing.

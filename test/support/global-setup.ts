@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ProvidedContext } from 'vitest';
 import type { TestProject } from 'vitest/node';
 import { provisionPlatform } from '../../dev/databases.ts';
 import type { PlatformDatabases } from '../../dev/databases.ts';
@@ -24,9 +25,33 @@ declare module 'vitest' {
   }
 }
 
-/** One PostgreSQL and one Temporal of each kind for the whole run; none when only unit tests were asked for. */
+interface Servers {
+  readonly provided: ProvidedContext;
+  readonly stop: () => Promise<void>;
+}
+
+/** Every project loads this file for itself; what they share stands where all of them find it. */
+const shared = globalThis as { manaTestServers?: { users: number; readonly starting: Promise<Servers> } };
+
+/**
+ * One PostgreSQL and one Temporal of each kind for the whole run. Vitest calls this for each project that has a file to run,
+ * one after the other: the first starts the servers, the last to be torn down stops them. The unit tests have no such set-up.
+ */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  if (project.vitest.projects.every(({ name }) => name === 'unit')) return () => Promise.resolve();
+  const servers = (shared.manaTestServers ??= { users: 0, starting: startServers() });
+  servers.users += 1;
+  const { provided, stop } = await servers.starting;
+  for (const name of Object.keys(provided) as (keyof ProvidedContext)[])
+    project.provide(name, provided[name]);
+  return async () => {
+    servers.users -= 1;
+    if (servers.users > 0) return;
+    delete shared.manaTestServers;
+    await stop();
+  };
+}
+
+async function startServers(): Promise<Servers> {
   const directory = createTemporaryDirectory('mana-test-');
   const stops: (() => Promise<void>)[] = [];
   const started = async <Server extends { stop(): Promise<void> }>(
@@ -47,23 +72,25 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     ),
     started(startTimeSkippingServer({ logFile: join(directory.path, 'time-skipping.log') })),
   ] as const;
-  const tearDown = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     await Promise.allSettled(starting);
-    await Promise.all(stops.map((stop) => stop()));
+    await Promise.all(stops.map((stopOne) => stopOne()));
     directory.remove();
   };
   try {
     const [postgres, temporal, timeSkipping] = await Promise.all(starting);
-    project.provide('platform', await provisionPlatform(postgres));
-    project.provide('temporalAddress', temporal.address);
-    project.provide('timeSkippingAddress', timeSkipping.address);
-    project.provide('postgresUrl', postgres.superuserUrl('postgres'));
-    project.provide('postgresHost', postgres.host);
-    project.provide('postgresPort', postgres.port);
-    project.provide('serverLogDirectory', directory.path);
+    const provided = {
+      platform: await provisionPlatform(postgres),
+      temporalAddress: temporal.address,
+      timeSkippingAddress: timeSkipping.address,
+      postgresUrl: postgres.superuserUrl('postgres'),
+      postgresHost: postgres.host,
+      postgresPort: postgres.port,
+      serverLogDirectory: directory.path,
+    };
+    return { provided, stop };
   } catch (error) {
-    await tearDown();
+    await stop();
     throw error;
   }
-  return tearDown;
 }
