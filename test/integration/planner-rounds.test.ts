@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sealInputs } from '../../activities/vault/seal-inputs.ts';
 import { rawReplyOf } from '../../dev/scripted-model.ts';
 import type { SentRequest } from '../../dev/scripted-model.ts';
-import { missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
+import { agentAt, missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
 import { ALREADY_OPEN } from '../../domain/model-notices.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
@@ -90,6 +90,49 @@ describe('tools that read', () => {
     await expect(round).rejects.toBeInstanceOf(GrantUnusableError);
     expect(told.requests[0]?.tools.map(({ name }) => name)).toContain('list_notes');
     expect(await stories.usage(told)).toEqual([{ round: 1, purpose: 'plan', tokens: 12 }]);
+  });
+});
+
+describe('tools on demand', () => {
+  const policy = { tools: {}, defaultsByModule: { quiz: 'deny' }, defaultForAi: 'propose' };
+  const found = (module: string) => call('find_tools', { module });
+  const namesIn = (request: SentRequest | undefined): string[] =>
+    (request?.tools ?? []).map(({ name }) => name);
+
+  it('are handed out at once and offered from then on, at the end; what is denied is not among them', async () => {
+    const told = await stories.write({}, { policy });
+    await told.round(1, () => reply({ toolCalls: [found('habits'), found('quiz'), found('nothing')] }));
+    const habit = call('create_habit', { title: 'Lesen', icon: '📚', color: '#336699' });
+    await told.round(2, () => reply({ toolCalls: [habit, call('create_quiz', { title: 'x' })] }));
+    const [first, second] = told.requests;
+    expect(namesIn(first)).toContain('find_tools');
+    expect(namesIn(second)).toEqual([...namesIn(first), 'create_habit']);
+    expect(toolAnswers(second)).toEqual([
+      'From now on you can call: create_habit',
+      ...[1, 2].map(() => expect.stringMatching(/^error: no such module, or nothing in it/) as unknown),
+    ]);
+    expect(first?.bodyText).not.toContain('create_quiz');
+    const steps = (await told.entries()).flatMap((entry) => entry.steps);
+    expect(steps.map(({ intent }) => intent.toolName)).toEqual(['create_habit']);
+  });
+
+  it('are denied from the round on in which the policy denies them, found or not', async () => {
+    const told = await stories.write({}, { policy });
+    await told.round(1, () => reply({ toolCalls: [found('habits')] }));
+    const denied = { ...policy, tools: { create_habit: 'deny' } };
+    await harness.webApp.update(told.user, agentAt(told.loaded.agentId ?? ''), { policy: denied });
+    const habit = call('create_habit', { title: 'Lesen', icon: '📚', color: '#336699' });
+    expect(await told.round(2, () => reply({ toolCalls: [habit] }))).toMatchObject({ steps: 0 });
+    expect(namesIn(told.requests[1])).not.toContain('create_habit');
+  });
+
+  it('two users’ missions begin alike, but for what is the user’s own', async () => {
+    const told = [await stories.writeWithoutAgent(), await stories.writeWithoutAgent()];
+    for (const each of told) await each.round(1, () => reply());
+    const [a, b] = told.map(({ requests }) => requests[0]);
+    expect(a?.messages[0]).toEqual(b?.messages[0]);
+    expect(a?.tools).toEqual(b?.tools);
+    expect(delimiterOf(a?.messages ?? [])).not.toBe(delimiterOf(b?.messages ?? []));
   });
 });
 
