@@ -1,4 +1,4 @@
-import { SCORED } from './score.ts';
+import { SCORED, WEIGHTS, weightOf } from './score.ts';
 import type { MissionScore, Scored } from './score.ts';
 
 /** How often a rule was kept, of how many missions that it says anything of. */
@@ -10,7 +10,7 @@ export interface RuleScore {
 export interface EvalReport {
   /** As the gateway names it. */
   readonly model: string;
-  /** Kept rules of all rules, in per cent. */
+  /** Kept rules of all rules by their weights, in per cent. */
   readonly score: number;
   readonly rules: Readonly<Record<Scored, RuleScore>>;
   readonly rounds: number;
@@ -34,17 +34,22 @@ export function reportOf(
       return [rule, { kept, of: kept + broken }];
     }),
   ) as Record<Scored, RuleScore>;
-  const scores = Object.values(rules);
   return {
     model: run.model,
-    score: percent(sum(scores.map(({ kept }) => kept)), sum(scores.map(({ of }) => of))),
+    score: percent(
+      sum(SCORED.map((rule) => rules[rule].kept * WEIGHTS[rule])),
+      sum(SCORED.map((rule) => rules[rule].of * WEIGHTS[rule])),
+    ),
     rules,
     rounds: sum(missions.map(({ rounds }) => rounds)),
     tokens: sum(missions.map(({ tokens }) => tokens)),
     seconds: run.seconds,
     missions: missions.map((mission) => ({
       ...mission,
-      score: percent(mission.kept.length, mission.kept.length + mission.broken.length),
+      score: percent(
+        weightOf(mission.kept),
+        weightOf([...mission.kept, ...mission.broken.map(({ rule }) => rule)]),
+      ),
     })),
   };
 }
@@ -68,7 +73,7 @@ export function tableOf({ missions, rules, ...report }: EvalReport): string {
     const { kept, of } = rules[rule];
     return `${rule.padEnd(widest)}  ${`${kept} of ${of}`.padStart(8)}  ${percent(kept, of).toFixed(0).padStart(4)} %`;
   });
-  const total = `${report.model}: ${report.score} % of all rules kept; ${missions.length} missions, ${report.rounds} rounds, ${report.tokens} tokens, ${report.seconds} s`;
+  const total = `${report.model}: ${report.score} % of what the rules ask; ${missions.length} missions, ${report.rounds} rounds, ${report.tokens} tokens, ${report.seconds} s`;
   return [...rows, '', ...byRule, '', total].join('\n');
 }
 

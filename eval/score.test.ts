@@ -164,15 +164,32 @@ describe('of a plan', () => {
   });
 });
 
+describe('of all missions together', () => {
+  const scoreOfAll = (of: (each: EvalMission) => Outcome): number =>
+    reportOf(
+      MISSIONS.map((each) => scoreOf(of(each), NOW)),
+      { model: 'm', seconds: 0 },
+    ).score;
+
+  test('a model that never plans anything scores badly, however polite and cheap it is', () => {
+    const words = (each: EvalMission): string =>
+      each.language === 'de' ? 'Es ist nichts nötig.' : 'There is nothing to do.';
+    expect(scoreOfAll((each) => outcomeOf([], { mission: each, words: words(each) }))).toBeLessThan(50);
+  });
+
+  test('one that never comes to an end scores worse', () =>
+    expect(scoreOfAll((each) => outcomeOf([], { mission: each, plan: null }))).toBeLessThan(20));
+});
+
 test('the report counts what was kept, by rule and by mission, and its table says what was broken', () => {
   const scores = [outcomeOf([task('x')]), outcomeOf([call('complete_task', { taskId: 'nope' })])].map(
     (outcome) => scoreOf(outcome, NOW),
   );
   const report = reportOf(scores, { model: 'some/model', seconds: 1 });
   expect(report).toMatchObject({
-    ...{ model: 'some/model', score: 95, rounds: 2, tokens: 200 },
+    ...{ model: 'some/model', score: 96.2, rounds: 2, tokens: 200 },
     rules: { ids: { kept: 1, of: 2 }, outcome: { kept: 2, of: 2 }, feedback: { kept: 0, of: 0 } },
-    missions: [{ score: 100 }, { score: 90 }],
+    missions: [{ score: 100 }, { score: 92.3 }],
   });
   expect(tableOf(report)).toContain('ids: complete_task.taskId: found "nope"');
 });

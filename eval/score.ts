@@ -33,6 +33,15 @@ export const SCORED = [
 ] as const;
 export type Scored = (typeof SCORED)[number];
 
+/** A model that does nothing does nothing wrong: what was asked for has to count for more. */
+export const WEIGHTS: Readonly<Record<Scored, number>> = {
+  ...{ outcome: 1, plan: 4, feedback: 2, ids: 1, dates: 1, values: 1 },
+  ...{ tools: 1, duplicates: 1, language: 1, rounds: 1, tokens: 1 },
+};
+
+export const weightOf = (rules: readonly Scored[]): number =>
+  rules.reduce((sum, rule) => sum + WEIGHTS[rule], 0);
+
 /** A whole run of the thirty needs two rounds or less for most of them, and reads nothing that takes more than this. */
 const MAX_ROUNDS = 3;
 const MAX_TOKENS = 20_000;
@@ -71,22 +80,39 @@ export function scoreOf(outcome: Outcome, nowMs: number): MissionScore {
   };
 }
 
-/** By rule: what is wrong, or null. */
+/**
+ * By rule: what is wrong, or null. Rules of calls say nothing of a model that made none, and few rounds and tokens are no
+ * merit of a plan that is not what was asked for.
+ */
 function whatIsWrong(outcome: Outcome, nowMs: number): Partial<Record<Scored, string | null>> {
   const { mission, plan, rounds, tokens } = outcome;
+  const hasCalls = callsOf(outcome).length > 0 || (plan?.steps ?? []).length > 0;
   const failed = plan === null ? 'no end' : (plan.failure ?? (plan.status === 'failed' ? 'failed' : null));
   const broken = (rules: EvalMission['expects']): string | null =>
     failed ?? firstOf(rules.filter((rule) => !keeps(rule, plan?.steps ?? [])).map(inWords));
+  const asked = broken(mission.expects);
+  const cost = (
+    rule: 'rounds' | 'tokens',
+    spent: number,
+    most: number,
+  ): Partial<Record<Scored, string | null>> => {
+    if (spent > most) return { [rule]: `${spent} ${rule}, at most ${most}` };
+    return asked === null ? { [rule]: null } : {};
+  };
   return {
     outcome: failed,
-    plan: broken(mission.expects),
+    plan: asked,
     ...(mission.feedback.length === 0 ? {} : { feedback: broken(mission.feedback) }),
-    ...argumentFindings(outcome, nowMs),
-    tools: firstOf(toolsOf(outcome)),
-    duplicates: firstOf(duplicatesOf(outcome)),
+    ...(hasCalls
+      ? {
+          ...argumentFindings(outcome, nowMs),
+          tools: firstOf(toolsOf(outcome)),
+          duplicates: firstOf(duplicatesOf(outcome)),
+        }
+      : {}),
     language: languageOf(outcome),
-    rounds: rounds <= MAX_ROUNDS ? null : `${rounds} rounds, at most ${MAX_ROUNDS}`,
-    tokens: tokens <= MAX_TOKENS ? null : `${tokens} tokens, at most ${MAX_TOKENS}`,
+    ...cost('rounds', rounds, MAX_ROUNDS),
+    ...cost('tokens', tokens, MAX_TOKENS),
   };
 }
 

@@ -21,7 +21,7 @@ import { scoreOf } from '../eval/score.ts';
 const USAGE = `usage: yarn eval [--json FILE] [--min-score PERCENT] [--at-once N] [--only ID,…]
                  [--scripted good|bad]
   --json       also write the report to this file
-  --min-score  fail below this share of kept rules
+  --min-score  fail below this score, in per cent
   --at-once    missions that are under way together: 30 by default, 4 with a gateway of your own
   --only       these missions of eval/missions.ts
   --scripted   which scripted model plans without MANA_LLM_URL: good by default

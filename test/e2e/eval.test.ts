@@ -65,7 +65,7 @@ describe('the thirty missions', () => {
     for (const rule of ['ids', 'dates', 'values', 'tools', 'duplicates', 'language', 'rounds'] as const)
       expect([rule, rules[rule]]).toEqual([rule, { kept: 0, of: some.length }]);
     expect(rules.plan.kept).toBeLessThan(some.length / 2);
-    expect(score).toBeLessThan(35);
+    expect(score).toBeLessThan(30);
     // The service let none of it into a plan, but for words.
     const why = missions.flatMap(({ broken }) => broken.map((each) => each.why));
     expect(why.filter((each) => each.includes('in the plan'))).toEqual([]);
@@ -92,7 +92,7 @@ describe('yarn eval', () => {
     const output = readFileSync(logFile, 'utf8');
     expect(code, output).toBe(1);
     expect(output).toMatch(/de-tick-off +inputs +\S+ +\d steps/);
-    expect(output).toMatch(/: \d+(?:\.\d)? % of all rules kept; 2 missions, \d+ rounds, \d+ tokens/);
+    expect(output).toMatch(/: \d+(?:\.\d)? % of what the rules ask; 2 missions, \d+ rounds, \d+ tokens/);
     const report = JSON.parse(readFileSync(jsonFile, 'utf8')) as EvalReport;
     expect(report).toMatchObject({ model: 'scripted/planner', rules: { ids: { kept: 0, of: 2 } } });
     expect(report.score).toBeLessThan(50);
