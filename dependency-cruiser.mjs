@@ -43,7 +43,7 @@ export default {
           '^(dev|test|bench|eval|node_modules)/',
           developersScripts,
           tests,
-          '^vitest(\\.ui)?\\.config\\.ts$',
+          '^vitest(\\.(ui|mutation))?\\.config\\.ts$',
         ],
       },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },

@@ -45,6 +45,10 @@ describe('encrypted values', () => {
     );
   });
 
+  it('are never made of null and undefined', () => {
+    for (const value of [null, undefined]) expect(() => encryptFieldValue(key, value)).toThrow(TypeError);
+  });
+
   it('with a further part behind the two do not decrypt, whatever it holds', () => {
     const stored = encryptFieldValue(key, 'Einkaufen: Milch & Brot');
     for (const behind of ['.', '.AAAA', '.A', `.${stored.slice('enc:1:'.length)}`])

@@ -58,6 +58,13 @@ describe('a sealed record', () => {
     );
   });
 
+  it('that holds no object does not open: whoever sealed it, nothing is read of its fields', () => {
+    for (const value of [[], ['a'], null, 'text', 7, true]) {
+      const odd = sealRecord(mdk, sealContext, value as never);
+      expect(openSealedRecord(mdk, sealContext, odd), JSON.stringify(value)).toBeNull();
+    }
+  });
+
   it('with any byte changed, added or cut does not open', () => {
     fc.assert(
       fc.property(tampered(sealed), (changed) => {

@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+/** The unit tests that `yarn test:mutation` runs against planted faults: without those that measure how long something takes. */
+export default defineConfig({
+  test: {
+    include: ['{crypto,domain,db}/**/*.test.ts'],
+    exclude: ['**/linear-work.test.ts', '**/injection-work.test.ts', '**/cadence-ten-years.test.ts'],
+    testTimeout: 30_000,
+  },
+});
