@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Agent } from 'undici';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import {
@@ -250,6 +251,21 @@ describe('errors', () => {
     const { gateway } = await scripted([httpError(422, large), httpError(503, large)]);
     expect(await failureOf(gateway)).toMatchObject({ code: 'GATEWAY_REJECTED', problem: { status: 422 } });
     expect(await failureOf(gateway)).toMatchObject({ code: 'GATEWAY_UNAVAILABLE', problem: { status: 503 } });
+  });
+
+  test('nothing but that timeout ends an exchange: Node’s own fetch would after 300 s without headers', async () => {
+    const used: unknown[] = [];
+    const gateway = createGateway({
+      ...{ baseUrl: 'http://127.0.0.1:1', serviceKey: 'k', timeoutMs: 570_000 },
+      fetch: (_input, init) => {
+        used.push(init !== undefined && 'dispatcher' in init ? init.dispatcher : null);
+        return Promise.resolve(new Response('{"choices":[]}'));
+      },
+    });
+    const options = { signal: new AbortController().signal, idempotencyKey: 'run-1:round-1' };
+    await gateway.complete(encodeRequest(request), options);
+    // Of ours, which was made without limits of its own.
+    expect(used).toEqual([expect.any(Agent)]);
   });
 
   test('the timeout covers a body that never ends', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compactTranscript } from '../../activities/runner/compact-transcript.ts';
 import { planRound } from '../../activities/runner/plan-round.ts';
 import { modelGateway } from '../../dev/scripted-model.ts';
 import type { SentRequest } from '../../dev/scripted-model.ts';
@@ -153,11 +154,18 @@ describe('in a window of 8,000 tokens', () => {
     expect(await told.round(2, plan(2, 16_000), window)).toMatchObject({ compact: true });
     // The same again from the transcript.
     expect(await told.round(2, plan(2, 1), window)).toMatchObject({ compact: true });
+    const gateway = modelGateway(() => reply({ content: 'Zwei Schritte sind geplant.' }));
+    const deps = { ...harness.runner, gateway, planner: { ...harness.runner.planner, ...window } };
+    const input = { ...told.run, round: 2, agentId: told.loaded.agentId, grantUsable: false };
+    expect(await compactTranscript(deps, input, new AbortController().signal)).toMatchObject({
+      compacted: true,
+    });
+    expect(await told.round(3, plan(3, 500), window)).not.toHaveProperty('compact');
   });
 });
 
 it('what a model counts moves the estimates of the next reservation, within bounds', async () => {
-  const told = await stories.write({}, { ...POLICY, maxTokensPerDay: 1_000_000 });
+  const told = await stories.write({}, { ...POLICY, maxTokensPerDay: 1_000_000_000_000 });
   const calibration = createTokenCalibration();
   const reserved: number[] = [];
   for (const round of [1, 2]) {
@@ -167,14 +175,16 @@ it('what a model counts moves the estimates of the next reservation, within boun
         'select reserved_tokens::int as tokens from mana_ai.budget_reservations where run_id = $1',
         [told.run.runId],
       );
-      reserved.push(Number(row?.['tokens']) - tokensOf(request) - 8_192);
+      reserved.push((Number(row?.['tokens']) - 8_192) / tokensOf(request));
       const promptTokens = 1_000_000_000;
       return reply({ toolCalls: [createTask(`t${round}`)], promptTokens, totalTokens: 12 });
     });
     const deps = { ...harness.runner, gateway, calibration };
     const input = { ...told.run, round, agentId: told.loaded.agentId, grantUsable: false };
-    await planRound(deps, input, new AbortController().signal).catch(() => undefined);
+    await planRound(deps, input, new AbortController().signal);
   }
+  expect(reserved[0]).toBeCloseTo(1.1, 1);
+  expect(reserved[1]).toBeCloseTo(1.1 * (1 + 0.2 * 0.6), 1);
   expect(calibration.factor('mana/reasoning')).toBeGreaterThan(1.1);
   expect(calibration.factor('mana/reasoning')).toBeLessThanOrEqual(1.6);
 });
