@@ -100,8 +100,8 @@ async function enter(
   const { derivation, issuedAt, expiresAt } = minted.grant;
   const missionId = toMissionId(derivation.missionId);
   await syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, missionId);
-    await enterMintedGrant(tx, userId, {
+    await lockMission(tx, missionId);
+    await enterMintedGrant(tx, {
       wrappedKeySha256: minted.wrappedKeySha256,
       missionId,
       version: derivation.version,
@@ -111,6 +111,6 @@ async function enter(
       issuedAtIso: issuedAt,
       expiresAtIso: expiresAt,
     });
-    if (timeZone !== null) await saveTimeZone(tx, userId, missionId, timeZone);
+    if (timeZone !== null) await saveTimeZone(tx, missionId, timeZone);
   });
 }

@@ -34,8 +34,8 @@ export async function startRunNow(
   missionId: MissionId,
 ): Promise<string> {
   const { mission, slot } = await syncDatabase.asUser(userId, async (tx) => ({
-    mission: await requireMission(tx, userId, missionId),
-    slot: await findMissionSlot(tx, userId, missionId),
+    mission: await requireMission(tx, missionId),
+    slot: await findMissionSlot(tx, missionId),
   }));
   if (mission.state !== 'active') throw new MissionNotActiveError();
   if (mission.agentState !== null && mission.agentState !== 'active') throw new AgentNotActiveError();
@@ -54,7 +54,7 @@ export async function listMissionRuns(
   missionId: MissionId,
   page: { readonly limit: number; readonly cursor: string | undefined },
 ): Promise<{ runs: RunBody[]; nextCursor: string | null } | 'unreadable-cursor'> {
-  await syncDatabase.asUser(userId, (tx) => requireMission(tx, userId, missionId));
+  await syncDatabase.asUser(userId, (tx) => requireMission(tx, missionId));
   const listOf = [userId, missionId];
   const pageToken = page.cursor === undefined ? new Uint8Array() : cursors.decode(listOf, page.cursor);
   if (pageToken === null) return 'unreadable-cursor';
@@ -76,7 +76,7 @@ export async function findOwnRun(
   runId: string,
   missionId: string | null,
 ): Promise<MissionRun> {
-  const slotOf = () => syncDatabase.asUser(userId, (tx) => findSlotOfRun(tx, userId, runId));
+  const slotOf = () => syncDatabase.asUser(userId, (tx) => findSlotOfRun(tx, runId));
   const run = RUN_ID.test(runId) ? await runs.find(userId, runId, slotOf) : null;
   if (run === null || (missionId !== null && run.missionId !== missionId))
     throw new NotFoundError('no such run');

@@ -32,7 +32,7 @@ export async function showSchedule(
   userId: UserId,
   missionId: MissionId,
 ): Promise<MissionScheduleBody> {
-  const record = await dependencies.syncDatabase.asUser(userId, (tx) => readRecord(tx, userId, missionId));
+  const record = await dependencies.syncDatabase.asUser(userId, (tx) => readRecord(tx, missionId));
   const note = await dependencies.operatorNote(userId, missionId);
   return bodyOf(missionId, record, note, dependencies.now());
 }
@@ -50,14 +50,14 @@ export async function putSchedule(
   timeZone: string | null,
 ): Promise<MissionScheduleBody> {
   const { syncDatabase, operatorNote, now } = dependencies;
-  await syncDatabase.asUser(userId, (tx) => requireMission(tx, userId, missionId));
+  await syncDatabase.asUser(userId, (tx) => requireMission(tx, missionId));
   const note = await operatorNote(userId, missionId);
   const record = await syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, missionId);
-    await requireMission(tx, userId, missionId);
-    if (timeZone !== null) await saveTimeZone(tx, userId, missionId, timeZone);
-    await setOptedOut(tx, userId, missionId, false);
-    return readRecord(tx, userId, missionId);
+    await lockMission(tx, missionId);
+    await requireMission(tx, missionId);
+    if (timeZone !== null) await saveTimeZone(tx, missionId, timeZone);
+    await setOptedOut(tx, missionId, false);
+    return readRecord(tx, missionId);
   });
   return bodyOf(missionId, record, note, now());
 }
@@ -73,30 +73,28 @@ export async function deleteSchedule(
   missionId: MissionId,
 ): Promise<void> {
   await syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, missionId);
-    await requireMission(tx, userId, missionId);
-    await setOptedOut(tx, userId, missionId, true);
+    await lockMission(tx, missionId);
+    await requireMission(tx, missionId);
+    await setOptedOut(tx, missionId, true);
   });
 }
 
 /** @throws NotFoundError */
 export async function requireMission(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<ProjectedMission> {
-  const mission = await findProjectedMission(tx, userId, missionId);
+  const mission = await findProjectedMission(tx, missionId);
   if (mission === null) throw new NotFoundError('no such mission');
   return mission;
 }
 
 async function readRecord(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<ScheduleRecord> {
-  const mission = await requireMission(tx, userId, missionId);
-  const { timeZone, source } = await timeZoneAndSource(tx, userId, missionId);
+  const mission = await requireMission(tx, missionId);
+  const { timeZone, source } = await timeZoneAndSource(tx, missionId);
   return { ...mission, timeZone, timeZoneSource: source };
 }
 

@@ -86,16 +86,16 @@ function withDatabase({ databases, ...rest }: BenchSystem, user: WebAppUser, not
     status: 200,
   } as const;
   return async () => {
-    const row = await databases.apiAuth.asUser(userId, (tx) => findVault(tx, userId));
+    const row = await databases.apiAuth.asUser(userId, (tx) => findVault(tx));
     if (row === null) throw new Error('the user has no vault');
     const masterKey = unwrap(system, row);
-    await databases.apiAuth.asUser(userId, (tx) => recordVaultAccess(tx, userId, access));
+    await databases.apiAuth.asUser(userId, (tx) => recordVaultAccess(tx, access));
     const { grant, keyId, wrappedKeySha256 } = mint(system, user, masterKey, noteIds);
     const { derivation, issuedAt, expiresAt } = grant;
     const missionId = toMissionId(derivation.missionId);
     await databases.apiSync.asUser(userId, async (tx) => {
-      await lockMission(tx, userId, missionId);
-      await enterMintedGrant(tx, userId, {
+      await lockMission(tx, missionId);
+      await enterMintedGrant(tx, {
         wrappedKeySha256,
         missionId,
         version: derivation.version,
@@ -105,7 +105,7 @@ function withDatabase({ databases, ...rest }: BenchSystem, user: WebAppUser, not
         issuedAtIso: issuedAt,
         expiresAtIso: expiresAt,
       });
-      await saveTimeZone(tx, userId, missionId, 'Europe/Berlin');
+      await saveTimeZone(tx, missionId, 'Europe/Berlin');
     });
   };
 }

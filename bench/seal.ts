@@ -1,3 +1,4 @@
+import { toIterationId } from '../domain/ids.ts';
 import { constants, privateDecrypt, randomUUID } from 'node:crypto';
 import { measure, table } from './measure.ts';
 import type { Variant } from './measure.ts';
@@ -48,8 +49,8 @@ const UNWRAP_CRYPTO = 'bare crypto: RSA-OAEP';
 
 const newRun = ({ user, missionId }: BenchMission): RunRef => ({
   userId: user.userId,
-  missionId,
-  iterationId: randomUUID(),
+  missionId: toMissionId(missionId),
+  iterationId: toIterationId(randomUUID()),
   runId: randomUUID(),
 });
 
@@ -120,9 +121,9 @@ async function opening(
       name: 'resolvePrompt',
       run: () =>
         databases.runner.asUser(userId, async (tx) => {
-          const read = await readMission(tx, userId, mission.missionId);
+          const read = await readMission(tx, mission.missionId);
           if (read === null) throw new Error('the mission is gone');
-          const openedRun = await openRun(tx, userId, run, read, { agentId: null, mdk });
+          const openedRun = await openRun(tx, run, read, { agentId: null, mdk });
           const circumstances = {
             nowMs: Date.now(),
             timeZone: 'UTC',

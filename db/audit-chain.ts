@@ -2,7 +2,6 @@ import type { SystemSql, UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
 import type { Fragment } from './sql.ts';
 import type { AuditRow } from '../domain/audit-row.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /**
  * The chains of the decrypt audit, as the maintenance role reads them: across users, never content. How they are made
@@ -31,8 +30,8 @@ export interface StoredCheckpoint extends AuditHead {
 type AsStored<Row> = { readonly [Key in keyof Row]: Row[Key] extends bigint ? string : Row[Key] };
 
 /** The head of the caller's own chain. */
-export async function readOwnAuditHead(tx: UserTransaction, userId: UserId): Promise<AuditHead> {
-  return readAuditHead(tx, userId);
+export async function readOwnAuditHead(tx: UserTransaction): Promise<AuditHead> {
+  return readAuditHead(tx, tx.userId);
 }
 
 /** The head of anybody's chain, for the maintenance role. */

@@ -2,7 +2,6 @@ import type { SystemSql, UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
 import type { Fragment } from './sql.ts';
 import type { BudgetState } from '../domain/budget.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** What a reservation is for; `compact` summarises the rounds before it. */
 export type CallPurpose = 'plan' | 'compact';
@@ -30,23 +29,21 @@ const ofAccount = (agentId: string | null) =>
  */
 export async function readBudget(
   tx: UserTransaction,
-  userId: UserId,
   agentId: string | null,
 ): Promise<BudgetState> {
   const [row] = await tx<{ usedTokens: number; reservedTokens: number }[]>`
     select
       (select coalesce(sum(total_tokens), 0)::float8 from mana_ai.token_usage
-        where user_id = ${userId} and ${ofAccount(agentId)}
+        where user_id = ${tx.userId} and ${ofAccount(agentId)}
           and recorded_at > clock_timestamp() - interval '24 hours') as "usedTokens",
       (select coalesce(sum(reserved_tokens), 0)::float8 from mana_ai.budget_reservations
-        where user_id = ${userId} and ${ofAccount(agentId)}) as "reservedTokens"`;
+        where user_id = ${tx.userId} and ${ofAccount(agentId)}) as "reservedTokens"`;
   return row ?? { usedTokens: 0, reservedTokens: 0 };
 }
 
 /** Reserves for a run that holds its mission's slot; the slot knows its workflow. */
 export async function insertReservation(
   tx: UserTransaction,
-  userId: UserId,
   reservation: ModelCall & {
     readonly missionId: string;
     readonly agentId: string | null;
@@ -59,20 +56,19 @@ export async function insertReservation(
   await tx`
     insert into mana_ai.budget_reservations
       (user_id, iteration_id, round, purpose, mission_id, agent_id, workflow_id, run_id, reserved_tokens, estimated_tokens)
-    select ${userId}, ${iterationId}, ${round}, ${purpose}, ${missionId}, ${agentId}, workflow_id, run_id,
+    select ${tx.userId}, ${iterationId}, ${round}, ${purpose}, ${missionId}, ${agentId}, workflow_id, run_id,
       ${reservation.reservedTokens}, ${reservation.estimatedTokens}
-    from mana_ai.run_slots where user_id = ${userId} and mission_id = ${missionId} and run_id = ${runId}`;
+    from mana_ai.run_slots where user_id = ${tx.userId} and mission_id = ${missionId} and run_id = ${runId}`;
 }
 
 /** @returns false when there is none (any more) */
 export async function deleteReservation(
   tx: UserTransaction,
-  userId: UserId,
   call: ModelCall,
 ): Promise<boolean> {
   const rows = await tx`
     delete from mana_ai.budget_reservations
-    where user_id = ${userId} and iteration_id = ${call.iterationId} and round = ${call.round}
+    where user_id = ${tx.userId} and iteration_id = ${call.iterationId} and round = ${call.round}
       and purpose = ${call.purpose}
     returning round`;
   return rows.length > 0;
@@ -83,22 +79,21 @@ export async function deleteReservation(
  *
  * @returns the tokens counted; 0 when nothing was reserved (any more)
  */
-export const settleCallAsUnknown = (tx: UserTransaction, userId: UserId, call: ModelCall): Promise<number> =>
+export const settleCallAsUnknown = (tx: UserTransaction, call: ModelCall): Promise<number> =>
   settleAsUnknown(
     tx,
-    userId,
     sql`iteration_id = ${call.iterationId} and round = ${call.round} and purpose = ${call.purpose}`,
   );
 
 /** Likewise whatever a run that is over has left. */
-export const settleRunAsUnknown = (tx: UserTransaction, userId: UserId, runId: string): Promise<number> =>
-  settleAsUnknown(tx, userId, sql`run_id = ${runId}`);
+export const settleRunAsUnknown = (tx: UserTransaction, runId: string): Promise<number> =>
+  settleAsUnknown(tx, sql`run_id = ${runId}`);
 
-async function settleAsUnknown(tx: UserTransaction, userId: UserId, which: Fragment): Promise<number> {
+async function settleAsUnknown(tx: UserTransaction, which: Fragment): Promise<number> {
   // A round's own call and its compaction end in the same row of usage.
   const rows = await tx<{ tokens: number }[]>`
     with settled as (
-      delete from mana_ai.budget_reservations where user_id = ${userId} and ${which}
+      delete from mana_ai.budget_reservations where user_id = ${tx.userId} and ${which}
       returning iteration_id, round, mission_id, agent_id, estimated_tokens
     ), summed as (
       select iteration_id, round, mission_id, agent_id, sum(estimated_tokens)::bigint as tokens
@@ -106,7 +101,7 @@ async function settleAsUnknown(tx: UserTransaction, userId: UserId, which: Fragm
     ), recorded as (
       insert into mana_ai.token_usage
         (user_id, iteration_id, round, purpose, mission_id, agent_id, prompt_tokens, completion_tokens, total_tokens)
-      select ${userId}, iteration_id, round, 'unknown', mission_id, agent_id, 0, 0, tokens from summed
+      select ${tx.userId}, iteration_id, round, 'unknown', mission_id, agent_id, 0, 0, tokens from summed
       on conflict (user_id, iteration_id, round, purpose) do update
         set total_tokens = token_usage.total_tokens + excluded.total_tokens, recorded_at = clock_timestamp()
     )
@@ -117,13 +112,12 @@ async function settleAsUnknown(tx: UserTransaction, userId: UserId, which: Fragm
 /** Which other runs hold something of a budget. */
 export async function otherReservers(
   tx: UserTransaction,
-  userId: UserId,
   agentId: string | null,
   runId: string,
 ): Promise<Reserver[]> {
   return await tx<Reserver[]>`
     select distinct workflow_id as "workflowId", run_id as "runId" from mana_ai.budget_reservations
-    where user_id = ${userId} and ${ofAccount(agentId)} and run_id <> ${runId}`;
+    where user_id = ${tx.userId} and ${ofAccount(agentId)} and run_id <> ${runId}`;
 }
 
 /** Runs of all users that reserved before an instant, for the sweep; ids only. */

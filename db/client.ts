@@ -8,9 +8,9 @@ declare const userTransaction: unique symbol;
 
 /**
  * A transaction in which `app.current_user_id` is set: the only thing that per-user modules of db/ accept, and only
- * `Database.asUser` makes one. So no statement can be sent without its user.
+ * `Database.asUser` makes one. It carries its user, so no statement can be sent without one or about another one.
  */
-export type UserTransaction = Transaction & { readonly [userTransaction]: UserId };
+export type UserTransaction = Transaction & { readonly userId: UserId; readonly [userTransaction]: true };
 
 /** Statements that belong to no user: the projection's cursor, the sweep's list of slots. */
 export type SystemSql = Statements;
@@ -73,7 +73,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     asUser: async (userId, work) => {
       if (userId.trim() === '') throw new TypeError('user id: found an empty text, expected a non-empty one');
-      return inTransaction(sender, userId, (tx) => work(tx as UserTransaction));
+      return inTransaction(sender, userId, (tx) => work(Object.assign(tx, { userId }) as UserTransaction));
     },
     asSystem: (work) => inTransaction(sender, null, work),
     system,

@@ -1,6 +1,5 @@
 import type { UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** A row of the decrypt audit as its user sees it (contract section 8). */
 export interface DecryptAuditRow {
@@ -31,7 +30,6 @@ export interface DecryptAuditPage {
  */
 export async function listDecryptAudit(
   tx: UserTransaction,
-  userId: UserId,
   filter: { readonly missionId: string | null; readonly limit: number; readonly beforeSeq: bigint | null },
 ): Promise<DecryptAuditPage> {
   const found = await tx<{ seq: string; row: DecryptAuditRow }[]>`
@@ -40,7 +38,7 @@ export async function listDecryptAudit(
       'recordId', record_id, 'status', status, 'reason', reason,
       'ts', to_char(ts at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) as row
     from mana_ai.decrypt_audit rows
-    where user_id = ${userId}
+    where user_id = ${tx.userId}
       ${filter.missionId === null ? sql`` : sql`and mission_id = ${filter.missionId}`}
       ${filter.beforeSeq === null ? sql`` : sql`and rows.seq < ${String(filter.beforeSeq)}::bigint`}
     order by rows.seq desc

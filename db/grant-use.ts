@@ -1,7 +1,6 @@
 import type { UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
 import type { Fragment } from './sql.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** A row of the mint log as a run sees it. */
 export interface LoggedGrant {
@@ -23,7 +22,6 @@ const epochMs = (column: Fragment) => sql`floor(extract(epoch from ${column}) * 
 /** Finds a grant by the SHA-256 of its `wrappedKey`; null when this user never got it from us. */
 export async function findGrant(
   tx: UserTransaction,
-  userId: UserId,
   wrappedKeySha256: Buffer,
 ): Promise<LoggedGrant | null> {
   const [row] = await tx<LoggedGrant[]>`
@@ -32,14 +30,13 @@ export async function findGrant(
       revoked_at is not null as revoked, first_used_at is not null as "firstUsed",
       pinned_agent_id as "pinnedAgentId"
     from mana_ai.mission_grants
-    where user_id = ${userId} and wrapped_key_sha256 = ${wrappedKeySha256}`;
+    where user_id = ${tx.userId} and wrapped_key_sha256 = ${wrappedKeySha256}`;
   return row ?? null;
 }
 
 /** Enters a v1 grant that another service minted, at its first use (architecture section 2). */
 export async function enterForeignGrant(
   tx: UserTransaction,
-  userId: UserId,
   grant: {
     readonly wrappedKeySha256: Buffer;
     readonly missionId: string;
@@ -53,7 +50,7 @@ export async function enterForeignGrant(
     insert into mana_ai.mission_grants
       (user_id, wrapped_key_sha256, mission_id, version, tables, record_ids, origin, issued_at, expires_at)
     values
-      (${userId}, ${grant.wrappedKeySha256}, ${grant.missionId}, 'v1', ${[...grant.tables]}::text[],
+      (${tx.userId}, ${grant.wrappedKeySha256}, ${grant.missionId}, 'v1', ${[...grant.tables]}::text[],
        ${[...grant.recordIds]}::text[], 'foreign', to_timestamp(${grant.issuedAtMs}::float8 / 1000),
        to_timestamp(${grant.expiresAtMs}::float8 / 1000))
     on conflict (user_id, wrapped_key_sha256) do nothing`;
@@ -62,25 +59,23 @@ export async function enterForeignGrant(
 /** Pins the agent that the mission names at the grant's first use; later ones are not in its scope. */
 export async function pinAgent(
   tx: UserTransaction,
-  userId: UserId,
   wrappedKeySha256: Buffer,
   agentId: string | null,
 ): Promise<void> {
   await tx`
     update mana_ai.mission_grants set first_used_at = clock_timestamp(), pinned_agent_id = ${agentId}
-    where user_id = ${userId} and wrapped_key_sha256 = ${wrappedKeySha256} and first_used_at is null`;
+    where user_id = ${tx.userId} and wrapped_key_sha256 = ${wrappedKeySha256} and first_used_at is null`;
 }
 
 /** Revokes what was issued for a mission before an instant; what is revoked already stays as it is. */
 export async function revokeGrantsIssuedBefore(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
   issuedBeforeMs: number,
 ): Promise<number> {
   const rows = await tx`
     update mana_ai.mission_grants set revoked_at = clock_timestamp()
-    where user_id = ${userId} and mission_id = ${missionId} and revoked_at is null
+    where user_id = ${tx.userId} and mission_id = ${missionId} and revoked_at is null
       and issued_at < to_timestamp(${issuedBeforeMs}::float8 / 1000)
     returning 1`;
   return rows.length;
@@ -92,25 +87,23 @@ export async function revokeGrantsIssuedBefore(
  */
 export async function lastMissionRevocationMs(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
 ): Promise<number | null> {
   const [row] = await tx<{ revokedAtMs: number }[]>`
     select ${epochMs(sql`revoked_at`)} as "revokedAtMs" from mana_ai.mission_revocations
-    where user_id = ${userId} and mission_id = ${missionId}`;
+    where user_id = ${tx.userId} and mission_id = ${missionId}`;
   return row?.revokedAtMs ?? null;
 }
 
 /** What a planner round re-reads before it opens anything: a grant can end while its run is under way. */
 export async function grantEnd(
   tx: UserTransaction,
-  userId: UserId,
   wrappedKeySha256: Buffer,
 ): Promise<'revoked' | 'expired' | 'unknown' | null> {
   const [row] = await tx<{ revoked: boolean; expired: boolean }[]>`
     select revoked_at is not null as revoked, expires_at <= clock_timestamp() as expired
     from mana_ai.mission_grants
-    where user_id = ${userId} and wrapped_key_sha256 = ${wrappedKeySha256}`;
+    where user_id = ${tx.userId} and wrapped_key_sha256 = ${wrappedKeySha256}`;
   if (row === undefined) return 'unknown';
   if (row.revoked) return 'revoked';
   return row.expired ? 'expired' : null;

@@ -1,6 +1,6 @@
 import type { UserTransaction } from './client.ts';
 import type { GrantVersion } from '../domain/grant.ts';
-import type { MissionId, UserId } from '../domain/ids.ts';
+import type { MissionId } from '../domain/ids.ts';
 
 /** A grant that we mint; the mint log never holds a key. */
 export interface MintLogEntry {
@@ -20,14 +20,13 @@ export interface MintLogEntry {
 /** Enters a grant into the mint log. Call it under the mission's lock. */
 export async function enterMintedGrant(
   tx: UserTransaction,
-  userId: UserId,
   grant: MintLogEntry,
 ): Promise<void> {
   await tx`
     insert into mana_ai.mission_grants
       (user_id, wrapped_key_sha256, mission_id, version, tables, record_ids, key_id, origin, issued_at, expires_at)
     values
-      (${userId}, ${grant.wrappedKeySha256}, ${grant.missionId}, ${grant.version}, ${[...grant.tables]}::text[],
+      (${tx.userId}, ${grant.wrappedKeySha256}, ${grant.missionId}, ${grant.version}, ${[...grant.tables]}::text[],
        ${[...grant.recordIds]}::text[], ${grant.keyId}, 'minted', ${grant.issuedAtIso}::timestamptz,
        ${grant.expiresAtIso}::timestamptz)`;
 }
@@ -40,18 +39,17 @@ export async function enterMintedGrant(
  */
 export async function revokeMissionGrants(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<number> {
   // For grants that are in no log yet; see migration 000005.
   await tx`
-    insert into mana_ai.mission_revocations (user_id, mission_id) values (${userId}, ${missionId})
+    insert into mana_ai.mission_revocations (user_id, mission_id) values (${tx.userId}, ${missionId})
     on conflict (user_id, mission_id) do update set revoked_at = clock_timestamp()`;
   const ended = await tx`
     update mana_ai.mission_grants set revoked_at = clock_timestamp()
-    where user_id = ${userId} and mission_id = ${missionId} and revoked_at is null
+    where user_id = ${tx.userId} and mission_id = ${missionId} and revoked_at is null
     returning 1`;
-  await tx`delete from mana_ai.sealed_inputs where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.sealed_inputs where user_id = ${tx.userId} and mission_id = ${missionId}`;
   return ended.length;
 }
 
@@ -73,7 +71,6 @@ export interface GrantOverview {
  */
 export async function findLatestGrant(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<GrantOverview | null> {
   const [row] = await tx<GrantOverview[]>`
@@ -83,7 +80,7 @@ export async function findLatestGrant(
        where snapshots.user_id = grants.user_id and snapshots.mission_id = grants.mission_id
          and exists_now and state = 'active') as "expiresBeforeNextRun"
     from mana_ai.mission_grants grants
-    where user_id = ${userId} and mission_id = ${missionId}
+    where user_id = ${tx.userId} and mission_id = ${missionId}
     order by revoked_at is null and expires_at > clock_timestamp() desc, issued_at desc, created_at desc
     limit 1`;
   return row ?? null;

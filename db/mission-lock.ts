@@ -1,13 +1,13 @@
 import type { UserTransaction } from './client.ts';
-import type { MissionId, UserId } from '../domain/ids.ts';
+import type { MissionId } from '../domain/ids.ts';
 
 /**
  * Takes the mission's advisory lock until the transaction ends. Sealing, revoking and writing back hold it, so that none
  * of them sees the others half-done (architecture section 2). User and mission are hashed together because anyone may
  * use any record id under their own user.
  */
-export async function lockMission(tx: UserTransaction, userId: UserId, missionId: MissionId): Promise<void> {
-  await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['mission', userId, missionId])}, 0))`;
+export async function lockMission(tx: UserTransaction, missionId: MissionId): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['mission', tx.userId, missionId])}, 0))`;
 }
 
 /**
@@ -17,11 +17,10 @@ export async function lockMission(tx: UserTransaction, userId: UserId, missionId
  */
 export async function lockMissionBriefly(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<void> {
   await tx`set local lock_timeout = '2s'`;
-  await lockMission(tx, userId, missionId);
+  await lockMission(tx, missionId);
 }
 
 /**
@@ -29,6 +28,6 @@ export async function lockMissionBriefly(
  *
  * @param agentId null: the user's missions without an agent
  */
-export async function lockAgent(tx: UserTransaction, userId: UserId, agentId: string | null): Promise<void> {
-  await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['agent', userId, agentId])}, 0))`;
+export async function lockAgent(tx: UserTransaction, agentId: string | null): Promise<void> {
+  await tx`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify(['agent', tx.userId, agentId])}, 0))`;
 }

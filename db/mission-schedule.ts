@@ -1,6 +1,6 @@
 import type { UserTransaction } from './client.ts';
 import type { RunSlot } from './run-slots.ts';
-import type { MissionId, UserId } from '../domain/ids.ts';
+import type { MissionId } from '../domain/ids.ts';
 import type { Cadence } from '../domain/mission.ts';
 
 /** What the API knows of a mission: what the projection keeps, and what the user asked for. */
@@ -19,7 +19,6 @@ export interface ProjectedMission {
 /** @returns null for a mission that the user does not have (any more), or that the projection has not seen yet */
 export async function findProjectedMission(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<ProjectedMission | null> {
   const [mission] = await tx<ProjectedMission[]>`
@@ -30,27 +29,26 @@ export async function findProjectedMission(
     from mana_ai.mission_snapshots missions
     left join mana_ai.agent_snapshots agents
       on agents.user_id = missions.user_id and agents.agent_id = missions.agent_id and agents.exists_now
-    where missions.user_id = ${userId} and missions.mission_id = ${missionId} and missions.exists_now`;
+    where missions.user_id = ${tx.userId} and missions.mission_id = ${missionId} and missions.exists_now`;
   return mission ?? null;
 }
 
 /** Takes the mission out of the background, or back in; its schedule becomes pending. Call it under its lock. */
 export async function setOptedOut(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
   optedOut: boolean,
 ): Promise<void> {
   if (optedOut) {
     await tx`
-      insert into mana_ai.schedule_opt_outs (user_id, mission_id) values (${userId}, ${missionId})
+      insert into mana_ai.schedule_opt_outs (user_id, mission_id) values (${tx.userId}, ${missionId})
       on conflict (user_id, mission_id) do nothing`;
   } else {
-    await tx`delete from mana_ai.schedule_opt_outs where user_id = ${userId} and mission_id = ${missionId}`;
+    await tx`delete from mana_ai.schedule_opt_outs where user_id = ${tx.userId} and mission_id = ${missionId}`;
   }
   await tx`
     update mana_ai.mission_snapshots set version = version + 1
-    where user_id = ${userId} and mission_id = ${missionId}`;
+    where user_id = ${tx.userId} and mission_id = ${missionId}`;
 }
 
 /** A run that held its mission when it was last heard of; whether it is still open, Temporal knows. */
@@ -59,23 +57,21 @@ export type HeldSlot = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
 /** The slot of a mission. */
 export async function findMissionSlot(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<HeldSlot | null> {
   const [slot] = await tx<HeldSlot[]>`
     select mission_id as "missionId", workflow_id as "workflowId", run_id as "runId" from mana_ai.run_slots
-    where user_id = ${userId} and mission_id = ${missionId}`;
+    where user_id = ${tx.userId} and mission_id = ${missionId}`;
   return slot ?? null;
 }
 
 /** The slot of a run. */
 export async function findSlotOfRun(
   tx: UserTransaction,
-  userId: UserId,
   runId: string,
 ): Promise<HeldSlot | null> {
   const [slot] = await tx<HeldSlot[]>`
     select mission_id as "missionId", workflow_id as "workflowId", run_id as "runId" from mana_ai.run_slots
-    where user_id = ${userId} and run_id = ${runId}`;
+    where user_id = ${tx.userId} and run_id = ${runId}`;
   return slot ?? null;
 }

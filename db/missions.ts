@@ -6,7 +6,6 @@ import type { Agent } from '../domain/agent.ts';
 import { readMembers } from './space-members.ts';
 import { EMPTY_MERGE_STATE, mergeRecord, standingRecordOf, takeInRows } from '../domain/field-merge.ts';
 import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
-import type { UserId } from '../domain/ids.ts';
 import { acceptableIterations, RUNNER_CLIENT_ID } from '../domain/iterations.ts';
 import { parseMission } from '../domain/mission.ts';
 import type { Mission } from '../domain/mission.ts';
@@ -32,10 +31,9 @@ export interface ReadMission {
 /** Replays a mission from the change log; null when it is unknown or deleted. */
 export async function readMission(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
 ): Promise<ReadMission | null> {
-  return unlessDeleted(await readMissionEvenDeleted(tx, userId, missionId));
+  return unlessDeleted(await readMissionEvenDeleted(tx, missionId));
 }
 
 /**
@@ -44,13 +42,12 @@ export async function readMission(
  */
 export async function readMissionEvenDeleted(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
 ): Promise<ReadMission | null> {
-  const rows = await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
+  const rows = await readRecordRows(tx, { ...MISSIONS, recordId: missionId });
   const spaceId = spaceOf(rows);
   const members =
-    spaceId === null ? [] : await readMembers(tx, userId, { missionId, spaceId }, { outlines: true });
+    spaceId === null ? [] : await readMembers(tx, tx.userId, { missionId, spaceId }, { outlines: true });
   return missionOf(missionId, rows, members);
 }
 
@@ -60,10 +57,9 @@ export async function readMissionEvenDeleted(
  */
 export async function readMissionOfDevices(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
 ): Promise<ReadMission | null> {
-  const rows = await readRecordRows(tx, userId, { ...MISSIONS, recordId: missionId });
+  const rows = await readRecordRows(tx, { ...MISSIONS, recordId: missionId });
   return unlessDeleted(missionOf(missionId, rows.filter(isOfDevice), []));
 }
 
@@ -134,9 +130,8 @@ export interface ReadAgent {
 /** Replays an agent; null when it is unknown or deleted. */
 export async function readAgent(
   tx: UserTransaction,
-  userId: UserId,
   agentId: string,
 ): Promise<ReadAgent | null> {
-  const merged = mergeRecord(agentId, await readRecordRows(tx, userId, { ...AGENTS, recordId: agentId }));
+  const merged = mergeRecord(agentId, await readRecordRows(tx, { ...AGENTS, recordId: agentId }));
   return merged === null ? null : { agent: parseAgent(agentId, merged.record), record: merged.record };
 }

@@ -1,3 +1,4 @@
+import type { IterationId } from '../domain/ids.ts';
 import type { CallPurpose } from './budget-reservations.ts';
 import type { UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
@@ -6,7 +7,7 @@ import type { UserId } from '../domain/ids.ts';
 
 /** One call of the model, under the key that encrypts what is kept of it. */
 export interface CallRef {
-  readonly iterationId: string;
+  readonly iterationId: IterationId;
   /** 8 bytes, of `transcriptKeyId`. */
   readonly keyId: Buffer;
   readonly round: number;
@@ -29,26 +30,24 @@ const rowOf = (userId: UserId, { iterationId, keyId, round, purpose }: CallRef) 
  */
 export async function claimCall(
   tx: UserTransaction,
-  userId: UserId,
   call: CallRef & { readonly missionId: string },
 ): Promise<CallRow> {
   await tx`
     insert into mana_ai.model_calls (user_id, iteration_id, key_id, round, purpose, mission_id)
-    values (${userId}, ${call.iterationId}, ${call.keyId}, ${call.round}, ${call.purpose}, ${call.missionId})
+    values (${tx.userId}, ${call.iterationId}, ${call.keyId}, ${call.round}, ${call.purpose}, ${call.missionId})
     on conflict (user_id, iteration_id, key_id, round, purpose) do nothing`;
   const [row] = await tx<CallRow[]>`
-    select request, reply from mana_ai.model_calls where ${rowOf(userId, call)} for update`;
+    select request, reply from mana_ai.model_calls where ${rowOf(tx.userId, call)} for update`;
   if (row === undefined) throw new Error('the row of a call was deleted while it was claimed');
   return row;
 }
 
 export async function storeRequest(
   tx: UserTransaction,
-  userId: UserId,
   call: CallRef,
   request: Buffer,
 ): Promise<void> {
-  await tx`update mana_ai.model_calls set request = ${request} where ${rowOf(userId, call)}`;
+  await tx`update mana_ai.model_calls set request = ${request} where ${rowOf(tx.userId, call)}`;
 }
 
 /**
@@ -58,12 +57,11 @@ export async function storeRequest(
  */
 export async function storeReply(
   tx: UserTransaction,
-  userId: UserId,
   call: CallRef,
   reply: Buffer,
 ): Promise<Buffer | null> {
   const [row] = await tx<{ reply: Buffer | null }[]>`
-    update mana_ai.model_calls set reply = coalesce(reply, ${reply}) where ${rowOf(userId, call)}
+    update mana_ai.model_calls set reply = coalesce(reply, ${reply}) where ${rowOf(tx.userId, call)}
     returning reply`;
   return row?.reply ?? null;
 }
@@ -75,12 +73,11 @@ export async function storeReply(
  */
 export async function storeEntry(
   tx: UserTransaction,
-  userId: UserId,
   call: CallRef,
   entry: Buffer,
 ): Promise<boolean> {
   const rows = await tx`
-    update mana_ai.model_calls set entry = ${entry} where ${rowOf(userId, call)} and entry is null
+    update mana_ai.model_calls set entry = ${entry} where ${rowOf(tx.userId, call)} and entry is null
     returning round`;
   return rows.length > 0;
 }
@@ -88,13 +85,12 @@ export async function storeEntry(
 /** Counts a call that brought no reply; null when the run was forgotten. */
 export async function countFailure(
   tx: UserTransaction,
-  userId: UserId,
   call: CallRef,
   isRefusal: boolean,
 ): Promise<CallFailures | null> {
   const [row] = await tx<CallFailures[]>`
     update mana_ai.model_calls set failures = failures + 1, refusals = refusals + ${isRefusal ? 1 : 0}
-    where ${rowOf(userId, call)} returning failures, refusals, unreadable`;
+    where ${rowOf(tx.userId, call)} returning failures, refusals, unreadable`;
   return row ?? null;
 }
 
@@ -106,7 +102,6 @@ export async function countFailure(
  */
 export async function discardReply(
   tx: UserTransaction,
-  userId: UserId,
   call: CallRef,
   request: Buffer,
   isCompletion: boolean,
@@ -114,7 +109,7 @@ export async function discardReply(
   const [row] = await tx<CallFailures[]>`
     update mana_ai.model_calls set request = ${request}, reply = null, failures = failures + 1,
       unreadable = unreadable + ${isCompletion ? 1 : 0}
-    where ${rowOf(userId, call)} and reply is not null and entry is null
+    where ${rowOf(tx.userId, call)} and reply is not null and entry is null
     returning failures, refusals, unreadable`;
   return row ?? null;
 }
@@ -130,27 +125,26 @@ export interface EntryRow {
  */
 export async function readEntries(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
   keyId: Buffer,
 ): Promise<EntryRow[]> {
   return await tx<EntryRow[]>`
     select round, entry from (
       select round, entry, 1 as place from mana_ai.model_calls
-      where user_id = ${userId} and iteration_id = ${iterationId} and key_id = ${keyId} and purpose = 'plan'
+      where user_id = ${tx.userId} and iteration_id = ${iterationId} and key_id = ${keyId} and purpose = 'plan'
         and entry is not null
       union all
       select round, entry, 2 from mana_ai.run_transcripts
-      where user_id = ${userId} and iteration_id = ${iterationId}
+      where user_id = ${tx.userId} and iteration_id = ${iterationId}
     ) as known order by round, place`;
 }
 
 /** Whether anything is kept of the iteration, under whatever key. */
-export async function hasCalls(tx: UserTransaction, userId: UserId, iterationId: string): Promise<boolean> {
+export async function hasCalls(tx: UserTransaction, iterationId: string): Promise<boolean> {
   const rows = await tx`
-    select 1 from mana_ai.model_calls where user_id = ${userId} and iteration_id = ${iterationId}
+    select 1 from mana_ai.model_calls where user_id = ${tx.userId} and iteration_id = ${iterationId}
     union all
-    select 1 from mana_ai.run_transcripts where user_id = ${userId} and iteration_id = ${iterationId}
+    select 1 from mana_ai.run_transcripts where user_id = ${tx.userId} and iteration_id = ${iterationId}
     limit 1`;
   return rows.length > 0;
 }

@@ -1,6 +1,5 @@
 import type { UserTransaction } from './client.ts';
 import type { RecordRef } from './sync-changes.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /**
  * Finds those of a record's ciphertexts that stand in another record of the user as well, now or in an earlier row: no
@@ -14,17 +13,16 @@ import type { UserId } from '../domain/ids.ts';
  */
 export async function ciphertextsElsewhere(
   tx: UserTransaction,
-  userId: UserId,
   record: RecordRef,
   ciphertexts: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const known = await tx<{ ciphertext: string; elsewhere: boolean | null }[]>`
     select ciphertext, elsewhere from unnest(${[...ciphertexts]}::text[]) as held (ciphertext)
-    left join mana_ai.own_ciphertexts known on user_id = ${userId} and table_name = ${record.table}
+    left join mana_ai.own_ciphertexts known on user_id = ${tx.userId} and table_name = ${record.table}
       and record_id = ${record.recordId} and sha256 = sha256(convert_to(ciphertext, 'UTF8'))`;
   const unknown = known.filter(({ elsewhere }) => elsewhere === null).map(({ ciphertext }) => ciphertext);
-  const found = unknown.length === 0 ? [] : await lookElsewhere(tx, userId, record, unknown);
-  if (unknown.length > 0) await keep(tx, userId, record, { ciphertexts, unknown, found });
+  const found = unknown.length === 0 ? [] : await lookElsewhere(tx, record, unknown);
+  if (unknown.length > 0) await keep(tx, record, { ciphertexts, unknown, found });
   return new Set([
     ...found,
     ...known.filter(({ elsewhere }) => elsewhere === true).map(({ ciphertext }) => ciphertext),
@@ -33,7 +31,6 @@ export async function ciphertextsElsewhere(
 
 async function lookElsewhere(
   tx: UserTransaction,
-  userId: UserId,
   record: RecordRef,
   ciphertexts: readonly string[],
 ): Promise<string[]> {
@@ -43,13 +40,12 @@ async function lookElsewhere(
       data, '$.* ? (@ == $wanted[*])', jsonb_build_object('wanted', to_jsonb(${[...ciphertexts]}::text[]))
     ) #>> '{}' as ciphertext
     from public.sync_changes
-    where user_id = ${userId} and not (table_name = ${record.table} and record_id = ${record.recordId})`;
+    where user_id = ${tx.userId} and not (table_name = ${record.table} and record_id = ${record.recordId})`;
   return rows.map(({ ciphertext }) => ciphertext);
 }
 
 async function keep(
   tx: UserTransaction,
-  userId: UserId,
   record: RecordRef,
   looked: {
     readonly ciphertexts: readonly string[];
@@ -59,13 +55,13 @@ async function keep(
 ): Promise<void> {
   await tx`
     delete from mana_ai.own_ciphertexts
-    where user_id = ${userId} and table_name = ${record.table} and record_id = ${record.recordId}
+    where user_id = ${tx.userId} and table_name = ${record.table} and record_id = ${record.recordId}
       and sha256 not in (
         select sha256(convert_to(ciphertext, 'UTF8')) from unnest(${[...looked.ciphertexts]}::text[]) as held (ciphertext)
       )`;
   await tx`
     insert into mana_ai.own_ciphertexts (user_id, table_name, record_id, sha256, elsewhere)
-    select ${userId}, ${record.table}, ${record.recordId}, sha256(convert_to(ciphertext, 'UTF8')),
+    select ${tx.userId}, ${record.table}, ${record.recordId}, sha256(convert_to(ciphertext, 'UTF8')),
       ciphertext = any(${[...looked.found]}::text[])
     from unnest(${[...looked.unknown]}::text[]) as held (ciphertext)
     on conflict (user_id, table_name, record_id, sha256) do nothing`;

@@ -2,7 +2,6 @@ import type { UserTransaction } from './client.ts';
 import type { Fragment } from './sql.ts';
 import { EMPTY_MERGE_STATE, takeInRows, writesOfField } from '../domain/field-merge.ts';
 import type { ChangeRow } from '../domain/field-merge.ts';
-import type { UserId } from '../domain/ids.ts';
 import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
 import { MAX_ROW_BYTES } from '../domain/page-shares.ts';
 
@@ -44,10 +43,9 @@ interface SkeletonRow extends Omit<StoredRowOfRecord, 'tooLarge'> {
  */
 export async function readRows(
   tx: UserTransaction,
-  userId: UserId,
   where: Fragment,
 ): Promise<StoredRowOfRecord[]> {
-  const rows = (await readSkeleton(tx, userId, where)).toReversed();
+  const rows = (await readSkeleton(tx, where)).toReversed();
   const byRecord = Map.groupBy(rows, ({ table, recordId }) => JSON.stringify([table, recordId]));
   const wanted = [...byRecord.values()].map(standingValues);
   let left = MAX_READ_BYTES;
@@ -56,7 +54,7 @@ export async function readRows(
     left -= bytes;
     return true;
   });
-  const values = await readValues(tx, userId, fitting);
+  const values = await readValues(tx, fitting);
   const isFitting = new Set(fitting);
   const tooLarge = Map.groupBy(
     wanted.flat().filter((value) => !isFitting.has(value)),
@@ -84,14 +82,14 @@ const isFilled = (object: object): boolean => Object.keys(object).length > 0;
 const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
 /** The newest rows first, with small values only. */
-const readSkeleton = (tx: UserTransaction, userId: UserId, where: Fragment): Promise<SkeletonRow[]> => tx<
+const readSkeleton = (tx: UserTransaction, where: Fragment): Promise<SkeletonRow[]> => tx<
   SkeletonRow[]
 >`
   with newest as materialized (
     select id, op, client_id, space_id, table_name, record_id, created_at, data, field_meta,
       (coalesce(pg_column_size(data), 0) * case when pg_column_compression(data) is null then 1 else 4 end)
       > ${MAX_ROW_BYTES}::int as is_too_large
-    from public.sync_changes changes where user_id = ${userId} and ${where}
+    from public.sync_changes changes where user_id = ${tx.userId} and ${where}
     order by created_at desc, id desc limit ${MAX_ROWS}
   ), skeleton as materialized (
     select id, op, client_id, space_id, table_name, record_id, created_at, shown.large, is_too_large,
@@ -157,7 +155,6 @@ function standingValues(rows: readonly SkeletonRow[]): StandingValue[] {
 /** Values by row id and field. */
 async function readValues(
   tx: UserTransaction,
-  userId: UserId,
   wanted: readonly Pick<StandingValue, 'row' | 'field'>[],
 ): Promise<ReadonlyMap<string, Readonly<Record<string, unknown>>>> {
   if (wanted.length === 0) return new Map();
@@ -165,7 +162,7 @@ async function readValues(
     select changes.id, wanted.field, changes.data -> wanted.field as value
     from unnest(${wanted.map(({ row }) => row.id)}::uuid[], ${wanted.map(({ field }) => field)}::text[])
       as wanted (id, field)
-    join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${userId}`;
+    join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${tx.userId}`;
   return new Map(
     [...Map.groupBy(rows, ({ id }) => id)].map(([id, fields]) => [
       id,
@@ -184,7 +181,6 @@ const MAX_HEALING_BYTES = 8_000_000;
  */
 export async function withIterations<Row extends StoredRow>(
   tx: UserTransaction,
-  userId: UserId,
   rows: readonly Row[],
 ): Promise<Row[]> {
   const writes = writesOfField(rows, 'iterations')
@@ -196,7 +192,6 @@ export async function withIterations<Row extends StoredRow>(
   const inOrder = [...new Set([winner, ofUs, ofDevice, ...writes].filter((row) => row !== undefined))];
   const found = await readIterations(
     tx,
-    userId,
     inOrder.map(({ id }) => id),
   );
   return rows.map((row) => {
@@ -210,14 +205,13 @@ export async function withIterations<Row extends StoredRow>(
 /** Arrays of iterations by the ids of their rows, in that order as far as they fit. */
 async function readIterations(
   tx: UserTransaction,
-  userId: UserId,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, unknown>> {
   const rows = await tx<{ id: string; iterations: unknown }[]>`
     with found as materialized (
       select changes.id, changes.data -> 'iterations' as iterations, position
       from unnest(${ids}::uuid[]) with ordinality as wanted (id, position)
-      join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${userId}
+      join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${tx.userId}
       where pg_column_size(data) * case when pg_column_compression(data) is null then 1 else 4 end <= ${MAX_ROW_BYTES}::int
     ), measured as (
       select *, sum(octet_length(iterations::text)) over (order by position) as bytes from found

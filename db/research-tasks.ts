@@ -1,5 +1,4 @@
 import type { UserTransaction } from './client.ts';
-import type { UserId } from '../domain/ids.ts';
 import type { ResearchKind } from '../domain/run.ts';
 
 /** The research of one iteration; there is at most one. */
@@ -20,12 +19,11 @@ export interface ResearchTaskRef {
 
 export async function readResearchTask(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
 ): Promise<ResearchTask | null> {
   const [row] = await tx<ResearchTask[]>`
     select kind, state, task_id as "taskId" from mana_ai.research_tasks
-    where user_id = ${userId} and iteration_id = ${iterationId}`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId}`;
   return row ?? null;
 }
 
@@ -36,12 +34,11 @@ export async function readResearchTask(
  */
 export async function insertResearchTask(
   tx: UserTransaction,
-  userId: UserId,
   task: ResearchTaskRef,
 ): Promise<boolean> {
   const rows = await tx`
     insert into mana_ai.research_tasks (user_id, iteration_id, mission_id, kind, state)
-    values (${userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'submitting')
+    values (${tx.userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'submitting')
     on conflict (user_id, iteration_id) do nothing
     returning iteration_id`;
   return rows.length > 0;
@@ -50,13 +47,12 @@ export async function insertResearchTask(
 /** May be repeated. @returns false when the task was given up meanwhile */
 export async function recordSubmission(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
   taskId: string,
 ): Promise<boolean> {
   const rows = await tx`
     update mana_ai.research_tasks set state = 'submitted', task_id = ${taskId}
-    where user_id = ${userId} and iteration_id = ${iterationId}
+    where user_id = ${tx.userId} and iteration_id = ${iterationId}
       and (state = 'submitting' or (state = 'submitted' and task_id = ${taskId}))
     returning iteration_id`;
   return rows.length > 0;
@@ -65,33 +61,30 @@ export async function recordSubmission(
 /** Only where the request certainly came to nothing: then it may be sent again. */
 export async function takeBackResearchTask(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
 ): Promise<void> {
   await tx`
     delete from mana_ai.research_tasks
-    where user_id = ${userId} and iteration_id = ${iterationId} and state = 'submitting'`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId} and state = 'submitting'`;
 }
 
 /** The result is stored, in the same transaction. */
 export async function finishResearchTask(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
 ): Promise<void> {
   await tx`
     update mana_ai.research_tasks set state = 'done'
-    where user_id = ${userId} and iteration_id = ${iterationId}`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId}`;
 }
 
 /** There is no result and will be none; what is done stays done. */
 export async function failResearchTask(
   tx: UserTransaction,
-  userId: UserId,
   task: ResearchTaskRef,
 ): Promise<void> {
   await tx`
     insert into mana_ai.research_tasks as known (user_id, iteration_id, mission_id, kind, state)
-    values (${userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'failed')
+    values (${tx.userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'failed')
     on conflict (user_id, iteration_id) do update set state = 'failed' where known.state <> 'done'`;
 }

@@ -1,23 +1,21 @@
 import type { UserTransaction } from './client.ts';
 import type { Grant } from '../domain/grant.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** Keeps the grant that a run seals with; an earlier attempt's stays. Call it in the transaction that seals. */
 export async function keepRunGrant(
   tx: UserTransaction,
-  userId: UserId,
   run: { readonly runId: string; readonly missionId: string },
   grant: Grant,
 ): Promise<void> {
   await tx`
     insert into mana_ai.run_grants (user_id, run_id, mission_id, mission_grant)
-    values (${userId}, ${run.runId}, ${run.missionId}, ${JSON.stringify(grant)}::text::jsonb)
+    values (${tx.userId}, ${run.runId}, ${run.missionId}, ${JSON.stringify(grant)}::text::jsonb)
     on conflict (user_id, run_id) do nothing`;
 }
 
 /** As it was kept; null for a run that has sealed nothing. */
-export async function readRunGrant(tx: UserTransaction, userId: UserId, runId: string): Promise<unknown> {
+export async function readRunGrant(tx: UserTransaction, runId: string): Promise<unknown> {
   const [row] = await tx<{ grant: unknown }[]>`
-    select mission_grant as grant from mana_ai.run_grants where user_id = ${userId} and run_id = ${runId}`;
+    select mission_grant as grant from mana_ai.run_grants where user_id = ${tx.userId} and run_id = ${runId}`;
   return row?.grant ?? null;
 }

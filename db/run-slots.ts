@@ -1,11 +1,13 @@
+import type { IterationId } from '../domain/ids.ts';
+import type { UserId } from '../domain/ids.ts';
+import type { MissionId } from '../domain/ids.ts';
 import type { SystemSql, UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
 import { MAX_LOST_ATTEMPTS } from '../domain/errors.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** A run that holds its mission, and its agent if `agentId` is set. */
 export interface RunSlot {
-  readonly missionId: string;
+  readonly missionId: MissionId;
   readonly agentId: string | null;
   readonly workflowId: string;
   readonly runId: string;
@@ -23,18 +25,17 @@ const slotColumns = sql`
  */
 export async function claimMissionSlot(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>,
 ): Promise<RunSlot | null> {
   await tx`
     insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
-    values (${userId}, ${run.missionId}, ${run.workflowId}, ${run.runId}, '')
+    values (${tx.userId}, ${run.missionId}, ${run.workflowId}, ${run.runId}, '')
     on conflict (user_id, mission_id) do nothing`;
   const [holder] = await tx<RunSlot[]>`
     select ${slotColumns} from mana_ai.run_slots
-    where user_id = ${userId} and mission_id = ${run.missionId} for update`;
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} for update`;
   // No row: its holder let go between the two statements; whoever asks again will get it.
-  if (holder === undefined) return claimMissionSlot(tx, userId, run);
+  if (holder === undefined) return claimMissionSlot(tx, run);
   return holder.runId === run.runId ? null : holder;
 }
 
@@ -44,7 +45,6 @@ export async function claimMissionSlot(
  */
 export async function takeOverMissionSlot(
   tx: UserTransaction,
-  userId: UserId,
   deadRunId: string,
   run: Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>,
 ): Promise<boolean> {
@@ -54,7 +54,7 @@ export async function takeOverMissionSlot(
       claimed_at = clock_timestamp(),
       -- A run that was reset goes on with its iteration: its workflow is the same.
       iteration_id = case when workflow_id = ${run.workflowId} then iteration_id else '' end
-    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${deadRunId}
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${deadRunId}
     returning run_id`;
   return rows.length > 0;
 }
@@ -76,7 +76,6 @@ const counts = { load: sql`begun`, end: sql`ends_begun` };
  */
 export async function beginStage(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
   part: CountedPart,
 ): Promise<{ readonly lost: number; readonly iterationId: string }> {
@@ -84,7 +83,7 @@ export async function beginStage(
   const [slot] = await tx<{ lost: number; iterationId: string }[]>`
     with slot as (
       select user_id, mission_id, ${count} as lost from mana_ai.run_slots
-      where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for update
+      where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for update
     )
     update mana_ai.run_slots as held
     set ${count} = case when slot.lost < ${MAX_LOST_ATTEMPTS - 1} then slot.lost + 1 else slot.lost end
@@ -100,14 +99,13 @@ export async function beginStage(
  */
 export async function beginLastChance(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
   part: CountedPart,
 ): Promise<boolean> {
   const count = counts[part];
   const rows = await tx`
     update mana_ai.run_slots set ${count} = ${MAX_LOST_ATTEMPTS}
-    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
       and ${count} = ${MAX_LOST_ATTEMPTS - 1}
     returning run_id`;
   return rows.length > 0;
@@ -116,7 +114,6 @@ export async function beginLastChance(
 /** Counts that a stage has ended in an orderly way, well or not; `lost` attempts of it did not. */
 export async function endStage(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
   part: CountedPart,
   lost: number,
@@ -124,29 +121,27 @@ export async function endStage(
   const count = counts[part];
   await tx`
     update mana_ai.run_slots set ${count} = least(${count}, ${lost}::smallint)
-    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
 }
 
 /** Records the iteration that the run works on; with that, the stage that finds it has ended well. */
 export async function setSlotIteration(
   tx: UserTransaction,
-  userId: UserId,
   slot: Pick<RunSlot, 'missionId' | 'runId' | 'iterationId'>,
 ): Promise<void> {
   await tx`
     update mana_ai.run_slots set iteration_id = ${slot.iterationId}, begun = 0
-    where user_id = ${userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
+    where user_id = ${tx.userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
 }
 
 /** The iteration that this very run works on; empty while it works on none, null when it holds nothing. */
 export async function readSlotIteration(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
-): Promise<string | null> {
-  const [row] = await tx<{ iterationId: string }[]>`
+): Promise<IterationId | '' | null> {
+  const [row] = await tx<{ iterationId: IterationId | '' }[]>`
     select iteration_id as "iterationId" from mana_ai.run_slots
-    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
   return row?.iterationId ?? null;
 }
 
@@ -156,60 +151,55 @@ export async function readSlotIteration(
  */
 export async function holdsSlot(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
 ): Promise<boolean> {
   const rows = await tx`
     select run_id from mana_ai.run_slots
-    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
   return rows.length > 0;
 }
 
 /** What this very run holds, as `holdsSlot` sees it; null when it holds nothing (any more). */
 export async function readOwnSlot(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
 ): Promise<Pick<RunSlot, 'agentId'> | null> {
   const [row] = await tx<Pick<RunSlot, 'agentId'>[]>`
     select agent_id as "agentId" from mana_ai.run_slots
-    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
   return row ?? null;
 }
 
 /** Lets go of the agent's place, not of the mission. */
 export async function releaseAgent(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
 ): Promise<void> {
   await tx`
     update mana_ai.run_slots set agent_id = null
-    where user_id = ${userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}
       and agent_id is not null`;
 }
 
 /** Counts the run among its agent's missions. */
 export async function holdAgent(
   tx: UserTransaction,
-  userId: UserId,
   slot: { readonly missionId: string; readonly runId: string; readonly agentId: string },
 ): Promise<void> {
   await tx`
     update mana_ai.run_slots set agent_id = ${slot.agentId}
-    where user_id = ${userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
+    where user_id = ${tx.userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
 }
 
 /** Slots that other missions hold of one agent. */
 export async function otherSlotsOfAgent(
   tx: UserTransaction,
-  userId: UserId,
   agentId: string,
   missionId: string,
 ): Promise<RunSlot[]> {
   return await tx<RunSlot[]>`
     select ${slotColumns} from mana_ai.run_slots
-    where user_id = ${userId} and agent_id = ${agentId} and mission_id <> ${missionId}`;
+    where user_id = ${tx.userId} and agent_id = ${agentId} and mission_id <> ${missionId}`;
 }
 
 /**
@@ -219,12 +209,11 @@ export async function otherSlotsOfAgent(
  */
 export async function releaseSlot(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
   runId: string,
 ): Promise<boolean> {
   const rows = await tx`
-    delete from mana_ai.run_slots where user_id = ${userId} and mission_id = ${missionId} and run_id = ${runId}
+    delete from mana_ai.run_slots where user_id = ${tx.userId} and mission_id = ${missionId} and run_id = ${runId}
     returning run_id`;
   return rows.length > 0;
 }
@@ -237,9 +226,9 @@ export async function releaseSlot(
 export async function listSlotsClaimedBefore(
   tx: SystemSql,
   claimedBeforeMs: number,
-  after: { readonly userId: string; readonly missionId: string } | null,
-): Promise<(RunSlot & { readonly userId: string })[]> {
-  return await tx<(RunSlot & { readonly userId: string })[]>`
+  after: { readonly userId: UserId; readonly missionId: MissionId } | null,
+): Promise<(RunSlot & { readonly userId: UserId })[]> {
+  return await tx<(RunSlot & { readonly userId: UserId })[]>`
     select user_id as "userId", ${slotColumns} from mana_ai.run_slots
     where claimed_at < to_timestamp(${claimedBeforeMs}::float8 / 1000)
       and (user_id, mission_id) > (${after?.userId ?? ''}, ${after?.missionId ?? ''})

@@ -1,5 +1,4 @@
 import type { UserTransaction } from './client.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** What a run keeps in Postgres between its activities. All of it is ciphertext or ids, and `forget…` deletes it. */
 
@@ -11,12 +10,11 @@ export interface SealedRow {
 
 export async function readSealedRows(
   tx: UserTransaction,
-  userId: UserId,
   runId: string,
 ): Promise<SealedRow[]> {
   return await tx<SealedRow[]>`
     select table_name as table, record_id as "recordId", sealed from mana_ai.sealed_inputs
-    where user_id = ${userId} and run_id = ${runId}`;
+    where user_id = ${tx.userId} and run_id = ${runId}`;
 }
 
 /**
@@ -37,37 +35,34 @@ export async function auditUnopened(
 /** Who replaces the key waits until our transaction has ended, and then sees what it has encrypted. */
 export async function readRunKey(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
 ): Promise<Buffer | null> {
   const [row] = await tx<{ wrappedKey: Buffer }[]>`
     select wrapped_key as "wrappedKey" from mana_ai.run_keys
-    where user_id = ${userId} and iteration_id = ${iterationId} for update`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId} for update`;
   return row?.wrappedKey ?? null;
 }
 
 /** Stores a key unless there is one: what that one encrypts must stay readable. */
 export async function insertRunKey(
   tx: UserTransaction,
-  userId: UserId,
   key: { readonly iterationId: string; readonly missionId: string; readonly wrappedKey: Buffer },
 ): Promise<void> {
   await tx`
     insert into mana_ai.run_keys (user_id, iteration_id, mission_id, wrapped_key)
-    values (${userId}, ${key.iterationId}, ${key.missionId}, ${key.wrappedKey})
+    values (${tx.userId}, ${key.iterationId}, ${key.missionId}, ${key.wrappedKey})
     on conflict (user_id, iteration_id) do nothing`;
 }
 
 /** Puts a key in the place of the one that was read, if that one still stands. */
 export async function replaceRunKey(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
   keys: { readonly from: Buffer; readonly to: Buffer },
 ): Promise<void> {
   await tx`
     update mana_ai.run_keys set wrapped_key = ${keys.to}
-    where user_id = ${userId} and iteration_id = ${iterationId} and wrapped_key = ${keys.from}`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId} and wrapped_key = ${keys.from}`;
 }
 
 /** A note that a run keeps besides its rounds; there is one of each kind. */
@@ -75,20 +70,18 @@ export type RunNoteKind = 'research' | 'compaction';
 
 export async function readRunNote(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
   kind: RunNoteKind,
 ): Promise<Buffer | null> {
   const [row] = await tx<{ entry: Buffer }[]>`
     select entry from mana_ai.run_notes
-    where user_id = ${userId} and iteration_id = ${iterationId} and kind = ${kind}`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId} and kind = ${kind}`;
   return row?.entry ?? null;
 }
 
 /** Puts a note in the place of an earlier one. */
 export async function replaceRunNote(
   tx: UserTransaction,
-  userId: UserId,
   note: {
     readonly iterationId: string;
     readonly missionId: string;
@@ -99,11 +92,11 @@ export async function replaceRunNote(
   const { iterationId, kind } = note;
   await tx`
     delete from mana_ai.run_notes
-    where user_id = ${userId} and iteration_id = ${iterationId} and kind = ${kind}`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId} and kind = ${kind}`;
   // Of two attempts at once the first one's note stays: both say the same.
   await tx`
     insert into mana_ai.run_notes (user_id, iteration_id, kind, mission_id, entry)
-    values (${userId}, ${iterationId}, ${kind}, ${note.missionId}, ${note.entry})
+    values (${tx.userId}, ${iterationId}, ${kind}, ${note.missionId}, ${note.entry})
     on conflict (user_id, iteration_id, kind) do nothing`;
 }
 
@@ -116,16 +109,15 @@ export async function replaceRunNote(
  */
 export async function forgetMissionStorage(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
 ): Promise<void> {
-  await tx`delete from mana_ai.sealed_inputs where user_id = ${userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_grants where user_id = ${userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.model_calls where user_id = ${userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_transcripts where user_id = ${userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_keys where user_id = ${userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_notes where user_id = ${userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.sealed_inputs where user_id = ${tx.userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_grants where user_id = ${tx.userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.model_calls where user_id = ${tx.userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_transcripts where user_id = ${tx.userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_keys where user_id = ${tx.userId} and mission_id = ${missionId}`;
+  await tx`delete from mana_ai.run_notes where user_id = ${tx.userId} and mission_id = ${missionId}`;
   await tx`
-    delete from mana_ai.research_tasks where user_id = ${userId} and mission_id = ${missionId}
+    delete from mana_ai.research_tasks where user_id = ${tx.userId} and mission_id = ${missionId}
       and (kind = 'shallow' or created_at < clock_timestamp() - interval '2 days')`;
 }

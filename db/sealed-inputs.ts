@@ -1,5 +1,4 @@
 import type { UserTransaction } from './client.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** One record of one run, for the audit log (contract section 8). */
 export interface AuditedRecord {
@@ -20,15 +19,14 @@ export interface SealedBefore {
 /** A retried activity must not audit the same opening twice. Call it under the mission's lock. */
 export async function readSealedBefore(
   tx: UserTransaction,
-  userId: UserId,
   run: { readonly missionId: string; readonly iterationId: string; readonly runId: string },
 ): Promise<SealedBefore> {
   const sealed = await tx<{ key: string }[]>`
     select table_name || ':' || record_id as key from mana_ai.sealed_inputs
-    where user_id = ${userId} and run_id = ${run.runId}`;
+    where user_id = ${tx.userId} and run_id = ${run.runId}`;
   const refused = await tx<{ key: string }[]>`
     select table_name || ':' || record_id as key from mana_ai.decrypt_audit
-    where user_id = ${userId} and mission_id = ${run.missionId} and iteration_id = ${run.iterationId}
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and iteration_id = ${run.iterationId}
       and status <> 'ok'`;
   return { sealed: new Set(sealed.map((row) => row.key)), refused: new Set(refused.map((row) => row.key)) };
 }
@@ -47,7 +45,6 @@ export interface SealedRecord {
  */
 export async function insertSealedRecords(
   tx: UserTransaction,
-  userId: UserId,
   run: { readonly missionId: string; readonly iterationId: string; readonly runId: string },
   records: readonly SealedRecord[],
 ): Promise<void> {
@@ -61,22 +58,21 @@ export async function insertSealedRecords(
       ) with ordinality as wanted (table_name, record_id, sealed_base64, position)
     ), audited as (
       insert into mana_ai.decrypt_audit (user_id, mission_id, iteration_id, table_name, record_id, status)
-      select ${userId}, ${run.missionId}, ${run.iterationId}, table_name, record_id, 'ok' from wanted order by position
+      select ${tx.userId}, ${run.missionId}, ${run.iterationId}, table_name, record_id, 'ok' from wanted order by position
       returning id, table_name, record_id
     )
     insert into mana_ai.sealed_inputs (user_id, run_id, table_name, record_id, mission_id, sealed, audit_id)
-    select ${userId}, ${run.runId}, table_name, record_id, ${run.missionId}, decode(sealed_base64, 'base64'), audited.id
+    select ${tx.userId}, ${run.runId}, table_name, record_id, ${run.missionId}, decode(sealed_base64, 'base64'), audited.id
     from audited join wanted using (table_name, record_id)`;
 }
 
 /** Writes why a record was not opened; `reason` names fields or scope, never content. */
 export async function insertRefusal(
   tx: UserTransaction,
-  userId: UserId,
   record: AuditedRecord & { readonly status: 'failed' | 'scope-violation'; readonly reason: string },
 ): Promise<void> {
   await tx`
     insert into mana_ai.decrypt_audit (user_id, mission_id, iteration_id, table_name, record_id, status, reason)
-    values (${userId}, ${record.missionId}, ${record.iterationId}, ${record.table}, ${record.recordId},
+    values (${tx.userId}, ${record.missionId}, ${record.iterationId}, ${record.table}, ${record.recordId},
       ${record.status}, ${record.reason})`;
 }

@@ -2,7 +2,6 @@ import type { UserTransaction } from './client.ts';
 import { readRows } from './record-rows.ts';
 import type { StoredRow, StoredRowOfRecord } from './record-rows.ts';
 import { sql } from './sql.ts';
-import type { UserId } from '../domain/ids.ts';
 import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
 
 /** Names a record of one user in the change log. */
@@ -21,25 +20,21 @@ export const AGENTS = { appId: 'ai', table: 'agents' } as const;
  */
 export const readRecordRows = (
   tx: UserTransaction,
-  userId: UserId,
   ref: RecordRef,
 ): Promise<StoredRowOfRecord[]> =>
   readRows(
     tx,
-    userId,
     sql`app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}`,
   );
 
 /** Reads the rows of many records at once; the key of the result is `recordKey`. */
 export async function readRowsOfRecords(
   tx: UserTransaction,
-  userId: UserId,
   refs: readonly RecordRef[],
 ): Promise<ReadonlyMap<string, StoredRow[]>> {
   if (refs.length === 0) return new Map();
   const rows = await readRows(
     tx,
-    userId,
     sql`(app_id, table_name, record_id) in (select * from unnest(
       ${refs.map((ref) => ref.appId)}::text[], ${refs.map((ref) => ref.table)}::text[],
       ${refs.map((ref) => ref.recordId)}::text[]))`,
@@ -53,12 +48,11 @@ export async function readRowsOfRecords(
  */
 export async function readTimeBlockRows(
   tx: UserTransaction,
-  userId: UserId,
   recordIds: readonly string[],
 ): Promise<ReadonlyMap<string, StoredRow[]>> {
   if (recordIds.length === 0) return new Map();
   const where = sql`table_name = 'timeBlocks' and record_id = any(${recordIds}::text[])`;
-  return Map.groupBy(await readRows(tx, userId, where), ({ recordId }) => recordId);
+  return Map.groupBy(await readRows(tx, where), ({ recordId }) => recordId);
 }
 
 export const recordKey = (table: string, recordId: string): string => `${table}:${recordId}`;
@@ -71,19 +65,18 @@ export async function readClockMs(tx: UserTransaction): Promise<number> {
   return row.nowMs;
 }
 
-export async function changeExists(tx: UserTransaction, userId: UserId, changeId: string): Promise<boolean> {
-  const rows = await tx`select 1 from public.sync_changes where id = ${changeId} and user_id = ${userId}`;
+export async function changeExists(tx: UserTransaction, changeId: string): Promise<boolean> {
+  const rows = await tx`select 1 from public.sync_changes where id = ${changeId} and user_id = ${tx.userId}`;
   return rows.length > 0;
 }
 
 /** Which of these rows the user has. */
 export async function existingChanges(
   tx: UserTransaction,
-  userId: UserId,
   changeIds: readonly string[],
 ): Promise<ReadonlySet<string>> {
   const rows = await tx<{ id: string }[]>`
-    select id from public.sync_changes where id = any(${changeIds}::uuid[]) and user_id = ${userId}`;
+    select id from public.sync_changes where id = any(${changeIds}::uuid[]) and user_id = ${tx.userId}`;
   return new Set(rows.map(({ id }) => id));
 }
 
@@ -111,7 +104,6 @@ export interface MissionUpdate {
  */
 export async function insertMissionUpdate(
   tx: UserTransaction,
-  userId: UserId,
   update: MissionUpdate,
 ): Promise<boolean> {
   const rows = await tx`
@@ -119,7 +111,7 @@ export async function insertMissionUpdate(
       (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, client_id, created_at,
        schema_version, actor, origin)
     values
-      (${update.changeId}, ${MISSIONS.appId}, ${MISSIONS.table}, ${update.missionId}, ${userId}, ${update.spaceId},
+      (${update.changeId}, ${MISSIONS.appId}, ${MISSIONS.table}, ${update.missionId}, ${tx.userId}, ${update.spaceId},
        'update', ${JSON.stringify(update.data)}::text::jsonb, ${JSON.stringify(update.fieldMeta)}::text::jsonb,
        ${RUNNER_CLIENT_ID}, clock_timestamp(), 1, ${JSON.stringify(update.actor)}::text::jsonb, ${update.origin})
     on conflict (id) do nothing

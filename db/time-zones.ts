@@ -1,7 +1,7 @@
 import type { UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
 import type { Fragment } from './sql.ts';
-import type { MissionId, UserId } from '../domain/ids.ts';
+import type { MissionId } from '../domain/ids.ts';
 import type { TimeZoneSource } from '../domain/schedule-view.ts';
 import { timeZoneOfOffset } from '../domain/utc-offset.ts';
 
@@ -11,24 +11,23 @@ import { timeZoneOfOffset } from '../domain/utc-offset.ts';
  */
 export async function saveTimeZone(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
   timeZone: string,
 ): Promise<void> {
-  const before = await timeZoneOfMission(tx, userId, missionId);
-  const lastNamed = await lastNamedTimeZone(tx, userId);
+  const before = await timeZoneOfMission(tx, missionId);
+  const lastNamed = await lastNamedTimeZone(tx);
   await tx`
     insert into mana_ai.mission_time_zones (user_id, mission_id, time_zone)
-    values (${userId}, ${missionId}, ${timeZone})
+    values (${tx.userId}, ${missionId}, ${timeZone})
     on conflict (user_id, mission_id)
       do update set time_zone = excluded.time_zone, updated_at = clock_timestamp()`;
-  if (before !== timeZone || lastNamed !== timeZone) await makeSchedulesPending(tx, userId, missionId);
+  if (before !== timeZone || lastNamed !== timeZone) await makeSchedulesPending(tx, missionId);
 }
 
-async function lastNamedTimeZone(tx: UserTransaction, userId: UserId): Promise<string | null> {
+async function lastNamedTimeZone(tx: UserTransaction): Promise<string | null> {
   const [row] = await tx<{ timeZone: string }[]>`
     select time_zone as "timeZone" from mana_ai.mission_time_zones
-    where user_id = ${userId} order by updated_at desc limit 1`;
+    where user_id = ${tx.userId} order by updated_at desc limit 1`;
   return row?.timeZone ?? null;
 }
 
@@ -38,19 +37,18 @@ async function lastNamedTimeZone(tx: UserTransaction, userId: UserId): Promise<s
  */
 async function makeSchedulesPending(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<void> {
   await tx`
     update mana_ai.mission_snapshots snapshots set version = version + 1
     from (
       select mission_id from mana_ai.mission_snapshots bare
-      where user_id = ${userId} and (mission_id = ${missionId} or not exists (
+      where user_id = ${tx.userId} and (mission_id = ${missionId} or not exists (
         select from mana_ai.mission_time_zones zones
         where zones.user_id = bare.user_id and zones.mission_id = bare.mission_id))
       order by mission_id for update
     ) followers
-    where snapshots.user_id = ${userId} and snapshots.mission_id = followers.mission_id`;
+    where snapshots.user_id = ${tx.userId} and snapshots.mission_id = followers.mission_id`;
 }
 
 /** A row of `knownZone`: a zone that the user named, an offset that devices showed, or nothing. */
@@ -95,10 +93,9 @@ export function sourcedTimeZone(zone: KnownZone): SourcedTimeZone {
 /** The zone in which a mission's cadence is meant, and where it comes from: see `knownZone`. */
 export async function timeZoneAndSource(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<SourcedTimeZone> {
-  const zone = knownZone(sql`${userId}::text`, sql`${missionId}::text`);
+  const zone = knownZone(sql`${tx.userId}::text`, sql`${missionId}::text`);
   const [row] = await tx<{ zone: KnownZone }[]>`select ${zone} as zone`;
   return sourcedTimeZone(row?.zone ?? null);
 }
@@ -106,8 +103,7 @@ export async function timeZoneAndSource(
 /** The zone (IANA) in which a mission's cadence is meant, see `knownZone`; null where nothing is known. */
 export async function timeZoneOfMission(
   tx: UserTransaction,
-  userId: UserId,
   missionId: MissionId,
 ): Promise<string | null> {
-  return (await timeZoneAndSource(tx, userId, missionId)).timeZone;
+  return (await timeZoneAndSource(tx, missionId)).timeZone;
 }

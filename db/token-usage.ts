@@ -1,6 +1,5 @@
 import type { CallPurpose } from './budget-reservations.ts';
 import type { UserTransaction } from './client.ts';
-import type { UserId } from '../domain/ids.ts';
 
 export interface CallUsage {
   readonly iterationId: string;
@@ -20,13 +19,13 @@ export interface CallUsage {
  *
  * @returns false when it was counted before
  */
-export async function recordUsage(tx: UserTransaction, userId: UserId, usage: CallUsage): Promise<boolean> {
+export async function recordUsage(tx: UserTransaction, usage: CallUsage): Promise<boolean> {
   const rows = await tx`
     insert into mana_ai.token_usage
       (user_id, iteration_id, round, purpose, mission_id, agent_id, prompt_tokens, completion_tokens, total_tokens,
        resolved_model)
     values
-      (${userId}, ${usage.iterationId}, ${usage.round}, ${usage.purpose}, ${usage.missionId}, ${usage.agentId},
+      (${tx.userId}, ${usage.iterationId}, ${usage.round}, ${usage.purpose}, ${usage.missionId}, ${usage.agentId},
        ${usage.promptTokens}, ${usage.completionTokens}, ${usage.totalTokens}, ${usage.resolvedModel})
     on conflict (user_id, iteration_id, round, purpose) do nothing
     returning round`;
@@ -36,24 +35,22 @@ export async function recordUsage(tx: UserTransaction, userId: UserId, usage: Ca
 /** Estimated tokens of a round's calls whose replies nobody saw. */
 export async function unknownTokensOfRound(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
   round: number,
 ): Promise<number> {
   const [row] = await tx<{ tokens: number }[]>`
     select total_tokens::float8 as tokens from mana_ai.token_usage
-    where user_id = ${userId} and iteration_id = ${iterationId} and round = ${round} and purpose = 'unknown'`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId} and round = ${round} and purpose = 'unknown'`;
   return row?.tokens ?? 0;
 }
 
 /** The same of all rounds of an iteration. */
 export async function unknownTokensOfIteration(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
 ): Promise<number> {
   const [row] = await tx<{ tokens: number }[]>`
     select coalesce(sum(total_tokens), 0)::float8 as tokens from mana_ai.token_usage
-    where user_id = ${userId} and iteration_id = ${iterationId} and purpose = 'unknown'`;
+    where user_id = ${tx.userId} and iteration_id = ${iterationId} and purpose = 'unknown'`;
   return row?.tokens ?? 0;
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { UserTransaction } from './client.ts';
-import type { UserId } from '../domain/ids.ts';
 
 /** What opens a user's vault, as `auth.encryption_vaults` holds it (contract section 6). */
 export interface StoredVault {
@@ -11,11 +10,11 @@ export interface StoredVault {
 }
 
 /** The user's vault, or null for none. */
-export async function findVault(tx: UserTransaction, userId: UserId): Promise<StoredVault | null> {
+export async function findVault(tx: UserTransaction): Promise<StoredVault | null> {
   const [row] = await tx<StoredVault[]>`
     select wrapped_mk as "wrappedMkBase64", wrap_iv as "wrapIvBase64", kek_id as "kekId",
       zero_knowledge is true as "zeroKnowledge"
-    from auth.encryption_vaults where user_id = ${userId}`;
+    from auth.encryption_vaults where user_id = ${tx.userId}`;
   return row ?? null;
 }
 
@@ -45,7 +44,6 @@ export class UnknownUserError extends Error {
  */
 export async function recordVaultAccess(
   tx: UserTransaction,
-  userId: UserId,
   access: VaultAccess,
 ): Promise<void> {
   try {
@@ -53,7 +51,7 @@ export async function recordVaultAccess(
       insert into auth.encryption_vault_audit
         (id, user_id, action, ip_address, user_agent, context, status, created_at)
       values
-        (${randomUUID()}, ${userId}, ${access.action}, ${access.ipAddress}, ${access.userAgent}, ${access.context},
+        (${randomUUID()}, ${tx.userId}, ${access.action}, ${access.ipAddress}, ${access.userAgent}, ${access.context},
          ${access.status}, clock_timestamp())`;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === FOREIGN_KEY_VIOLATION) {

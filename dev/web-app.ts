@@ -88,12 +88,12 @@ export function openWebApp(options: {
   const insertRow = (userId: string, row: RawRow): Promise<string> =>
     sync.asUser(toUserId(userId), (tx) => writeRow(tx, userId, row));
   const rows = (user: WebAppUser, at: Location): Promise<PulledRow[]> =>
-    sync.asUser(user.userId, (tx) => pullRows(tx, user.userId, at));
+    sync.asUser(user.userId, (tx) => pullRows(tx, at));
   return {
     createUser: async ({ userId: id = `user-${randomUUID()}`, vault = 'ordinary' } = {}) => {
       const userId = toUserId(id);
       const masterKey = randomBytes(32);
-      await auth.asUser(userId, (tx) => writeVault(tx, userId, vault, options.kek, masterKey));
+      await auth.asUser(userId, (tx) => writeVault(tx, vault, options.kek, masterKey));
       return { userId, masterKey, encrypt: (value) => encryptFieldValue(masterKey, value) };
     },
     insert: (user, at, record) =>
@@ -118,17 +118,16 @@ const timesOf = (fields: Fields, atMs: number): Record<string, string> =>
 
 async function writeVault(
   tx: UserTransaction,
-  userId: UserId,
   vault: 'ordinary' | 'zero-knowledge' | 'none',
   kek: Buffer,
   masterKey: Buffer,
 ): Promise<void> {
-  await tx`insert into auth.users (id) values (${userId})`;
+  await tx`insert into auth.users (id) values (${tx.userId})`;
   if (vault === 'none') return;
   const wrapped = vault === 'ordinary' ? wrapMasterKey(kek, masterKey) : null;
   await tx`
     insert into auth.encryption_vaults (user_id, wrapped_mk, wrap_iv, kek_id, zero_knowledge)
-    values (${userId}, ${wrapped?.wrappedMkBase64 ?? null}, ${wrapped?.wrapIvBase64 ?? null}, 'env-v1',
+    values (${tx.userId}, ${wrapped?.wrappedMkBase64 ?? null}, ${wrapped?.wrapIvBase64 ?? null}, 'env-v1',
       ${vault === 'zero-knowledge'})`;
 }
 
@@ -146,12 +145,12 @@ async function writeRow(tx: UserTransaction, userId: string, row: RawRow): Promi
   return written.id;
 }
 
-const pullRows = (tx: UserTransaction, userId: UserId, at: Location): Promise<PulledRow[]> =>
+const pullRows = (tx: UserTransaction, at: Location): Promise<PulledRow[]> =>
   tx<PulledRow[]>`
     select id, op, data, field_meta as "fieldMeta", client_id as "clientId", actor, origin, space_id as "spaceId",
       to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as "createdAt"
     from public.sync_changes
-    where user_id = ${userId} and app_id = ${at.appId} and table_name = ${at.table} and record_id = ${at.id}
+    where user_id = ${tx.userId} and app_id = ${at.appId} and table_name = ${at.table} and record_id = ${at.id}
     order by created_at, id`;
 
 /** A renewed grant as the web app writes it: the changed leaves of the stored object, under dotted names. */

@@ -1,4 +1,5 @@
 import type { GrantProblem } from './errors.ts';
+import type { IterationId, MissionId, UserId } from './ids.ts';
 
 /**
  * What the parts of a run tell each other through Temporal: ids, counts, states, times and codes, never content
@@ -63,8 +64,8 @@ export interface RunFailure {
 }
 
 export interface LoadRunInput {
-  readonly userId: string;
-  readonly missionId: string;
+  readonly userId: UserId;
+  readonly missionId: MissionId;
   readonly trigger: 'schedule' | 'projection' | 'run-now';
   readonly workflowId: string;
   readonly runId: string;
@@ -76,7 +77,7 @@ export interface LoadRunInput {
 
 export interface LoadedRun {
   readonly outcome: 'ready';
-  readonly iterationId: string;
+  readonly iterationId: IterationId;
   readonly agentId: string | null;
   /** `usable`, or why the mission's grant opens nothing. */
   readonly grant: 'usable' | GrantProblem;
@@ -97,15 +98,15 @@ export interface LoadedRun {
 /** A gate ended the run. `iterationId` is there when the next instant still has to be written. */
 export interface RefusedRun {
   readonly outcome: Exclude<RunOutcome, 'planned' | 'empty-plan' | 'failed' | 'cancelled' | 'agent-busy'>;
-  readonly iterationId: string | null;
+  readonly iterationId: IterationId | null;
 }
 export type LoadRunResult = LoadedRun | RefusedRun;
 
 /** Names one run of one mission to an activity. */
 export interface RunRef {
-  readonly userId: string;
-  readonly missionId: string;
-  readonly iterationId: string;
+  readonly userId: UserId;
+  readonly missionId: MissionId;
+  readonly iterationId: IterationId;
   readonly runId: string;
 }
 

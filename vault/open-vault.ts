@@ -26,11 +26,11 @@ export async function openVault(
   userId: UserId,
   purpose: Omit<VaultAccess, 'status'>,
 ): Promise<Buffer> {
-  const vault = await authDatabase.asUser(userId, (tx) => findVault(tx, userId));
+  const vault = await authDatabase.asUser(userId, (tx) => findVault(tx));
   const opened = unwrap(keks, vault);
   try {
     await authDatabase.asUser(userId, (tx) =>
-      recordVaultAccess(tx, userId, { ...purpose, status: opened.status }),
+      recordVaultAccess(tx, { ...purpose, status: opened.status }),
     );
   } catch (error) {
     // No audit row, no key.

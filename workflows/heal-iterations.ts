@@ -1,3 +1,4 @@
+import { toMissionId, toUserId } from '../domain/ids.ts';
 import { patched, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { RunnerActivities } from '../activities/runner/activities.ts';
 import type { HealIterationsInput } from './messages.ts';
@@ -17,5 +18,6 @@ const counted = proxyActivities<RunnerActivities>({
 
 /** Puts back what a device overwrote; started by the projection, which sees the overwriting row. */
 export async function healIterations(input: HealIterationsInput): Promise<{ restored: number }> {
-  return (patched('counted-healing') ? counted : local).healIterations(input);
+  const mission = { userId: toUserId(input.userId), missionId: toMissionId(input.missionId) };
+  return (patched('counted-healing') ? counted : local).healIterations(mission);
 }

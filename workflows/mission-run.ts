@@ -1,3 +1,5 @@
+import type { IterationId } from '../domain/ids.ts';
+import { toIterationId, toMissionId, toUserId } from '../domain/ids.ts';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   ActivityFailure,
@@ -244,7 +246,7 @@ async function work(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
 async function load(
   run: RunState,
   input: MissionRunInput,
-): Promise<LoadRunResult | { outcome: 'agent-busy' | 'given-up'; iterationId: string }> {
+): Promise<LoadRunResult | { outcome: 'agent-busy' | 'given-up'; iterationId: IterationId }> {
   const request = loadRequest(input);
   let busy: SlotBusy;
   try {
@@ -252,7 +254,7 @@ async function load(
   } catch (error) {
     const failure = applicationFailureOf(error);
     if (failure?.type === 'WORKER_LOST')
-      return { outcome: 'given-up', iterationId: String(failure.details?.[0]) };
+      return { outcome: 'given-up', iterationId: toIterationId(String(failure.details?.[0])) };
     if (failure?.type !== 'SLOT_BUSY') throw error;
     busy = slotBusyOf(failure);
   }
@@ -273,19 +275,20 @@ async function load(
 }
 
 interface SlotBusy {
-  readonly iterationId: string;
+  readonly iterationId: IterationId;
   readonly longestWaitMs: number;
 }
 
 const slotBusyOf = (failure: ApplicationFailure): SlotBusy => {
   const [iterationId, longestWaitMs] = failure.details ?? [];
-  return { iterationId: String(iterationId), longestWaitMs: Number(longestWaitMs) };
+  return { iterationId: toIterationId(String(iterationId)), longestWaitMs: Number(longestWaitMs) };
 };
 
 function loadRequest(input: MissionRunInput): LoadRunInput {
   const { workflowId, runId, startTime, typedSearchAttributes } = workflowInfo();
   return {
-    ...input,
+    ...missionOf(input),
+    trigger: input.trigger,
     workflowId,
     runId,
     startedAtMs: startTime.getTime(),
@@ -293,9 +296,14 @@ function loadRequest(input: MissionRunInput): LoadRunInput {
   };
 }
 
-const refOf = (input: MissionRunInput, iterationId: string): RunRef => ({
-  userId: input.userId,
-  missionId: input.missionId,
+/** What comes from outside is looked at here; from then on ids cannot be mixed up. */
+const missionOf = (input: MissionRunInput) => ({
+  userId: toUserId(input.userId),
+  missionId: toMissionId(input.missionId),
+});
+
+const refOf = (input: MissionRunInput, iterationId: IterationId): RunRef => ({
+  ...missionOf(input),
   iterationId,
   runId: workflowInfo().runId,
 });

@@ -173,7 +173,7 @@ async function revokeGrants(
   if (revokedMs === null) return;
   const [userId, missionId] = [toUserId(user), toMissionId(mission)];
   await deps.database.asUser(userId, async (tx) => {
-    await lockMissionBriefly(tx, userId, missionId);
-    await revokeGrantsIssuedBefore(tx, userId, missionId, revokedMs);
+    await lockMissionBriefly(tx, missionId);
+    await revokeGrantsIssuedBefore(tx, missionId, revokedMs);
   });
 }

@@ -12,7 +12,6 @@ import { writeIteration } from './write-iteration.ts';
 import { untilLastMoment } from '../last-moment.ts';
 import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from '../retry-delays.ts';
 import { runActivity } from '../run-activity.ts';
-import { toUserId } from '../../domain/ids.ts';
 import { createTokenCalibration } from '../../domain/token-calibration.ts';
 import type {
   CompactTranscriptInput,
@@ -99,12 +98,12 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
     writeIteration: (input) => runActivity(() => writeIteration(deps, input)),
     forgetRun: (run) =>
       runActivity(async () => {
-        const end = await forgetRun(deps.database, toUserId(run.userId), run);
+        const end = await forgetRun(deps.database, run.userId, run);
         if (end === 'put-aside') log.error('a mission is put aside: its run cannot be ended');
       }),
     healIterations: (mission) =>
       runActivity(
-        async () => ({ restored: await healIterations(deps, toUserId(mission.userId), mission.missionId) }),
+        async () => ({ restored: await healIterations(deps, mission.userId, mission.missionId) }),
         { heartbeatEveryMs: HEARTBEAT_EVERY_MS },
       ),
     sweepRuns: () =>

@@ -4,8 +4,6 @@ import { openRun } from './open-run.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readClockMs } from '../../db/sync-changes.ts';
 import { timeZoneOfMission } from '../../db/time-zones.ts';
-import { toMissionId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
 import type { ReadTools } from '../../domain/plan.ts';
 import { answerRead } from '../../domain/read-tools.ts';
 import type { ReadableRecord } from '../../domain/readable-record.ts';
@@ -26,21 +24,20 @@ export interface OpenedReads extends ReadTools {
 export async function openReads(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: PlanRoundInput,
   { answered, delimiter }: Pick<AskedOfRound, 'answered' | 'delimiter'>,
   maxChars: number,
 ): Promise<OpenedReads> {
-  const { read, key } = await openMission(deps, tx, userId, input);
+  const { read, key } = await openMission(deps, tx, input);
   try {
-    const { records } = await openRun(tx, userId, input, read, {
+    const { records } = await openRun(tx, input, read, {
       agentId: input.agentId,
       mdk: input.grantUsable ? key : null,
     });
     const context = {
       records,
       nowMs: await readClockMs(tx),
-      timeZone: await timeZoneOfMission(tx, userId, toMissionId(input.missionId)),
+      timeZone: await timeZoneOfMission(tx, input.missionId),
       ...{ delimiter: delimiter ?? '', maxChars },
     };
     return {

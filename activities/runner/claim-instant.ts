@@ -1,3 +1,4 @@
+import type { IterationId } from '../../domain/ids.ts';
 import { claimEventIdOf, eventIdOf } from '../../crypto/derived-ids.ts';
 import type { UserTransaction } from '../../db/client.ts';
 import { readMissionEvenDeleted } from '../../db/missions.ts';
@@ -10,7 +11,6 @@ import type { Agent } from '../../domain/agent.ts';
 import { EventIdConflictError } from '../../domain/errors.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
 import { toIterationId, toMissionId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
 import { formatInstant } from '../../domain/instant.ts';
 import {
   failedIteration,
@@ -33,12 +33,11 @@ export type ClaimState = 'none' | 'open' | 'ended';
 
 export async function claimState(
   tx: UserTransaction,
-  userId: UserId,
   iterationId: string,
 ): Promise<ClaimState> {
   const id = toIterationId(iterationId);
   const [claimed, ended] = [claimEventIdOf(id), eventIdOf(id)];
-  const found = await existingChanges(tx, userId, [claimed, ended]);
+  const found = await existingChanges(tx, [claimed, ended]);
   return found.has(ended) ? 'ended' : found.has(claimed) ? 'open' : 'none';
 }
 
@@ -55,13 +54,12 @@ export const mayBeWritten = ({ tooLarge }: ReadMission): boolean =>
  */
 export async function claimInstant(
   tx: UserTransaction,
-  userId: UserId,
-  run: { readonly iterationId: string; readonly startedAtMs: number; readonly dueAtMs: number | null },
+  run: { readonly iterationId: IterationId; readonly startedAtMs: number; readonly dueAtMs: number | null },
   { read, agent }: { readonly read: ReadMission; readonly agent: Agent | null },
 ): Promise<void> {
   if (!mayBeWritten(read)) return;
   const nowMs = await readClockMs(tx);
-  const timeZone = await timeZoneOfMission(tx, userId, toMissionId(read.mission.id));
+  const timeZone = await timeZoneOfMission(tx, toMissionId(read.mission.id));
   // The database's clock may be behind the one that found the mission due.
   const nextRunAt = nextRunAtAfter(read.mission, Math.max(nowMs, run.dueAtMs ?? nowMs), timeZone);
   const iteration = runningIteration({
@@ -69,9 +67,9 @@ export async function claimInstant(
     startedAtIso: formatInstant(run.startedAtMs),
     phaseStartedAtIso: formatInstant(Math.max(nowMs, run.startedAtMs)),
   });
-  const changeId = claimEventIdOf(toIterationId(run.iterationId));
+  const changeId = claimEventIdOf(run.iterationId);
   const row = iterationRow(read, iteration, { changeId, nextRunAt, agent, nowMs });
-  if (!(await insertMissionUpdate(tx, userId, row))) throw new EventIdConflictError();
+  if (!(await insertMissionUpdate(tx, row))) throw new EventIdConflictError();
 }
 
 /** The row that writes an iteration into the mission's array, and the next instant unless it is undefined. */
@@ -108,12 +106,11 @@ export function iterationRow(
  */
 export async function endOpenClaim(
   tx: UserTransaction,
-  userId: UserId,
   missionId: string,
   iterationId: string,
 ): Promise<void> {
-  if (iterationId === '' || (await claimState(tx, userId, iterationId)) !== 'open') return;
-  const read = await readMissionEvenDeleted(tx, userId, missionId);
+  if (iterationId === '' || (await claimState(tx, iterationId)) !== 'open') return;
+  const read = await readMissionEvenDeleted(tx, missionId);
   if (read === null || !mayBeWritten(read)) return;
   const nowMs = await readClockMs(tx);
   const { title, objective, conceptMarkdown } = read.mission;
@@ -128,7 +125,6 @@ export async function endOpenClaim(
   const changeId = eventIdOf(toIterationId(iterationId));
   await insertMissionUpdate(
     tx,
-    userId,
     iterationRow(read, iteration, { changeId, nextRunAt: undefined, agent: null, nowMs }),
   );
 }

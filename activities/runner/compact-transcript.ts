@@ -12,7 +12,6 @@ import { tokensPerDay } from '../../domain/budget.ts';
 import { compactionMessages, compactionOf, compactionSchema } from '../../domain/compaction.ts';
 import type { RoundsToCompact } from '../../domain/compaction.ts';
 import type { Compaction } from '../../domain/conversation.ts';
-import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { delimiterOf } from '../../domain/read-tools.ts';
 import { flawOf } from '../../domain/reply-flaw.ts';
@@ -26,11 +25,10 @@ import type { RawReply } from '../../llm/reply-schema.ts';
 /** What stands in place of earlier rounds; null without a summary, and then they stand as they are. */
 export async function readCompaction(
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
   key: Buffer,
 ): Promise<Compaction | null> {
-  const stored = compactionSchema.safeParse(await readNote(tx, userId, run, key, 'compaction'));
+  const stored = compactionSchema.safeParse(await readNote(tx, run, key, 'compaction'));
   return stored.success ? stored.data : null;
 }
 
@@ -49,8 +47,8 @@ export async function compactTranscript(
   input: CompactTranscriptInput,
   signal: AbortSignal,
 ): Promise<CompactTranscriptResult> {
-  const userId = toUserId(input.userId);
-  const prepared = await prepare(deps, userId, input);
+  const userId = input.userId;
+  const prepared = await prepare(deps, input);
   if ('compacted' in prepared) return prepared;
   try {
     const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
@@ -71,27 +69,25 @@ interface Prepared {
 
 async function prepare(
   deps: RunnerDependencies,
-  userId: UserId,
   input: CompactTranscriptInput,
 ): Promise<Prepared | CompactTranscriptResult> {
   const prepared = await inOpenedMission(deps, input, async (tx, { key }) => {
-    const summarised = await readToCompact(tx, userId, input, key);
+    const summarised = await readToCompact(tx, input, key);
     if ('compacted' in summarised) return summarised;
     const call = { ...callOf(input, key, input.round, 'compact'), agentId: input.agentId };
-    const { request: known, raw } = await claim(tx, userId, call, key);
+    const { request: known, raw } = await claim(tx, call, key);
     if (known !== null && raw !== null) return { call, key: Buffer.from(key), request: known, raw };
     const request = known ?? newRequest(deps, summarised);
-    const read = input.agentId === null ? null : await readAgent(tx, userId, input.agentId);
+    const read = input.agentId === null ? null : await readAgent(tx, input.agentId);
     const maxTokens = tokensPerDay(read?.agent ?? null, deps.planner.defaultTokensPerDay);
     const reservation = await reserveTokens(
       tx,
-      userId,
       call,
       maxTokens,
       sizeOfRequest(deps, request.bodyText),
     );
     if (reservation.kind !== 'reserved') return NOT_COMPACTED;
-    if (known === null) await keepRequest(tx, userId, call, key, request);
+    if (known === null) await keepRequest(tx, call, key, request);
     return { call, key: Buffer.from(key), request, raw: null };
   });
   return prepared ?? NOT_COMPACTED;
@@ -100,13 +96,12 @@ async function prepare(
 /** The rounds to summarise, or why there is nothing to do. */
 async function readToCompact(
   tx: UserTransaction,
-  userId: UserId,
   input: CompactTranscriptInput,
   key: Buffer,
 ): Promise<RoundsToCompact | CompactTranscriptResult> {
-  const previous = await readCompaction(tx, userId, input, key);
+  const previous = await readCompaction(tx, input, key);
   if (previous !== null && previous.upToRound >= input.round) return { compacted: true, totalTokens: 0 };
-  const rounds = (await readRounds(tx, userId, input, key)).slice(0, input.round);
+  const rounds = (await readRounds(tx, input, key)).slice(0, input.round);
   const [first] = rounds;
   const delimiter = delimiterOf(first?.prompt ?? []);
   // Data that cannot be marked as data stays where it is.
@@ -158,15 +153,15 @@ async function derive(
 ): Promise<CompactTranscriptResult> {
   const reply = readReply(raw);
   if (reply === null) throw await takeBack(deps, userId, { call, key, request, raw });
-  await deps.database.asUser(userId, (tx) => settleTokens(tx, userId, call, reply));
+  await deps.database.asUser(userId, (tx) => settleTokens(tx, call, reply));
   const { totalTokens } = reply;
   const found = (reply.content ?? '').trim();
   const isUsable = reply.finishReason !== 'content_filter' && flawOf(reply, 0) === null;
   if (found === '' || !isUsable) return { compacted: false, totalTokens };
   const kept = await inOpenedMission(deps, input, async (tx, opened) => {
-    const summarised = await readToCompact(tx, userId, input, opened.key);
+    const summarised = await readToCompact(tx, input, opened.key);
     if ('compacted' in summarised) return { ...summarised, totalTokens };
-    await storeNote(tx, userId, input, opened.key, 'compaction', compactionOf(found, summarised));
+    await storeNote(tx, input, opened.key, 'compaction', compactionOf(found, summarised));
     return { compacted: true, totalTokens };
   });
   return kept ?? { compacted: false, totalTokens };

@@ -59,7 +59,7 @@ async function beginCounted(
   run: Run,
   { part }: CountedStage,
 ): Promise<void> {
-  const begins = await database.asUser(userId, (tx) => beginLastChance(tx, userId, run, part));
+  const begins = await database.asUser(userId, (tx) => beginLastChance(tx, run, part));
   if (!begins) throw new TurnTakenError();
 }
 
@@ -74,7 +74,7 @@ async function endingInOrder<T>(
     return await work();
   } catch (error) {
     // Where the database does not answer, this attempt counts as lost; the next one cannot begin without it either.
-    await database.asUser(userId, (tx) => endStage(tx, userId, run, part, lost)).catch(() => undefined);
+    await database.asUser(userId, (tx) => endStage(tx, run, part, lost)).catch(() => undefined);
     throw error;
   }
 }

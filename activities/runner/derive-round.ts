@@ -13,7 +13,6 @@ import { unknownTokensOfRound } from '../../db/token-usage.ts';
 import { shownIdsIn } from '../../domain/argument-checks.ts';
 import type { ArgumentFacts } from '../../domain/argument-checks.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
-import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { planRound as planReply } from '../../domain/plan.ts';
 import type { RoundOutcome } from '../../domain/plan.ts';
@@ -57,21 +56,21 @@ export async function deriveRound(
   const wantsToRead = reply.toolCalls.some(({ name }) => prepared.asked.answered.includes(name));
   const kept = await deps.database.asUser(userId, async (tx) => {
     // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
-    if (wantsToRead && input.grantUsable) await lockMission(tx, userId, toMissionId(input.missionId));
-    await settleTokens(tx, userId, call, reply);
-    if (!(await holdsSlot(tx, userId, input))) return { ended: true } as const;
+    if (wantsToRead && input.grantUsable) await lockMission(tx, input.missionId);
+    await settleTokens(tx, call, reply);
+    if (!(await holdsSlot(tx, input))) return { ended: true } as const;
     let reads: OpenedReads = NO_READS;
     try {
-      if (wantsToRead) reads = await openReads(deps, tx, userId, input, prepared.asked, maxReadChars);
+      if (wantsToRead) reads = await openReads(deps, tx, input, prepared.asked, maxReadChars);
     } catch (error) {
       // Returned, not thrown: the tokens were spent all the same.
       if (error instanceof GrantUnusableError) return { error };
       throw error;
     }
-    const unknownTokens = await unknownTokensOfRound(tx, userId, input.iterationId, input.round);
+    const unknownTokens = await unknownTokensOfRound(tx, input.iterationId, input.round);
     const entry = entryOf(deps, input, prepared, { reply, reads, unknownTokens, maxReadChars });
-    if (await storeRound(tx, userId, input, key, input.round, entry)) return { entry, isNew: true };
-    const stored = (await readRounds(tx, userId, input, key))[input.round - 1];
+    if (await storeRound(tx, input, key, input.round, entry)) return { entry, isNew: true };
+    const stored = (await readRounds(tx, input, key))[input.round - 1];
     return { entry: stored ?? entry, isNew: false };
   });
   if ('error' in kept) throw kept.error;

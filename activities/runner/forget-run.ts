@@ -1,3 +1,4 @@
+import type { RunRef } from '../../domain/run.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { endOpenClaim } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
@@ -17,11 +18,11 @@ import {
 import type { RunSlot } from '../../db/run-slots.ts';
 import { forgetMissionStorage } from '../../db/run-storage.ts';
 import { WorkerLostError } from '../../domain/errors.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
+import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
 
-type HeldRun = Pick<RunSlot, 'missionId' | 'runId'>;
+type HeldRun = Pick<RunRef, 'missionId' | 'runId'>;
 
 /**
  * Ends a run's hold on its mission and agent, and deletes its sealed records, transcript and key. If it claimed an instant and
@@ -34,9 +35,9 @@ type HeldRun = Pick<RunSlot, 'missionId' | 'runId'>;
  */
 export function forgetRun(database: Database, userId: UserId, run: HeldRun): Promise<ClaimEnd> {
   return endClaim(database, userId, run, async (tx) => {
-    await settleEndedRun(tx, userId, run.runId);
-    if (await releaseSlot(tx, userId, run.missionId, run.runId)) {
-      await forgetMissionStorage(tx, userId, run.missionId);
+    await settleEndedRun(tx, run.runId);
+    if (await releaseSlot(tx, run.missionId, run.runId)) {
+      await forgetMissionStorage(tx, run.missionId);
     }
   });
 }
@@ -66,8 +67,8 @@ async function endClaimInTurn(
   finish: (tx: UserTransaction) => Promise<void>,
 ): Promise<ClaimEnd> {
   const slot = await database.asUser(userId, async (tx) => {
-    const iterationId = await readSlotIteration(tx, userId, run);
-    if (iterationId !== null && iterationId !== '') return beginStage(tx, userId, run, 'end');
+    const iterationId = await readSlotIteration(tx, run);
+    if (iterationId !== null && iterationId !== '') return beginStage(tx, run, 'end');
     await finish(tx);
     return null;
   });
@@ -75,19 +76,19 @@ async function endClaimInTurn(
   const stage = {
     ...{ name: 'forgetRun', part: 'end' as const, ...slot },
     onGivenUp: async (tx: UserTransaction) => {
-      await putMissionAside(tx, userId, run.missionId);
+      await putMissionAside(tx, run.missionId);
       await finish(tx);
     },
   };
   try {
     await countedStage(database, userId, run, stage, () =>
       database.asUser(userId, async (tx) => {
-        await lockMission(tx, userId, toMissionId(run.missionId));
-        await endStage(tx, userId, run, 'end', 0);
+        await lockMission(tx, run.missionId);
+        await endStage(tx, run, 'end', 0);
         // Another sweep may have been faster, and a successor holds the mission.
-        const iterationId = await readSlotIteration(tx, userId, run);
+        const iterationId = await readSlotIteration(tx, run);
         await finish(tx);
-        if (iterationId !== null) await endOpenClaim(tx, userId, run.missionId, iterationId);
+        if (iterationId !== null) await endOpenClaim(tx, run.missionId, iterationId);
       }),
     );
     return 'ended';
@@ -126,7 +127,7 @@ export async function sweepRuns(deps: RunnerDependencies, onUnswept: OnUnswept):
   // Reservations of runs that are over and whose mission another run has taken over since.
   for (const run of await listReserversBefore(deps.database.system, olderThanMs)) {
     await sweep(run, async (userId) => {
-      await deps.database.asUser(userId, (tx) => settleEndedRun(tx, userId, run.runId));
+      await deps.database.asUser(userId, (tx) => settleEndedRun(tx, run.runId));
       return 'ended';
     });
   }

@@ -24,11 +24,11 @@ export async function healIterations(
   missionId: string,
 ): Promise<number> {
   return deps.database.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, toMissionId(missionId));
-    const read = await readMission(tx, userId, missionId);
+    await lockMission(tx, toMissionId(missionId));
+    const read = await readMission(tx, missionId);
     // What stands and was not read must not be written over.
     if (read === null || read.tooLarge.length > 0) return 0;
-    const healing = healingAmong(await withIterations(tx, userId, read.rows), read.members);
+    const healing = healingAmong(await withIterations(tx, read.rows), read.members);
     if (healing === null) return 0;
     const time = writerTime(await readClockMs(tx), fieldTimeMicros(read.merged, 'iterations'));
     const changeId = healEventIdOf(healing.overwritingRowId);
@@ -40,11 +40,11 @@ export async function healIterations(
       actor: { ...SYSTEM_ACTOR },
       origin: 'system',
     } as const;
-    const isNew = await insertMissionUpdate(tx, userId, { ...update, changeId });
+    const isNew = await insertMissionUpdate(tx, { ...update, changeId });
     if (isNew) return healing.restored;
-    if (await changeExists(tx, userId, changeId)) return 0;
+    if (await changeExists(tx, changeId)) return 0;
     // Another user foresaw the id and took it; this is the only healing of the mission, and it has looked at what stands.
-    await insertMissionUpdate(tx, userId, { ...update, changeId: randomUUID() });
+    await insertMissionUpdate(tx, { ...update, changeId: randomUUID() });
     return healing.restored;
   });
 }

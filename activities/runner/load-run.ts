@@ -1,3 +1,4 @@
+import type { IterationId } from '../../domain/ids.ts';
 import { claimInstant, claimState } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
 import { claimAgentSlot, claimMission } from './slots.ts';
@@ -18,7 +19,6 @@ import { tokensPerDay } from '../../domain/budget.ts';
 import { cadencePeriodMs } from '../../domain/cadence.ts';
 import { SlotBusyError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { instantMs } from '../../domain/instant.ts';
 import { ranElsewhere } from '../../domain/iterations.ts';
@@ -43,7 +43,7 @@ import { countPutAside } from '../../metrics/put-aside.ts';
  * @throws SlotBusyError when the agent runs as many missions as it may; the mission's slot stays ours meanwhile
  */
 export async function loadRun(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
-  const userId = toUserId(input.userId);
+  const userId = input.userId;
   const claim = await claimMission(deps, userId, input);
   if (claim === null) return { outcome: 'already-running', iterationId: null };
   const stage = {
@@ -65,11 +65,11 @@ async function loadClaimed(
   input: LoadRunInput,
 ): Promise<LoadRunResult> {
   const result = await deps.database.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, toMissionId(input.missionId));
-    const gated = await passGates(deps, tx, userId, input);
+    await lockMission(tx, input.missionId);
+    const gated = await passGates(deps, tx, input);
     // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written.
     if (gated.outcome !== 'ready' && gated.iterationId === null) {
-      await releaseSlot(tx, userId, input.missionId, input.runId);
+      await releaseSlot(tx, input.missionId, input.runId);
     }
     return gated;
   });
@@ -83,11 +83,10 @@ async function loadClaimed(
 async function passGates(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: LoadRunInput,
 ): Promise<LoadRunResult> {
-  const claimed = await ownClaim(tx, userId, input);
-  const read = await readMission(tx, userId, input.missionId);
+  const claimed = await ownClaim(tx, input);
+  const read = await readMission(tx, input.missionId);
   if (read === null) return refused('deleted', claimed);
   const { mission } = read;
   if (mission.state !== 'active') return refused('paused', claimed);
@@ -98,8 +97,8 @@ async function passGates(
   const iterationId = claimed ?? iterationIdOf(key ?? '');
   const instant = input.trigger === 'run-now' ? null : dueAtMs;
   if (claimed === null) {
-    await setSlotIteration(tx, userId, { missionId: input.missionId, runId: input.runId, iterationId });
-    if ((await claimState(tx, userId, iterationId)) === 'ended')
+    await setSlotIteration(tx, { missionId: input.missionId, runId: input.runId, iterationId });
+    if ((await claimState(tx, iterationId)) === 'ended')
       return { outcome: 'already-written', iterationId };
   }
   const { iterations } = read.merged.record;
@@ -108,16 +107,15 @@ async function passGates(
 
   // An agent that is gone, or another user's, names nobody: the mission runs as one without an agent.
   const agent =
-    mission.agentId === null ? null : ((await readAgent(tx, userId, mission.agentId))?.agent ?? null);
+    mission.agentId === null ? null : ((await readAgent(tx, mission.agentId))?.agent ?? null);
   if (agent !== null && agent.state !== 'active') return { outcome: 'agent-paused', iterationId };
-  const budgetExhausted = await isBudgetUsedUp(deps, tx, userId, agent);
+  const budgetExhausted = await isBudgetUsedUp(deps, tx, agent);
   const tooLarge = isTooLarge(read);
   if (tooLarge) countPutAside('mission');
-  const run = { ...ready(deps, userId, mission, iterationId, agent?.id ?? null), budgetExhausted, tooLarge };
+  const run = { ...ready(deps, tx.userId, mission, iterationId, agent?.id ?? null), budgetExhausted, tooLarge };
   if (claimed === null)
     await claimInstant(
       tx,
-      userId,
       { iterationId, startedAtMs: input.startedAtMs, dueAtMs: instant },
       { read, agent },
     );
@@ -125,22 +123,21 @@ async function passGates(
 }
 
 /** The iteration that an earlier attempt of this run claimed, or a run that was reset; null where there is none. */
-async function ownClaim(tx: UserTransaction, userId: UserId, input: LoadRunInput): Promise<string | null> {
-  const iterationId = await readSlotIteration(tx, userId, input);
+async function ownClaim(tx: UserTransaction, input: LoadRunInput): Promise<IterationId | null> {
+  const iterationId = await readSlotIteration(tx, input);
   if (iterationId === null || iterationId === '') return null;
-  return (await claimState(tx, userId, iterationId)) === 'open' ? iterationId : null;
+  return (await claimState(tx, iterationId)) === 'open' ? iterationId : null;
 }
 
 /** Then nothing is opened; whether a round may be asked is decided again before each of them. */
 async function isBudgetUsedUp(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   agent: Agent | null,
 ): Promise<boolean> {
   const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
   if (maxTokens === null) return false;
-  const { usedTokens } = await readBudget(tx, userId, agent?.id ?? null);
+  const { usedTokens } = await readBudget(tx, agent?.id ?? null);
   return usedTokens >= maxTokens;
 }
 
@@ -151,7 +148,7 @@ const isTooLarge = ({ tooLarge, merged }: ReadMission): boolean =>
   tooLarge.length > 0 ||
   JSON.stringify(merged.record['iterations'] ?? null).length > LARGEST_ITERATIONS_CHARS;
 
-const refused = (outcome: RefusedRun['outcome'], iterationId: string | null = null): RefusedRun => ({
+const refused = (outcome: RefusedRun['outcome'], iterationId: IterationId | null = null): RefusedRun => ({
   outcome,
   iterationId,
 });
@@ -160,7 +157,7 @@ const ready = (
   deps: RunnerDependencies,
   userId: UserId,
   mission: Mission,
-  iterationId: string,
+  iterationId: IterationId,
   agentId: string | null,
 ): LoadedRun => ({
   outcome: 'ready',

@@ -1,3 +1,4 @@
+import type { MissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import type { RunnerDependencies } from './dependencies.ts';
 import { persistently } from './persistently.ts';
@@ -10,7 +11,6 @@ import type { UserTransaction } from '../../db/client.ts';
 import { claimCall, discardReply, storeReply, storeRequest } from '../../db/model-calls.ts';
 import type { CallRef } from '../../db/model-calls.ts';
 import { GatewayUnavailableError } from '../../domain/errors.ts';
-import { toIterationId, toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { RunRef } from '../../domain/run.ts';
 import { storedRequestSchema } from '../../domain/stored-request.ts';
@@ -21,7 +21,7 @@ import type { RawReply } from '../../llm/reply-schema.ts';
 
 /** One call of the model and the key that encrypts what is kept of it. */
 export interface KeptCall extends CallRef {
-  readonly missionId: string;
+  readonly missionId: MissionId;
   readonly runId: string;
 }
 
@@ -39,13 +39,12 @@ export interface ClaimedCall {
 /** Makes the call's place, or finds what an earlier attempt has kept there; other attempts wait for our transaction. */
 export async function claim(
   tx: UserTransaction,
-  userId: UserId,
   call: KeptCall,
   key: Buffer,
 ): Promise<ClaimedCall> {
-  const row = await claimCall(tx, userId, call);
+  const row = await claimCall(tx, call);
   const opened = (part: 'request' | 'reply', value: Buffer | null): unknown =>
-    value === null ? null : decryptCallPart(key, contextOf(userId, call, part), value);
+    value === null ? null : decryptCallPart(key, contextOf(tx.userId, call, part), value);
   const request = storedRequestSchema.safeParse(opened('request', row.request));
   const raw = rawReplySchema.safeParse(opened('reply', row.reply));
   return { request: request.data ?? null, raw: raw.data ?? null };
@@ -56,12 +55,11 @@ export const newIdempotencyKey = (): string => randomUUID();
 /** Keeps the request, in the transaction that prepares the call: nothing is sent that is not kept. */
 export async function keepRequest(
   tx: UserTransaction,
-  userId: UserId,
   call: KeptCall,
   key: Buffer,
   request: StoredRequest,
 ): Promise<void> {
-  await storeRequest(tx, userId, call, encryptCallPart(key, contextOf(userId, call, 'request'), request));
+  await storeRequest(tx, call, encryptCallPart(key, contextOf(tx.userId, call, 'request'), request));
 }
 
 /**
@@ -82,7 +80,7 @@ export async function keepRaw(
   const context = contextOf(userId, call, 'reply');
   const encrypted = encryptCallPart(key, context, raw);
   const standing = await persistently(
-    () => deps.database.asUser(userId, (tx) => storeReply(tx, userId, call, encrypted)),
+    () => deps.database.asUser(userId, (tx) => storeReply(tx, call, encrypted)),
     signal,
   );
   if (standing === null) return raw;
@@ -109,8 +107,8 @@ export async function takeBack(
   const again = { ...asked.request, idempotencyKey: newIdempotencyKey() };
   const request = encryptCallPart(key, contextOf(userId, call, 'request'), again);
   return deps.database.asUser(userId, async (tx) => {
-    await settleUnreadable(tx, userId, call);
-    const counted = await discardReply(tx, userId, call, request, isCompletion(asked.raw));
+    await settleUnreadable(tx, call);
+    const counted = await discardReply(tx, call, request, isCompletion(asked.raw));
     return new GatewayUnavailableError(noReply().problem, counted);
   });
 }
@@ -121,7 +119,7 @@ const contextOf = (
   part: 'request' | 'reply',
 ): CallPartContext => ({
   userId,
-  missionId: toMissionId(call.missionId),
-  iterationId: toIterationId(call.iterationId),
+  missionId: call.missionId,
+  iterationId: call.iterationId,
   ...{ round: call.round, purpose: call.purpose, part },
 });

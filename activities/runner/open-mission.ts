@@ -7,8 +7,6 @@ import type { ReadMission } from '../../db/missions.ts';
 import { readRunGrant } from '../../db/run-grants.ts';
 import { holdsSlot } from '../../db/run-slots.ts';
 import { GrantUnusableError } from '../../domain/errors.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
 import type { RunRef } from '../../domain/run.ts';
 
 export interface OpenedMission {
@@ -26,24 +24,22 @@ export type OpeningRun = RunRef & { readonly grantUsable: boolean };
  */
 export async function readMissionOfRun(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<OpeningRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
-  const read = await readMissionOfRunEvenDeleted(tx, userId, run);
+  const read = await readMissionOfRunEvenDeleted(tx, run);
   return read?.isDeleted === true ? null : read;
 }
 
 /** The same, also of a mission that was deleted meanwhile. */
 export async function readMissionOfRunEvenDeleted(
   tx: UserTransaction,
-  userId: UserId,
   run: Pick<OpeningRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
-  const read = await readMissionEvenDeleted(tx, userId, run.missionId);
+  const read = await readMissionEvenDeleted(tx, run.missionId);
   if (read === null) return null;
   // Its own claim is no earlier run.
   const iterations = read.mission.iterations.filter(({ id }) => id !== run.iterationId);
-  const grant = run.grantUsable ? await readRunGrant(tx, userId, run.runId) : null;
+  const grant = run.grantUsable ? await readRunGrant(tx, run.runId) : null;
   return { ...read, mission: { ...read.mission, iterations, grant: grant ?? read.mission.grant } };
 }
 
@@ -55,14 +51,13 @@ export async function readMissionOfRunEvenDeleted(
 export async function openMission(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   run: OpeningRun,
 ): Promise<OpenedMission> {
-  const read = await readMissionOfRun(tx, userId, run);
+  const read = await readMissionOfRun(tx, run);
   if (read === null) throw new GrantUnusableError('revoked');
   const key = run.grantUsable
-    ? await missionDataKey(deps, tx, userId, read)
-    : await runKey(deps, tx, userId, run);
+    ? await missionDataKey(deps, tx, read)
+    : await runKey(deps, tx, run);
   return { read, key };
 }
 
@@ -77,11 +72,11 @@ export async function inOpenedMission<T>(
   run: OpeningRun,
   work: (tx: UserTransaction, opened: OpenedMission) => Promise<T>,
 ): Promise<T | null> {
-  const userId = toUserId(run.userId);
+  const userId = run.userId;
   return deps.database.asUser(userId, async (tx) => {
-    if (run.grantUsable) await lockMission(tx, userId, toMissionId(run.missionId));
-    if (!(await holdsSlot(tx, userId, run))) return null;
-    const opened = await openMission(deps, tx, userId, run);
+    if (run.grantUsable) await lockMission(tx, run.missionId);
+    if (!(await holdsSlot(tx, run))) return null;
+    const opened = await openMission(deps, tx, run);
     try {
       return await work(tx, opened);
     } finally {

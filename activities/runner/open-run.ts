@@ -6,7 +6,6 @@ import { readAgent } from '../../db/missions.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { recordKey } from '../../db/sync-changes.ts';
 import type { Agent } from '../../domain/agent.ts';
-import type { UserId } from '../../domain/ids.ts';
 import { languageOf } from '../../domain/language.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
 import { ENCRYPTED_MISSION_FIELDS } from '../../domain/mission.ts';
@@ -37,21 +36,20 @@ export interface OpenedRun extends ResolvedInputs {
  */
 export async function openRun(
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
   read: ReadMission,
   options: { readonly agentId: string | null; readonly mdk: Buffer | null },
 ): Promise<OpenedRun> {
   const { mission } = read;
-  const seals = options.mdk === null ? null : await openSealed(tx, userId, run, options.mdk);
+  const seals = options.mdk === null ? null : await openSealed(tx, run, options.mdk);
   const opened = seals?.records ?? null;
   const own = opened?.get(recordKey('aiMissions', run.missionId)) ?? {};
   const words = missionWords(mission, own);
   return {
     mission: words,
     language: languageOf([words.title, words.objective, words.conceptMarkdown]),
-    agent: await openAgent(tx, userId, options.agentId, opened),
-    ...(await resolveInputs(tx, userId, mission, opened)),
+    agent: await openAgent(tx, options.agentId, opened),
+    ...(await resolveInputs(tx, mission, opened)),
     unopened: seals?.unopened ?? [],
   };
 }
@@ -90,12 +88,11 @@ export function problemOfWords(
 
 async function openAgent(
   tx: UserTransaction,
-  userId: UserId,
   agentId: string | null,
   opened: OpenedRecords | null,
 ): Promise<OpenedRun['agent']> {
   if (agentId === null) return null;
-  const read = await readAgent(tx, userId, agentId);
+  const read = await readAgent(tx, agentId);
   if (read === null) return null;
   const fields = opened?.get(recordKey('agents', agentId)) ?? {};
   return {

@@ -11,7 +11,6 @@ import {
   SlotBusyError,
   WindowTooSmallError,
 } from '../../domain/errors.ts';
-import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PlanRoundInput, PlanRoundResult } from '../../domain/run.ts';
 import type { AskedAgain } from '../../domain/stored-request.ts';
@@ -36,7 +35,7 @@ export async function planRound(
   input: PlanRoundInput,
   signal: AbortSignal,
 ): Promise<PlanRoundResult> {
-  const userId = toUserId(input.userId);
+  const userId = input.userId;
   let again: AskedAgain | null = null;
   for (;;) {
     const prepared = await prepare(deps, userId, input, again);

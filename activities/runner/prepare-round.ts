@@ -17,7 +17,6 @@ import { readOwnSlot } from '../../db/run-slots.ts';
 import { auditUnopened } from '../../db/run-storage.ts';
 import { readClockMs } from '../../db/sync-changes.ts';
 import { tokensPerDay } from '../../domain/budget.ts';
-import { toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { ranElsewhere } from '../../domain/iterations.ts';
 import { isStopped } from '../../domain/mission.ts';
@@ -64,15 +63,15 @@ export const prepareRound = (
 ): Promise<PreparedRound> =>
   deps.database.asUser(userId, async (tx) => {
     // A revocation must not come between the check of the grant and the reading of what it opens.
-    if (input.grantUsable) await lockMission(tx, userId, toMissionId(input.missionId));
+    if (input.grantUsable) await lockMission(tx, input.missionId);
     // The run has ended meanwhile: nobody waits for this round, and nobody would forget it.
-    const slot = await readOwnSlot(tx, userId, input);
+    const slot = await readOwnSlot(tx, input);
     if (slot === null) return ended('transcript-lost', []);
     if (input.agentId !== null && slot.agentId === null) return { kind: 'no-place', agentId: input.agentId };
-    const { read, key } = await openMission(deps, tx, userId, input);
+    const { read, key } = await openMission(deps, tx, input);
     let keepsKey = false;
     try {
-      const prepared = await prepareWith(deps, tx, userId, input, { read, key, again });
+      const prepared = await prepareWith(deps, tx, input, { read, key, again });
       keepsKey = prepared.kind === 'ask';
       return prepared;
     } finally {
@@ -83,17 +82,16 @@ export const prepareRound = (
 async function prepareWith(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: PlanRoundInput,
   { read, key, again }: Pick<RequestedRun, 'read' | 'key' | 'again'>,
 ): Promise<PreparedRound> {
-  const rounds = await readRounds(tx, userId, input, key);
+  const rounds = await readRounds(tx, input, key);
   const earlier = rounds.slice(0, input.round - 1);
   const done = rounds[input.round - 1];
   if (done !== undefined)
     return { kind: 'done', result: resultOfRound(earlier, done, windowOf(deps, { earlier, again })) };
   if (earlier.length < input.round - 1) return ended('transcript-lost', earlier);
-  const agent = input.agentId === null ? null : ((await readAgent(tx, userId, input.agentId))?.agent ?? null);
+  const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
   if (isStopped(read.mission, input.agentId, agent)) return ended('stopped', earlier);
   if (input.round === 1 && input.dueAtMs !== undefined) {
     const isTaken = ranElsewhere(read.merged.record['iterations'], input.dueAtMs, await readClockMs(tx));
@@ -101,24 +99,24 @@ async function prepareWith(
   }
 
   const call = { ...callOf(input, key, input.round, 'plan'), agentId: input.agentId };
-  const claimed = await claim(tx, userId, call, key);
+  const claimed = await claim(tx, call, key);
   const known = claimed.request?.round ?? null;
   if (claimed.request !== null && known !== null && claimed.raw !== null)
     return { kind: 'ask', key, earlier, call, request: claimed.request, asked: known, raw: claimed.raw };
 
   // Asked for anew: what was kept was refused.
   const standing = again === null || known?.again === again ? claimed.request : null;
-  const made = await requestOf(deps, tx, userId, input, { read, key, earlier, agent, again }, standing);
+  const made = await requestOf(deps, tx, input, { read, key, earlier, agent, again }, standing);
   if ('status' in made) return { kind: 'done', result: made };
   const size = sizeOfRequest(deps, made.bodyText);
   const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
-  const reservation = await reserveTokens(tx, userId, call, maxTokens, size);
+  const reservation = await reserveTokens(tx, call, maxTokens, size);
   if (reservation.kind === 'used-up')
-    return stopAtBudget(tx, userId, input, key, earlier, reservation.budget);
+    return stopAtBudget(tx, input, key, earlier, reservation.budget);
   if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId };
   const asked = { ...made.round, notices: noticesOf(earlier, reservation, made.round.notices) };
   const request = { ...made, round: asked };
-  if (known === null || standing === null) await keepRequest(tx, userId, call, key, request);
+  if (known === null || standing === null) await keepRequest(tx, call, key, request);
   return { kind: 'ask', key, earlier, call, request, asked, raw: null };
 }
 
@@ -126,13 +124,12 @@ async function prepareWith(
 async function requestOf(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: PlanRoundInput,
   run: Omit<RequestedRun, 'opened'>,
   request: StoredRequest | null,
 ): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
   if (request !== null && request.round !== null) return { ...request, round: request.round };
-  const opened = await openRun(tx, userId, input, run.read, {
+  const opened = await openRun(tx, input, run.read, {
     agentId: input.agentId,
     mdk: input.grantUsable ? run.key : null,
   });
@@ -140,10 +137,10 @@ async function requestOf(
     await auditUnopened(tx, input, opened.unopened);
     const problem = problemOfWords(run.read.mission, opened);
     if (problem !== null) return { status: problem, steps: 0, totalTokens: 0 };
-    const research = await researchWanted(deps, tx, userId, input, opened);
+    const research = await researchWanted(deps, tx, input, opened);
     if (research !== null) return { status: 'research-wanted', research, steps: 0, totalTokens: 0 };
   }
-  const made = await roundRequestOf(deps, tx, userId, input, { ...run, opened });
+  const made = await roundRequestOf(deps, tx, input, { ...run, opened });
   return {
     bodyText: encodeRequest(made.request),
     idempotencyKey: newIdempotencyKey(),
@@ -165,7 +162,6 @@ function noticesOf(
 /** Ends the rounds; what was planned before is kept, with an entry that tells why no more came. */
 async function stopAtBudget(
   tx: UserTransaction,
-  userId: UserId,
   input: PlanRoundInput,
   key: Buffer,
   earlier: readonly RoundEntry[],
@@ -173,7 +169,7 @@ async function stopAtBudget(
 ): Promise<PreparedRound> {
   const [first] = earlier;
   if (first !== undefined && stepsOf(earlier).length > 0)
-    await storeRound(tx, userId, input, key, input.round, closingEntry(first, { kind: 'budget', ...budget }));
+    await storeRound(tx, input, key, input.round, closingEntry(first, { kind: 'budget', ...budget }));
   return ended('budget-exhausted', earlier);
 }
 

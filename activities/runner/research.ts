@@ -21,7 +21,7 @@ import {
   ResearchRejectedError,
   ResearchUnavailableError,
 } from '../../domain/errors.ts';
-import { toIterationId, toUserId } from '../../domain/ids.ts';
+import { toIterationId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
 import {
@@ -43,11 +43,10 @@ import type { ShallowResearch } from '../../research/shallow.ts';
 export async function researchWanted(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
   opened: OpenedRun,
 ): Promise<ResearchKind | null> {
-  const begun = await readResearchTask(tx, userId, run.iterationId);
+  const begun = await readResearchTask(tx, run.iterationId);
   if (begun !== null) return begun.state === 'done' || begun.state === 'failed' ? null : begun.kind;
   const { shallow, deep } = deps.research;
   return researchKindOf(opened.mission, { shallow: shallow !== null, deep: deep !== null });
@@ -56,13 +55,12 @@ export async function researchWanted(
 /** What research brought; a failed one where its results are lost. Null without research. */
 export async function readResearchNote(
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
   key: Buffer,
 ): Promise<ResearchNote | null> {
-  const task = await readResearchTask(tx, userId, run.iterationId);
+  const task = await readResearchTask(tx, run.iterationId);
   if (task === null || (task.state !== 'done' && task.state !== 'failed')) return null;
-  const note = researchNoteSchema.safeParse(await readNote(tx, userId, run, key, 'research'));
+  const note = researchNoteSchema.safeParse(await readNote(tx, run, key, 'research'));
   return note.success ? note.data : failedResearch(task.kind);
 }
 
@@ -81,8 +79,8 @@ export async function submitResearch(
   input: ResearchInput,
   signal: AbortSignal,
 ): Promise<SubmitResearchResult> {
-  const userId = toUserId(input.userId);
-  const begun = await beginResearch(deps, userId, input);
+  const userId = input.userId;
+  const begun = await beginResearch(deps, input);
   if ('state' in begun) return begun;
   const { service } = begun;
   return 'search' in service
@@ -99,21 +97,20 @@ interface Begun<Service> {
 /** Commits that a request is about to go out, or finds what became of an earlier one. */
 async function beginResearch(
   deps: RunnerDependencies,
-  userId: UserId,
   input: ResearchInput,
 ): Promise<SubmitResearchResult | Begun<ShallowResearch | DeepResearch>> {
   const begun = await inOpenedMission(deps, input, async (tx, { read, key }) => {
-    const task = await readResearchTask(tx, userId, input.iterationId);
+    const task = await readResearchTask(tx, input.iterationId);
     if (task !== null && task.state !== 'submitting') return { state: task.state };
     const options = { agentId: input.agentId, mdk: input.grantUsable ? key : null };
-    const { mission, language } = await openRun(tx, userId, input, read, options);
+    const { mission, language } = await openRun(tx, input, read, options);
     const query = researchQueryOf(input.kind, mission);
     const service = deps.research[input.kind];
-    const isFirst = task === null && (await insertResearchTask(tx, userId, input));
+    const isFirst = task === null && (await insertResearchTask(tx, input));
     // Looking for articles twice costs nobody anything.
     const maySend = isFirst || input.kind === 'shallow';
     if (service === null || query === '' || !maySend) {
-      await failResearchTask(tx, userId, input);
+      await failResearchTask(tx, input);
       return { state: 'failed' as const };
     }
     return { service, query, language };
@@ -133,7 +130,7 @@ async function searchArticles(
     await fail(deps, userId, input);
     throw refusalOf(articles.refusedWith);
   }
-  return keepNote(deps, userId, input, noteOfArticles(articles.articles, language));
+  return keepNote(deps, input, noteOfArticles(articles.articles, language));
 }
 
 /** With 401 and 403 it wants a key or a user's token that a background run has not. */
@@ -158,15 +155,15 @@ async function submitTask(
         () =>
           deps.database.asUser(userId, async (tx) => {
             // Others of the agent may ask the model while the service works.
-            await releaseAgent(tx, userId, input);
-            return recordSubmission(tx, userId, iterationId, taskId);
+            await releaseAgent(tx, input);
+            return recordSubmission(tx, iterationId, taskId);
           }),
         signal,
       );
       return { state: isOurs ? 'submitted' : 'failed' };
     }
     case 'not-submitted':
-      await deps.database.asUser(userId, (tx) => takeBackResearchTask(tx, userId, iterationId));
+      await deps.database.asUser(userId, (tx) => takeBackResearchTask(tx, iterationId));
       throw new ResearchUnavailableError(submission.refusal);
     case 'refused':
       await fail(deps, userId, input);
@@ -189,9 +186,9 @@ export async function awaitResearch(
   input: ResearchInput,
   signal: AbortSignal,
 ): Promise<void> {
-  const userId = toUserId(input.userId);
+  const userId = input.userId;
   const task = await deps.database.asUser(userId, async (tx) =>
-    (await holdsSlot(tx, userId, input)) ? readResearchTask(tx, userId, input.iterationId) : null,
+    (await holdsSlot(tx, input)) ? readResearchTask(tx, input.iterationId) : null,
   );
   // The run has ended meanwhile.
   if (task === null || task.state === 'done' || task.state === 'failed') return;
@@ -202,7 +199,7 @@ export async function awaitResearch(
       : await deep.state({ taskId: task.taskId, userId }, signal);
   if (state.kind === 'pending') throw new ResearchPendingError();
   if (state.kind === 'denied') throw new ResearchDeniedError(state.status, true);
-  if (state.kind === 'completed') await keepNote(deps, userId, input, noteOfAnswer(state.answer));
+  if (state.kind === 'completed') await keepNote(deps, input, noteOfAnswer(state.answer));
   else await fail(deps, userId, input);
 }
 
@@ -210,25 +207,24 @@ const FAILED = { kind: 'failed' } as const;
 
 /** Notes that no result came. Needs no key, so that it works when the grant has ended. */
 export async function giveUpResearch(deps: RunnerDependencies, input: ResearchInput): Promise<void> {
-  await fail(deps, toUserId(input.userId), input);
+  await fail(deps, input.userId, input);
 }
 
 async function fail(deps: RunnerDependencies, userId: UserId, input: ResearchInput): Promise<void> {
   await deps.database.asUser(userId, async (tx) => {
-    if (await holdsSlot(tx, userId, input)) await failResearchTask(tx, userId, input);
+    if (await holdsSlot(tx, input)) await failResearchTask(tx, input);
   });
 }
 
 /** Stores the result together with the state, under the key that the grant opens now. */
 async function keepNote(
   deps: RunnerDependencies,
-  userId: UserId,
   input: ResearchInput,
   note: ResearchNote,
 ): Promise<SubmitResearchResult> {
   const kept = await inOpenedMission(deps, input, async (tx, { key }) => {
-    await storeNote(tx, userId, input, key, 'research', note);
-    await finishResearchTask(tx, userId, input.iterationId);
+    await storeNote(tx, input, key, 'research', note);
+    await finishResearchTask(tx, input.iterationId);
     return { state: 'done' as const };
   });
   return kept ?? { state: 'failed' };

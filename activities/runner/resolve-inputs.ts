@@ -7,8 +7,7 @@ import { readRowsOfRecords, readTimeBlockRows, recordKey } from '../../db/sync-c
 import { eventTimes } from '../../domain/event-times.ts';
 import { mergeRecord } from '../../domain/field-merge.ts';
 import { parseGrant } from '../../domain/grant.ts';
-import { toMissionId, toWorkflowRunId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
+import { toWorkflowRunId } from '../../domain/ids.ts';
 import { inputModuleOfTable } from '../../domain/input-modules.ts';
 import type { InputModule } from '../../domain/input-modules.ts';
 import type { Mission, MissionInput } from '../../domain/mission.ts';
@@ -35,16 +34,15 @@ export interface OpenedSeals {
 /** Opens what was sealed for this run. */
 export async function openSealed(
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
   mdk: Buffer,
 ): Promise<OpenedSeals> {
   const records = new Map<string, Fields>();
   const unopened: { table: string; recordId: string }[] = [];
-  for (const row of await readSealedRows(tx, userId, run.runId)) {
+  for (const row of await readSealedRows(tx, run.runId)) {
     const context = {
-      userId,
-      missionId: toMissionId(run.missionId),
+      userId: tx.userId,
+      missionId: run.missionId,
       runId: toWorkflowRunId(run.runId),
       table: row.table,
       recordId: row.recordId,
@@ -70,7 +68,6 @@ export interface ResolvedInputs {
  */
 export async function resolveInputs(
   tx: UserTransaction,
-  userId: UserId,
   mission: Mission,
   opened: OpenedRecords | null,
 ): Promise<ResolvedInputs> {
@@ -78,7 +75,7 @@ export async function resolveInputs(
   const named = distinct(mission.inputs);
   const [firstLeftOut] = named.slice(MAX_INPUTS);
   const wanted = distinct([...named.slice(0, MAX_INPUTS), ...granted]);
-  const stored = await readStored(tx, userId, wanted);
+  const stored = await readStored(tx, wanted);
   const scope = new Set(granted.map(keyOf));
   const inputKeys = new Set(mission.inputs.map(keyOf));
   const inputs: ResolvedInput[] = [];
@@ -133,7 +130,6 @@ type StoredRecord =
 /** The user's own records as their rows make them, by `recordKey`. */
 async function readStored(
   tx: UserTransaction,
-  userId: UserId,
   wanted: readonly MissionInput[],
 ): Promise<ReadonlyMap<string, StoredRecord>> {
   const known = wanted.flatMap((input) => {
@@ -145,12 +141,12 @@ async function readStored(
     table: module.table,
     recordId: input.id,
   }));
-  const rows = await readRowsOfRecords(tx, userId, refs);
+  const rows = await readRowsOfRecords(tx, refs);
   const stored = new Map<string, StoredRecord>();
   for (const { input, module } of known) {
     stored.set(keyOf(input), storedRecord(module, input.id, rows.get(keyOf(input)) ?? []));
   }
-  return withEventTimes(tx, userId, stored);
+  return withEventTimes(tx, stored);
 }
 
 function storedRecord(module: InputModule, id: string, rows: readonly StoredRow[]): StoredRecord {
@@ -166,11 +162,10 @@ function storedRecord(module: InputModule, id: string, rows: readonly StoredRow[
 /** Puts the times of events into their fields: they stand in a record of their own (contract section 2). */
 async function withEventTimes(
   tx: UserTransaction,
-  userId: UserId,
   stored: ReadonlyMap<string, StoredRecord>,
 ): Promise<ReadonlyMap<string, StoredRecord>> {
   const blockIds = [...stored.values()].flatMap((record) => timeBlockId(record) ?? []);
-  const rows = await readTimeBlockRows(tx, userId, blockIds);
+  const rows = await readTimeBlockRows(tx, blockIds);
   return new Map(
     [...stored].map(([key, record]) => {
       const blockId = timeBlockId(record);

@@ -13,8 +13,6 @@ import { budgetReminder } from '../../domain/budget.ts';
 import type { BudgetReminder } from '../../domain/budget.ts';
 import { conversationOf } from '../../domain/conversation.ts';
 import type { ChatMessage } from '../../domain/conversation.ts';
-import { toMissionId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
 import { openStepsOf } from '../../domain/open-steps.ts';
 import { fitConversation } from '../../domain/fit-conversation.ts';
 import { flaggedBlocksIn } from '../../domain/prompt-sources.ts';
@@ -51,23 +49,22 @@ export interface RequestedRun {
 export async function roundRequestOf(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: PlanRoundInput,
   run: RequestedRun,
 ): Promise<RoundRequest> {
   const { earlier, opened, agent, again } = run;
   const [first] = earlier;
   const window = windowOf(deps, run);
-  const research = await readResearchNote(tx, userId, input, run.key);
+  const research = await readResearchNote(tx, input, run.key);
   const kept = first?.prompt ?? null;
   const nowMs = await readClockMs(tx);
-  const timeZone = await timeZoneOfMission(tx, userId, toMissionId(input.missionId));
+  const timeZone = await timeZoneOfMission(tx, input.missionId);
   const opening =
     kept !== null
       ? null
       : resolvePrompt(opened, run.read, {
           ...{ nowMs, timeZone, research, maxRounds: deps.planner.maxRounds },
-          budget: await reminderOf(tx, userId, agent),
+          budget: await reminderOf(tx, agent),
           fillOf: fillOfFirstRound(toolsOfRun(run), window),
         });
   const prompt = kept ?? opening?.prompt ?? [];
@@ -77,7 +74,7 @@ export async function roundRequestOf(
     ({ flaggedInputs }) => flaggedInputs.length > 0,
   );
   const { reads, callable, offered } = toolsOfRound(toolsOfRun(run), prompt);
-  const compaction = first === undefined ? null : await readCompaction(tx, userId, input, run.key);
+  const compaction = first === undefined ? null : await readCompaction(tx, input, run.key);
   const conversation = conversationOf({
     ...{ prompt, compaction, rounds: earlier, language: first?.language ?? opened.language },
   });
@@ -136,10 +133,9 @@ export const textsOf = (prompt: readonly ChatMessage[], earlier: readonly RoundE
 /** Before this round's tokens are reserved; the prompt has to be there first. */
 async function reminderOf(
   tx: UserTransaction,
-  userId: UserId,
   agent: Agent | null,
 ): Promise<BudgetReminder | null> {
   if (agent === null || agent.maxTokensPerDay === null) return null;
-  const { usedTokens } = await readBudget(tx, userId, agent.id);
+  const { usedTokens } = await readBudget(tx, agent.id);
   return budgetReminder(usedTokens, agent.maxTokensPerDay);
 }

@@ -7,7 +7,6 @@ import type { UserTransaction } from '../../db/client.ts';
 import type { ReadMission } from '../../db/missions.ts';
 import { recordKey } from '../../db/sync-changes.ts';
 import { GrantUnusableError, RunKeyLostError } from '../../domain/errors.ts';
-import type { UserId } from '../../domain/ids.ts';
 import { languageOfRounds } from '../../domain/iteration-summary.ts';
 import { languageOf } from '../../domain/language.ts';
 import type { PromptLanguage } from '../../domain/language.ts';
@@ -31,21 +30,19 @@ export type Outcome =
 export async function endOf(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: WriteIterationInput,
   read: ReadMission,
   cause: EndCause,
 ): Promise<Outcome> {
-  const claim = await claimState(tx, userId, input.iterationId);
+  const claim = await claimState(tx, input.iterationId);
   if (claim !== 'open') return { kind: 'advance-only' };
-  return { kind: 'ended', cause, language: await languageOfEnd(deps, tx, userId, input, read) };
+  return { kind: 'ended', cause, language: await languageOfEnd(deps, tx, input, read) };
 }
 
 /** What was sealed for the run tells its language, unless the grant has ended. */
 async function languageOfEnd(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: WriteIterationInput,
   read: ReadMission,
 ): Promise<PromptLanguage> {
@@ -53,13 +50,13 @@ async function languageOfEnd(
   if (!input.grantUsable) return plainLanguage;
   let mdk: Buffer;
   try {
-    mdk = await missionDataKey(deps, tx, userId, read);
+    mdk = await missionDataKey(deps, tx, read);
   } catch (error) {
     if (!(error instanceof GrantUnusableError)) throw error;
     return plainLanguage;
   }
   try {
-    return await languageOfSealedWords(tx, userId, input, read, mdk);
+    return await languageOfSealedWords(tx, input, read, mdk);
   } finally {
     mdk.fill(0);
   }
@@ -69,7 +66,6 @@ async function languageOfEnd(
 export async function outcomeOf(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: WriteIterationInput,
   read: ReadMission,
 ): Promise<Outcome> {
@@ -84,8 +80,8 @@ export async function outcomeOf(
   let key: Buffer;
   try {
     key = input.grantUsable
-      ? await missionDataKey(deps, tx, userId, read)
-      : await runKey(deps, tx, userId, input);
+      ? await missionDataKey(deps, tx, read)
+      : await runKey(deps, tx, input);
   } catch (error) {
     const isLost = error instanceof RunKeyLostError;
     if (!isLost && !(error instanceof GrantUnusableError)) throw error;
@@ -96,10 +92,10 @@ export async function outcomeOf(
   }
   try {
     const sealedLanguage = input.grantUsable
-      ? await languageOfSealedWords(tx, userId, input, read, key)
+      ? await languageOfSealedWords(tx, input, read, key)
       : plainLanguage;
     if (result.kind === 'failed') return failed(result.failure, sealedLanguage);
-    const rounds = cutShort(await readRounds(tx, userId, input, key), result.cutShort);
+    const rounds = cutShort(await readRounds(tx, input, key), result.cutShort);
     if (rounds.length === 0 && result.cutShort !== undefined) return failed(result.cutShort, sealedLanguage);
     if (rounds.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
     const language = languageOfRounds(rounds) ?? sealedLanguage;
@@ -121,12 +117,11 @@ function cutShort(rounds: readonly RoundEntry[], failure: RunFailure | undefined
 /** Of the mission's own words as far as they can be read; German where none of them can. */
 async function languageOfSealedWords(
   tx: UserTransaction,
-  userId: UserId,
   input: WriteIterationInput,
   read: ReadMission,
   mdk: Buffer,
 ): Promise<PromptLanguage> {
-  const { records } = await openSealed(tx, userId, input, mdk);
+  const { records } = await openSealed(tx, input, mdk);
   const own = records.get(recordKey('aiMissions', input.missionId)) ?? {};
   return languageOf(Object.values(missionWords(read.mission, own)));
 }

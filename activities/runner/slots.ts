@@ -12,7 +12,6 @@ import {
   takeOverMissionSlot,
 } from '../../db/run-slots.ts';
 import type { RunSlot } from '../../db/run-slots.ts';
-import { toUserId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
@@ -32,8 +31,8 @@ export async function claimMission(
   run: Claimant,
 ): Promise<Claim | null> {
   const claim = await deps.database.asUser(userId, async (tx) => {
-    const holder = await claimMissionSlot(tx, userId, run);
-    return holder === null ? await beginStage(tx, userId, run, 'load') : { holder };
+    const holder = await claimMissionSlot(tx, run);
+    return holder === null ? await beginStage(tx, run, 'load') : { holder };
   });
   if (!('holder' in claim)) return claim;
   const { holder } = claim;
@@ -44,7 +43,7 @@ export async function claimMission(
     await endClaim(deps.database, userId, { ...run, runId: holder.runId }, () => Promise.resolve());
   }
   const takenOver = await deps.database.asUser(userId, async (tx) =>
-    (await takeOverMissionSlot(tx, userId, holder.runId, run)) ? beginStage(tx, userId, run, 'load') : null,
+    (await takeOverMissionSlot(tx, holder.runId, run)) ? beginStage(tx, run, 'load') : null,
   );
   // Somebody was faster: another run, or another try of this one, whose mission it is then.
   return takenOver ?? claimMission(deps, userId, run);
@@ -62,7 +61,7 @@ export async function claimAgentSlot(
 ): Promise<boolean> {
   if (await tryAgentSlot(deps, userId, run)) return true;
   const holders = await deps.database.asUser(userId, (tx) =>
-    otherSlotsOfAgent(tx, userId, run.agentId, run.missionId),
+    otherSlotsOfAgent(tx, run.agentId, run.missionId),
   );
   const open = await Promise.all(holders.map((holder) => deps.isRunOpen(holder.workflowId, holder.runId)));
   const dead = holders.filter((_, index) => open[index] === false);
@@ -77,15 +76,15 @@ const tryAgentSlot = (
   run: OwnRun & { readonly agentId: string },
 ): Promise<boolean> =>
   deps.database.asUser(userId, async (tx) => {
-    await lockAgent(tx, userId, run.agentId);
-    const others = await otherSlotsOfAgent(tx, userId, run.agentId, run.missionId);
-    if (others.length >= (await concurrencyLimit(tx, userId, run.agentId))) return false;
-    await holdAgent(tx, userId, run);
+    await lockAgent(tx, run.agentId);
+    const others = await otherSlotsOfAgent(tx, run.agentId, run.missionId);
+    if (others.length >= (await concurrencyLimit(tx, run.agentId))) return false;
+    await holdAgent(tx, run);
     return true;
   });
 
-async function concurrencyLimit(tx: UserTransaction, userId: UserId, agentId: string): Promise<number> {
-  const read = await readAgent(tx, userId, agentId);
+async function concurrencyLimit(tx: UserTransaction, agentId: string): Promise<number> {
+  const read = await readAgent(tx, agentId);
   return read?.agent.maxConcurrentMissions ?? 1;
 }
 
@@ -97,7 +96,7 @@ async function concurrencyLimit(tx: UserTransaction, userId: UserId, agentId: st
  */
 export async function lettingGoOfPlace<T>(
   deps: RunnerDependencies,
-  run: OwnRun & { readonly userId: string; readonly agentId: string | null },
+  run: OwnRun & { readonly userId: UserId; readonly agentId: string | null },
   work: () => Promise<T>,
 ): Promise<T> {
   try {
@@ -110,11 +109,10 @@ export async function lettingGoOfPlace<T>(
 
 async function letGoOfPlace(
   deps: RunnerDependencies,
-  run: OwnRun & { readonly userId: string },
+  run: OwnRun & { readonly userId: UserId },
 ): Promise<void> {
-  const userId = toUserId(run.userId);
   try {
-    await deps.database.asUser(userId, (tx) => releaseAgent(tx, userId, run));
+    await deps.database.asUser(run.userId, (tx) => releaseAgent(tx, run));
   } catch {
     // The work's error is the one to report; the place is let go of after the next attempt.
   }

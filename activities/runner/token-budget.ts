@@ -57,22 +57,21 @@ export function learnFrom(deps: RunnerDependencies, bodyText: string, reply: Pla
  */
 export async function reserveTokens(
   tx: UserTransaction,
-  userId: UserId,
   call: BudgetedCall,
   maxTokens: number | null,
   size: CallSize,
 ): Promise<Reservation> {
   const { agentId } = call;
-  countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+  countTokens('unknown', await settleCallAsUnknown(tx, call));
   if (maxTokens === null) return { kind: 'reserved', reminder: null };
   // Reading what is left and reserving it must not interleave.
-  await lockAgent(tx, userId, agentId);
-  const state = await readBudget(tx, userId, agentId);
+  await lockAgent(tx, agentId);
+  const state = await readBudget(tx, agentId);
   const decision = decideBudget(state, maxTokens, size.atMostTokens);
   if (decision.kind === 'used-up')
     return { kind: 'used-up', budget: { usedTokens: state.usedTokens, maxTokens } };
   if (decision.kind === 'held') return decision;
-  await insertReservation(tx, userId, {
+  await insertReservation(tx, {
     ...call,
     agentId,
     reservedTokens: decision.tokens,
@@ -87,13 +86,12 @@ export async function reserveTokens(
  */
 export async function settleTokens(
   tx: UserTransaction,
-  userId: UserId,
   call: BudgetedCall,
   reply: PlannerReply,
 ): Promise<void> {
-  if (reply.totalTokens === 0) countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
-  else await deleteReservation(tx, userId, call);
-  const isNew = await recordUsage(tx, userId, {
+  if (reply.totalTokens === 0) countTokens('unknown', await settleCallAsUnknown(tx, call));
+  else await deleteReservation(tx, call);
+  const isNew = await recordUsage(tx, {
     ...call,
     promptTokens: reply.promptTokens,
     completionTokens: reply.completionTokens,
@@ -104,8 +102,8 @@ export async function settleTokens(
 }
 
 /** Gives back what a call reserved that was not made after all. */
-export async function releaseTokens(tx: UserTransaction, userId: UserId, call: BudgetedCall): Promise<void> {
-  await deleteReservation(tx, userId, call);
+export async function releaseTokens(tx: UserTransaction, call: BudgetedCall): Promise<void> {
+  await deleteReservation(tx, call);
 }
 
 /**
@@ -123,11 +121,11 @@ export async function endFailedCall(
 ): Promise<unknown> {
   try {
     return await deps.database.asUser(userId, async (tx) => {
-      if (wasNotCharged(error)) await releaseTokens(tx, userId, call);
-      else countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+      if (wasNotCharged(error)) await releaseTokens(tx, call);
+      else countTokens('unknown', await settleCallAsUnknown(tx, call));
       if (!isGatewayFailure(error)) return error;
       const isRefusal = error instanceof GatewayRejectedError;
-      return withCount(error, await countFailure(tx, userId, call, isRefusal));
+      return withCount(error, await countFailure(tx, call, isRefusal));
     });
   } catch {
     // The gateway's error is the one to report.
@@ -138,10 +136,9 @@ export async function endFailedCall(
 /** Ends a call whose reply holds nothing to read: what it cost is not known, and it was a model's or a proxy's. */
 export async function settleUnreadable(
   tx: UserTransaction,
-  userId: UserId,
   call: BudgetedCall,
 ): Promise<void> {
-  countTokens('unknown', await settleCallAsUnknown(tx, userId, call));
+  countTokens('unknown', await settleCallAsUnknown(tx, call));
 }
 
 /** Timeouts of a proxy, and replies that the provider broke off, may have cost as much as a reply. */
@@ -165,18 +162,18 @@ export async function settleDeadReservations(
   run: { readonly agentId: string | null; readonly runId: string },
 ): Promise<boolean> {
   const others = await deps.database.asUser(userId, (tx) =>
-    otherReservers(tx, userId, run.agentId, run.runId),
+    otherReservers(tx, run.agentId, run.runId),
   );
   let settled = false;
   for (const other of others) {
     if (await deps.isRunOpen(other.workflowId, other.runId)) continue;
-    await deps.database.asUser(userId, (tx) => settleEndedRun(tx, userId, other.runId));
+    await deps.database.asUser(userId, (tx) => settleEndedRun(tx, other.runId));
     settled = true;
   }
   return settled;
 }
 
 /** Counts as spent what a run that is over has left reserved. */
-export async function settleEndedRun(tx: UserTransaction, userId: UserId, runId: string): Promise<void> {
-  countTokens('unknown', await settleRunAsUnknown(tx, userId, runId));
+export async function settleEndedRun(tx: UserTransaction, runId: string): Promise<void> {
+  countTokens('unknown', await settleRunAsUnknown(tx, runId));
 }

@@ -13,7 +13,6 @@ import { GrantUnusableError, RunKeyLostError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
 import { parseGrant } from '../../domain/grant.ts';
 import { lastRevocationMs } from '../../domain/grant-revocation.ts';
-import { toIterationId, toMissionId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import { instantMs } from '../../domain/instant.ts';
 import { roundEntrySchema } from '../../domain/round-entry.ts';
@@ -31,7 +30,6 @@ import { countUnwrapFailure } from '../../metrics/grants.ts';
 export async function missionDataKey(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   { mission, rows }: Pick<ReadMission, 'mission' | 'rows'>,
 ): Promise<Buffer> {
   if (mission.grant === null) throw unusable('revoked');
@@ -39,9 +37,9 @@ export async function missionDataKey(
   if (grant === null) throw unusable('malformed');
   const revokedMs = lastRevocationMs(rows);
   if (revokedMs !== null && (instantMs(grant.issuedAt) ?? -Infinity) < revokedMs) throw unusable('revoked');
-  const end = await grantEnd(tx, userId, sha256OfWrappedKey(grant.wrappedKey));
+  const end = await grantEnd(tx, sha256OfWrappedKey(grant.wrappedKey));
   if (end !== null) throw unusable(end);
-  const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId, grant, nowMs: Date.now() });
+  const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId: tx.userId, grant, nowMs: Date.now() });
   if (!unwrapped.ok) throw unusable(unwrapped.reason);
   return unwrapped.mdk;
 }
@@ -61,30 +59,29 @@ function unusable(problem: GrantProblem): GrantUnusableError {
 export async function runKey(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
 ): Promise<Buffer> {
   const { primaryKeyId, keys } = deps.codecKeys;
-  const context = { userId, iterationId: toIterationId(run.iterationId) };
+  const context = { userId: tx.userId, iterationId: run.iterationId };
   const primary = keys.get(primaryKeyId);
   if (primary === undefined) throw new Error('the primary codec key is not among the codec keys');
   const wrapNew = (): Buffer =>
     withSecret(createRunKey(), (created) => wrapRunKey({ id: primaryKeyId, key: primary }, context, created));
 
-  let stored = await readRunKey(tx, userId, run.iterationId);
+  let stored = await readRunKey(tx, run.iterationId);
   if (stored === null) {
     const { iterationId, missionId } = run;
-    await insertRunKey(tx, userId, { iterationId, missionId, wrappedKey: wrapNew() });
-    stored = await readRunKey(tx, userId, iterationId);
+    await insertRunKey(tx, { iterationId, missionId, wrappedKey: wrapNew() });
+    stored = await readRunKey(tx, iterationId);
   }
   if (stored === null) throw new Error('the key of the run was deleted while it was made');
   const known = unwrapRunKey(keys, context, stored);
   if (known !== null) return known;
 
   // A key wrapped under a codec key that is gone opens nothing any more. As long as it has encrypted nothing, that is no loss.
-  if (await hasCalls(tx, userId, run.iterationId)) throw new RunKeyLostError();
-  await replaceRunKey(tx, userId, run.iterationId, { from: stored, to: wrapNew() });
-  const replaced = await readRunKey(tx, userId, run.iterationId);
+  if (await hasCalls(tx, run.iterationId)) throw new RunKeyLostError();
+  await replaceRunKey(tx, run.iterationId, { from: stored, to: wrapNew() });
+  const replaced = await readRunKey(tx, run.iterationId);
   const key = replaced === null ? null : unwrapRunKey(keys, context, replaced);
   if (key === null) throw new RunKeyLostError();
   return key;
@@ -96,14 +93,13 @@ export async function runKey(
  */
 export async function readRounds(
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
   key: Buffer,
 ): Promise<RoundEntry[]> {
   const entries: RoundEntry[] = [];
-  for (const row of await readEntries(tx, userId, run.iterationId, transcriptKeyId(key))) {
+  for (const row of await readEntries(tx, run.iterationId, transcriptKeyId(key))) {
     if (row.round !== entries.length + 1) continue;
-    const opened = decryptTranscriptEntry(key, contextOf(userId, run, row.round), row.entry);
+    const opened = decryptTranscriptEntry(key, contextOf(tx.userId, run, row.round), row.entry);
     const entry = roundEntrySchema.safeParse(opened);
     if (entry.success) entries.push(entry.data);
   }
@@ -113,7 +109,6 @@ export async function readRounds(
 /** Stores what a round came to, unless an earlier attempt did: that one's reply was paid for first. */
 export async function storeRound(
   tx: UserTransaction,
-  userId: UserId,
   run: RunRef,
   key: Buffer,
   round: number,
@@ -121,13 +116,13 @@ export async function storeRound(
 ): Promise<boolean> {
   const call = { ...run, keyId: transcriptKeyId(key), round, purpose: 'plan' as const };
   // Not there for a round that is not asked any more.
-  await claimCall(tx, userId, call);
-  return storeEntry(tx, userId, call, encryptTranscriptEntry(key, contextOf(userId, run, round), entry));
+  await claimCall(tx, call);
+  return storeEntry(tx, call, encryptTranscriptEntry(key, contextOf(tx.userId, run, round), entry));
 }
 
 const contextOf = (userId: UserId, run: RunRef, round: number) => ({
   userId,
-  missionId: toMissionId(run.missionId),
-  iterationId: toIterationId(run.iterationId),
+  missionId: run.missionId,
+  iterationId: run.iterationId,
   round,
 });

@@ -21,8 +21,7 @@ import type { Agent } from '../../domain/agent.ts';
 import { EventIdConflictError } from '../../domain/errors.ts';
 import { fieldTimeMicros } from '../../domain/field-merge.ts';
 import { parseGrant } from '../../domain/grant.ts';
-import { toIterationId, toMissionId, toUserId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
+import { toIterationId } from '../../domain/ids.ts';
 import { formatInstant, instantMs } from '../../domain/instant.ts';
 import {
   endedIteration,
@@ -65,14 +64,14 @@ export async function writeIteration(
   deps: RunnerDependencies,
   input: WriteIterationInput,
 ): Promise<WriteIterationResult> {
-  const userId = toUserId(input.userId);
-  const { lost } = await deps.database.asUser(userId, (tx) => beginStage(tx, userId, input, 'end'));
+  const userId = input.userId;
+  const { lost } = await deps.database.asUser(userId, (tx) => beginStage(tx, input, 'end'));
   const stage = {
     ...{ name: 'writeIteration', part: 'end' as const, lost, iterationId: input.iterationId },
-    onGivenUp: (tx: UserTransaction) => putMissionAside(tx, userId, input.missionId),
+    onGivenUp: (tx: UserTransaction) => putMissionAside(tx, input.missionId),
   };
   const { result, isNew, outcome } = await countedStage(deps.database, userId, input, stage, () =>
-    deps.database.asUser(userId, (tx) => writeOnce(deps, tx, userId, input)),
+    deps.database.asUser(userId, (tx) => writeOnce(deps, tx, input)),
   );
   // Only now: what a transaction that did not commit found is found again.
   if (isNew && outcome?.kind === 'planned') countMarks(outcome.rounds);
@@ -89,22 +88,21 @@ interface Written {
 async function writeOnce(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: WriteIterationInput,
 ): Promise<Written> {
-  await lockMission(tx, userId, toMissionId(input.missionId));
-  await endStage(tx, userId, input, 'end', 0);
-  const read = await readMissionOfRunEvenDeleted(tx, userId, input);
+  await lockMission(tx, input.missionId);
+  await endStage(tx, input, 'end', 0);
+  const read = await readMissionOfRunEvenDeleted(tx, input);
   const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
   if (read === null) return before(GONE);
   const written =
-    input.result.kind === 'advance-only' ? null : await writtenBefore(tx, userId, read, input.iterationId);
+    input.result.kind === 'advance-only' ? null : await writtenBefore(tx, read, input.iterationId);
   if (written !== null) return before(written);
-  const outcome = await outcomeNow(deps, tx, userId, input, read);
+  const outcome = await outcomeNow(deps, tx, input, read);
   const nowMs = await readClockMs(tx);
-  const row = await rowOf(tx, userId, input, read, outcome, nowMs);
-  const isNew = row === null || (await insertMissionUpdate(tx, userId, row));
-  if (!isNew && !(await changeExists(tx, userId, row.changeId))) throw new EventIdConflictError();
+  const row = await rowOf(tx, input, read, outcome, nowMs);
+  const isNew = row === null || (await insertMissionUpdate(tx, row));
+  if (!isNew && !(await changeExists(tx, row.changeId))) throw new EventIdConflictError();
   return { result: read.isDeleted ? GONE : resultOf(outcome), isNew, outcome };
 }
 
@@ -113,7 +111,6 @@ const GONE: WriteIterationResult = { outcome: 'mission-gone', steps: 0, failureC
 async function outcomeNow(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  userId: UserId,
   input: WriteIterationInput,
   read: ReadMission,
 ): Promise<Outcome> {
@@ -122,12 +119,12 @@ async function outcomeNow(
     return { kind: 'advance-only' };
   }
   const { result, agentId = null } = input;
-  const ended = (cause: EndCause): Promise<Outcome> => endOf(deps, tx, userId, input, read, cause);
+  const ended = (cause: EndCause): Promise<Outcome> => endOf(deps, tx, input, read, cause);
   if (result.kind === 'advance-only') return ended(result.cause ?? 'stopped');
-  const agent = agentId === null ? null : ((await readAgent(tx, userId, agentId))?.agent ?? null);
+  const agent = agentId === null ? null : ((await readAgent(tx, agentId))?.agent ?? null);
   // The row leaves the tombstone where it is: who takes that away finds a run that has ended.
   if (read.isDeleted || isStopped(read.mission, agentId, agent)) return ended('stopped');
-  return outcomeOf(deps, tx, userId, input, read);
+  return outcomeOf(deps, tx, input, read);
 }
 
 const countMarks = (rounds: readonly RoundEntry[]): void =>
@@ -145,13 +142,12 @@ const countMarks = (rounds: readonly RoundEntry[]): void =>
  */
 async function writtenBefore(
   tx: UserTransaction,
-  userId: UserId,
   read: ReadMission,
   iterationId: string,
 ): Promise<WriteIterationResult | null> {
   const changeId = eventIdOf(toIterationId(iterationId));
   const row = read.rows.find(({ id, clientId }) => id === changeId && clientId === RUNNER_CLIENT_ID);
-  const [whole] = row === undefined ? [] : await withIterations(tx, userId, [row]);
+  const [whole] = row === undefined ? [] : await withIterations(tx, [row]);
   const iterations = whole === undefined ? [] : iterationsOfChange(whole);
   const iteration = iterations.find(({ id }) => id === iterationId);
   return iteration === undefined ? null : resultOfIteration(iteration);
@@ -160,13 +156,12 @@ async function writtenBefore(
 /** The row to write, or null when there is nothing to say: no iteration, and the next instant stands as it is. */
 async function rowOf(
   tx: UserTransaction,
-  userId: UserId,
   input: WriteIterationInput,
   read: ReadMission,
   outcome: Outcome,
   nowMs: number,
 ): Promise<MissionUpdate | null> {
-  const timeZone = await timeZoneOfMission(tx, userId, toMissionId(input.missionId));
+  const timeZone = await timeZoneOfMission(tx, input.missionId);
   // Of a mission that was stopped nothing but the claim's end is written.
   const isActive = read.mission.state === 'active' && !read.isDeleted;
   const nextRunAt = isActive ? nextRunAtAfter(read.mission, nowMs, timeZone) : undefined;
@@ -175,16 +170,16 @@ async function rowOf(
       ? null
       : grantNoteOf(input, read, { nextRunAt, timeZone: timeZone ?? 'UTC', language: outcome.language });
   const agentId = outcome.kind === 'advance-only' ? null : read.mission.agentId;
-  const agent = agentId === null ? null : ((await readAgent(tx, userId, agentId))?.agent ?? null);
+  const agent = agentId === null ? null : ((await readAgent(tx, agentId))?.agent ?? null);
   const iteration =
     outcome.kind === 'advance-only'
       ? null
       : iterationOf(input, outcome, nowMs, {
           agent,
-          notes: [await unknownSpendNoteOf(tx, userId, input, outcome), grantNote],
+          notes: [await unknownSpendNoteOf(tx, input, outcome), grantNote],
         });
   if (iteration !== null) {
-    const changeId = eventIdOf(toIterationId(input.iterationId));
+    const changeId = eventIdOf(input.iterationId);
     return iterationRow(read, iteration, { changeId, nextRunAt, agent, nowMs });
   }
   if (nextRunAt === undefined) return null;
@@ -258,12 +253,11 @@ const withNotes = (iteration: ServerIteration, notes: readonly (string | null)[]
 /** A plan tells of it by its rounds' notices; of a run that failed, the round that cost something has none. */
 async function unknownSpendNoteOf(
   tx: UserTransaction,
-  userId: UserId,
   { iterationId }: WriteIterationInput,
   outcome: Exclude<Outcome, { kind: 'advance-only' }>,
 ): Promise<string | null> {
   if (outcome.kind !== 'failed') return null;
-  const estimatedTokens = await unknownTokensOfIteration(tx, userId, iterationId);
+  const estimatedTokens = await unknownTokensOfIteration(tx, iterationId);
   return estimatedTokens === 0
     ? null
     : noticeText(outcome.language, { kind: 'unknown-spend', estimatedTokens });

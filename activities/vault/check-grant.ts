@@ -13,7 +13,6 @@ import type { GrantProblem } from '../../domain/errors.ts';
 import { GRANT_TTL_MAX_MS, parseGrant, scopeKey } from '../../domain/grant.ts';
 import type { Grant } from '../../domain/grant.ts';
 import { lastRevocationMs } from '../../domain/grant-revocation.ts';
-import type { UserId } from '../../domain/ids.ts';
 import { instantMs } from '../../domain/instant.ts';
 
 export type CheckedGrant =
@@ -29,7 +28,6 @@ const refuse = (problem: GrantProblem): CheckedGrant => ({ ok: false, problem })
  */
 export async function checkGrant(
   tx: UserTransaction,
-  userId: UserId,
   read: ReadMission,
   options: { readonly acceptV1: boolean; readonly nowMs: number },
 ): Promise<CheckedGrant> {
@@ -43,20 +41,20 @@ export async function checkGrant(
   if (grant.derivation.version === 'v1' && !options.acceptV1) return refuse('unknown');
 
   const revokedMs = lastRevocationMs(read.rows);
-  if (revokedMs !== null) await revokeGrantsIssuedBefore(tx, userId, read.mission.id, revokedMs);
+  if (revokedMs !== null) await revokeGrantsIssuedBefore(tx, read.mission.id, revokedMs);
   if (revokedMs !== null && issuedAtMs < revokedMs) return refuse('revoked');
 
   const hash = sha256OfWrappedKey(grant.wrappedKey);
-  const logged = await findGrant(tx, userId, hash);
+  const logged = await findGrant(tx, hash);
   if (logged === null) {
     if (grant.derivation.version !== 'v1' || grant.derivation.missionId !== read.mission.id)
       return refuse('unknown');
-    const missionRevokedMs = await lastMissionRevocationMs(tx, userId, read.mission.id);
+    const missionRevokedMs = await lastMissionRevocationMs(tx, read.mission.id);
     if (missionRevokedMs !== null && issuedAtMs <= missionRevokedMs) return refuse('revoked');
     // Nothing vouches for the times of a v1 grant: an issue in the future must not buy more than 30 days from now.
     const foreignExpiryMs = Math.min(expiresAtMs, Math.min(issuedAtMs, options.nowMs) + GRANT_TTL_MAX_MS);
     if (foreignExpiryMs <= options.nowMs) return refuse('expired');
-    await enterForeignGrant(tx, userId, {
+    await enterForeignGrant(tx, {
       wrappedKeySha256: hash,
       missionId: read.mission.id,
       tables: grant.derivation.tables,
@@ -70,7 +68,7 @@ export async function checkGrant(
     if (logged.expiresAtMs <= options.nowMs) return refuse('expired');
   }
   if (logged?.firstUsed === true) return { ok: true, grant, pinnedAgentId: logged.pinnedAgentId };
-  await pinAgent(tx, userId, hash, read.mission.agentId);
+  await pinAgent(tx, hash, read.mission.agentId);
   return { ok: true, grant, pinnedAgentId: read.mission.agentId };
 }
 

@@ -15,7 +15,7 @@ import { readClockMs, readRowsOfRecords, recordKey } from '../../db/sync-changes
 import { ZeroKnowledgeError, VaultNotInitialisedError, VaultUnreadableError } from '../../domain/errors.ts';
 import type { GrantProblem } from '../../domain/errors.ts';
 import { mergeRecord } from '../../domain/field-merge.ts';
-import { toMissionId, toUserId, toWorkflowRunId } from '../../domain/ids.ts';
+import { toWorkflowRunId } from '../../domain/ids.ts';
 import type { UserId } from '../../domain/ids.ts';
 import type { RunRef, SealResult } from '../../domain/run.ts';
 import { inputsOutOfScope, isSameRecord, ownRecords, recordsInScope } from '../../domain/sealable-records.ts';
@@ -36,20 +36,20 @@ const BATCH_SIZE = 50;
  * @returns counts, and the problem of a grant that opens nothing; a bad grant does not throw
  */
 export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<SealResult> {
-  const userId = toUserId(run.userId);
+  const userId = run.userId;
   return deps.syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, userId, toMissionId(run.missionId));
-    const read = await readMissionOfDevices(tx, userId, run.missionId);
+    await lockMission(tx, run.missionId);
+    const read = await readMissionOfDevices(tx, run.missionId);
     if (read === null) return nothingSealed('absent');
     // A repeated attempt must not mix grants: what is sealed already opens with the first one's.
-    const kept = await readRunGrant(tx, userId, run.runId);
+    const kept = await readRunGrant(tx, run.runId);
     const asked = kept === null ? read : { ...read, mission: { ...read.mission, grant: kept } };
-    const checked = await checkGrant(tx, userId, asked, {
+    const checked = await checkGrant(tx, asked, {
       acceptV1: deps.acceptV1,
       nowMs: await readClockMs(tx),
     });
     if (!checked.ok) return nothingSealed(checked.problem);
-    await keepRunGrant(tx, userId, run, checked.grant);
+    await keepRunGrant(tx, run, checked.grant);
 
     const vault = await openVaultForRun(deps, userId, run.missionId);
     if (!vault.ok) return nothingSealed(vault.problem);
@@ -58,7 +58,7 @@ export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<
     try {
       const own = ownRecords(run.missionId, checked.pinnedAgentId);
       const scope = recordsInScope(checked.grant.derivation, run.missionId, checked.pinnedAgentId);
-      return await sealScope({ tx, userId, run, masterKey, mdk, own }, read, scope);
+      return await sealScope({ tx, run, masterKey, mdk, own }, read, scope);
     } finally {
       // JavaScript cannot promise erasure (copies may exist); what we hold is overwritten.
       mdk.fill(0);
@@ -102,7 +102,6 @@ async function openVaultForRun(
 
 interface Sealing {
   readonly tx: UserTransaction;
-  readonly userId: UserId;
   readonly run: RunRef;
   readonly masterKey: Buffer;
   readonly mdk: Buffer;
@@ -115,8 +114,8 @@ async function sealScope(
   read: ReadMission,
   scope: readonly SealableRecord[],
 ): Promise<SealResult> {
-  const { tx, userId, run } = sealing;
-  const before = await readSealedBefore(tx, userId, run);
+  const { tx, run } = sealing;
+  const before = await readSealedBefore(tx, run);
   const waiting: SealedRecord[] = [];
   let sealed = 0;
   let failed = 0;
@@ -131,15 +130,15 @@ async function sealScope(
     const refusal = refusalOf(copied, opened.failedFields);
     if (refusal !== null) {
       if (record.table === 'aiMissions' && record.recordId === read.mission.id) ownFieldsReadable = false;
-      if (!before.refused.has(key)) await insertRefusal(tx, userId, { ...auditOf(run, record), ...refusal });
+      if (!before.refused.has(key)) await insertRefusal(tx, { ...auditOf(run, record), ...refusal });
     }
     if (opened.openedCount > 0) {
       sealed += 1;
       if (!before.sealed.has(key)) waiting.push(sealOne(sealing, record, opened.values));
-      if (waiting.length === BATCH_SIZE) await insertSealedRecords(tx, userId, run, waiting.splice(0));
+      if (waiting.length === BATCH_SIZE) await insertSealedRecords(tx, run, waiting.splice(0));
     }
   }
-  await insertSealedRecords(tx, userId, run, waiting);
+  await insertSealedRecords(tx, run, waiting);
   scopeViolations += await auditOutOfScope(sealing, read, scope, before.refused);
   return { problem: null, sealed, failed, scopeViolations, ownFieldsReadable };
 }
@@ -150,7 +149,7 @@ async function sealScope(
  * user named them.
  */
 async function copiedFields(
-  { tx, userId, own }: Sealing,
+  { tx, own }: Sealing,
   record: SealableRecord,
   fields: Readonly<Record<string, unknown>>,
 ): Promise<readonly string[]> {
@@ -161,7 +160,7 @@ async function copiedFields(
   });
   if (held.length === 0) return [];
   const values = held.map(({ value }) => value);
-  const elsewhere = await ciphertextsElsewhere(tx, userId, record, values);
+  const elsewhere = await ciphertextsElsewhere(tx, record, values);
   return held.filter(({ value }) => elsewhere.has(value)).map(({ field }) => field);
 }
 
@@ -187,13 +186,13 @@ const auditOf = (run: RunRef, record: SealableRecord) => ({
 });
 
 function sealOne(
-  { userId, run, mdk }: Sealing,
+  { tx: { userId }, run, mdk }: Sealing,
   record: SealableRecord,
   values: Readonly<Record<string, unknown>>,
 ): SealedRecord {
   const context = {
     userId,
-    missionId: toMissionId(run.missionId),
+    missionId: run.missionId,
     runId: toWorkflowRunId(run.runId),
     table: record.table,
     recordId: record.recordId,
@@ -217,7 +216,7 @@ async function auditOutOfScope(
     if (!record.encryptedFields.some((field) => isEncryptedValue(fields[field]))) continue;
     violations += 1;
     if (alreadyAudited.has(recordKey(record.table, record.recordId))) continue;
-    await insertRefusal(sealing.tx, sealing.userId, {
+    await insertRefusal(sealing.tx, {
       ...auditOf(sealing.run, record),
       status: 'scope-violation',
       reason: 'not in the scope of the grant',
@@ -233,12 +232,12 @@ interface ReadRecord {
 
 /** The user's own records among `records`, merged, a batch at a time. Unknown and deleted ones are left out. */
 async function* readRecords(
-  { tx, userId }: Sealing,
+  { tx }: Sealing,
   records: readonly SealableRecord[],
 ): AsyncGenerator<ReadRecord, void, undefined> {
   for (let start = 0; start < records.length; start += BATCH_SIZE) {
     const batch = records.slice(start, start + BATCH_SIZE);
-    const rows = await readRowsOfRecords(tx, userId, batch);
+    const rows = await readRowsOfRecords(tx, batch);
     for (const record of batch) {
       const all = rows.get(recordKey(record.table, record.recordId)) ?? [];
       const merged = mergeRecord(record.recordId, all.filter(isOfDevice));

@@ -1,3 +1,4 @@
+import { toMissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { writeBenchMission } from '../system.ts';
 import type { BenchMission, BenchSystem } from '../system.ts';
@@ -39,9 +40,10 @@ export const runnerDeps = (system: BenchSystem, gateway: Gateway): RunnerDepende
 export async function openRun(
   deps: RunnerDependencies,
   system: BenchSystem,
-  { user, missionId }: BenchMission,
+  mission: BenchMission,
 ): Promise<PlanRoundInput> {
-  const { userId } = user;
+  const { userId } = mission.user;
+  const missionId = toMissionId(mission.missionId);
   const [runId, workflowId] = [randomUUID(), randomUUID()];
   const startedAtMs = Date.now();
   const loaded = await loadRun(deps, {

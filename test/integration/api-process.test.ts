@@ -145,7 +145,7 @@ describe('the API process', () => {
     const release = Promise.withResolvers<undefined>();
     const isLocked = Promise.withResolvers<undefined>();
     const holding = admin.sync.asUser(userId, async (tx) => {
-      await lockMission(tx, userId, toMissionId('m1'));
+      await lockMission(tx, toMissionId('m1'));
       isLocked.resolve(undefined);
       await release.promise;
     });
@@ -166,7 +166,7 @@ describe('the API process', () => {
     const { userId: user, token } = await createOwner();
     const userId = toUserId(user);
     await admin.sync.asUser(userId, async (tx) => {
-      await lockMission(tx, userId, toMissionId('m1'));
+      await lockMission(tx, toMissionId('m1'));
       const response = mint(url, token).catch(() => null);
       await lockWaitedFor();
       api.child.kill('SIGTERM');

@@ -1,3 +1,5 @@
+import { toMissionId } from '../../domain/ids.ts';
+import type { MissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectChanges } from '../../activities/projection/project-changes.ts';
@@ -37,14 +39,14 @@ const reply = (title: string | null): PlannerReply => ({
 
 interface Told {
   readonly user: WebAppUser;
-  readonly missionId: string;
+  readonly missionId: MissionId;
   readonly dueAtMs: number;
   readonly agentId: string | null;
 }
 
 async function mission(fields: Fields = {}, agent: Fields | null = null): Promise<Told> {
   const user = await harness.webApp.createUser();
-  const missionId = randomUUID();
+  const missionId = toMissionId(randomUUID());
   const dueAtMs = Date.now() - MINUTE_MS;
   const agentId = agent === null ? null : randomUUID();
   if (agentId !== null)
@@ -77,7 +79,7 @@ const wasAsked = (): boolean => harness.runner.replies.length === 0;
 
 const write = (input: LoadRunInput, loaded: LoadRunResult, result: IterationResult = { kind: 'planned' }) =>
   writeIteration(harness.runner, {
-    ...{ ...input, iterationId: loaded.iterationId ?? '', grantUsable: false, result },
+    ...{ ...input, iterationId: loaded.iterationId ?? toIterationId(''), grantUsable: false, result },
     agentId: loaded.outcome === 'ready' ? loaded.agentId : null,
   });
 
@@ -185,7 +187,7 @@ describe('the claim of an instant', () => {
     harness.runner.replies.splice(0, Infinity, reply(null));
     await planRound(
       runner,
-      { ...input, iterationId: loaded.iterationId ?? '', agentId: null, round: 1, grantUsable: false },
+      { ...input, iterationId: loaded.iterationId ?? toIterationId(''), agentId: null, round: 1, grantUsable: false },
       new AbortController().signal,
     );
     expect(asked).toHaveLength(1);

@@ -1,3 +1,4 @@
+import type { MissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
@@ -67,7 +68,7 @@ afterAll(async () => {
 
 interface Story {
   readonly user: WebAppUser;
-  readonly missionId: string;
+  readonly missionId: MissionId;
   readonly run: RunRef;
   readonly token: string;
 }
@@ -75,7 +76,7 @@ interface Story {
 /** A due mission with an encrypted note and a grant for it, claimed by a run. */
 async function story(): Promise<Story> {
   const user = await harness.webApp.createUser();
-  const [missionId, noteId] = [randomUUID(), randomUUID()];
+  const [missionId, noteId] = [toMissionId(randomUUID()), randomUUID()];
   await harness.webApp.insert(user, noteAt(noteId), { title: 'x', content: user.encrypt(NOTE_CONTENT) });
   const grant = await harness.grantFor(user, missionId, [`notes:${noteId}`]);
   await harness.webApp.insert(user, missionAt(missionId), {
@@ -206,7 +207,7 @@ describe('seal against revoke', () => {
     const locked = Promise.withResolvers<undefined>();
     const release = Promise.withResolvers<undefined>();
     const holding = harness.runner.database.asUser(told.user.userId, async (tx) => {
-      await lockMission(tx, told.user.userId, toMissionId(told.missionId));
+      await lockMission(tx, toMissionId(told.missionId));
       locked.resolve(undefined);
       await release.promise;
     });

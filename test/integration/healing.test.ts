@@ -1,3 +1,5 @@
+import { toMissionId } from '../../domain/ids.ts';
+import type { MissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectChanges } from '../../activities/projection/project-changes.ts';
@@ -28,12 +30,12 @@ afterAll(() => harness.close());
 
 interface Story {
   readonly user: WebAppUser;
-  readonly missionId: string;
+  readonly missionId: MissionId;
 }
 
 async function story(): Promise<Story> {
   const user = await harness.webApp.createUser();
-  const missionId = randomUUID();
+  const missionId = toMissionId(randomUUID());
   await harness.webApp.insert(user, missionAt(missionId), {
     ...{ title: 'Mission', objective: 'Objective', state: 'active', inputs: [], iterations: [] },
     cadence: { kind: 'interval', everyMinutes: 30 },

@@ -254,7 +254,7 @@ describe('on the wire', () => {
     const release = Promise.withResolvers<undefined>();
     const locked = Promise.withResolvers<undefined>();
     const holding = granting.admin.sync.asUser(userId, async (tx) => {
-      await lockMission(tx, userId, toMissionId('m1'));
+      await lockMission(tx, toMissionId('m1'));
       locked.resolve(undefined);
       await release.promise;
     });

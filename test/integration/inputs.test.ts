@@ -69,10 +69,10 @@ async function open(
     ({ mdk } = unwrapped);
   }
   return harness.runner.database.asUser(user.userId, async (tx) => {
-    const read = await readMission(tx, user.userId, missionId);
+    const read = await readMission(tx, missionId);
     if (read === null) throw new Error('the mission is gone');
     const agentId = options.agentId ?? null;
-    return { opened: await openRun(tx, user.userId, run, read, { agentId, mdk }), read };
+    return { opened: await openRun(tx, run, read, { agentId, mdk }), read };
   });
 }
 

@@ -336,7 +336,7 @@ describe('the key of a run', () => {
     const keyOf = async (run: ReturnType<typeof newRun>): Promise<string> =>
       (
         await harness.runner.database.asUser(user.userId, (tx) =>
-          runKey(harness.runner, tx, user.userId, run),
+          runKey(harness.runner, tx, run),
         )
       ).toString('hex');
     let different = 0;
@@ -353,7 +353,7 @@ describe('the key of a run', () => {
     const codecKeys = { primaryKeyId: 'k2', keys: new Map([['k2', Buffer.alloc(32, 2)]]) };
     const other = { ...harness.runner, codecKeys };
     const keyOf = (deps: typeof harness.runner, run: ReturnType<typeof newRun>) =>
-      harness.runner.database.asUser(user.userId, (tx) => runKey(deps, tx, user.userId, run));
+      harness.runner.database.asUser(user.userId, (tx) => runKey(deps, tx, run));
     for (let pair = 0; pair < 50; pair += 1) {
       const run = newRun(user, 'mission');
       await keyOf(harness.runner, run);
@@ -369,7 +369,7 @@ describe('the key of a run', () => {
     const { userId } = told.user;
     const wrong = Buffer.alloc(32, 9);
     const read = await harness.runner.database.asUser(userId, (tx) =>
-      readRounds(tx, userId, told.run, wrong),
+      readRounds(tx, told.run, wrong),
     );
     expect(read).toEqual([]);
     expect(await told.entries()).toHaveLength(1);

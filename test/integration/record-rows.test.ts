@@ -28,7 +28,7 @@ const asText = (merged: MergedRecord | null): string =>
   );
 const read = (missionId: string) =>
   harness.runner.database.asUser(user.userId, (tx) =>
-    readRecordRows(tx, user.userId, { ...MISSIONS, recordId: missionId }),
+    readRecordRows(tx, { ...MISSIONS, recordId: missionId }),
   );
 
 const at = (second: number): string => formatInstant(Date.UTC(2026, 4, 4) + second * 1_000);
@@ -122,7 +122,7 @@ const plantLarge = (missionId: string, field: string, bytes: number) =>
     [missionId, user.userId, field, bytes, formatInstant(Date.now())],
   );
 const readWhole = (missionId: string) =>
-  harness.runner.database.asUser(user.userId, (tx) => readMission(tx, user.userId, missionId));
+  harness.runner.database.asUser(user.userId, (tx) => readMission(tx, missionId));
 
 describe('a field that is too large to be read', () => {
   it.each(['inputs', 'iterations'])('is named: %s', async (field) => {

@@ -67,7 +67,7 @@ const timed = (data: string): RunnerRow => ({
 });
 const write = (data: JsonObject): Promise<boolean> =>
   runner.asUser(toUserId(USER), (tx) =>
-    insertMissionUpdate(tx, toUserId(USER), {
+    insertMissionUpdate(tx, {
       ...{ changeId: randomUUID(), missionId: 'm', spaceId: null, data, origin: 'agent' },
       fieldMeta: Object.fromEntries(Object.keys(data).map((field) => [field, TIME])),
       actor: { kind: 'system' },

@@ -384,7 +384,7 @@ describe('a v1 grant that was revoked', () => {
       'before its first use, through the API',
       (told) =>
         harness.api.asUser(told.user.userId, (tx) =>
-          revokeMissionGrants(tx, told.user.userId, toMissionId(told.missionId)),
+          revokeMissionGrants(tx, toMissionId(told.missionId)),
         ),
     ],
     [
@@ -392,7 +392,7 @@ describe('a v1 grant that was revoked', () => {
       async (told) => {
         await seal(told.run);
         await harness.api.asUser(told.user.userId, (tx) =>
-          revokeMissionGrants(tx, told.user.userId, toMissionId(told.missionId)),
+          revokeMissionGrants(tx, toMissionId(told.missionId)),
         );
       },
     ],
@@ -413,7 +413,7 @@ describe('a v1 grant that was revoked', () => {
       { iterations: [], grant: { ...told.grant, issuedAt: later } },
     ]) {
       const writing = harness.runner.database.asUser(told.user.userId, (tx) =>
-        insertMissionUpdate(tx, told.user.userId, {
+        insertMissionUpdate(tx, {
           ...{ changeId: randomUUID(), missionId: told.missionId, spaceId: null, data, origin: 'agent' },
           fieldMeta: Object.fromEntries(Object.keys(data).map((field) => [field, later])),
           actor: { kind: 'system' },

@@ -1,3 +1,5 @@
+import { toIterationId } from '../../domain/ids.ts';
+import { toMissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectChanges } from '../../activities/projection/project-changes.ts';
@@ -85,7 +87,7 @@ async function snapshot({ missionId }: Shared, user: WebAppUser): Promise<Fields
 }
 
 const runOf = ({ owner, missionId }: Shared, user = owner): LoadRunInput => ({
-  ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: randomUUID() },
+  ...{ userId: user.userId, missionId: toMissionId(missionId), trigger: 'projection', workflowId: randomUUID() },
   ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null },
 });
 const load = (input: LoadRunInput): Promise<LoadRunResult> => loadRun(harness.runner, input);
@@ -119,7 +121,7 @@ async function round(input: LoadRunInput, loaded: LoadRunResult, number = 1) {
 
 const end = (input: LoadRunInput, loaded: LoadRunResult) =>
   writeIteration(harness.runner, {
-    ...{ ...input, iterationId: loaded.iterationId ?? '', grantUsable: false, result: { kind: 'planned' } },
+    ...{ ...input, iterationId: loaded.iterationId ?? toIterationId(''), grantUsable: false, result: { kind: 'planned' } },
     agentId: null,
   });
 
@@ -132,7 +134,7 @@ async function run(told: Shared): Promise<string> {
   await end(input, loaded);
   await forgetRun(harness.runner.database, told.owner.userId, input);
   await project();
-  return loaded.iterationId ?? '';
+  return loaded.iterationId ?? toIterationId('');
 }
 
 type LogRow = ChangeRow & { readonly userId: string; readonly spaceId: string | null };

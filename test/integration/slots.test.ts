@@ -1,3 +1,5 @@
+import { toMissionId } from '../../domain/ids.ts';
+import type { MissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun, sweepRuns } from '../../activities/runner/forget-run.ts';
@@ -21,7 +23,7 @@ afterAll(() => harness.close());
 const MINUTE_MS = 60_000;
 
 /** A run that Temporal knows as open until `end`. */
-function openRun(user: WebAppUser, missionId: string, more: Partial<LoadRunInput> = {}) {
+function openRun(user: WebAppUser, missionId: MissionId, more: Partial<LoadRunInput> = {}) {
   const runId = randomUUID();
   harness.runner.openRuns.add(runId);
   const input: LoadRunInput = {
@@ -38,8 +40,8 @@ function openRun(user: WebAppUser, missionId: string, more: Partial<LoadRunInput
   };
 }
 
-async function dueMission(user: WebAppUser, more: Readonly<Record<string, unknown>> = {}): Promise<string> {
-  const missionId = randomUUID();
+async function dueMission(user: WebAppUser, more: Readonly<Record<string, unknown>> = {}): Promise<MissionId> {
+  const missionId = toMissionId(randomUUID());
   await harness.webApp.insert(user, missionAt(missionId), {
     ...{ title: 'x', state: 'active', cadence: { kind: 'interval', everyMinutes: 30 }, iterations: [] },
     ...{ nextRunAt: formatInstant(Date.now() - MINUTE_MS), ...more },
@@ -270,7 +272,7 @@ describe('the sweep', () => {
       [runIds],
     );
   const leftOf = async (user: WebAppUser) => (await slotsOf(user)).map((slot) => slot['runId']).sort();
-  const open = async (user: WebAppUser, missionId: string) => {
+  const open = async (user: WebAppUser, missionId: MissionId) => {
     const run = openRun(user, missionId);
     expect((await run.load()).outcome).toBe('ready');
     return run;

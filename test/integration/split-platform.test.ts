@@ -1,3 +1,4 @@
+import { toMissionId } from '../../domain/ids.ts';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -152,7 +153,7 @@ describe('in that split', () => {
   it('a mission is projected, sealed, planned and written back by the users of production', async () => {
     const { webApp } = harness;
     const user = await webApp.createUser();
-    const [missionId, noteId] = [randomUUID(), randomUUID()];
+    const [missionId, noteId] = [toMissionId(randomUUID()), randomUUID()];
     await webApp.insert(user, noteAt(noteId), { title: user.encrypt('Packing list') });
     const grant = await harness.grantFor(user, missionId, [`notes:${noteId}`]);
     await webApp.insert(user, missionAt(missionId), {

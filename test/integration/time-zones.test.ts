@@ -40,7 +40,7 @@ async function keepSnapshots(
 }
 
 const name = (userId: UserId, missionId: string, timeZone: string): Promise<void> =>
-  harness.api.asUser(userId, (tx) => saveTimeZone(tx, userId, toMissionId(missionId), timeZone));
+  harness.api.asUser(userId, (tx) => saveTimeZone(tx, toMissionId(missionId), timeZone));
 
 const missionsOf = async (userId: UserId) =>
   (await readMissionsAfter(harness.projection.database.system, null, 1000)).filter(
@@ -50,9 +50,9 @@ const missionsOf = async (userId: UserId) =>
 /** What the API says of a mission, where runner and projection know the same zone. */
 async function zoneOf(userId: UserId, missionId: string): Promise<SourcedTimeZone> {
   const id = toMissionId(missionId);
-  const said = await harness.api.asUser(userId, (tx) => timeZoneAndSource(tx, userId, id));
+  const said = await harness.api.asUser(userId, (tx) => timeZoneAndSource(tx, id));
   const { database } = harness.runner;
-  expect(await database.asUser(userId, (tx) => timeZoneOfMission(tx, userId, id))).toBe(said.timeZone);
+  expect(await database.asUser(userId, (tx) => timeZoneOfMission(tx, id))).toBe(said.timeZone);
   const projected = (await missionsOf(userId)).find((mission) => mission.missionId === missionId);
   expect(projected?.timeZone).toBe(said.timeZone);
   return said;
@@ -87,7 +87,7 @@ describe('the zone of a mission', () => {
 
   it('is known before the projection has seen the mission', async () => {
     const id = toMissionId('not-yet-pushed');
-    const known = await harness.api.asUser(userId, (tx) => timeZoneAndSource(tx, userId, id));
+    const known = await harness.api.asUser(userId, (tx) => timeZoneAndSource(tx, id));
     expect(known).toEqual({ timeZone: 'Europe/Berlin', source: 'user' });
   });
 });

@@ -1,3 +1,4 @@
+import type { MissionId } from '../../domain/ids.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadRun } from '../../activities/runner/load-run.ts';
@@ -27,7 +28,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 interface Story {
   readonly user: WebAppUser;
-  readonly missionId: string;
+  readonly missionId: MissionId;
   readonly noteId: string;
   readonly run: RunRef;
   readonly sealed: SealResult | null;
@@ -47,7 +48,7 @@ async function begin(
 ): Promise<Story> {
   const { granted = true, beforeSealing } = options;
   const user = await harness.webApp.createUser();
-  const [missionId, noteId] = [randomUUID(), randomUUID()];
+  const [missionId, noteId] = [toMissionId(randomUUID()), randomUUID()];
   await harness.webApp.insert(user, noteAt(noteId), { title: user.encrypt('Packliste') });
   const grant = granted ? await harness.grantFor(user, missionId, [`notes:${noteId}`]) : null;
   await harness.webApp.insert(user, missionAt(missionId), {
@@ -131,7 +132,7 @@ describe('a run keeps to the grant that it sealed with', () => {
     const told = await begin(words);
     expect(await round(told, 1, 'eins')).toMatchObject({ status: 'continue' });
     await harness.api.asUser(told.user.userId, (tx) =>
-      revokeMissionGrants(tx, told.user.userId, toMissionId(told.missionId)),
+      revokeMissionGrants(tx, toMissionId(told.missionId)),
     );
     await setGrant(told, { grant: await anotherGrant(told) });
     await expect(round(told, 2)).rejects.toMatchObject({ problem: 'revoked' });

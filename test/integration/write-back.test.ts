@@ -1,3 +1,5 @@
+import { toMissionId } from '../../domain/ids.ts';
+import type { MissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun } from '../../activities/runner/forget-run.ts';
@@ -43,14 +45,14 @@ const reply = (
 
 interface Story {
   readonly user: WebAppUser;
-  readonly missionId: string;
+  readonly missionId: MissionId;
   readonly run: RunRef;
 }
 
 /** A plaintext mission that is due, claimed by a run. */
 async function story(mission: Readonly<Record<string, unknown>> = {}): Promise<Story> {
   const user = await harness.webApp.createUser();
-  const missionId = randomUUID();
+  const missionId = toMissionId(randomUUID());
   await harness.webApp.insert(user, missionAt(missionId), {
     title: 'Mission',
     objective: 'Objective',
@@ -64,7 +66,7 @@ async function story(mission: Readonly<Record<string, unknown>> = {}): Promise<S
   return { user, missionId, run: await claim(user, missionId) };
 }
 
-async function claim(user: WebAppUser, missionId: string): Promise<RunRef> {
+async function claim(user: WebAppUser, missionId: MissionId): Promise<RunRef> {
   const input: LoadRunInput = {
     ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: `w-${missionId}` },
     ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null },
@@ -256,7 +258,7 @@ describe('writing back', () => {
 
   it('stands in the space of the mission', async () => {
     const user = await harness.webApp.createUser();
-    const missionId = randomUUID();
+    const missionId = toMissionId(randomUUID());
     const data = {
       title: 'x',
       state: 'active',

@@ -1,3 +1,4 @@
+import { toMissionId, toUserId } from '../../domain/ids.ts';
 import { proxyLocalActivities } from '@temporalio/workflow';
 import type { MissionRunInput } from '../../workflows/messages.ts';
 import type { RunnerActivities } from '../../activities/runner/activities.ts';
@@ -6,5 +7,5 @@ const database = proxyLocalActivities<RunnerActivities>({ startToCloseTimeout: '
 
 /** A missionRun that forgets before it loads: what a careless change of the workflow would look like to its histories. */
 export async function missionRun({ userId, missionId }: MissionRunInput): Promise<void> {
-  await database.forgetRun({ userId, missionId, runId: 'any' });
+  await database.forgetRun({ userId: toUserId(userId), missionId: toMissionId(missionId), runId: 'any' });
 }

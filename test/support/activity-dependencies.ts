@@ -13,7 +13,7 @@ import { modelGateway } from '../../dev/scripted-model.ts';
 import { openWebApp } from '../../dev/web-app.ts';
 import type { WebApp, WebAppUser } from '../../dev/web-app.ts';
 import type { Grant, GrantVersion } from '../../domain/grant.ts';
-import { toMissionId } from '../../domain/ids.ts';
+import { toIterationId, toMissionId } from '../../domain/ids.ts';
 import type { PlannerSettings } from '../../domain/planner-settings.ts';
 import { createTokenCalibration } from '../../domain/token-calibration.ts';
 import type { PlannerReply } from '../../domain/planner-reply.ts';
@@ -195,7 +195,7 @@ async function grantFor(
   const { grant } = minted;
   if (logged) {
     await api.asUser(userId, (tx) =>
-      enterMintedGrant(tx, userId, {
+      enterMintedGrant(tx, {
         wrappedKeySha256: minted.wrappedKeySha256,
         missionId: toMissionId(missionId),
         version,
@@ -213,7 +213,7 @@ async function grantFor(
 /** A run of a mission that nobody has started. */
 export const newRun = (user: WebAppUser, missionId: string): RunRef => ({
   userId: user.userId,
-  missionId,
-  iterationId: randomUUID(),
+  missionId: toMissionId(missionId),
+  iterationId: toIterationId(randomUUID()),
   runId: randomUUID(),
 });

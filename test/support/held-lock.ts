@@ -20,7 +20,7 @@ export const whileLocked = (
   work: (untilAwaited: UntilAwaited) => Promise<void>,
 ): Promise<void> =>
   whileHeld(databases, user.userId, 'advisory', work, (tx) =>
-    lockMission(tx, user.userId, toMissionId(missionId)),
+    lockMission(tx, toMissionId(missionId)),
   );
 
 /** Holds what nobody but the sealing of a run needs before its end: the run is loaded, and has claimed its instant. */

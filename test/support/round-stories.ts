@@ -1,3 +1,4 @@
+import { toMissionId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import type { ActivityHarness } from './activity-dependencies.ts';
 import { query } from './inspect.ts';
@@ -86,7 +87,7 @@ export function storiesOf(harness: ActivityHarness): Stories {
     taskIds: readonly string[],
     options: { readonly agentId: string | null } = { agentId },
   ): Promise<Story> => {
-    const missionId = randomUUID();
+    const missionId = toMissionId(randomUUID());
     await harness.webApp.insert(user, missionAt(missionId), {
       ...STORY_MISSION,
       agentId,
@@ -125,13 +126,13 @@ async function claim(
   const { userId } = user;
   const runId = randomUUID();
   const input: LoadRunInput = {
-    ...{ userId, missionId, trigger: 'projection', workflowId: `w-${missionId}`, runId },
+    ...{ userId, missionId: toMissionId(missionId), trigger: 'projection', workflowId: `w-${missionId}`, runId },
     ...{ startedAtMs: Date.now(), scheduledAtMs: null },
   };
   runner.openRuns.add(runId);
   const loaded = await loadRun(runner, input);
   if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);
-  const run = { userId, missionId, iterationId: loaded.iterationId, runId };
+  const run = { userId, missionId: toMissionId(missionId), iterationId: loaded.iterationId, runId };
   const requests: SentRequest[] = [];
   return {
     ...{ user, run, loaded, requests },
@@ -154,7 +155,7 @@ async function claim(
     },
     entries: () =>
       runner.database.asUser(userId, async (tx) =>
-        readRounds(tx, userId, run, await runKey(runner, tx, userId, run)),
+        readRounds(tx, run, await runKey(runner, tx, run)),
       ),
   };
 }

@@ -1,3 +1,4 @@
+import { toIterationId } from '../../domain/ids.ts';
 import { randomUUID } from 'node:crypto';
 import proto from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -88,7 +89,7 @@ const of = (missionId: string): Recorded => {
 };
 
 const ready = (more: Partial<LoadedRun> = {}): LoadedRun => ({
-  ...{ outcome: 'ready', iterationId: 'i1', agentId: null, grant: 'absent', ownFieldsEncrypted: false },
+  ...{ outcome: 'ready', iterationId: toIterationId('i1'), agentId: null, grant: 'absent', ownFieldsEncrypted: false },
   longestWaitMs: 30 * MINUTE_MS,
   ...more,
 });
@@ -332,7 +333,7 @@ describe('a run that a gate ends', () => {
   it.each<RefusedRun['outcome']>(['already-written', 'agent-paused'])(
     'with %s only moves on to the next instant',
     async (outcome) => {
-      const done = await run({ loadRun: () => ({ outcome, iterationId: 'i1' }) });
+      const done = await run({ loadRun: () => ({ outcome, iterationId: toIterationId('i1') }) });
       expect(done.result).toMatchObject({ outcome, rounds: 0 });
       expect(done.writes).toMatchObject([{ result: { kind: 'advance-only' } }]);
       expect(done.forgotten).toHaveLength(1);

@@ -36,8 +36,8 @@ export function decryptAuditRoutes(app: FastifyInstance, syncDatabase: Database)
       const filter = { missionId: query.missionId || null, limit: clampLimit(query.limit) };
       const beforeSeq = query.cursor === undefined ? null : decodeCursor(query.cursor);
       const { head, page } = await syncDatabase.asUser(userId, async (tx) => ({
-        head: await readOwnAuditHead(tx, userId),
-        page: await listDecryptAudit(tx, userId, { ...filter, beforeSeq }),
+        head: await readOwnAuditHead(tx),
+        page: await listDecryptAudit(tx, { ...filter, beforeSeq }),
       }));
       reply.header(AUDIT_HEAD_HEADER, headText(head));
       if (page.nextBeforeSeq !== null) {

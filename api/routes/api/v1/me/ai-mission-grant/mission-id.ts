@@ -41,7 +41,7 @@ function showRoute(app: FastifyInstance, syncDatabase: Database): void {
     handler: async (request) => {
       const userId = userOf(request);
       const missionId = toMissionId(request.params.missionId);
-      return stateOf(await syncDatabase.asUser(userId, (tx) => findLatestGrant(tx, userId, missionId)));
+      return stateOf(await syncDatabase.asUser(userId, (tx) => findLatestGrant(tx, missionId)));
     },
   });
 }
@@ -79,8 +79,8 @@ function revokeRoute(app: FastifyInstance, syncDatabase: Database, revocationsPe
       const userId = userOf(request);
       const missionId = toMissionId(request.params.missionId);
       const revoked = await syncDatabase.asUser(userId, async (tx) => {
-        await lockMission(tx, userId, missionId);
-        return revokeMissionGrants(tx, userId, missionId);
+        await lockMission(tx, missionId);
+        return revokeMissionGrants(tx, missionId);
       });
       countRevoked(revoked);
       request.log.info({ missionId, revoked }, 'grants revoked');
