@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SECRETS, shapes } from './config/settings.ts';
 import { foreignVariables, PROCESS_ROLES } from './config/zones.ts';
-import { ConfigurationError, isProcessRole, loadConfig } from './config.ts';
-import type { ProcessRole } from './config.ts';
-import { leastContextTokens } from './domain/window.ts';
+import { ConfigurationError, isProcessRole, loadConfig, type ProcessRole } from './config.ts';
+import { leastContextTokens } from './domain/planner/model/window.ts';
 
 type Env = Record<string, string>;
 

@@ -2,8 +2,7 @@ import { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { SECRETS, schemas } from './config/settings.ts';
-import { foreignVariables } from './config/zones.ts';
-import type { ProcessRole } from './config/zones.ts';
+import { foreignVariables, type ProcessRole } from './config/zones.ts';
 import { loadTemporalConfig } from './temporal/connection.ts';
 
 export { isProcessRole } from './config/zones.ts';

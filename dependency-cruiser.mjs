@@ -13,9 +13,23 @@ const mayImportOnly = (name, comment, from, allowed) => ({
 });
 const npm = (/** @type {string[]} */ ...names) => `node_modules/(${names.join('|')})/`;
 const node = (/** @type {string[]} */ ...names) => `^(node:)?(${names.join('|')})$`;
-/** Tools of developers and of the tests; every other script is an operator's, and runs where no development code is. */
-const developersScripts =
-  '^scripts/((check|db-manifest|demo|dev|eval|openapi|replay-record|test-counts)\\.ts|bootstrap\\.mjs)$';
+/** The rooms of domain/, each may look into those before it. */
+const rooms = [
+  'base',
+  'text',
+  'change-log',
+  'mission',
+  'grant',
+  'cadence',
+  'run',
+  'planner/model',
+  'planner/tools',
+  'planner/injection',
+  'planner/plan',
+  'iteration',
+  'planner/prompt',
+  'projection',
+];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -40,8 +54,7 @@ export default {
       comment: 'Production installs no development dependency.',
       from: {
         pathNot: [
-          '^(dev|test|bench|eval|node_modules)/',
-          developersScripts,
+          '^(dev|scripts|test|bench|eval|node_modules)/',
           tests,
           '^vitest(\\.(ui|mutation))?\\.config\\.ts$',
         ],
@@ -59,12 +72,19 @@ export default {
       name: 'operators-commands-load-no-development-code',
       severity: 'error',
       comment: 'They run in the production image, which holds neither dev/ nor its packages.',
-      from: { path: '^scripts/', pathNot: [developersScripts, tests] },
+      from: { path: '^commands/', pathNot: tests },
       to: { path: '^(dev|test|bench|eval)/', reachable: true },
     },
     mayImportOnly('domain-is-pure', 'domain/ holds pure rules: no I/O, no Node built-ins.', '^domain/', [
       npm('zod', 'croner', 'temporal-polyfill', 'entities'),
     ]),
+    ...rooms.slice(0, -1).map((room, index) => ({
+      name: `domain-${room.replace('/', '-')}-looks-down`,
+      comment: 'The rooms of domain/ stand in an order: each may look into those before it.',
+      severity: /** @type {const} */ ('error'),
+      from: { path: `^domain/${room}/`, pathNot: tests },
+      to: { path: rooms.slice(index + 1).map((above) => `^domain/${above}/`) },
+    })),
     mayImportOnly('crypto-is-bytes', 'crypto/: bytes in, bytes out.', '^crypto/', [
       '^domain/',
       npm('uuid'),
@@ -72,9 +92,14 @@ export default {
     ]),
     mayImportOnly(
       'workflows-are-deterministic',
-      'workflows/ are replayed: only @temporalio/workflow and domain/.',
+      'workflows/ are replayed: only @temporalio/workflow, domain/ and the messages.',
       '^workflows/',
-      ['^domain/', npm('@temporalio/workflow', '@temporalio/common'), '^activities/'],
+      [
+        '^domain/',
+        '^temporal/messages\\.ts$',
+        npm('@temporalio/workflow', '@temporalio/common'),
+        '^activities/',
+      ],
     ),
     {
       name: 'workflows-take-only-types-from-activities',
@@ -115,23 +140,26 @@ export default {
     mayImportOnly('temporal-is-wiring', 'temporal/: connection and converters.', '^temporal/', [
       '^crypto/',
       '^domain/',
-      npm('@temporalio/(client|common|envconfig|proto|worker)'),
+      npm('@temporalio/(client|common|envconfig|proto|worker|workflow)'),
       node('timers/promises', 'url'),
     ]),
     mayImportOnly('schedules-are-schedules', 'schedules/: mission to Temporal Schedule.', '^schedules/', [
       '^domain/',
       '^temporal/',
-      '^workflows/messages\\.ts$',
-      npm('@temporalio/(client|common|proto)', 'p-limit'),
+      npm('@temporalio/(client|common|proto)'),
       node('crypto', 'timers/promises'),
+    ]),
+    mayImportOnly('runs-are-executions', 'runs/: starting, finding and ending runs by a client.', '^runs/', [
+      '^(domain|schedules|temporal)/',
+      npm('@temporalio/(client|common|proto)', 'p-limit'),
+      node('timers/promises'),
     ]),
     mayImportOnly(
       'activities-touch-the-world',
       'activities/ join the parts that a run needs.',
       '^activities/',
       [
-        '^(crypto|db|domain|llm|metrics|research|schedules|vault)/',
-        '^workflows/messages\\.ts$',
+        '^(crypto|db|domain|llm|metrics|research|runs|schedules|temporal|vault)/',
         npm('@temporalio/(activity|common)', 'p-limit'),
         node('crypto', 'timers/promises'),
       ],
@@ -142,8 +170,7 @@ export default {
       '^api/',
       [
         '^config\\.ts$',
-        '^(crypto|db|domain|health|logging|metrics|schedules|temporal|vault)/',
-        '^workflows/messages\\.ts$',
+        '^(crypto|db|domain|health|logging|metrics|runs|schedules|temporal|vault)/',
         npm('fastify', '@fastify/.*', 'fastify-type-provider-zod', 'jose', 'openapi-types', 'zod'),
         npm('@temporalio/(client|common)'),
         node('crypto', 'http', 'net'),
@@ -161,8 +188,7 @@ export default {
       '^(worker/|worker\\.ts$)',
       [
         '^config\\.ts$',
-        '^(activities|db|health|llm|logging|metrics|research|schedules|temporal)/',
-        '^workflows/messages\\.ts$',
+        '^(activities|db|health|llm|logging|metrics|research|runs|schedules|temporal)/',
         npm('@temporalio/(client|common|proto|worker)', 'pino'),
         node('url'),
       ],
@@ -184,7 +210,7 @@ export default {
       severity: 'error',
       comment: 'The API starts workflows; it never does their work.',
       from: { path: '^api/' },
-      to: { path: '^(activities|llm|research|worker\\.ts|workflows/(?!messages\\.ts))' },
+      to: { path: '^(activities/|llm/|research/|worker\\.ts$|workflows/)' },
     },
     {
       name: 'the-api-loads-no-worker',
@@ -198,7 +224,7 @@ export default {
       severity: 'error',
       comment: 'activities/ is the only place where a run touches the world; it does not know who calls it.',
       from: { path: '^activities/', pathNot: tests },
-      to: { path: '^(api|worker\\.ts|workflows/(?!messages\\.ts))' },
+      to: { path: '^(api/|worker\\.ts$|workflows/)' },
     },
     // The trust zones: reachable, because what a module loads indirectly it holds as well.
     {

@@ -70,7 +70,7 @@ export default tseslint.config(
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
-      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/no-import-type-side-effects': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
       '@typescript-eslint/restrict-template-expressions': [
@@ -84,13 +84,15 @@ export default tseslint.config(
       ],
       'no-console': 'error',
       'no-restricted-syntax': ['error', ...literalPatterns],
+      // What comes from one module stands in one import.
+      'no-duplicate-imports': 'error',
       eqeqeq: 'error',
       'no-restricted-properties': ['error', ...environment],
       'no-restricted-imports': ['error', { patterns: [environmentModule] }],
     },
   },
   {
-    files: ['workflows/**/*.ts', 'domain/**/*.ts', 'temporal/failure-converter.ts'],
+    files: ['workflows/**/*.ts', 'domain/**/*.ts', 'temporal/{failure-converter,messages}.ts'],
     ignores: ['**/*.test.ts'],
     rules: { 'no-restricted-imports': ['error', { patterns: [nodeBuiltIns] }] },
   },
@@ -115,6 +117,7 @@ export default tseslint.config(
   {
     files: [
       'vitest.ui.config.ts',
+      'commands/**',
       'scripts/**',
       'dev/**',
       'test/**',

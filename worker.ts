@@ -1,11 +1,9 @@
 import { Client } from '@temporalio/client';
 import { makeTelemetryFilterString, Runtime } from '@temporalio/worker';
-import { ConfigurationError, loadConfig } from './config.ts';
-import type { Config } from './config.ts';
+import { ConfigurationError, loadConfig, type Config } from './config.ts';
 import { onWorkChanged, workSinceLastLook } from './activities/work-under-way.ts';
 import { startLiveness } from './health/liveness.ts';
-import { createReadiness } from './health/readiness.ts';
-import type { Check } from './health/readiness.ts';
+import { createReadiness, type Check } from './health/readiness.ts';
 import { createLogger } from './logging/logger.ts';
 import { endOnUncaughtErrors } from './logging/uncaught-errors.ts';
 import { collectProcessMetrics } from './metrics/registry.ts';

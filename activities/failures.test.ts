@@ -33,8 +33,9 @@ import {
   VaultNotInitialisedError,
   VaultUnreadableError,
   ZeroKnowledgeError,
-} from '../domain/errors.ts';
-import type { ErrorCode, MissionError } from '../domain/errors.ts';
+  type ErrorCode,
+  type MissionError,
+} from '#domain/base/errors.ts';
 
 const problem = { kind: 'rate_limit', status: 429, retryAfterMs: 1_000 };
 

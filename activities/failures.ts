@@ -9,8 +9,8 @@ import {
   ResearchUnavailableError,
   SlotBusyError,
   WorkerLostError,
-} from '../domain/errors.ts';
-import type { ErrorCode } from '../domain/errors.ts';
+  type ErrorCode,
+} from '#domain/base/errors.ts';
 
 /** What an activity tells Temporal: the code as failure type, ids and states as details, never content. */
 export interface FailureRule {

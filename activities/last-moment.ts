@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { GatewayUnavailableError } from '../domain/errors.ts';
+import { GatewayUnavailableError } from '#domain/base/errors.ts';
 
 /** Enough to report the failure, and for a worker's clock that differs from the server's. */
 const MARGIN_MS = 15_000;

@@ -1,5 +1,5 @@
 import type { Info } from '@temporalio/activity';
-import { MAX_LOST_ATTEMPTS } from '../domain/errors.ts';
+import { MAX_LOST_ATTEMPTS } from '#domain/base/errors.ts';
 
 /**
  * How often an activity took its worker with it. Neither the server nor the SDK tells an attempt that failed from one whose

@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../domain/errors.ts';
-import type { OutsideFailure } from '../metrics/outside.ts';
+import type { ErrorCode } from '#domain/base/errors.ts';
+import type { OutsideFailure } from '#metrics/outside.ts';
 
 /** Failures of the services that a run asks, and what an operator has to know of those that are no user's fault. */
 export const OUTSIDE_FAILURES: Readonly<

@@ -9,7 +9,7 @@ import {
   ResearchPendingError,
   ResearchUnavailableError,
   SlotBusyError,
-} from '../domain/errors.ts';
+} from '#domain/base/errors.ts';
 
 const unavailable = (retryAfterMs: number | null = null) =>
   new GatewayUnavailableError({ kind: null, status: 503, retryAfterMs });

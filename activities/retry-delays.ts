@@ -7,7 +7,7 @@ import {
   ResearchPendingError,
   ResearchUnavailableError,
   SlotBusyError,
-} from '../domain/errors.ts';
+} from '#domain/base/errors.ts';
 
 const GATEWAY_FIRST_MS = 5_000;
 const GATEWAY_LONGEST_MS = 5 * 60_000;

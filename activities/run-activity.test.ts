@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger } from '@temporalio/worker';
-import type { LogEntry } from '@temporalio/worker';
+import { DefaultLogger, type LogEntry } from '@temporalio/worker';
 import { describe, expect, it, vi } from 'vitest';
 import { runActivity } from './run-activity.ts';
 import { OUTSIDE_FAILURES } from './outside-failures.ts';
@@ -14,8 +13,8 @@ import {
   ResearchRejectedError,
   ResearchUnavailableError,
   SlotBusyError,
-} from '../domain/errors.ts';
-import { registry } from '../metrics/registry.ts';
+} from '#domain/base/errors.ts';
+import { registry } from '#metrics/registry.ts';
 
 function environment(attempt = 1) {
   const entries: LogEntry[] = [];

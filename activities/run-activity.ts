@@ -1,14 +1,19 @@
 import { Context, log } from '@temporalio/activity';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { toApplicationFailure } from './failures.ts';
-import type { RetryDelay } from './failures.ts';
+import { toApplicationFailure, type RetryDelay } from './failures.ts';
 import { OUTSIDE_FAILURES } from './outside-failures.ts';
-import { countOutsideFailure } from '../metrics/outside.ts';
-import { countAttempts, isLastChance, isUncounted, noteEnd, takeTurn } from './lost-attempts.ts';
-import type { AttemptDetails } from './lost-attempts.ts';
-import { MAX_LOST_ATTEMPTS, MissionError, TurnTakenError, WorkerLostError } from '../domain/errors.ts';
-import { countLostAttempt } from '../metrics/workers.ts';
+import { countOutsideFailure } from '#metrics/outside.ts';
+import {
+  countAttempts,
+  isLastChance,
+  isUncounted,
+  noteEnd,
+  takeTurn,
+  type AttemptDetails,
+} from './lost-attempts.ts';
+import { MAX_LOST_ATTEMPTS, MissionError, TurnTakenError, WorkerLostError } from '#domain/base/errors.ts';
+import { countLostAttempt } from '#metrics/workers.ts';
 import { startWork } from './work-under-way.ts';
 
 export interface ActivityOptions {

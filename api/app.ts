@@ -1,16 +1,14 @@
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import { randomUUID } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import Fastify from 'fastify';
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
-import type { KekRing } from '../crypto/unwrap-master-key.ts';
-import type { Database } from '../db/client.ts';
-import type { GrantVersion } from '../domain/grant.ts';
-import type { CodecKeys } from '../temporal/payload-codec.ts';
-import { createApiCalls } from '../schedules/api-calls.ts';
+import type { KekRing } from '#crypto/unwrap-master-key.ts';
+import type { Database } from '#db/client.ts';
+import type { GrantVersion } from '#domain/grant/grant.ts';
+import type { CodecKeys } from '#temporal/payload-codec.ts';
+import { createApiCalls } from './temporal-calls.ts';
 import { createApiReadiness } from './readiness.ts';
 import { requireUser } from './plugins/authentication.ts';
 import { answerClientErrors } from './plugins/client-errors.ts';
@@ -18,11 +16,9 @@ import { answerError, answerErrors } from './plugins/errors.ts';
 import { readJsonBodies } from './plugins/json-bodies.ts';
 import { describeRoutes, openApiRoute } from './plugins/openapi.ts';
 import { refuseOtherOptions } from './plugins/preflights.ts';
-import { DEFAULT_RATE_LIMITS, limitAddresses, limitUser } from './plugins/rate-limits.ts';
-import type { RateLimits } from './plugins/rate-limits.ts';
+import { DEFAULT_RATE_LIMITS, limitAddresses, limitUser, type RateLimits } from './plugins/rate-limits.ts';
 import { createLogController, logRequests } from './plugins/request-log.ts';
-import { CODEC_URL, codecEndpoint } from './routes/codec/codec-endpoint.ts';
-import type { CodecEndpointSettings } from './routes/codec/codec-endpoint.ts';
+import { CODEC_URL, codecEndpoint, type CodecEndpointSettings } from './routes/codec/codec-endpoint.ts';
 import { decryptAuditRoutes } from './routes/api/v1/me/ai-audit.ts';
 import { missionGrantRoutes } from './routes/api/v1/me/ai-mission-grant.ts';
 import { missionGrantOfMissionRoutes } from './routes/api/v1/me/ai-mission-grant/mission-id.ts';
@@ -33,8 +29,7 @@ import { HEALTH_URL, healthRoutes, READY_URL } from './routes/health.ts';
 import { tickRoute } from './routes/internal/tick.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { createRunCursors } from './run-cursors.ts';
-import { createTokenVerifier } from './token-verifier.ts';
-import type { IdentitySettings } from './token-verifier.ts';
+import { createTokenVerifier, type IdentitySettings } from './token-verifier.ts';
 
 export interface ApiDependencies {
   /** Opened and closed by the caller, as `authDatabase` is. */

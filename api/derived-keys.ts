@@ -1,5 +1,5 @@
-import { deriveSubkey } from '../crypto/hkdf.ts';
-import type { CodecKeys } from '../temporal/payload-codec.ts';
+import { deriveSubkey } from '#crypto/hkdf.ts';
+import type { CodecKeys } from '#temporal/payload-codec.ts';
 
 /**
  * Keys for a purpose of the API's own, derived from the codec keys: every API process has those, the first one signs, and

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ERROR_CODES } from '../domain/errors.ts';
+import { ERROR_CODES } from '#domain/base/errors.ts';
 import { HTTP_ERRORS } from './errors.ts';
 
 describe('error codes as HTTP', () => {

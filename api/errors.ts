@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../domain/errors.ts';
+import type { ErrorCode } from '#domain/base/errors.ts';
 
 interface HttpError {
   readonly status: number;

@@ -1,20 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import type { FastifyBaseLogger } from 'fastify';
-import { withSecret } from '../crypto/key-bytes.ts';
-import { mintGrant } from '../crypto/wrap-grant.ts';
-import type { MintedGrant } from '../crypto/wrap-grant.ts';
-import type { Database } from '../db/client.ts';
-import { enterMintedGrant } from '../db/mission-grants.ts';
-import { lockMission } from '../db/mission-lock.ts';
-import { saveTimeZone } from '../db/time-zones.ts';
-import { GrantNotConfiguredError, MissionError } from '../domain/errors.ts';
-import { clampTtlMs } from '../domain/grant.ts';
-import type { Grant, GrantVersion } from '../domain/grant.ts';
-import { toMissionId } from '../domain/ids.ts';
-import type { UserId } from '../domain/ids.ts';
-import { countMinted } from '../metrics/grants.ts';
-import { openVault } from '../vault/open-vault.ts';
-import type { VaultAccessor } from '../vault/open-vault.ts';
+import { withSecret } from '#crypto/key-bytes.ts';
+import { mintGrant, type MintedGrant } from '#crypto/wrap-grant.ts';
+import type { Database } from '#db/client.ts';
+import { enterMintedGrant } from '#db/mission-grants.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { saveTimeZone } from '#db/time-zones.ts';
+import { GrantNotConfiguredError, MissionError } from '#domain/base/errors.ts';
+import { clampTtlMs, type Grant, type GrantVersion } from '#domain/grant/grant.ts';
+import { toMissionId, type UserId } from '#domain/base/ids.ts';
+import { countMinted } from '#metrics/grants.ts';
+import { openVault, type VaultAccessor } from '#vault/open-vault.ts';
 import type { MissionGrantRequest } from './schemas/mission-grant.ts';
 
 export interface MintDependencies extends VaultAccessor {

@@ -1,15 +1,15 @@
-import type { Database } from '../db/client.ts';
-import { findMissionSlot, findSlotOfRun } from '../db/mission-schedule.ts';
+import type { Database } from '#db/client.ts';
+import { findMissionSlot, findSlotOfRun } from '#db/mission-schedule.ts';
 import {
   AgentNotActiveError,
   AlreadyRunningError,
   MissionNotActiveError,
   NotFoundError,
   RunFinishedError,
-} from '../domain/errors.ts';
-import type { MissionId, UserId } from '../domain/ids.ts';
-import type { MissionRuns } from '../schedules/mission-runs.ts';
-import type { MissionRun } from '../schedules/run-execution.ts';
+} from '#domain/base/errors.ts';
+import type { MissionId, UserId } from '#domain/base/ids.ts';
+import type { MissionRuns } from '#runs/mission-runs.ts';
+import type { MissionRun } from '#runs/run-execution.ts';
 import { requireMission } from './mission-schedule.ts';
 import type { RunCursors } from './run-cursors.ts';
 import type { RunBody } from './schemas/mission-run.ts';

@@ -1,12 +1,10 @@
-import type { Database, UserTransaction } from '../db/client.ts';
-import { lockMission } from '../db/mission-lock.ts';
-import { findProjectedMission, setOptedOut } from '../db/mission-schedule.ts';
-import type { ProjectedMission } from '../db/mission-schedule.ts';
-import { saveTimeZone, timeZoneAndSource } from '../db/time-zones.ts';
-import { NotFoundError } from '../domain/errors.ts';
-import type { MissionId, UserId } from '../domain/ids.ts';
-import { viewSchedule } from '../domain/schedule-view.ts';
-import type { TimeZoneSource } from '../domain/schedule-view.ts';
+import type { Database, UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { findProjectedMission, setOptedOut, type ProjectedMission } from '#db/mission-schedule.ts';
+import { saveTimeZone, timeZoneAndSource } from '#db/time-zones.ts';
+import { NotFoundError } from '#domain/base/errors.ts';
+import type { MissionId, UserId } from '#domain/base/ids.ts';
+import { viewSchedule, type TimeZoneSource } from '#domain/cadence/schedule-view.ts';
 import type { MissionScheduleBody } from './schemas/mission-schedule.ts';
 
 export interface ScheduleDependencies {
@@ -80,19 +78,13 @@ export async function deleteSchedule(
 }
 
 /** @throws NotFoundError */
-export async function requireMission(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<ProjectedMission> {
+export async function requireMission(tx: UserTransaction, missionId: MissionId): Promise<ProjectedMission> {
   const mission = await findProjectedMission(tx, missionId);
   if (mission === null) throw new NotFoundError('no such mission');
   return mission;
 }
 
-async function readRecord(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<ScheduleRecord> {
+async function readRecord(tx: UserTransaction, missionId: MissionId): Promise<ScheduleRecord> {
   const mission = await requireMission(tx, missionId);
   const { timeZone, source } = await timeZoneAndSource(tx, missionId);
   return { ...mission, timeZone, timeZoneSource: source };

@@ -1,7 +1,6 @@
-import type { Database } from '../db/client.ts';
-import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
-import { createReadiness } from '../health/readiness.ts';
-import type { Readiness } from '../health/readiness.ts';
+import type { Database } from '#db/client.ts';
+import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
+import { createReadiness, type Readiness } from '#health/readiness.ts';
 
 const ROLE = 'mana_missions_api';
 

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { CodecKeys } from '../temporal/payload-codec.ts';
+import type { CodecKeys } from '#temporal/payload-codec.ts';
 import { derivedKeys } from './derived-keys.ts';
 
 /** Cursors of lists of runs; opaque to the client. */

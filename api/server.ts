@@ -1,14 +1,12 @@
-import { ConfigurationError, loadConfig } from '../config.ts';
-import type { Config } from '../config.ts';
-import { openDatabase } from '../db/client.ts';
-import type { Database, DatabaseLimits } from '../db/client.ts';
-import { startLiveness } from '../health/liveness.ts';
-import { createLogger } from '../logging/logger.ts';
-import { endOnUncaughtErrors } from '../logging/uncaught-errors.ts';
-import { collectProcessMetrics } from '../metrics/registry.ts';
-import { countUndecodable } from '../metrics/payloads.ts';
-import { openClient } from '../temporal/connection.ts';
-import { createDataConverter } from '../temporal/data-converter.ts';
+import { ConfigurationError, loadConfig, type Config } from '#config.ts';
+import { openDatabase, type Database, type DatabaseLimits } from '#db/client.ts';
+import { startLiveness } from '#health/liveness.ts';
+import { createLogger } from '#logging/logger.ts';
+import { endOnUncaughtErrors } from '#logging/uncaught-errors.ts';
+import { collectProcessMetrics } from '#metrics/registry.ts';
+import { countUndecodable } from '#metrics/payloads.ts';
+import { openClient } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
 import { buildApp } from './app.ts';
 import { createApiReadiness } from './readiness.ts';
 

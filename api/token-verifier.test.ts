@@ -1,12 +1,9 @@
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import type { CryptoKey, JWK, JWTPayload } from 'jose';
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { IdentityUnavailableError, UnauthorizedError } from '../domain/errors.ts';
-import { createTokenVerifier } from './token-verifier.ts';
-import type { TokenVerifier } from './token-verifier.ts';
+import { IdentityUnavailableError, UnauthorizedError } from '#domain/base/errors.ts';
+import { createTokenVerifier, type TokenVerifier } from './token-verifier.ts';
 
 interface Key {
   readonly privateKey: CryptoKey;

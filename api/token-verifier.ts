@@ -1,8 +1,13 @@
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
-import type { JWTVerifyGetKey, JWTVerifyOptions, RemoteJWKSet } from 'jose';
-import { IdentityUnavailableError, UnauthorizedError } from '../domain/errors.ts';
-import { toUserId } from '../domain/ids.ts';
-import type { UserId } from '../domain/ids.ts';
+import {
+  createRemoteJWKSet,
+  errors,
+  jwtVerify,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  type RemoteJWKSet,
+} from 'jose';
+import { IdentityUnavailableError, UnauthorizedError } from '#domain/base/errors.ts';
+import { toUserId, type UserId } from '#domain/base/ids.ts';
 
 export interface IdentitySettings {
   readonly jwksUrl: string;

@@ -6,15 +6,20 @@ import { parseArgs } from 'node:util';
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { Runtime } from '@temporalio/worker';
-import { benchRunner, ROUND_CONCURRENCY, ROUND_MS } from './fairness/runner.ts';
-import type { RoundRecord } from './fairness/runner.ts';
+import { benchRunner, ROUND_CONCURRENCY, ROUND_MS, type RoundRecord } from './fairness/runner.ts';
 import { machine, plainTable } from './measure.ts';
-import { eachOf, until, withPostgres, withTemporal } from './servers.ts';
-import type { BenchPostgres, BenchTemporal } from './servers.ts';
-import { createLogger } from '../logging/logger.ts';
-import { createMissionSchedules } from '../schedules/mission-schedules.ts';
-import { createTemporalLogger } from '../worker/temporal-logger.ts';
-import { RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
+import {
+  eachOf,
+  until,
+  withPostgres,
+  withTemporal,
+  type BenchPostgres,
+  type BenchTemporal,
+} from './servers.ts';
+import { createLogger } from '#logging/logger.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { createTemporalLogger } from '#worker/temporal-logger.ts';
+import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
 const { values } = parseArgs({
   options: { small: { type: 'boolean', default: false }, missions: { type: 'string' } },

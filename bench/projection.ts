@@ -11,8 +11,7 @@ import { benchPassTime } from './projection/pass-time.ts';
 import { benchLateSeen } from './projection/late-seen.ts';
 import { POOL_SIZE } from './projection/projection-deps.ts';
 import { benchRealSchedules } from './projection/real-schedules.ts';
-import { withPostgres } from './servers.ts';
-import type { BenchPostgres } from './servers.ts';
+import { withPostgres, type BenchPostgres } from './servers.ts';
 
 const FULL = {
   passes: { logs: [10_000, 100_000, 1_000_000], samples: 30, warmUps: 5 },

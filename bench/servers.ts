@@ -3,15 +3,14 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { escapeIdentifier } from 'pg';
-import { inDatabases, provisionPlatform } from '../dev/databases.ts';
-import type { PlatformDatabases } from '../dev/databases.ts';
-import { createTemporaryDirectory } from '../dev/guardian.ts';
-import { withClient } from '../dev/platform-schema.ts';
-import { startPostgres } from '../dev/postgres.ts';
-import { startTemporalServer } from '../dev/temporal-server.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
-import { connect } from '../temporal/connection.ts';
-import { createDataConverter } from '../temporal/data-converter.ts';
+import { inDatabases, provisionPlatform, type PlatformDatabases } from '#dev/databases.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { startPostgres } from '#dev/postgres.ts';
+import { startTemporalServer } from '#dev/temporal-server.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { connect } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
 
 /** A real PostgreSQL, without fsync, with the production roles. */
 export interface BenchPostgres {

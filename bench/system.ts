@@ -1,17 +1,14 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
-import { buildApp } from '../api/app.ts';
-import { openDatabase } from '../db/client.ts';
-import type { Database } from '../db/client.ts';
-import { provisionPlatform } from '../dev/databases.ts';
-import { startJwksIssuer } from '../dev/jwks-issuer.ts';
-import { startPostgres } from '../dev/postgres.ts';
-import { missionAt, noteAt, openWebApp } from '../dev/web-app.ts';
-import type { WebApp, WebAppUser } from '../dev/web-app.ts';
-import type { Grant } from '../domain/grant.ts';
-import { formatInstant } from '../domain/instant.ts';
-import { createLogger } from '../logging/logger.ts';
+import { buildApp } from '#api/app.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { provisionPlatform } from '#dev/databases.ts';
+import { startJwksIssuer } from '#dev/jwks-issuer.ts';
+import { startPostgres } from '#dev/postgres.ts';
+import { missionAt, noteAt, openWebApp, type WebApp, type WebAppUser } from '#dev/web-app.ts';
+import type { Grant } from '#domain/grant/grant.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { createLogger } from '#logging/logger.ts';
 
 /** Everything but Temporal and the gateway, in one process, on a real PostgreSQL with the production roles. */
 export interface BenchSystem {

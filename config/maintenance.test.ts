@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadMaintenanceConfig, loadPruneConfig, MaintenanceConfigurationError } from './maintenance.ts';
 import { foreignVariables } from './zones.ts';
-import { publicKeyId } from '../crypto/key-id.ts';
+import { publicKeyId } from '#crypto/key-id.ts';
 
 const pair = () => {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');

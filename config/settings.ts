@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { GRANT_VERSIONS } from '../domain/grant.ts';
-import { POLICY_MODES } from '../domain/planner-settings.ts';
-import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
-import { leastContextTokens } from '../domain/window.ts';
+import { GRANT_VERSIONS } from '#domain/grant/grant.ts';
+import { POLICY_MODES } from '#domain/planner/plan/planner-settings.ts';
+import { MAX_PLANNER_ROUNDS } from '#domain/run/run.ts';
+import { leastContextTokens } from '#domain/planner/model/window.ts';
 import {
   base64Key,
   boolean,

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { keysById } from './variables.ts';
-import { loadTemporalConfig } from '../temporal/connection.ts';
-import type { TemporalConfig } from '../temporal/connection.ts';
-import type { CodecKeys } from '../temporal/payload-codec.ts';
+import { loadTemporalConfig, type TemporalConfig } from '#temporal/connection.ts';
+import type { CodecKeys } from '#temporal/payload-codec.ts';
 
 /** What an operator's command needs that talks to Temporal and to nothing else. */
 export interface TemporalCommandConfig {

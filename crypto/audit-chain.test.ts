@@ -1,13 +1,11 @@
 import fc from 'fast-check';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { auditRowHash, CHAIN_BEGINNING, encodeField } from './audit-chain.ts';
+import { auditRowHash, CHAIN_BEGINNING, encodeField, type ChainPosition } from './audit-chain.ts';
 import { signCheckpoint, verifyCheckpoint } from './audit-checkpoint.ts';
 import { publicKeyId } from './key-id.ts';
-import { createChainVerifier } from './audit-verification.ts';
-import type { ChainProblem, StoredAuditRow } from './audit-verification.ts';
-import type { ChainPosition } from './audit-chain.ts';
-import type { AuditRow } from '../domain/audit-row.ts';
+import { createChainVerifier, type ChainProblem, type StoredAuditRow } from './audit-verification.ts';
+import type { AuditRow } from '#domain/grant/audit-row.ts';
 
 const RUNS = { numRuns: 1500 };
 const USER = 'user-1';

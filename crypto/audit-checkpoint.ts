@@ -1,7 +1,5 @@
-import { sign, verify } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { encodeField, encodeInteger } from './audit-chain.ts';
-import type { ChainPosition } from './audit-chain.ts';
+import { sign, verify, type KeyObject } from 'node:crypto';
+import { encodeField, encodeInteger, type ChainPosition } from './audit-chain.ts';
 import { publicKeyId } from './key-id.ts';
 
 const CHECKPOINT_TAG = 'mana-missions/audit-checkpoint/v1';

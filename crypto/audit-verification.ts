@@ -1,6 +1,5 @@
-import { auditRowHash } from './audit-chain.ts';
-import type { ChainPosition } from './audit-chain.ts';
-import type { AuditRow } from '../domain/audit-row.ts';
+import { auditRowHash, type ChainPosition } from './audit-chain.ts';
+import type { AuditRow } from '#domain/grant/audit-row.ts';
 
 /** A row as it is stored, with the hash that the trigger gave it. */
 export interface StoredAuditRow extends AuditRow {

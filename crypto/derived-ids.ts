@@ -1,6 +1,5 @@
 import { v5 as uuidV5 } from 'uuid';
-import { toIterationId } from '../domain/ids.ts';
-import type { IterationId } from '../domain/ids.ts';
+import { toIterationId, type IterationId } from '#domain/base/ids.ts';
 
 /**
  * Ids that a repeated attempt finds again, which is what makes writing exactly once possible (architecture section 4).

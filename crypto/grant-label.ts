@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalGrantEncoding } from '../domain/grant.ts';
-import type { GrantBinding } from '../domain/grant.ts';
+import { canonicalGrantEncoding, type GrantBinding } from '#domain/grant/grant.ts';
 
 /**
  * The RSA-OAEP label of a grant. v1 has none. v2: SHA-256 of the UTF-8 of the canonical encoding, so that a wrapped

@@ -2,15 +2,13 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, ran
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Grant } from '../domain/grant.ts';
-import { toMissionId, toUserId } from '../domain/ids.ts';
-import { formatInstant } from '../domain/instant.ts';
+import type { Grant } from '#domain/grant/grant.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 import { publicKeyId } from './key-id.ts';
 import { deriveMissionDataKey } from './mission-data-key.ts';
-import { unwrapGrant } from './unwrap-grant.ts';
-import type { UnwrappedGrant } from './unwrap-grant.ts';
-import { mintGrant, sha256OfWrappedKey } from './wrap-grant.ts';
-import type { MintedGrant, MintGrantInput } from './wrap-grant.ts';
+import { unwrapGrant, type UnwrappedGrant } from './unwrap-grant.ts';
+import { mintGrant, sha256OfWrappedKey, type MintedGrant, type MintGrantInput } from './wrap-grant.ts';
 
 interface GrantCase {
   name: string;

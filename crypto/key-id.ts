@@ -1,5 +1,4 @@
-import { createHash, createPublicKey } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 
 /**
  * The name of a key pair, RSA or Ed25519, in logs, the mint log and signatures: the first 8 bytes, in hex, of the SHA-256 of the public

@@ -1,5 +1,4 @@
-import { mdkInfo } from '../domain/grant.ts';
-import type { GrantBinding } from '../domain/grant.ts';
+import { mdkInfo, type GrantBinding } from '#domain/grant/grant.ts';
 import { hkdfSha256 } from './hkdf.ts';
 import { assertKeyLength, KEY_BYTES } from './key-bytes.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { toUserId, toIterationId } from '../domain/ids.ts';
+import { toUserId, toIterationId } from '#domain/base/ids.ts';
 import { createRunKey, unwrapRunKey, wrapRunKey } from './run-key.ts';
 
 const context = { userId: toUserId('user-1'), iterationId: toIterationId('run-1') };

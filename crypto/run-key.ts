@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { UserId, IterationId } from '../domain/ids.ts';
+import type { UserId, IterationId } from '#domain/base/ids.ts';
 import { canonicalContext, decryptBytes, encryptBytes } from './authenticated-encryption.ts';
 import { deriveSubkey } from './hkdf.ts';
 import { assertKeyLength, KEY_BYTES, withSecret } from './key-bytes.ts';

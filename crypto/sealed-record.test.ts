@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { toIterationId, toMissionId, toUserId, toWorkflowRunId } from '../domain/ids.ts';
+import { toIterationId, toMissionId, toUserId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { decryptBytes, encryptBytes } from './authenticated-encryption.ts';
-import { openSealedRecord, sealRecord } from './sealed-record.ts';
-import type { SealContext } from './sealed-record.ts';
-import { decryptTranscriptEntry, encryptTranscriptEntry } from './transcript.ts';
-import type { TranscriptContext } from './transcript.ts';
+import { openSealedRecord, sealRecord, type SealContext } from './sealed-record.ts';
+import { decryptTranscriptEntry, encryptTranscriptEntry, type TranscriptContext } from './transcript.ts';
 
 const mdk = randomBytes(32);
 const sealContext: SealContext = {

@@ -1,4 +1,4 @@
-import type { MissionId, UserId, WorkflowRunId } from '../domain/ids.ts';
+import type { MissionId, UserId, WorkflowRunId } from '#domain/base/ids.ts';
 import { canonicalContext, decryptBytes, encryptBytes } from './authenticated-encryption.ts';
 import { deriveSubkey } from './hkdf.ts';
 import { decodeJson, encodeJson } from './json-bytes.ts';

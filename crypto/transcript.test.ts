@@ -5,9 +5,9 @@ import {
   decryptTranscriptEntry,
   encryptRunNote,
   encryptTranscriptEntry,
+  type NoteContext,
 } from './transcript.ts';
-import type { NoteContext } from './transcript.ts';
-import { toIterationId, toMissionId, toUserId } from '../domain/ids.ts';
+import { toIterationId, toMissionId, toUserId } from '#domain/base/ids.ts';
 
 const key = randomBytes(32);
 const run = {

@@ -1,4 +1,4 @@
-import type { IterationId, MissionId, UserId } from '../domain/ids.ts';
+import type { IterationId, MissionId, UserId } from '#domain/base/ids.ts';
 import { canonicalContext, decryptBytes, encryptBytes } from './authenticated-encryption.ts';
 import { deriveSubkey } from './hkdf.ts';
 import { decodeJson, encodeJson } from './json-bytes.ts';

@@ -1,8 +1,7 @@
-import { constants, privateDecrypt } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { parseGrant } from '../domain/grant.ts';
-import type { UserId } from '../domain/ids.ts';
-import { instantMs } from '../domain/instant.ts';
+import { constants, privateDecrypt, type KeyObject } from 'node:crypto';
+import { parseGrant } from '#domain/grant/grant.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import { instantMs } from '#domain/base/instant.ts';
 import { decodeBase64 } from './base64.ts';
 import { publicKeyId } from './key-id.ts';
 import { grantLabel } from './grant-label.ts';

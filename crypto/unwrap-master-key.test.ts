@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { unwrapMasterKey } from './unwrap-master-key.ts';
-import type { VaultRow } from './unwrap-master-key.ts';
+import { unwrapMasterKey, type VaultRow } from './unwrap-master-key.ts';
 import { wrapMasterKey } from './wrap-master-key.ts';
 
 interface VaultCase {

@@ -1,9 +1,7 @@
-import { constants, createHash, publicEncrypt } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { sortUtf16 } from '../domain/grant.ts';
-import type { Grant, GrantDerivation, GrantVersion } from '../domain/grant.ts';
-import type { MissionId, UserId } from '../domain/ids.ts';
-import { formatInstant } from '../domain/instant.ts';
+import { constants, createHash, publicEncrypt, type KeyObject } from 'node:crypto';
+import { sortUtf16, type Grant, type GrantDerivation, type GrantVersion } from '#domain/grant/grant.ts';
+import type { MissionId, UserId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 import { publicKeyId } from './key-id.ts';
 import { grantLabel } from './grant-label.ts';
 import { withSecret } from './key-bytes.ts';

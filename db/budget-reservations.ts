@@ -1,7 +1,6 @@
 import type { SystemSql, UserTransaction } from './client.ts';
-import { sql } from './sql.ts';
-import type { Fragment } from './sql.ts';
-import type { BudgetState } from '../domain/budget.ts';
+import { sql, type Fragment } from './sql.ts';
+import type { BudgetState } from '#domain/run/budget.ts';
 
 /** What a reservation is for; `compact` summarises the rounds before it. */
 export type CallPurpose = 'plan' | 'compact';
@@ -27,10 +26,7 @@ const ofAccount = (agentId: string | null) =>
  * What an account spent in the last 24 hours and what is reserved: in one statement, since a call that is settled in between
  * would be in neither.
  */
-export async function readBudget(
-  tx: UserTransaction,
-  agentId: string | null,
-): Promise<BudgetState> {
+export async function readBudget(tx: UserTransaction, agentId: string | null): Promise<BudgetState> {
   const [row] = await tx<{ usedTokens: number; reservedTokens: number }[]>`
     select
       (select coalesce(sum(total_tokens), 0)::float8 from mana_ai.token_usage
@@ -62,10 +58,7 @@ export async function insertReservation(
 }
 
 /** @returns false when there is none (any more) */
-export async function deleteReservation(
-  tx: UserTransaction,
-  call: ModelCall,
-): Promise<boolean> {
+export async function deleteReservation(tx: UserTransaction, call: ModelCall): Promise<boolean> {
   const rows = await tx`
     delete from mana_ai.budget_reservations
     where user_id = ${tx.userId} and iteration_id = ${call.iterationId} and round = ${call.round}

@@ -1,8 +1,7 @@
 import { openPool } from './pool.ts';
-import { inOwnTransaction, inTransaction } from './transaction.ts';
-import type { Statements, Transaction } from './transaction.ts';
+import { inOwnTransaction, inTransaction, type Statements, type Transaction } from './transaction.ts';
 import { sql } from './sql.ts';
-import type { UserId } from '../domain/ids.ts';
+import type { UserId } from '#domain/base/ids.ts';
 
 declare const userTransaction: unique symbol;
 

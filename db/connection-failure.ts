@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { DatabaseUnavailableError } from '../domain/errors.ts';
+import { DatabaseUnavailableError } from '#domain/base/errors.ts';
 
 /**
  * SQLSTATE by which the server says that it cannot serve: connection exceptions, too many connections, a statement that our

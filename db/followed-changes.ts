@@ -1,9 +1,8 @@
 import type { SystemSql } from './client.ts';
-import { sql } from './sql.ts';
-import type { Fragment } from './sql.ts';
+import { sql, type Fragment } from './sql.ts';
 import type { Transaction } from './transaction.ts';
-import type { ChangeRow } from '../domain/field-merge.ts';
-import type { RowHead } from '../domain/page-shares.ts';
+import type { ChangeRow } from '#domain/change-log/field-merge.ts';
+import type { RowHead } from '#domain/projection/page-shares.ts';
 
 /** Names a record of a user; only missions and agents are followed. */
 export interface FollowedRecord {

@@ -1,6 +1,5 @@
 import type { UserTransaction } from './client.ts';
-import { sql } from './sql.ts';
-import type { Fragment } from './sql.ts';
+import { sql, type Fragment } from './sql.ts';
 
 /** A row of the mint log as a run sees it. */
 export interface LoggedGrant {
@@ -20,10 +19,7 @@ export interface LoggedGrant {
 const epochMs = (column: Fragment) => sql`floor(extract(epoch from ${column}) * 1000)::float8`;
 
 /** Finds a grant by the SHA-256 of its `wrappedKey`; null when this user never got it from us. */
-export async function findGrant(
-  tx: UserTransaction,
-  wrappedKeySha256: Buffer,
-): Promise<LoggedGrant | null> {
+export async function findGrant(tx: UserTransaction, wrappedKeySha256: Buffer): Promise<LoggedGrant | null> {
   const [row] = await tx<LoggedGrant[]>`
     select mission_id as "missionId", version, origin, tables, record_ids as "recordIds",
       ${epochMs(sql`issued_at`)} as "issuedAtMs", ${epochMs(sql`expires_at`)} as "expiresAtMs",

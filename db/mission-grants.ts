@@ -1,6 +1,6 @@
 import type { UserTransaction } from './client.ts';
-import type { GrantVersion } from '../domain/grant.ts';
-import type { MissionId } from '../domain/ids.ts';
+import type { GrantVersion } from '#domain/grant/grant.ts';
+import type { MissionId } from '#domain/base/ids.ts';
 
 /** A grant that we mint; the mint log never holds a key. */
 export interface MintLogEntry {
@@ -18,10 +18,7 @@ export interface MintLogEntry {
 }
 
 /** Enters a grant into the mint log. Call it under the mission's lock. */
-export async function enterMintedGrant(
-  tx: UserTransaction,
-  grant: MintLogEntry,
-): Promise<void> {
+export async function enterMintedGrant(tx: UserTransaction, grant: MintLogEntry): Promise<void> {
   await tx`
     insert into mana_ai.mission_grants
       (user_id, wrapped_key_sha256, mission_id, version, tables, record_ids, key_id, origin, issued_at, expires_at)
@@ -37,10 +34,7 @@ export async function enterMintedGrant(
  *
  * @returns how many grants of the mint log it ended
  */
-export async function revokeMissionGrants(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<number> {
+export async function revokeMissionGrants(tx: UserTransaction, missionId: MissionId): Promise<number> {
   // For grants that are in no log yet; see migration 000005.
   await tx`
     insert into mana_ai.mission_revocations (user_id, mission_id) values (${tx.userId}, ${missionId})

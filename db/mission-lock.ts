@@ -1,5 +1,5 @@
 import type { UserTransaction } from './client.ts';
-import type { MissionId } from '../domain/ids.ts';
+import type { MissionId } from '#domain/base/ids.ts';
 
 /**
  * Takes the mission's advisory lock until the transaction ends. Sealing, revoking and writing back hold it, so that none
@@ -15,10 +15,7 @@ export async function lockMission(tx: UserTransaction, missionId: MissionId): Pr
  *
  * @throws what the driver throws for a lock that is not free within two seconds
  */
-export async function lockMissionBriefly(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<void> {
+export async function lockMissionBriefly(tx: UserTransaction, missionId: MissionId): Promise<void> {
   await tx`set local lock_timeout = '2s'`;
   await lockMission(tx, missionId);
 }

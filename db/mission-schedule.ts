@@ -1,7 +1,7 @@
 import type { UserTransaction } from './client.ts';
 import type { RunSlot } from './run-slots.ts';
-import type { MissionId } from '../domain/ids.ts';
-import type { Cadence } from '../domain/mission.ts';
+import type { MissionId } from '#domain/base/ids.ts';
+import type { Cadence } from '#domain/mission/mission.ts';
 
 /** What the API knows of a mission: what the projection keeps, and what the user asked for. */
 export interface ProjectedMission {
@@ -55,10 +55,7 @@ export async function setOptedOut(
 export type HeldSlot = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
 
 /** The slot of a mission. */
-export async function findMissionSlot(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<HeldSlot | null> {
+export async function findMissionSlot(tx: UserTransaction, missionId: MissionId): Promise<HeldSlot | null> {
   const [slot] = await tx<HeldSlot[]>`
     select mission_id as "missionId", workflow_id as "workflowId", run_id as "runId" from mana_ai.run_slots
     where user_id = ${tx.userId} and mission_id = ${missionId}`;
@@ -66,10 +63,7 @@ export async function findMissionSlot(
 }
 
 /** The slot of a run. */
-export async function findSlotOfRun(
-  tx: UserTransaction,
-  runId: string,
-): Promise<HeldSlot | null> {
+export async function findSlotOfRun(tx: UserTransaction, runId: string): Promise<HeldSlot | null> {
   const [slot] = await tx<HeldSlot[]>`
     select mission_id as "missionId", workflow_id as "workflowId", run_id as "runId" from mana_ai.run_slots
     where user_id = ${tx.userId} and run_id = ${runId}`;

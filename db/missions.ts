@@ -1,17 +1,25 @@
 import { AGENTS, MISSIONS, readRecordRows } from './sync-changes.ts';
 import type { StoredRow } from './record-rows.ts';
 import type { UserTransaction } from './client.ts';
-import { parseAgent } from '../domain/agent.ts';
-import type { Agent } from '../domain/agent.ts';
+import { parseAgent, type Agent } from '#domain/mission/agent.ts';
 import { readMembers } from './space-members.ts';
-import { EMPTY_MERGE_STATE, mergeRecord, standingRecordOf, takeInRows } from '../domain/field-merge.ts';
-import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
-import { acceptableIterations, RUNNER_CLIENT_ID } from '../domain/iterations.ts';
-import { parseMission } from '../domain/mission.ts';
-import type { Mission } from '../domain/mission.ts';
-import { memberTimeMicros, stoppedByMembers, withStepsOfMembers } from '../domain/space-members.ts';
-import type { MemberWrites } from '../domain/space-members.ts';
-import type { StoredObject } from '../domain/stored-iteration.ts';
+import {
+  EMPTY_MERGE_STATE,
+  mergeRecord,
+  standingRecordOf,
+  takeInRows,
+  type ChangeRow,
+  type MergedRecord,
+} from '#domain/change-log/field-merge.ts';
+import { acceptableIterations, RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { parseMission, type Mission } from '#domain/mission/mission.ts';
+import {
+  memberTimeMicros,
+  stoppedByMembers,
+  withStepsOfMembers,
+  type MemberWrites,
+} from '#domain/iteration/space-members.ts';
+import type { StoredObject } from '#domain/iteration/stored-iteration.ts';
 
 /** A mission as its rows make it, and the rows themselves for what the merge does not keep. */
 export interface ReadMission {
@@ -29,10 +37,7 @@ export interface ReadMission {
 }
 
 /** Replays a mission from the change log; null when it is unknown or deleted. */
-export async function readMission(
-  tx: UserTransaction,
-  missionId: string,
-): Promise<ReadMission | null> {
+export async function readMission(tx: UserTransaction, missionId: string): Promise<ReadMission | null> {
   return unlessDeleted(await readMissionEvenDeleted(tx, missionId));
 }
 
@@ -128,10 +133,7 @@ export interface ReadAgent {
 }
 
 /** Replays an agent; null when it is unknown or deleted. */
-export async function readAgent(
-  tx: UserTransaction,
-  agentId: string,
-): Promise<ReadAgent | null> {
+export async function readAgent(tx: UserTransaction, agentId: string): Promise<ReadAgent | null> {
   const merged = mergeRecord(agentId, await readRecordRows(tx, { ...AGENTS, recordId: agentId }));
   return merged === null ? null : { agent: parseAgent(agentId, merged.record), record: merged.record };
 }

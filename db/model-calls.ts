@@ -1,9 +1,8 @@
-import type { IterationId } from '../domain/ids.ts';
+import type { IterationId, UserId } from '#domain/base/ids.ts';
 import type { CallPurpose } from './budget-reservations.ts';
 import type { UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
-import type { CallFailures } from '../domain/errors.ts';
-import type { UserId } from '../domain/ids.ts';
+import type { CallFailures } from '#domain/base/errors.ts';
 
 /** One call of the model, under the key that encrypts what is kept of it. */
 export interface CallRef {
@@ -42,11 +41,7 @@ export async function claimCall(
   return row;
 }
 
-export async function storeRequest(
-  tx: UserTransaction,
-  call: CallRef,
-  request: Buffer,
-): Promise<void> {
+export async function storeRequest(tx: UserTransaction, call: CallRef, request: Buffer): Promise<void> {
   await tx`update mana_ai.model_calls set request = ${request} where ${rowOf(tx.userId, call)}`;
 }
 
@@ -55,11 +50,7 @@ export async function storeRequest(
  *
  * @returns the reply that stands; null when the run was forgotten meanwhile
  */
-export async function storeReply(
-  tx: UserTransaction,
-  call: CallRef,
-  reply: Buffer,
-): Promise<Buffer | null> {
+export async function storeReply(tx: UserTransaction, call: CallRef, reply: Buffer): Promise<Buffer | null> {
   const [row] = await tx<{ reply: Buffer | null }[]>`
     update mana_ai.model_calls set reply = coalesce(reply, ${reply}) where ${rowOf(tx.userId, call)}
     returning reply`;
@@ -71,11 +62,7 @@ export async function storeReply(
  *
  * @returns false when one did, or the run was forgotten
  */
-export async function storeEntry(
-  tx: UserTransaction,
-  call: CallRef,
-  entry: Buffer,
-): Promise<boolean> {
+export async function storeEntry(tx: UserTransaction, call: CallRef, entry: Buffer): Promise<boolean> {
   const rows = await tx`
     update mana_ai.model_calls set entry = ${entry} where ${rowOf(tx.userId, call)} and entry is null
     returning round`;

@@ -1,9 +1,8 @@
 import type { SystemSql } from './client.ts';
-import { sql } from './sql.ts';
-import type { Fragment } from './sql.ts';
+import { sql, type Fragment } from './sql.ts';
 import type { Transaction } from './transaction.ts';
 import type { FollowedRecord, FollowedHead, PageEnd } from './followed-changes.ts';
-import type { AgentSnapshot, Snapshot } from '../domain/mission-snapshot.ts';
+import type { AgentSnapshot, Snapshot } from '#domain/projection/mission-snapshot.ts';
 
 /** Where the projection stands, and when it last read back how far. Epoch milliseconds, -Infinity for never. */
 export interface ProjectionCursor {

@@ -1,9 +1,13 @@
 import type { UserTransaction } from './client.ts';
 import type { Fragment } from './sql.ts';
-import { EMPTY_MERGE_STATE, takeInRows, writesOfField } from '../domain/field-merge.ts';
-import type { ChangeRow } from '../domain/field-merge.ts';
-import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
-import { MAX_ROW_BYTES } from '../domain/page-shares.ts';
+import {
+  EMPTY_MERGE_STATE,
+  takeInRows,
+  writesOfField,
+  type ChangeRow,
+} from '#domain/change-log/field-merge.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { MAX_ROW_BYTES } from '#domain/projection/page-shares.ts';
 
 /**
  * A row of a record's history. A value that another row's replaces may be `true` in its place: only what stands now is
@@ -41,10 +45,7 @@ interface SkeletonRow extends Omit<StoredRowOfRecord, 'tooLarge'> {
  *
  * @param where of `public.sync_changes changes`, besides the user
  */
-export async function readRows(
-  tx: UserTransaction,
-  where: Fragment,
-): Promise<StoredRowOfRecord[]> {
+export async function readRows(tx: UserTransaction, where: Fragment): Promise<StoredRowOfRecord[]> {
   const rows = (await readSkeleton(tx, where)).toReversed();
   const byRecord = Map.groupBy(rows, ({ table, recordId }) => JSON.stringify([table, recordId]));
   const wanted = [...byRecord.values()].map(standingValues);
@@ -82,9 +83,7 @@ const isFilled = (object: object): boolean => Object.keys(object).length > 0;
 const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
 /** The newest rows first, with small values only. */
-const readSkeleton = (tx: UserTransaction, where: Fragment): Promise<SkeletonRow[]> => tx<
-  SkeletonRow[]
->`
+const readSkeleton = (tx: UserTransaction, where: Fragment): Promise<SkeletonRow[]> => tx<SkeletonRow[]>`
   with newest as materialized (
     select id, op, client_id, space_id, table_name, record_id, created_at, data, field_meta,
       (coalesce(pg_column_size(data), 0) * case when pg_column_compression(data) is null then 1 else 4 end)

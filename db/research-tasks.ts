@@ -1,5 +1,5 @@
 import type { UserTransaction } from './client.ts';
-import type { ResearchKind } from '../domain/run.ts';
+import type { ResearchKind } from '#domain/run/run.ts';
 
 /** The research of one iteration; there is at most one. */
 export interface ResearchTask {
@@ -32,10 +32,7 @@ export async function readResearchTask(
  *
  * @returns false when somebody has said so already
  */
-export async function insertResearchTask(
-  tx: UserTransaction,
-  task: ResearchTaskRef,
-): Promise<boolean> {
+export async function insertResearchTask(tx: UserTransaction, task: ResearchTaskRef): Promise<boolean> {
   const rows = await tx`
     insert into mana_ai.research_tasks (user_id, iteration_id, mission_id, kind, state)
     values (${tx.userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'submitting')
@@ -59,30 +56,21 @@ export async function recordSubmission(
 }
 
 /** Only where the request certainly came to nothing: then it may be sent again. */
-export async function takeBackResearchTask(
-  tx: UserTransaction,
-  iterationId: string,
-): Promise<void> {
+export async function takeBackResearchTask(tx: UserTransaction, iterationId: string): Promise<void> {
   await tx`
     delete from mana_ai.research_tasks
     where user_id = ${tx.userId} and iteration_id = ${iterationId} and state = 'submitting'`;
 }
 
 /** The result is stored, in the same transaction. */
-export async function finishResearchTask(
-  tx: UserTransaction,
-  iterationId: string,
-): Promise<void> {
+export async function finishResearchTask(tx: UserTransaction, iterationId: string): Promise<void> {
   await tx`
     update mana_ai.research_tasks set state = 'done'
     where user_id = ${tx.userId} and iteration_id = ${iterationId}`;
 }
 
 /** There is no result and will be none; what is done stays done. */
-export async function failResearchTask(
-  tx: UserTransaction,
-  task: ResearchTaskRef,
-): Promise<void> {
+export async function failResearchTask(tx: UserTransaction, task: ResearchTaskRef): Promise<void> {
   await tx`
     insert into mana_ai.research_tasks as known (user_id, iteration_id, mission_id, kind, state)
     values (${tx.userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'failed')

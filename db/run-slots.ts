@@ -1,9 +1,7 @@
-import type { IterationId } from '../domain/ids.ts';
-import type { UserId } from '../domain/ids.ts';
-import type { MissionId } from '../domain/ids.ts';
+import type { IterationId, UserId, MissionId } from '#domain/base/ids.ts';
 import type { SystemSql, UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
-import { MAX_LOST_ATTEMPTS } from '../domain/errors.ts';
+import { MAX_LOST_ATTEMPTS } from '#domain/base/errors.ts';
 
 /** A run that holds its mission, and its agent if `agentId` is set. */
 export interface RunSlot {
@@ -207,11 +205,7 @@ export async function otherSlotsOfAgent(
  *
  * @returns false when it holds nothing (any more)
  */
-export async function releaseSlot(
-  tx: UserTransaction,
-  missionId: string,
-  runId: string,
-): Promise<boolean> {
+export async function releaseSlot(tx: UserTransaction, missionId: string, runId: string): Promise<boolean> {
   const rows = await tx`
     delete from mana_ai.run_slots where user_id = ${tx.userId} and mission_id = ${missionId} and run_id = ${runId}
     returning run_id`;

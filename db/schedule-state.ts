@@ -1,10 +1,8 @@
 import type { SystemSql } from './client.ts';
-import { sql } from './sql.ts';
-import type { Fragment } from './sql.ts';
-import { knownZone, sourcedTimeZone } from './time-zones.ts';
-import type { KnownZone } from './time-zones.ts';
-import type { Cadence } from '../domain/mission.ts';
-import type { MissionTiming } from '../domain/schedule-spec.ts';
+import { sql, type Fragment } from './sql.ts';
+import { knownZone, sourcedTimeZone, type KnownZone } from './time-zones.ts';
+import type { Cadence } from '#domain/mission/mission.ts';
+import type { MissionTiming } from '#domain/cadence/schedule-spec.ts';
 
 /** The schedule that Temporal was last told about. */
 export interface AppliedSchedule extends MissionTiming {

@@ -1,7 +1,6 @@
 import type { SystemSql, UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
-import { memberWritesJson, parseMemberWrites } from '../domain/space-members.ts';
-import type { MemberWrites } from '../domain/space-members.ts';
+import { memberWritesJson, parseMemberWrites, type MemberWrites } from '#domain/iteration/space-members.ts';
 
 /** A mission's record in a shared space. */
 export interface SharedRecord {

@@ -1,8 +1,7 @@
 import type { UserTransaction } from './client.ts';
-import { readRows } from './record-rows.ts';
-import type { StoredRow, StoredRowOfRecord } from './record-rows.ts';
+import { readRows, type StoredRow, type StoredRowOfRecord } from './record-rows.ts';
 import { sql } from './sql.ts';
-import { RUNNER_CLIENT_ID } from '../domain/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 
 /** Names a record of one user in the change log. */
 export interface RecordRef {
@@ -18,14 +17,8 @@ export const AGENTS = { appId: 'ai', table: 'agents' } as const;
  * Reads the rows of one record as far as they make it, see `readRows`. The user id stands in the query as well as in the
  * row-level security: both have to fail before another user's row gets in.
  */
-export const readRecordRows = (
-  tx: UserTransaction,
-  ref: RecordRef,
-): Promise<StoredRowOfRecord[]> =>
-  readRows(
-    tx,
-    sql`app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}`,
-  );
+export const readRecordRows = (tx: UserTransaction, ref: RecordRef): Promise<StoredRowOfRecord[]> =>
+  readRows(tx, sql`app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}`);
 
 /** Reads the rows of many records at once; the key of the result is `recordKey`. */
 export async function readRowsOfRecords(
@@ -102,10 +95,7 @@ export interface MissionUpdate {
  *
  * @returns false when a row with this id is there already (of whichever user)
  */
-export async function insertMissionUpdate(
-  tx: UserTransaction,
-  update: MissionUpdate,
-): Promise<boolean> {
+export async function insertMissionUpdate(tx: UserTransaction, update: MissionUpdate): Promise<boolean> {
   const rows = await tx`
     insert into public.sync_changes
       (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, client_id, created_at,

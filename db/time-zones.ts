@@ -1,9 +1,8 @@
 import type { UserTransaction } from './client.ts';
-import { sql } from './sql.ts';
-import type { Fragment } from './sql.ts';
-import type { MissionId } from '../domain/ids.ts';
-import type { TimeZoneSource } from '../domain/schedule-view.ts';
-import { timeZoneOfOffset } from '../domain/utc-offset.ts';
+import { sql, type Fragment } from './sql.ts';
+import type { MissionId } from '#domain/base/ids.ts';
+import type { TimeZoneSource } from '#domain/cadence/schedule-view.ts';
+import { timeZoneOfOffset } from '#domain/cadence/utc-offset.ts';
 
 /**
  * Keeps the time zone (IANA) in which the mission's cadence is meant; the last one named counts. The schedules whose zone
@@ -35,10 +34,7 @@ async function lastNamedTimeZone(tx: UserTransaction): Promise<string | null> {
  * Of the mission, and of those without a zone of their own: they follow the last one named, see `knownZone`. The rows are
  * locked in the order of their key, or a pass of the projection that saves several of them could deadlock with this.
  */
-async function makeSchedulesPending(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<void> {
+async function makeSchedulesPending(tx: UserTransaction, missionId: MissionId): Promise<void> {
   await tx`
     update mana_ai.mission_snapshots snapshots set version = version + 1
     from (
@@ -91,19 +87,13 @@ export function sourcedTimeZone(zone: KnownZone): SourcedTimeZone {
 }
 
 /** The zone in which a mission's cadence is meant, and where it comes from: see `knownZone`. */
-export async function timeZoneAndSource(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<SourcedTimeZone> {
+export async function timeZoneAndSource(tx: UserTransaction, missionId: MissionId): Promise<SourcedTimeZone> {
   const zone = knownZone(sql`${tx.userId}::text`, sql`${missionId}::text`);
   const [row] = await tx<{ zone: KnownZone }[]>`select ${zone} as zone`;
   return sourcedTimeZone(row?.zone ?? null);
 }
 
 /** The zone (IANA) in which a mission's cadence is meant, see `knownZone`; null where nothing is known. */
-export async function timeZoneOfMission(
-  tx: UserTransaction,
-  missionId: MissionId,
-): Promise<string | null> {
+export async function timeZoneOfMission(tx: UserTransaction, missionId: MissionId): Promise<string | null> {
   return (await timeZoneAndSource(tx, missionId)).timeZone;
 }

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase, Pool, PoolClient, QueryResult } from 'pg';
 import { nameConnectionFailure } from './connection-failure.ts';
-import { sql } from './sql.ts';
-import type { Fragment, Parameter } from './sql.ts';
+import { sql, type Fragment, type Parameter } from './sql.ts';
 
 /** Sends the one statement that the template makes, and gives its rows. */
 export type Statements = <Rows extends readonly object[] = readonly Readonly<Record<string, unknown>>[]>(

@@ -1,6 +1,5 @@
-import type { Client } from 'pg';
-import { escapeIdentifier } from 'pg';
-import { migrateAuthDatabase, migrateSyncDatabase } from '../migrations/migrate.ts';
+import { escapeIdentifier, type Client } from 'pg';
+import { migrateAuthDatabase, migrateSyncDatabase } from '#migrations/migrate.ts';
 import { createBarePlatform, createLogin, inDatabase, withClient } from './platform-schema.ts';
 import type { EmbeddedCluster } from './postgres.ts';
 

@@ -1,7 +1,6 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startJwksIssuer } from './jwks-issuer.ts';
-import type { JwksIssuer } from './jwks-issuer.ts';
+import { startJwksIssuer, type JwksIssuer } from './jwks-issuer.ts';
 
 let issuer: JwksIssuer;
 beforeEach(async () => {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { httpUrl, nonEmpty, serviceKey } from '../config/variables.ts';
-import { GatewayDeniedError, GatewayUnavailableError } from '../domain/errors.ts';
-import { createGateway, encodeRequest } from '../llm/gateway.ts';
-import { readReply } from '../llm/reply-schema.ts';
+import { httpUrl, nonEmpty, serviceKey } from '#config/variables.ts';
+import { GatewayDeniedError, GatewayUnavailableError } from '#domain/base/errors.ts';
+import { createGateway, encodeRequest } from '#llm/gateway.ts';
+import { readReply } from '#llm/reply-schema.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 

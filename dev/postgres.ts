@@ -8,8 +8,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { onPort } from './free-port.ts';
 import { createTemporaryDirectory } from './guardian.ts';
-import { spawnProcess, waitUntilReady } from './processes.ts';
-import type { ManagedProcess } from './processes.ts';
+import { spawnProcess, waitUntilReady, type ManagedProcess } from './processes.ts';
 
 export interface EmbeddedCluster {
   readonly host: string;

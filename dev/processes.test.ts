@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { waitUntil } from '../test/support/wait-until.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 import { freePort } from './free-port.ts';
 import { spawnProcess, waitForHealth } from './processes.ts';
 

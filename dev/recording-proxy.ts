@@ -1,11 +1,9 @@
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { recordRequest, requestLogLine } from './recorded-request.ts';
-import type { RecordedRequest } from './recorded-request.ts';
+import { recordRequest, requestLogLine, type RecordedRequest } from './recorded-request.ts';
 
 /** Hears what was asked and the very text of the answer. */
 export type OnExchange = (request: RecordedRequest, replyText: string) => void;

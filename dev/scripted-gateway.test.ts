@@ -6,8 +6,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { demoPlanner, hang, replyWithText, reset, startScriptedGateway } from './scripted-gateway.ts';
-import type { ScriptedGateway } from './scripted-gateway.ts';
+import {
+  demoPlanner,
+  hang,
+  replyWithText,
+  reset,
+  startScriptedGateway,
+  type ScriptedGateway,
+} from './scripted-gateway.ts';
 
 const SERVICE_KEY = 'k';
 const ask = (

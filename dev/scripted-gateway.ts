@@ -1,13 +1,10 @@
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { recordRequest, requestLogLine } from './recorded-request.ts';
-import type { RecordedRequest } from './recorded-request.ts';
-import { httpError } from './scripted-responses.ts';
-import type { ScriptedResponse } from './scripted-responses.ts';
+import { recordRequest, requestLogLine, type RecordedRequest } from './recorded-request.ts';
+import { httpError, type ScriptedResponse } from './scripted-responses.ts';
 
 type Scripted = ScriptedResponse | Promise<ScriptedResponse>;
 /** A list is used up one by one; a function answers for ever. */

@@ -1,8 +1,8 @@
-import type { ChatMessage } from '../domain/conversation.ts';
-import type { PlannerReply } from '../domain/planner-reply.ts';
-import type { ToolDefinition } from '../domain/tool-catalog.ts';
-import type { CompletionOptions, Gateway } from '../llm/gateway.ts';
-import type { RawReply } from '../llm/reply-schema.ts';
+import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import type { ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
+import type { CompletionOptions, Gateway } from '#llm/gateway.ts';
+import type { RawReply } from '#llm/reply-schema.ts';
 
 /** A request as the gateway gets it, read again. */
 export interface SentRequest {

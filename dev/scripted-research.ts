@@ -1,10 +1,8 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { httpReply } from './scripted-responses.ts';
-import type { ScriptedResponse } from './scripted-responses.ts';
+import { httpReply, type ScriptedResponse } from './scripted-responses.ts';
 
 /** The four routes of contract section 11. */
 export type ResearchRoute = 'discover' | 'search' | 'submit' | 'state';

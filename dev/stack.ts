@@ -1,26 +1,20 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { Client } from '@temporalio/client';
-import { provisionPlatform } from './databases.ts';
-import type { PlatformDatabases } from './databases.ts';
+import { provisionPlatform, type PlatformDatabases } from './databases.ts';
 import { freePort, onPort } from './free-port.ts';
 import { createTemporaryDirectory } from './guardian.ts';
-import { startJwksIssuer } from './jwks-issuer.ts';
-import type { JwksIssuer } from './jwks-issuer.ts';
+import { startJwksIssuer, type JwksIssuer } from './jwks-issuer.ts';
 import type { OutsideGateway } from './outside-gateway.ts';
 import { startPostgres } from './postgres.ts';
-import { logTail, spawnProcess, waitForHealth, waitUntilReady } from './processes.ts';
-import type { ManagedProcess } from './processes.ts';
-import { startRecordingProxy } from './recording-proxy.ts';
-import type { OnExchange, RecordingProxyOptions } from './recording-proxy.ts';
+import { logTail, spawnProcess, waitForHealth, waitUntilReady, type ManagedProcess } from './processes.ts';
+import { startRecordingProxy, type OnExchange, type RecordingProxyOptions } from './recording-proxy.ts';
 import { startScriptedResearch } from './scripted-research.ts';
-import { startTemporalServer } from './temporal-server.ts';
-import type { TemporalServer } from './temporal-server.ts';
-import { openWebApp } from './web-app.ts';
-import type { WebApp } from './web-app.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
-import { connect } from '../temporal/connection.ts';
-import { createDataConverter } from '../temporal/data-converter.ts';
+import { startTemporalServer, type TemporalServer } from './temporal-server.ts';
+import { openWebApp, type WebApp } from './web-app.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { connect } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
 
 const root = resolve(import.meta.dirname, '..');
 

@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { freePort, onPort } from './free-port.ts';
-import { spawnProcess, waitUntilReady } from './processes.ts';
-import type { ManagedProcess, ProcessOptions } from './processes.ts';
+import { spawnProcess, waitUntilReady, type ManagedProcess, type ProcessOptions } from './processes.ts';
 
 const root = resolve(import.meta.dirname, '..');
 

@@ -1,14 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { encryptFieldValue } from '../crypto/field-value.ts';
-import { wrapMasterKey } from '../crypto/wrap-master-key.ts';
-import { openDatabase } from '../db/client.ts';
-import type { Database, UserTransaction } from '../db/client.ts';
-import { mergeRecord } from '../domain/field-merge.ts';
-import type { ChangeRow, MergedRecord } from '../domain/field-merge.ts';
-import type { Grant } from '../domain/grant.ts';
-import { toUserId } from '../domain/ids.ts';
-import type { UserId } from '../domain/ids.ts';
-import { formatInstant } from '../domain/instant.ts';
+import { encryptFieldValue } from '#crypto/field-value.ts';
+import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { openDatabase, type Database, type UserTransaction } from '#db/client.ts';
+import { mergeRecord, type ChangeRow, type MergedRecord } from '#domain/change-log/field-merge.ts';
+import type { Grant } from '#domain/grant/grant.ts';
+import { toUserId, type UserId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 
 /** A user of the web app, with a vault. */
 export interface WebAppUser {

@@ -1,4 +1,4 @@
-import type { PromptLanguage } from '../domain/language.ts';
+import type { PromptLanguage } from '#domain/base/language.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 import type { EvalMission, EvalStep } from './mission.ts';
-import type { PlannerReply } from '../domain/planner-reply.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 
 /** One request of a run and what the model said to it. */
 export interface Exchange {

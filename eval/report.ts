@@ -1,5 +1,4 @@
-import { SCORED, WEIGHTS, weightOf } from './score.ts';
-import type { MissionScore, Scored } from './score.ts';
+import { SCORED, WEIGHTS, weightOf, type MissionScore, type Scored } from './score.ts';
 
 /** How often a rule was kept, of how many missions that it says anything of. */
 export interface RuleScore {

@@ -3,16 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EarlierRun, EvalMission, EvalRecord, EvalStep } from './mission.ts';
 import type { Exchange, Outcome, WrittenPlan } from './outcome.ts';
 import { TIME_ZONE } from './score.ts';
-import { withClient } from '../dev/platform-schema.ts';
-import type { RecordedRequest } from '../dev/recorded-request.ts';
-import { agentAt, missionAt } from '../dev/web-app.ts';
-import type { WebApp, WebAppUser } from '../dev/web-app.ts';
-import { INPUT_MODULES } from '../domain/input-modules.ts';
-import { formatInstant } from '../domain/instant.ts';
-import { acceptableIterations } from '../domain/iterations.ts';
-import { isOurClaim } from '../domain/stored-iteration.ts';
-import type { StoredObject } from '../domain/stored-iteration.ts';
-import { readReply } from '../llm/reply-schema.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import type { RecordedRequest } from '#dev/recorded-request.ts';
+import { agentAt, missionAt, type WebApp, type WebAppUser } from '#dev/web-app.ts';
+import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { acceptableIterations } from '#domain/iteration/iterations.ts';
+import { isOurClaim, type StoredObject } from '#domain/iteration/stored-iteration.ts';
+import { readReply } from '#llm/reply-schema.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -5,10 +5,10 @@ import type { Outcome } from './outcome.ts';
 import { reportOf, tableOf } from './report.ts';
 import { keeps } from './rules.ts';
 import { scoreOf, SCORED } from './score.ts';
-import { INPUT_MODULES } from '../domain/input-modules.ts';
-import { languageOf } from '../domain/language.ts';
-import type { PlannerToolCall } from '../domain/planner-reply.ts';
-import { TOOL_CATALOG } from '../domain/tool-catalog.ts';
+import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { languageOf } from '#domain/base/language.ts';
+import type { PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
+import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
 
 const NOW = Date.parse('2026-11-28T21:00:00Z');
 const call = (name: string, args: Record<string, unknown>): PlannerToolCall => ({

@@ -1,15 +1,13 @@
 import type { EvalMission } from './mission.ts';
 import type { Outcome } from './outcome.ts';
 import { inWords, keeps } from './rules.ts';
-import { problemsOf } from '../domain/argument-checks.ts';
-import type { ArgumentFacts } from '../domain/argument-checks.ts';
-import { meaningOf } from '../domain/argument-meanings.ts';
-import type { Meaning } from '../domain/argument-meanings.ts';
-import { INPUT_MODULES } from '../domain/input-modules.ts';
-import { languageSigns } from '../domain/language.ts';
-import type { PlannerToolCall } from '../domain/planner-reply.ts';
-import { stepIdentity } from '../domain/step-identity.ts';
-import { checkArguments, isReadingTool, TOOL_CATALOG } from '../domain/tool-catalog.ts';
+import { problemsOf, type ArgumentFacts } from '#domain/planner/tools/argument-checks.ts';
+import { meaningOf, type Meaning } from '#domain/planner/tools/argument-meanings.ts';
+import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { languageSigns } from '#domain/base/language.ts';
+import type { PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
+import { stepIdentity } from '#domain/planner/plan/step-identity.ts';
+import { checkArguments, isReadingTool, TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
 
 /** What is scored, each as kept or not kept; a rule that says nothing of a mission is left out of its score. */
 export const SCORED = [

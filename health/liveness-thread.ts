@@ -1,10 +1,9 @@
-import { createServer } from 'node:http';
-import type { ServerResponse } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
 import { readBeats, readLabel } from './shared-state.ts';
 import type { Answer, Question, ThreadData } from './liveness.ts';
-import { createLogger } from '../logging/logger.ts';
+import { createLogger } from '#logging/logger.ts';
 
 /**
  * Answers for a process from outside its work: a thread with an event loop of its own, that sees by the main thread's beats

@@ -3,8 +3,8 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { beat, createSharedState, writeLabel } from './shared-state.ts';
 import type { Readiness } from './readiness.ts';
-import { countStall } from '../metrics/workers.ts';
-import { exposeMetrics } from '../metrics/registry.ts';
+import { countStall } from '#metrics/workers.ts';
+import { exposeMetrics } from '#metrics/registry.ts';
 import { VERSION } from './version.ts';
 
 /** What the liveness thread is started with. */

@@ -1,10 +1,15 @@
 import { APIError } from 'openai';
 import { z } from 'zod';
-import { GatewayDeniedError, GatewayRejectedError, GatewayUnavailableError } from '../domain/errors.ts';
-import type { GatewayFailure, GatewayProblem } from '../domain/errors.ts';
-import { isWorthRetrying } from '../http/is-worth-retrying.ts';
-import { wasNotSent } from '../http/connection-errors.ts';
-import { parseRetryAfter } from '../http/retry-after.ts';
+import {
+  GatewayDeniedError,
+  GatewayRejectedError,
+  GatewayUnavailableError,
+  type GatewayFailure,
+  type GatewayProblem,
+} from '#domain/base/errors.ts';
+import { isWorthRetrying } from '#http/is-worth-retrying.ts';
+import { wasNotSent } from '#http/connection-errors.ts';
+import { parseRetryAfter } from '#http/retry-after.ts';
 
 const NO_ANSWER: GatewayProblem = { kind: null, status: null, retryAfterMs: null };
 

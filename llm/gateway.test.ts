@@ -13,20 +13,21 @@ import {
   replyWithText,
   reset,
   startScriptedGateway,
-} from '../dev/scripted-gateway.ts';
-import type { Script, ScriptedGateway, ScriptedResponse } from '../dev/scripted-gateway.ts';
+  type Script,
+  type ScriptedGateway,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
 import {
   GatewayDeniedError,
   GatewayRejectedError,
   GatewayUnavailableError,
   isGatewayFailure,
-} from '../domain/errors.ts';
-import type { GatewayFailure } from '../domain/errors.ts';
-import type { PlannerReply } from '../domain/planner-reply.ts';
-import { TOOL_CATALOG } from '../domain/tool-catalog.ts';
-import { MAX_BODY_BYTES } from '../http/bounded-fetch.ts';
-import { createGateway, encodeRequest } from './gateway.ts';
-import type { CompletionRequest, Gateway } from './gateway.ts';
+  type GatewayFailure,
+} from '#domain/base/errors.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
+import { MAX_BODY_BYTES } from '#http/bounded-fetch.ts';
+import { createGateway, encodeRequest, type CompletionRequest, type Gateway } from './gateway.ts';
 import { noReply } from './gateway-errors.ts';
 import { isCompletion, readReply } from './reply-schema.ts';
 

@@ -1,10 +1,9 @@
 import { OpenAI } from 'openai';
 import { Agent } from 'undici';
 import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/chat/completions';
-import type { ChatMessage } from '../domain/conversation.ts';
-import { toGatewayTool } from '../domain/tool-catalog.ts';
-import type { ToolDefinition } from '../domain/tool-catalog.ts';
-import { BodyTooLargeError, boundedFetch } from '../http/bounded-fetch.ts';
+import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
+import { toGatewayTool, type ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
+import { BodyTooLargeError, boundedFetch } from '#http/bounded-fetch.ts';
 import { failureOfStatus, GatewayStatusError, toGatewayFailure } from './gateway-errors.ts';
 import type { RawReply } from './reply-schema.ts';
 

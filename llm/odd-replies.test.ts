@@ -1,14 +1,16 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { conversationOf } from '../domain/conversation.ts';
-import type { ChatMessage, ConversationRound } from '../domain/conversation.ts';
-import { planRound } from '../domain/plan.ts';
-import type { PlanStep } from '../domain/plan.ts';
-import { boundedReply } from '../domain/planner-reply.ts';
-import { endOfRound } from '../domain/round-end.ts';
-import { toolsByName } from '../domain/tool-catalog.ts';
-import { callableTools } from '../domain/tool-choice.ts';
-import { strictRequestProblems } from '../test/support/strict-provider.ts';
+import {
+  conversationOf,
+  type ChatMessage,
+  type ConversationRound,
+} from '#domain/planner/plan/conversation.ts';
+import { planRound, type PlanStep } from '#domain/planner/plan/plan.ts';
+import { boundedReply } from '#domain/planner/model/planner-reply.ts';
+import { endOfRound } from '#domain/planner/plan/round-end.ts';
+import { toolsByName } from '#domain/planner/tools/tool-catalog.ts';
+import { callableTools } from '#domain/planner/tools/tool-choice.ts';
+import { strictRequestProblems } from '#test/support/strict-provider.ts';
 import { encodeRequest } from './gateway.ts';
 import { readReply } from './reply-schema.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { plannerReplySchema } from '../domain/planner-reply.ts';
+import { plannerReplySchema } from '#domain/planner/model/planner-reply.ts';
 import { readReply as readRaw } from './reply-schema.ts';
 
 const readReply = (bodyText: string, resolvedModel: string | null) => readRaw({ bodyText, resolvedModel });

@@ -1,10 +1,9 @@
-import { jsonOrUndefined } from '../http/json-or-undefined.ts';
+import { jsonOrUndefined } from '#http/json-or-undefined.ts';
 import { z } from 'zod';
-import { holdsCallText, withoutFence } from '../domain/call-as-text.ts';
-import { readFinishReason } from '../domain/finish-reason.ts';
-import type { FinishReason } from '../domain/finish-reason.ts';
-import { wordsOf } from '../domain/model-words.ts';
-import type { PlannerReply, PlannerToolCall } from '../domain/planner-reply.ts';
+import { holdsCallText, withoutFence } from '#domain/planner/tools/call-as-text.ts';
+import { readFinishReason, type FinishReason } from '#domain/planner/model/finish-reason.ts';
+import { wordsOf } from '#domain/planner/plan/model-words.ts';
+import type { PlannerReply, PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
 
 /**
  * What a column holds and a number can say exactly, whatever the gateway sends: in between, rounded up; a text of digits

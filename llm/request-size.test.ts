@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { storedRequestSchema } from '../domain/stored-request.ts';
-import { TOOL_CATALOG } from '../domain/tool-catalog.ts';
+import { storedRequestSchema } from '#domain/planner/plan/stored-request.ts';
+import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
 import { encodeRequest } from './gateway.ts';
 import { sizeOf } from './request-size.ts';
 

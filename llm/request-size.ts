@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { tokensOfMessages } from '../domain/fit-conversation.ts';
-import { estimateTokens } from '../domain/token-estimate.ts';
+import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
+import { estimateTokens } from '#domain/planner/model/token-estimate.ts';
 
 const callSchema = z.object({
   id: z.string(),

@@ -1,4 +1,4 @@
-import { OwnError } from '../domain/errors.ts';
+import { OwnError } from '#domain/base/errors.ts';
 
 /** What a log line may hold of an error. */
 export interface DescribedError {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { IdentityUnavailableError, ZeroKnowledgeError } from '../domain/errors.ts';
+import { IdentityUnavailableError, ZeroKnowledgeError } from '#domain/base/errors.ts';
 import { describeError } from './describe-error.ts';
 import { createLogger } from './logger.ts';
-import { TemporalUnreachableError } from '../temporal/connection.ts';
+import { TemporalUnreachableError } from '#temporal/connection.ts';
 
 describe('an error in the log', () => {
   it('keeps type, code and place, and no text of a stranger', () => {

@@ -1,5 +1,4 @@
-import { pino, stdTimeFunctions } from 'pino';
-import type { DestinationStream, Logger } from 'pino';
+import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino';
 import { describeError } from './describe-error.ts';
 
 /** JSON lines on stdout, without user content: errors are reduced to what cannot quote any. */

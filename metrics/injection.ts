@@ -1,7 +1,7 @@
 import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
-import { INJECTION_MARKS } from '../domain/injection-marks.ts';
-import { STEP_FLAGS } from '../domain/step-review.ts';
+import { INJECTION_MARKS } from '#domain/planner/injection/injection-marks.ts';
+import { STEP_FLAGS } from '#domain/planner/plan/step-review.ts';
 
 const marks = new Counter({
   name: 'mana_injection_marks_total',

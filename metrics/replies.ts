@@ -1,7 +1,6 @@
 import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
-import { REPLY_FLAWS } from '../domain/reply-flaw.ts';
-import type { ReplyFlaw } from '../domain/reply-flaw.ts';
+import { REPLY_FLAWS, type ReplyFlaw } from '#domain/planner/plan/reply-flaw.ts';
 
 const flawed = new Counter({
   name: 'mana_llm_flawed_replies_total',

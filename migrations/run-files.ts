@@ -1,5 +1,4 @@
-import { escapeIdentifier } from 'pg';
-import type { Client } from 'pg';
+import { escapeIdentifier, type Client } from 'pg';
 import type { MigrationFile } from './files.ts';
 import { MigrationRefusedError } from './refused.ts';
 

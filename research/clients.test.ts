@@ -1,8 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { createDeepResearch } from './deep.ts';
-import type { DeepResearch } from './deep.ts';
-import { createShallowResearch } from './shallow.ts';
-import type { ShallowResearch } from './shallow.ts';
+import { createDeepResearch, type DeepResearch } from './deep.ts';
+import { createShallowResearch, type ShallowResearch } from './shallow.ts';
 import {
   articles,
   completed,
@@ -10,11 +8,11 @@ import {
   startScriptedResearch,
   submitted,
   taskState,
-} from '../dev/scripted-research.ts';
-import type { ResearchScript, ScriptedResearch } from '../dev/scripted-research.ts';
-import { hang, httpReply, reset } from '../dev/scripted-responses.ts';
-import type { ScriptedResponse } from '../dev/scripted-responses.ts';
-import { ResearchUnavailableError } from '../domain/errors.ts';
+  type ResearchScript,
+  type ScriptedResearch,
+} from '#dev/scripted-research.ts';
+import { hang, httpReply, reset, type ScriptedResponse } from '#dev/scripted-responses.ts';
+import { ResearchUnavailableError } from '#domain/base/errors.ts';
 
 const KEY = 'key-of-the-research-test';
 const SERVICE_TEXT = 'SERVICE-ECHOES-THE-QUERY';

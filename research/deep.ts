@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { exchange, routeOf } from './exchange.ts';
-import type { Exchange } from './exchange.ts';
+import { exchange, routeOf, type Exchange } from './exchange.ts';
 import { httpUrlSchema, textSchema } from './lenient.ts';
-import { ResearchUnavailableError } from '../domain/errors.ts';
-import type { DeepAnswer } from '../domain/research-note.ts';
+import { ResearchUnavailableError } from '#domain/base/errors.ts';
+import type { DeepAnswer } from '#domain/run/research-note.ts';
 
 /** What became of a submission, which costs its user credits. */
 export type DeepSubmission =

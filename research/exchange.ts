@@ -1,7 +1,7 @@
-import { boundedFetch } from '../http/bounded-fetch.ts';
-import { wasNotSent } from '../http/connection-errors.ts';
-import { jsonOrUndefined } from '../http/json-or-undefined.ts';
-import { parseRetryAfter } from '../http/retry-after.ts';
+import { boundedFetch } from '#http/bounded-fetch.ts';
+import { wasNotSent } from '#http/connection-errors.ts';
+import { jsonOrUndefined } from '#http/json-or-undefined.ts';
+import { parseRetryAfter } from '#http/retry-after.ts';
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST';

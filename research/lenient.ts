@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ResearchUnavailableError } from '../domain/errors.ts';
+import { ResearchUnavailableError } from '#domain/base/errors.ts';
 
 /** Descriptions may be missing or of another type: then they say nothing. */
 export const textSchema = z.string().catch('');

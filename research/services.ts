@@ -1,7 +1,5 @@
-import { createDeepResearch } from './deep.ts';
-import type { DeepResearch } from './deep.ts';
-import { createShallowResearch } from './shallow.ts';
-import type { ShallowResearch } from './shallow.ts';
+import { createDeepResearch, type DeepResearch } from './deep.ts';
+import { createShallowResearch, type ShallowResearch } from './shallow.ts';
 
 /** What this server offers; null is switched off, and then no request leaves. */
 export interface ResearchServices {

@@ -1,10 +1,10 @@
-import { isWorthRetrying } from '../http/is-worth-retrying.ts';
+import { isWorthRetrying } from '#http/is-worth-retrying.ts';
 import { z } from 'zod';
 import { exchange, routeOf } from './exchange.ts';
 import { httpUrlSchema, readableItems, textSchema } from './lenient.ts';
-import type { PromptLanguage } from '../domain/language.ts';
-import { ResearchUnavailableError } from '../domain/errors.ts';
-import type { FoundArticle } from '../domain/research-note.ts';
+import type { PromptLanguage } from '#domain/base/language.ts';
+import { ResearchUnavailableError } from '#domain/base/errors.ts';
+import type { FoundArticle } from '#domain/run/research-note.ts';
 
 export type ShallowAnswer = { readonly articles: FoundArticle[] } | { readonly refusedWith: number };
 

@@ -1,13 +1,16 @@
-import { ScheduleAlreadyRunning, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { OwnError } from '../domain/errors.ts';
-import type { Client, ScheduleSummary } from '@temporalio/client';
+import {
+  ScheduleAlreadyRunning,
+  WorkflowExecutionAlreadyStartedError,
+  type Client,
+  type ScheduleSummary,
+} from '@temporalio/client';
+import { OwnError } from '#domain/base/errors.ts';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fairnessKeyOf } from '../domain/fairness.ts';
-import { withCallDeadline } from '../temporal/connection.ts';
-import { primaryKeyIdOf } from '../temporal/payload-codec.ts';
-import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
-import { MISSION_RUN_WORKFLOW_TYPE } from '../workflows/messages.ts';
-import type { MissionRunInput } from '../workflows/messages.ts';
+import { fairnessKeyOf } from '#domain/run/fairness.ts';
+import { withCallDeadline } from '#temporal/connection.ts';
+import { primaryKeyIdOf } from '#temporal/payload-codec.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
+import { MISSION_RUN_WORKFLOW_TYPE, type MissionRunInput } from '#temporal/messages.ts';
 import { dueWorkflowId, missionScheduleId } from './schedule-ids.ts';
 import {
   codecKeyIdOf,
@@ -15,10 +18,16 @@ import {
   runSearchAttributes,
   scheduleHash,
   toScheduleRequest,
+  type MissionScheduleTarget,
+  type ScheduleSettings,
 } from './schedule-request.ts';
-import type { MissionScheduleTarget, ScheduleSettings } from './schedule-request.ts';
-import { deleteSchedule, describeSchedule, sendUpdate } from './schedule-update.ts';
-import type { PauseState, PresentSchedule } from './schedule-update.ts';
+import {
+  deleteSchedule,
+  describeSchedule,
+  sendUpdate,
+  type PauseState,
+  type PresentSchedule,
+} from './schedule-update.ts';
 import { createServerZones } from './server-zones.ts';
 import { sentSpecDigest, shownSpecDigest } from './spec-digest.ts';
 

@@ -1,14 +1,18 @@
-import { DAYS_OF_WEEK, MONTHS, ScheduleOverlapPolicy } from '@temporalio/client';
-import type { CalendarSpec, ScheduleOptions, ScheduleSpec } from '@temporalio/client';
+import {
+  DAYS_OF_WEEK,
+  MONTHS,
+  ScheduleOverlapPolicy,
+  type CalendarSpec,
+  type ScheduleOptions,
+  type ScheduleSpec,
+} from '@temporalio/client';
 import type { SearchAttributePair } from '@temporalio/common';
 import { createHash } from 'node:crypto';
-import type { CronFields } from '../domain/cron.ts';
-import { canonicalSpec } from '../domain/schedule-spec.ts';
-import type { MissionScheduleSpec } from '../domain/schedule-spec.ts';
-import { toKeyword } from '../domain/search-attributes.ts';
-import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
-import { MISSION_RUN_WORKFLOW_TYPE } from '../workflows/messages.ts';
-import type { MissionRunInput, RunTrigger } from '../workflows/messages.ts';
+import type { CronFields } from '#domain/cadence/cron.ts';
+import { canonicalSpec, type MissionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
+import { toKeyword } from '#domain/run/search-attributes.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
+import { MISSION_RUN_WORKFLOW_TYPE, type MissionRunInput, type RunTrigger } from '#temporal/messages.ts';
 import { missionScheduleId } from './schedule-ids.ts';
 
 /** To be raised when the same spec is to be sent in another form: it makes every schedule out of date. */

@@ -10,9 +10,9 @@ import {
   encodeUnifiedSearchAttributes,
 } from '@temporalio/common/lib/converter/payload-search-attributes.js';
 import { randomUUID } from 'node:crypto';
-import { withCallDeadline } from '../temporal/connection.ts';
-import { GRPC_STATUS, hasGrpcStatus, isNotFoundFailure } from '../temporal/grpc-status.ts';
-import { MISSION_SEARCH_ATTRIBUTES } from '../temporal/search-attributes.ts';
+import { withCallDeadline } from '#temporal/connection.ts';
+import { GRPC_STATUS, hasGrpcStatus, isNotFoundFailure } from '#temporal/grpc-status.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
 import type { toScheduleRequest } from './schedule-request.ts';
 import { shownSpecDigest } from './spec-digest.ts';
 

@@ -1,10 +1,10 @@
 import type { Client } from '@temporalio/client';
 import { msNumberToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { randomUUID } from 'node:crypto';
-import { isAtHour } from '../domain/cadence.ts';
-import { withCallDeadline } from '../temporal/connection.ts';
-import { GRPC_STATUS, hasGrpcStatus } from '../temporal/grpc-status.ts';
-import { MISSION_RUN_WORKFLOW_TYPE } from '../workflows/messages.ts';
+import { isAtHour } from '#domain/cadence/cadence.ts';
+import { withCallDeadline } from '#temporal/connection.ts';
+import { GRPC_STATUS, hasGrpcStatus } from '#temporal/grpc-status.ts';
+import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
 
 const DAY_MS = 86_400_000;
 /** Noon and midnight of so many days: fewer than the 1,000 times that the server lists, and more than a year's clock changes. */

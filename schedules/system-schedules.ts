@@ -1,12 +1,11 @@
-import { ScheduleAlreadyRunning } from '@temporalio/client';
-import type { Client } from '@temporalio/client';
-import { withCallDeadline } from '../temporal/connection.ts';
+import { ScheduleAlreadyRunning, type Client } from '@temporalio/client';
+import { withCallDeadline } from '#temporal/connection.ts';
 import {
   PROJECTION_TASK_QUEUE,
   RECONCILE_SCHEDULES_WORKFLOW_TYPE,
   RUNNER_TASK_QUEUE,
   SWEEP_RUNS_WORKFLOW_TYPE,
-} from '../workflows/messages.ts';
+} from '#temporal/messages.ts';
 
 /** Work that belongs to no user. An operator may change or pause its schedule. */
 interface SystemSchedule {

@@ -1,8 +1,8 @@
 import type { Client } from '@temporalio/client';
-import type { ProjectionPassResult } from '../domain/projection-pass.ts';
-import type { ReconcileResult } from '../domain/reconcile-result.ts';
+import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
+import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
 import { missionScheduleId } from './schedule-ids.ts';
-import { withCallDeadline } from '../temporal/connection.ts';
+import { withCallDeadline } from '#temporal/connection.ts';
 import {
   HEAL_ITERATIONS_WORKFLOW_TYPE,
   PROJECTION_FOLLOW_WORKFLOW_TYPE,
@@ -10,8 +10,8 @@ import {
   PROJECTION_TASK_QUEUE,
   RECONCILE_SCHEDULES_WORKFLOW_TYPE,
   RUNNER_TASK_QUEUE,
-} from '../workflows/messages.ts';
-import type { HealIterationsInput } from '../workflows/messages.ts';
+  type HealIterationsInput,
+} from '#temporal/messages.ts';
 
 const PROJECTION_WORKFLOW_ID = 'projection-follow';
 const PASS_WORKFLOW_ID = 'projection-pass';

@@ -1,15 +1,19 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { cruise } from 'dependency-cruiser';
-import type { ICruiseResult } from 'dependency-cruiser';
+import { cruise, type ICruiseResult } from 'dependency-cruiser';
 import extractDepcruiseOptions from 'dependency-cruiser/config-utl/extract-depcruise-options';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createTemporaryDirectory } from '../dev/guardian.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
 
 /** Each rule of the boundaries, tried on a small tree of made-up files and packages that breaks it. */
 const root = resolve(import.meta.dirname, '..');
 const options = await extractDepcruiseOptions(join(root, 'dependency-cruiser.mjs'));
 const ruleNames = (options.ruleSet?.forbidden ?? []).map(({ name }) => name ?? '');
+
+/** Of domain/, from below to above. */
+const ROOMS = ruleNames
+  .flatMap((name) => /^domain-(.*)-looks-down$/.exec(name)?.[1]?.replace('planner-', 'planner/') ?? [])
+  .concat('projection');
 
 /** Files of the tree, and what each of them imports. */
 const FILES: Readonly<Record<string, readonly string[]>> = {
@@ -17,9 +21,9 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'activities/runner/bad.ts': ['node:fs', 'pg', '../../workflows/mission-run.ts', '../../vault/open.ts'],
   'activities/runner/good.ts': [
     ...['../../crypto/unwrap-grant.ts', '../../db/client.ts', '../../llm/gateway.ts', 'node:crypto'],
-    ...['@temporalio/activity', '../../research/deep.ts', '../../workflows/messages.ts'],
+    ...['@temporalio/activity', '../../research/deep.ts', '../../temporal/messages.ts'],
   ],
-  'api/app.ts': ['fastify', '../db/client.ts', 'node:crypto', '../workflows/messages.ts', 'jose'],
+  'api/app.ts': ['fastify', '../db/client.ts', 'node:crypto', '../temporal/messages.ts', 'jose'],
   'api/bad.ts': ['../activities/runner/good.ts', 'pg', 'node:child_process', '@temporalio/worker'],
   'config.ts': ['./config/settings.ts'],
   'config/settings.ts': ['zod', '../domain/rule.ts', '../db/client.ts', 'node:child_process'],
@@ -28,6 +32,12 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'db/client.ts': ['pg', 'node:crypto', '../domain/rule.ts', 'node:child_process', '../metrics/count.ts'],
   'dev/leading-up.ts': ['../eval/score.ts'],
   'dev/stack.ts': ['vitest', 'node:child_process'],
+  ...Object.fromEntries(
+    ROOMS.map((room, index) => [
+      `domain/${room}/rule.ts`,
+      ROOMS.slice(index + 1).map((above) => `#domain/${above}/rule.ts`),
+    ]),
+  ),
   'domain/circle.ts': ['./rule.ts', './gone.ts', 'brought-along'],
   'domain/rule.test.ts': ['node:fs', '../db/client.ts', 'vitest'],
   'domain/rule.ts': ['zod', './circle.ts', 'node:crypto', 'uuid'],
@@ -39,16 +49,17 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'logging/logger.ts': ['pino', '../metrics/count.ts', 'vitest'],
   'metrics/count.ts': ['prom-client', 'pino', 'vitest'],
   'research/deep.ts': ['zod', '../http/bounded-fetch.ts', '../llm/gateway.ts'],
+  'runs/ended.ts': ['@temporalio/client', '../schedules/mission.ts', '../db/client.ts'],
   'schedules/development.ts': ['../dev/stack.ts'],
   'schedules/mission.ts': ['@temporalio/client', '../db/client.ts', 'node:fs'],
-  'scripts/audit-verify.ts': ['./shared.ts', 'vitest'],
+  'commands/audit-verify.ts': ['../scripts/shared.ts', 'vitest'],
   'scripts/demo.ts': ['../dev/stack.ts', 'vitest'],
   'scripts/shared.ts': ['../dev/stack.ts'],
   'temporal/connection.ts': ['@temporalio/client', '../db/client.ts', 'node:fs', '@temporalio/testing'],
   'vault/open.ts': ['../crypto/unwrap-master-key.ts', '../db/client.ts', '../research/deep.ts', 'vitest'],
   'worker.ts': ['./worker/part.ts', './vault/open.ts', 'vitest'],
   'worker/part.ts': ['@temporalio/worker', '../activities/runner/good.ts', '../api/app.ts', 'vitest'],
-  'workflows/messages.ts': ['@temporalio/workflow'],
+  'temporal/messages.ts': ['@temporalio/workflow'],
   'workflows/mission-run.ts': ['../activities/runner/good.ts', '@temporalio/client'],
 };
 const PACKAGES = [
@@ -72,12 +83,20 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
       'worker/part',
     ] as const
   ).map((from) => ['no-dev-dependencies-in-the-product', `${from}.ts`, 'vitest'] as const),
-  ['no-dev-dependencies-in-the-product', 'scripts/audit-verify.ts', 'vitest'],
+  ['no-dev-dependencies-in-the-product', 'commands/audit-verify.ts', 'vitest'],
   ['no-dev-dependencies-in-the-product', 'temporal/connection.ts', '@temporalio/testing'],
   ['no-undeclared-dependencies', 'domain/circle.ts', 'brought-along'],
-  ['operators-commands-load-no-development-code', 'scripts/audit-verify.ts', 'dev/stack.ts'],
+  ['operators-commands-load-no-development-code', 'commands/audit-verify.ts', 'dev/stack.ts'],
   ['domain-is-pure', 'domain/rule.ts', 'crypto'],
   ['domain-is-pure', 'domain/rule.ts', 'uuid'],
+  ...ROOMS.slice(0, -1).map(
+    (room, index) =>
+      [
+        `domain-${room.replace('/', '-')}-looks-down`,
+        `domain/${room}/rule.ts`,
+        `domain/${ROOMS[index + 1] ?? ''}/rule.ts`,
+      ] as const,
+  ),
   ['crypto-is-bytes', 'crypto/unwrap-master-key.ts', 'fs'],
   ['crypto-is-bytes', 'crypto/unwrap-master-key.ts', 'zod'],
   ['workflows-are-deterministic', 'workflows/mission-run.ts', '@temporalio/client'],
@@ -91,6 +110,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ['metrics-are-figures', 'metrics/count.ts', 'pino'],
   ['temporal-is-wiring', 'temporal/connection.ts', 'db/client.ts'],
   ['temporal-is-wiring', 'temporal/connection.ts', 'fs'],
+  ['runs-are-executions', 'runs/ended.ts', 'db/client.ts'],
   ['schedules-are-schedules', 'schedules/mission.ts', 'db/client.ts'],
   ['schedules-are-schedules', 'schedules/mission.ts', 'fs'],
   ['activities-touch-the-world', 'activities/runner/bad.ts', 'fs'],
@@ -152,7 +172,8 @@ function writeTree(directory: string): void {
     write(`node_modules/${name}/dist/index.d.ts`, 'export {};');
   }
   const versions = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, '1.0.0']));
-  const manifest = { dependencies: versions(PACKAGES), devDependencies: versions(DEV_PACKAGES) };
+  const imports = { '#domain/*': './domain/*' };
+  const manifest = { imports, dependencies: versions(PACKAGES), devDependencies: versions(DEV_PACKAGES) };
   write('package.json', JSON.stringify(manifest));
 }
 

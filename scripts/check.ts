@@ -6,11 +6,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createTemporaryDirectory } from '../dev/guardian.ts';
-import { spawnProcess } from '../dev/processes.ts';
-import type { ManagedProcess } from '../dev/processes.ts';
-import { countTests } from './test-counts.ts';
-import type { Counts } from './test-counts.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { spawnProcess, type ManagedProcess } from '#dev/processes.ts';
+import { countTests, type Counts } from './test-counts.ts';
 
 const root = resolve(import.meta.dirname, '..');
 /** Everything that the checks store goes here and ends with us. */

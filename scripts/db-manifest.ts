@@ -5,10 +5,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { provisionPlatform } from '../dev/databases.ts';
-import { withClient } from '../dev/platform-schema.ts';
-import { startPostgres } from '../dev/postgres.ts';
-import { describePlatform, manifestFile, manifestText } from '../migrations/manifest.ts';
+import { provisionPlatform } from '#dev/databases.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { startPostgres } from '#dev/postgres.ts';
+import { describePlatform, manifestFile, manifestText } from '#migrations/manifest.ts';
 
 const file = resolve(import.meta.dirname, '..', 'migrations', manifestFile);
 

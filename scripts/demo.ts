@@ -4,17 +4,14 @@
  */
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
-import { auditRows, countFigures, gatewayRequests, iterationsOf } from '../dev/demo/figures.ts';
-import { findDemoLeaks } from '../dev/demo/leaks.ts';
-import { createDemoMissions } from '../dev/demo/missions.ts';
-import type { DemoData } from '../dev/demo/missions.ts';
-import { cancelWhereWanted, createTourMissions, printTour } from '../dev/demo/tour.ts';
-import { watchMissions } from '../dev/demo/watch.ts';
-import { askForOneWord, outsideGatewayOf } from '../dev/outside-gateway.ts';
-import type { OutsideGateway } from '../dev/outside-gateway.ts';
-import { startStack } from '../dev/stack.ts';
-import type { Stack } from '../dev/stack.ts';
-import type { PlanStep } from '../domain/plan.ts';
+import { auditRows, countFigures, gatewayRequests, iterationsOf } from '#dev/demo/figures.ts';
+import { findDemoLeaks } from '#dev/demo/leaks.ts';
+import { createDemoMissions, type DemoData } from '#dev/demo/missions.ts';
+import { cancelWhereWanted, createTourMissions, printTour } from '#dev/demo/tour.ts';
+import { watchMissions } from '#dev/demo/watch.ts';
+import { askForOneWord, outsideGatewayOf, type OutsideGateway } from '#dev/outside-gateway.ts';
+import { startStack, type Stack } from '#dev/stack.ts';
+import type { PlanStep } from '#domain/planner/plan/plan.ts';
 
 const USAGE = `usage: bin/demo [--tour] [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
   --tour   twelve varied missions, German and English, instead of three, with their claims and plans

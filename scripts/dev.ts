@@ -1,13 +1,12 @@
 /** `yarn dev`: the whole system on this machine until Ctrl-C; API and workers restart when a source file changes. */
 import { watch } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { startStack } from '../dev/stack.ts';
-import type { Stack } from '../dev/stack.ts';
+import { startStack, type Stack } from '#dev/stack.ts';
 
 const root = resolve(import.meta.dirname, '..');
 /** What API and workers load. Not `node --watch`: it breaks the SDK's workflow threads. */
 const WATCHED =
-  'activities api config crypto db domain health http llm logging metrics research schedules temporal vault worker workflows'.split(
+  'activities api config crypto db domain health http llm logging metrics research runs schedules temporal vault worker workflows'.split(
     ' ',
   );
 const DEVELOPER = 'user-dev';

@@ -5,18 +5,17 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { askForOneWord, outsideGatewayOf } from '../dev/outside-gateway.ts';
-import type { OutsideGateway } from '../dev/outside-gateway.ts';
-import { startScriptedGateway } from '../dev/scripted-gateway.ts';
-import { startStack } from '../dev/stack.ts';
-import { requestGrant } from '../dev/web-app.ts';
-import type { EvalMission } from '../eval/mission.ts';
-import { MISSIONS } from '../eval/missions.ts';
-import { badPlanner } from '../eval/planners/bad.ts';
-import { goodPlanner } from '../eval/planners/good.ts';
-import { reportOf, tableOf } from '../eval/report.ts';
-import { Exchanges, runMissions } from '../eval/run.ts';
-import { scoreOf } from '../eval/score.ts';
+import { askForOneWord, outsideGatewayOf, type OutsideGateway } from '#dev/outside-gateway.ts';
+import { startScriptedGateway } from '#dev/scripted-gateway.ts';
+import { startStack } from '#dev/stack.ts';
+import { requestGrant } from '#dev/web-app.ts';
+import type { EvalMission } from '#eval/mission.ts';
+import { MISSIONS } from '#eval/missions.ts';
+import { badPlanner } from '#eval/planners/bad.ts';
+import { goodPlanner } from '#eval/planners/good.ts';
+import { reportOf, tableOf } from '#eval/report.ts';
+import { Exchanges, runMissions } from '#eval/run.ts';
+import { scoreOf } from '#eval/score.ts';
 
 const USAGE = `usage: yarn eval [--json FILE] [--min-score PERCENT] [--at-once N] [--only ID,…]
                  [--scripted good|bad]

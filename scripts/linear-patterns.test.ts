@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { ESLint } from 'eslint';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
-import { attacksOn } from '../test/support/pattern-attacks.ts';
-import { growthOf } from '../test/support/work-growth.ts';
+import { attacksOn } from '#test/support/pattern-attacks.ts';
+import { growthOf } from '#test/support/work-growth.ts';
 
 /**
  * Every regular expression of the repository runs in linear time. The linter proves part of it (it sees that a quantifier
@@ -13,7 +13,7 @@ import { growthOf } from '../test/support/work-growth.ts';
  */
 const root = resolve(import.meta.dirname, '..');
 const FOLDERS =
-  '{activities,api,config,crypto,db,dev,domain,health,http,llm,logging,metrics,research,schedules,scripts,temporal,vault,worker,workflows}';
+  '{activities,api,commands,config,crypto,db,dev,domain,health,http,llm,logging,metrics,research,runs,schedules,scripts,temporal,vault,worker,workflows}';
 
 interface Found {
   readonly place: string;
@@ -88,7 +88,7 @@ it('the linter refuses super-linear backtracking and moving, and patterns that i
       String.raw`export const hidden = (part: string): RegExp => new RegExp(part);`,
       '',
     ].join('\n'),
-    { filePath: join(root, 'domain/known-urls.ts') },
+    { filePath: join(root, 'domain/planner/injection/known-urls.ts') },
   );
   expect(result?.messages.map(({ ruleId, line }) => [line, ruleId])).toEqual([
     [1, 'regexp/no-super-linear-backtracking'],

@@ -6,9 +6,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
-import { buildApp } from '../api/app.ts';
-import { openDatabase } from '../db/client.ts';
-import { createLogger } from '../logging/logger.ts';
+import { buildApp } from '#api/app.ts';
+import { openDatabase } from '#db/client.ts';
+import { createLogger } from '#logging/logger.ts';
 
 const file = resolve(import.meta.dirname, '..', 'docs', 'openapi.json');
 

@@ -2,19 +2,18 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
-import { demoResearch } from '../dev/scripted-research.ts';
-import { HISTORIES_DIRECTORY } from '../test/replay/histories.ts';
-import { claimedRuns } from '../test/replay/recording/claimed-runs.ts';
-import { contendedRuns } from '../test/replay/recording/contended-runs.ts';
-import { finishedRuns } from '../test/replay/recording/finished-runs.ts';
-import { givenUpRuns } from '../test/replay/recording/given-up-runs.ts';
-import { projection } from '../test/replay/recording/projection.ts';
-import { research } from '../test/replay/recording/research.ts';
-import type { Scenario } from '../test/replay/recording/scenario.ts';
-import { scrubbedJson } from '../test/replay/recording/scrub.ts';
-import { startRecordingSystem } from '../test/replay/recording/system.ts';
-import type { RecordingSystem } from '../test/replay/recording/system.ts';
-import { replyOfTwoRounds } from '../test/support/planner-scripts.ts';
+import { demoResearch } from '#dev/scripted-research.ts';
+import { HISTORIES_DIRECTORY } from '#test/replay/histories.ts';
+import { claimedRuns } from '#test/replay/recording/claimed-runs.ts';
+import { contendedRuns } from '#test/replay/recording/contended-runs.ts';
+import { finishedRuns } from '#test/replay/recording/finished-runs.ts';
+import { givenUpRuns } from '#test/replay/recording/given-up-runs.ts';
+import { projection } from '#test/replay/recording/projection.ts';
+import { research } from '#test/replay/recording/research.ts';
+import type { Scenario } from '#test/replay/recording/scenario.ts';
+import { scrubbedJson } from '#test/replay/recording/scrub.ts';
+import { startRecordingSystem, type RecordingSystem } from '#test/replay/recording/system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
 
 /**
  * `yarn replay:record [name …] [--force name …]`: records the histories that test/replay replays, by running the real

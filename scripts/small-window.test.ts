@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tokensIn, tokensOfMessage } from '../bench/tokens/count.ts';
+import { tokensIn, tokensOfMessage } from '#bench/tokens/count.ts';
 import {
   documented,
   otherGerman,
@@ -7,9 +7,9 @@ import {
   plainGerman,
   proposeAll,
   typical,
-} from '../bench/tokens/scenarios.ts';
-import { simulateRun, typicalModel } from '../bench/tokens/simulate.ts';
-import { leastContextTokens, replyTokens } from '../domain/window.ts';
+} from '#bench/tokens/scenarios.ts';
+import { simulateRun, typicalModel } from '#bench/tokens/simulate.ts';
+import { leastContextTokens, replyTokens } from '#domain/planner/model/window.ts';
 
 /** With the tokenizer: what the runner sends, by the very figures of a provider. */
 describe.each([leastContextTokens(), 8_000])('in a window of %i tokens', (contextTokens) => {

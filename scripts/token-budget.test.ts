@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tokenReport } from '../bench/tokens/report.ts';
+import { tokenReport } from '#bench/tokens/report.ts';
 
 /**
  * What a change may make of the token counts (o200k): these are the figures of today with a little room, far below the aims

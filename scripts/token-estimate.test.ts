@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { tokensIn } from '../bench/tokens/count.ts';
-import { documented, plainEnglish, plainGerman, proposeAll, typical } from '../bench/tokens/scenarios.ts';
-import { simulateRun, typicalModel } from '../bench/tokens/simulate.ts';
-import { tokenReport } from '../bench/tokens/report.ts';
-import { callSize } from '../domain/budget.ts';
-import catalog from '../domain/tool-catalog.json' with { type: 'json' };
-import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '../domain/failure-texts.ts';
-import { estimateTokens } from '../domain/token-estimate.ts';
-import { tokensOfMessages } from '../domain/fit-conversation.ts';
+import { tokensIn } from '#bench/tokens/count.ts';
+import { documented, plainEnglish, plainGerman, proposeAll, typical } from '#bench/tokens/scenarios.ts';
+import { simulateRun, typicalModel } from '#bench/tokens/simulate.ts';
+import { tokenReport } from '#bench/tokens/report.ts';
+import { callSize } from '#domain/run/budget.ts';
+import catalog from '#domain/planner/tools/tool-catalog.json' with { type: 'json' };
+import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '#domain/run/failure-texts.ts';
+import { estimateTokens } from '#domain/planner/model/token-estimate.ts';
+import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
 
 /** What a call reserves for its request, by estimate, against what o200k counts. */
 const reserved = (text: string): number => callSize(estimateTokens(text), 0).atMostTokens;

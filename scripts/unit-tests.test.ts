@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { createTemporaryDirectory } from '../dev/guardian.ts';
-import { spawnProcess } from '../dev/processes.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { spawnProcess } from '#dev/processes.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
@@ -13,7 +13,7 @@ it('a unit test starts no server, though no project is named', async () => {
     const tests = await spawnProcess({
       name: 'vitest',
       command: join(root, 'node_modules', '.bin', 'vitest'),
-      args: ['run', 'domain/event-times.test.ts'],
+      args: ['run', 'domain/mission/event-times.test.ts'],
       // Whoever starts a server fails.
       env: { TEMPORAL_CLI: join(directory.path, 'no-such-program') },
       logFile,

@@ -1,6 +1,5 @@
-import { isGrpcServiceError, NamespaceNotFoundError, ServiceError } from '@temporalio/client';
-import type { Client } from '@temporalio/client';
-import { TemporalUnavailableError } from '../domain/errors.ts';
+import { isGrpcServiceError, NamespaceNotFoundError, ServiceError, type Client } from '@temporalio/client';
+import { TemporalUnavailableError } from '#domain/base/errors.ts';
 import { withCallDeadline } from './connection.ts';
 
 /** Somebody waits for the answer. */

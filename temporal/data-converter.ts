@@ -1,7 +1,6 @@
 import type { DataConverter } from '@temporalio/common';
 import { fileURLToPath } from 'node:url';
-import { createPayloadCodec } from './payload-codec.ts';
-import type { CodecKeys, CodecOptions } from './payload-codec.ts';
+import { createPayloadCodec, type CodecKeys, type CodecOptions } from './payload-codec.ts';
 
 /** For bundling workflows without any key. */
 export const FAILURE_CONVERTER_PATH = fileURLToPath(new URL('./failure-converter.ts', import.meta.url));

@@ -1,8 +1,8 @@
 import type { LoadedDataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import proto from '@temporalio/proto';
-import { canonicalContext, decryptBytes, encryptBytes } from '../crypto/authenticated-encryption.ts';
-import { assertKeyLength } from '../crypto/key-bytes.ts';
-import { OwnError } from '../domain/errors.ts';
+import { canonicalContext, decryptBytes, encryptBytes } from '#crypto/authenticated-encryption.ts';
+import { assertKeyLength } from '#crypto/key-bytes.ts';
+import { OwnError } from '#domain/base/errors.ts';
 
 /** The keys of the payload codec (`TEMPORAL_CODEC_KEYS`). */
 export interface CodecKeys {

@@ -1,9 +1,9 @@
 import type { Connection } from '@temporalio/client';
-import { OwnError } from '../domain/errors.ts';
+import { OwnError } from '#domain/base/errors.ts';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 import { withCallDeadline } from './connection.ts';
 import { GRPC_STATUS, hasGrpcStatus } from './grpc-status.ts';
 

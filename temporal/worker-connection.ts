@@ -1,6 +1,10 @@
 import { NativeConnection } from '@temporalio/worker';
-import { CONNECT_TIMEOUT_MS, TemporalUnreachableError, toConnectionOptions } from './connection.ts';
-import type { TemporalConfig } from './connection.ts';
+import {
+  CONNECT_TIMEOUT_MS,
+  TemporalUnreachableError,
+  toConnectionOptions,
+  type TemporalConfig,
+} from './connection.ts';
 
 /**
  * The native connection that the workers of a process share; close it after they have stopped. It is a file of its

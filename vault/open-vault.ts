@@ -1,10 +1,14 @@
-import { unwrapMasterKey } from '../crypto/unwrap-master-key.ts';
-import type { KekRing } from '../crypto/unwrap-master-key.ts';
-import type { Database } from '../db/client.ts';
-import { findVault, recordVaultAccess, UnknownUserError } from '../db/vaults.ts';
-import type { StoredVault, VaultAccess } from '../db/vaults.ts';
-import { VaultNotInitialisedError, VaultUnreadableError, ZeroKnowledgeError } from '../domain/errors.ts';
-import type { UserId } from '../domain/ids.ts';
+import { unwrapMasterKey, type KekRing } from '#crypto/unwrap-master-key.ts';
+import type { Database } from '#db/client.ts';
+import {
+  findVault,
+  recordVaultAccess,
+  UnknownUserError,
+  type StoredVault,
+  type VaultAccess,
+} from '#db/vaults.ts';
+import { VaultNotInitialisedError, VaultUnreadableError, ZeroKnowledgeError } from '#domain/base/errors.ts';
+import type { UserId } from '#domain/base/ids.ts';
 
 export interface VaultAccessor {
   /** mana-auth's database. */
@@ -29,9 +33,7 @@ export async function openVault(
   const vault = await authDatabase.asUser(userId, (tx) => findVault(tx));
   const opened = unwrap(keks, vault);
   try {
-    await authDatabase.asUser(userId, (tx) =>
-      recordVaultAccess(tx, { ...purpose, status: opened.status }),
-    );
+    await authDatabase.asUser(userId, (tx) => recordVaultAccess(tx, { ...purpose, status: opened.status }));
   } catch (error) {
     // No audit row, no key.
     if (opened.ok) opened.masterKey.fill(0);

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { watchCodecKeys } from './codec-key-watch.ts';
-import { registry } from '../metrics/registry.ts';
+import { registry } from '#metrics/registry.ts';
 import {
   PayloadUnreadableError,
   PlaintextPayloadError,
   UnknownCodecKeyError,
-} from '../temporal/payload-codec.ts';
+} from '#temporal/payload-codec.ts';
 
 const MINUTE_MS = 60_000;
 

@@ -1,6 +1,6 @@
-import type { Check } from '../health/readiness.ts';
-import { countUndecodable } from '../metrics/payloads.ts';
-import type { UndecodablePayloadError } from '../temporal/payload-codec.ts';
+import type { Check } from '#health/readiness.ts';
+import { countUndecodable } from '#metrics/payloads.ts';
+import type { UndecodablePayloadError } from '#temporal/payload-codec.ts';
 
 /** A run whose payloads cannot be decoded is tried again after ten minutes at most: as long as there is one, it shows. */
 const REMEMBERED_MS = 15 * 60_000;

@@ -2,8 +2,8 @@ import type { Client } from '@temporalio/client';
 import type { DataConverter } from '@temporalio/common';
 import type { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import type { Config } from '../config.ts';
-import type { Check } from '../health/readiness.ts';
+import type { Config } from '#config.ts';
+import type { Check } from '#health/readiness.ts';
 
 /** What the parts of a worker process share. */
 export interface WorkerContext {

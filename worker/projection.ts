@@ -2,17 +2,17 @@ import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workflowSource } from './workflow-bundle.ts';
-import { createProjectionActivities } from '../activities/projection/activities.ts';
-import { createStartTurns } from '../activities/projection/start-turns.ts';
-import type { Config } from '../config.ts';
-import { openDatabase } from '../db/client.ts';
-import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
-import { cancelRun } from '../schedules/cancel-run.ts';
-import { createMissionSchedules } from '../schedules/mission-schedules.ts';
-import { isRunOpen } from '../schedules/open-runs.ts';
-import { ensureSystemSchedule, RECONCILE_SCHEDULE } from '../schedules/system-schedules.ts';
-import { startHealing, startProjection, startReconcile } from '../schedules/system-workflows.ts';
-import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
+import { createProjectionActivities } from '#activities/projection/activities.ts';
+import { createStartTurns } from '#activities/projection/start-turns.ts';
+import type { Config } from '#config.ts';
+import { openDatabase } from '#db/client.ts';
+import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
+import { cancelRun } from '#runs/cancel-run.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { isRunOpen } from '#runs/open-runs.ts';
+import { ensureSystemSchedule, RECONCILE_SCHEDULE } from '#schedules/system-schedules.ts';
+import { startHealing, startProjection, startReconcile } from '#schedules/system-workflows.ts';
+import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** Task queue `missions-projection`: follows the change log and keeps the schedules; holds no key of users. */
 export async function createProjectionPart(

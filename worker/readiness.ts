@@ -1,8 +1,8 @@
 import proto from '@temporalio/proto';
 import type { Client } from '@temporalio/client';
 import type { Worker } from '@temporalio/worker';
-import type { Check } from '../health/readiness.ts';
-import { withCallDeadline } from '../temporal/connection.ts';
+import type { Check } from '#health/readiness.ts';
+import { withCallDeadline } from '#temporal/connection.ts';
 
 const { TASK_QUEUE_TYPE_WORKFLOW: WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY: ACTIVITY } =
   proto.temporal.api.enums.v1.TaskQueueType;

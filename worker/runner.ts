@@ -2,15 +2,15 @@ import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workflowSource } from './workflow-bundle.ts';
-import { createRunnerActivities } from '../activities/runner/activities.ts';
-import type { Config } from '../config.ts';
-import { openDatabase } from '../db/client.ts';
-import { checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
-import { createGateway } from '../llm/gateway.ts';
-import { createResearchServices } from '../research/services.ts';
-import { isRunOpen } from '../schedules/open-runs.ts';
-import { ensureSystemSchedule, SWEEP_SCHEDULE } from '../schedules/system-schedules.ts';
-import { RUNNER_TASK_QUEUE } from '../workflows/messages.ts';
+import { createRunnerActivities } from '#activities/runner/activities.ts';
+import type { Config } from '#config.ts';
+import { openDatabase } from '#db/client.ts';
+import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
+import { createGateway } from '#llm/gateway.ts';
+import { createResearchServices } from '#research/services.ts';
+import { isRunOpen } from '#runs/open-runs.ts';
+import { ensureSystemSchedule, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
+import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** Recovery after a killed worker waits for this (architecture section 6). */
 const STICKY_TIMEOUT = '2s';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createTemporalLogger } from './temporal-logger.ts';
-import { createLogger } from '../logging/logger.ts';
+import { createLogger } from '#logging/logger.ts';
 
 const logged = (meta: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => {
   const lines: string[] = [];

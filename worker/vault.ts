@@ -1,11 +1,11 @@
 import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
-import { createVaultActivities } from '../activities/vault/activities.ts';
-import type { Config } from '../config.ts';
-import { openDatabase } from '../db/client.ts';
-import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '../db/readiness.ts';
-import { VAULT_TASK_QUEUE } from '../workflows/messages.ts';
+import { createVaultActivities } from '#activities/vault/activities.ts';
+import type { Config } from '#config.ts';
+import { openDatabase } from '#db/client.ts';
+import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
+import { VAULT_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** Longer than sealing a full grant takes. */
 const SHUTDOWN_GRACE = '15s';

@@ -1,7 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode } from '@temporalio/worker';
-import type { WorkerOptions } from '@temporalio/worker';
-import { FAILURE_CONVERTER_PATH } from '../temporal/data-converter.ts';
+import { bundleWorkflowCode, type WorkerOptions } from '@temporalio/worker';
+import { FAILURE_CONVERTER_PATH } from '#temporal/data-converter.ts';
 
 const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 

@@ -1,7 +1,7 @@
-import { toMissionId, toUserId } from '../domain/ids.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
 import { patched, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
-import type { RunnerActivities } from '../activities/runner/activities.ts';
-import type { HealIterationsInput } from './messages.ts';
+import type { RunnerActivities } from '#activities/runner/activities.ts';
+import type { HealIterationsInput } from '#temporal/messages.ts';
 
 const local = proxyLocalActivities<RunnerActivities>({
   startToCloseTimeout: '30 seconds',

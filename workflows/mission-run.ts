@@ -1,5 +1,4 @@
-import type { IterationId } from '../domain/ids.ts';
-import { toIterationId, toMissionId, toUserId } from '../domain/ids.ts';
+import { toIterationId, toMissionId, toUserId, type IterationId } from '#domain/base/ids.ts';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   ActivityFailure,
@@ -15,32 +14,35 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { cancelRunSignal, runProgressQuery, VAULT_TASK_QUEUE } from './messages.ts';
-import type { MissionRunInput } from './messages.ts';
-import type { RunnerActivities } from '../activities/runner/activities.ts';
-import type { VaultActivities } from '../activities/vault/activities.ts';
-import { GRANT_PROBLEMS } from '../domain/errors.ts';
-import type { GatewayProblem, GrantProblem } from '../domain/errors.ts';
-import { fairnessKeyOf } from '../domain/fairness.ts';
-import { MAX_PLANNER_ROUNDS } from '../domain/run.ts';
-import type {
-  EndCause,
-  IterationResult,
-  LoadedRun,
-  LoadRunInput,
-  LoadRunResult,
-  MissionRunResult,
-  PlanRoundResult,
-  ResearchKind,
-  RoundStop,
-  RunFailure,
-  RunOutcome,
-  RunPhase,
-  RunRef,
-  SealResult,
-  WriteIterationResult,
-} from '../domain/run.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../domain/search-attributes.ts';
+import {
+  cancelRunSignal,
+  runProgressQuery,
+  VAULT_TASK_QUEUE,
+  type MissionRunInput,
+} from '#temporal/messages.ts';
+import type { RunnerActivities } from '#activities/runner/activities.ts';
+import type { VaultActivities } from '#activities/vault/activities.ts';
+import { GRANT_PROBLEMS, type GatewayProblem, type GrantProblem } from '#domain/base/errors.ts';
+import { fairnessKeyOf } from '#domain/run/fairness.ts';
+import {
+  MAX_PLANNER_ROUNDS,
+  type EndCause,
+  type IterationResult,
+  type LoadedRun,
+  type LoadRunInput,
+  type LoadRunResult,
+  type MissionRunResult,
+  type PlanRoundResult,
+  type ResearchKind,
+  type RoundStop,
+  type RunFailure,
+  type RunOutcome,
+  type RunPhase,
+  type RunRef,
+  type SealResult,
+  type WriteIterationResult,
+} from '#domain/run/run.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 
 const OUTCOME = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.outcome, 'KEYWORD');
 const GRANT_STATE = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.grantState, 'KEYWORD');

@@ -1,5 +1,5 @@
 import { continueAsNew, proxyActivities } from '@temporalio/workflow';
-import type { ProjectionActivities } from '../activities/projection/activities.ts';
+import type { ProjectionActivities } from '#activities/projection/activities.ts';
 
 const projection = proxyActivities<ProjectionActivities>({
   startToCloseTimeout: '6 minutes',

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { ProjectionActivities } from '../activities/projection/activities.ts';
-import type { ReconcileResult } from '../domain/reconcile-result.ts';
+import type { ProjectionActivities } from '#activities/projection/activities.ts';
+import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
 
 const projection = proxyActivities<ProjectionActivities>({
   startToCloseTimeout: '1 hour',

@@ -1,5 +1,5 @@
 import { proxyActivities } from '@temporalio/workflow';
-import type { RunnerActivities } from '../activities/runner/activities.ts';
+import type { RunnerActivities } from '#activities/runner/activities.ts';
 
 const database = proxyActivities<RunnerActivities>({
   startToCloseTimeout: '5 minutes',

@@ -1,11 +1,10 @@
 import type { ProjectionDependencies } from './dependencies.ts';
-import { followChangeLog } from './follow.ts';
-import type { FollowResult } from './follow.ts';
+import { followChangeLog, type FollowResult } from './follow.ts';
 import { reconcileSchedules } from './reconcile-schedules.ts';
 import { runPass } from './run-pass.ts';
-import type { ProjectionPassResult } from '../../domain/projection-pass.ts';
-import type { ReconcileResult } from '../../domain/reconcile-result.ts';
-import { runActivity } from '../run-activity.ts';
+import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
+import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import { runActivity } from '#activities/run-activity.ts';
 
 /** Nobody else follows the log: lost attempts are logged and counted, the work goes on. */
 const HEARTBEAT = { heartbeatEveryMs: 2_000, isNeverGivenUp: true };

@@ -1,8 +1,12 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { runsByItself, wantedSchedule } from './wanted-schedule.ts';
-import { markApplied, putAsideOverLimit } from '../../db/schedule-state.ts';
-import type { AppliedSchedule, PendingMission } from '../../db/schedule-state.ts';
-import type { ScheduleChange } from '../../schedules/mission-schedules.ts';
+import {
+  markApplied,
+  putAsideOverLimit,
+  type AppliedSchedule,
+  type PendingMission,
+} from '#db/schedule-state.ts';
+import type { ScheduleChange } from '#schedules/mission-schedules.ts';
 
 /** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
 const SHORTLY_MS = 60_000;

@@ -3,9 +3,13 @@ import { applyMission } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { CONCURRENCY } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
-import { postponePending, readPendingMissions, readPendingUsers } from '../../db/schedule-state.ts';
-import type { PendingMission } from '../../db/schedule-state.ts';
-import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
+import {
+  postponePending,
+  readPendingMissions,
+  readPendingUsers,
+  type PendingMission,
+} from '#db/schedule-state.ts';
+import { isTemporalUnavailable } from '#temporal/unavailable.ts';
 
 /** Small, because what was read waits for its turn, and newer versions behind it. */
 const BATCH_SIZE = 50;

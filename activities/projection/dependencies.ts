@@ -1,6 +1,6 @@
-import type { Database } from '../../db/client.ts';
-import type { ExecutionRef } from '../../schedules/run-execution.ts';
-import type { MissionSchedules } from '../../schedules/mission-schedules.ts';
+import type { Database } from '#db/client.ts';
+import type { ExecutionRef } from '#runs/run-execution.ts';
+import type { MissionSchedules } from '#schedules/mission-schedules.ts';
 
 /** What the projection works with; it holds no key at all. */
 export interface ProjectionDependencies {

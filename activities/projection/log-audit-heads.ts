@@ -1,5 +1,5 @@
 import type { ProjectionDependencies } from './dependencies.ts';
-import { lockDueAuditHeads, markAuditHeadsLogged, readAuditHeads } from '../../db/audit-chain.ts';
+import { lockDueAuditHeads, markAuditHeadsLogged, readAuditHeads } from '#db/audit-chain.ts';
 
 const PAGE_SIZE = 500;
 

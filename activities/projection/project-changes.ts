@@ -1,8 +1,7 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logFailure } from './log-failure.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
-import { refreshOthers, startHealings, takeInSpaces } from './take-in-spaces.ts';
-import type { SpaceChange } from './take-in-spaces.ts';
+import { refreshOthers, startHealings, takeInSpaces, type SpaceChange } from './take-in-spaces.ts';
 import {
   beginBacklogs,
   endBacklog,
@@ -13,8 +12,11 @@ import {
   readChanges,
   readLateHeads,
   readNewHeads,
-} from '../../db/followed-changes.ts';
-import type { FollowedChange, FollowedHead, FollowedRecord, PageEnd } from '../../db/followed-changes.ts';
+  type FollowedChange,
+  type FollowedHead,
+  type FollowedRecord,
+  type PageEnd,
+} from '#db/followed-changes.ts';
 import {
   advanceCursor,
   lockCursor,
@@ -25,12 +27,13 @@ import {
   readKept,
   saveAgents,
   saveMissions,
-} from '../../db/projection.ts';
-import type { ProjectionCursor, SavedAgent, SavedMission } from '../../db/projection.ts';
-import { pageShares, turnShares } from '../../domain/page-shares.ts';
-import type { PageShares } from '../../domain/page-shares.ts';
-import type { Transaction } from '../../db/transaction.ts';
-import { countPutAside } from '../../metrics/put-aside.ts';
+  type ProjectionCursor,
+  type SavedAgent,
+  type SavedMission,
+} from '#db/projection.ts';
+import { pageShares, turnShares, type PageShares } from '#domain/projection/page-shares.ts';
+import type { Transaction } from '#db/transaction.ts';
+import { countPutAside } from '#metrics/put-aside.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

@@ -3,11 +3,10 @@ import type { ProjectionDependencies } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
 import { wantedSchedule } from './wanted-schedule.ts';
-import { isProjectionComplete, readMissionsAfter } from '../../db/schedule-state.ts';
-import type { PendingMission } from '../../db/schedule-state.ts';
-import type { ReconcileResult } from '../../domain/reconcile-result.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
+import { isProjectionComplete, readMissionsAfter, type PendingMission } from '#db/schedule-state.ts';
+import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { isTemporalUnavailable } from '#temporal/unavailable.ts';
 
 const PAGE_SIZE = 1_000;
 

@@ -2,9 +2,13 @@ import { startIfPassed } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
-import { markLookedAt, readMissionsToLookAt, readPassedMissions } from '../../db/schedule-state.ts';
-import type { PendingMission } from '../../db/schedule-state.ts';
-import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
+import {
+  markLookedAt,
+  readMissionsToLookAt,
+  readPassedMissions,
+  type PendingMission,
+} from '#db/schedule-state.ts';
+import { isTemporalUnavailable } from '#temporal/unavailable.ts';
 
 const PAGE_SIZE = 200;
 /** Longer than a run's jitter and start take: only what nobody started is overdue. */

@@ -1,31 +1,38 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { takeInSpaces } from './take-in-spaces.ts';
-import type { SystemSql } from '../../db/client.ts';
-import { revokeGrantsIssuedBefore } from '../../db/grant-use.ts';
-import { lockMissionBriefly } from '../../db/mission-lock.ts';
-import { readChanges, readHeadsInSpace, readHeadsOfRecord } from '../../db/followed-changes.ts';
-import type { FollowedChange, FollowedHead } from '../../db/followed-changes.ts';
-import { findRunToCancel } from '../../db/projection.ts';
-import type { SavedAgent, SavedMission } from '../../db/projection.ts';
-import { readMembers } from '../../db/space-members.ts';
-import { EMPTY_MERGE_STATE, takeInRows, writesOfRow } from '../../domain/field-merge.ts';
-import type { ChangeRow } from '../../domain/field-merge.ts';
-import { lastRevocationMs } from '../../domain/grant-revocation.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
+import type { SystemSql } from '#db/client.ts';
+import { revokeGrantsIssuedBefore } from '#db/grant-use.ts';
+import { lockMissionBriefly } from '#db/mission-lock.ts';
+import {
+  readChanges,
+  readHeadsInSpace,
+  readHeadsOfRecord,
+  type FollowedChange,
+  type FollowedHead,
+} from '#db/followed-changes.ts';
+import { findRunToCancel, type SavedAgent, type SavedMission } from '#db/projection.ts';
+import { readMembers } from '#db/space-members.ts';
+import {
+  EMPTY_MERGE_STATE,
+  takeInRows,
+  writesOfRow,
+  type ChangeRow,
+} from '#domain/change-log/field-merge.ts';
+import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 import {
   knownMissionJson,
   knownMissionSchema,
   takeInMissionRows,
   UNKNOWN_MISSION,
-} from '../../domain/known-mission.ts';
-import type { KnownMission } from '../../domain/known-mission.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import { keepFields, mergeStateJson, mergeStateSchema } from '../../domain/merge-state.ts';
-import { AGENT_FIELDS, agentSnapshotOf, snapshotAmong } from '../../domain/mission-snapshot.ts';
-import { MAX_ROW_BYTES } from '../../domain/page-shares.ts';
-import { overwrittenBy } from '../../domain/space-members.ts';
-import type { MemberWrites } from '../../domain/space-members.ts';
+  type KnownMission,
+} from '#domain/projection/known-mission.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { keepFields, mergeStateJson, mergeStateSchema } from '#domain/change-log/merge-state.ts';
+import { AGENT_FIELDS, agentSnapshotOf, snapshotAmong } from '#domain/projection/mission-snapshot.ts';
+import { MAX_ROW_BYTES } from '#domain/projection/page-shares.ts';
+import { overwrittenBy, type MemberWrites } from '#domain/iteration/space-members.ts';
 
 /** What the projection has of a record. */
 interface Before {

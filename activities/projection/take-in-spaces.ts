@@ -1,24 +1,29 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logFailure } from './log-failure.ts';
-import type { SystemSql } from '../../db/client.ts';
-import type { FollowedChange } from '../../db/followed-changes.ts';
+import type { SystemSql } from '#db/client.ts';
+import type { FollowedChange } from '#db/followed-changes.ts';
 import {
   markHealingStarted,
   markToHeal,
   readMissionsToHeal,
   readStandings,
   saveStandings,
-} from '../../db/projection.ts';
-import { readSpaceWrites, readWritesInSpace, saveSpaceWrites } from '../../db/space-members.ts';
-import type { SharedRecord, SpaceWrites } from '../../db/space-members.ts';
-import { mergeStateSchema } from '../../domain/merge-state.ts';
-import { snapshotAmong } from '../../domain/mission-snapshot.ts';
+} from '#db/projection.ts';
+import {
+  readSpaceWrites,
+  readWritesInSpace,
+  saveSpaceWrites,
+  type SharedRecord,
+  type SpaceWrites,
+} from '#db/space-members.ts';
+import { mergeStateSchema } from '#domain/change-log/merge-state.ts';
+import { snapshotAmong } from '#domain/projection/mission-snapshot.ts';
 import {
   memberWritesJson,
   NO_MEMBER_WRITES,
   overwrittenBy,
   takeInMemberRows,
-} from '../../domain/space-members.ts';
+} from '#domain/iteration/space-members.ts';
 
 /** What new rows changed of what a user says about a record in a space. */
 export interface SpaceChange extends SpaceWrites {

@@ -1,8 +1,11 @@
-import type { AppliedSchedule, PendingMission } from '../../db/schedule-state.ts';
-import { isTimeZone, wallClockFields } from '../../domain/cadence.ts';
-import { missionScheduleSpec, wouldFireNextAt } from '../../domain/schedule-spec.ts';
-import type { MissionScheduleSpec } from '../../domain/schedule-spec.ts';
-import { zonedCadence } from '../../domain/zoned-cadence.ts';
+import type { AppliedSchedule, PendingMission } from '#db/schedule-state.ts';
+import { isTimeZone, wallClockFields } from '#domain/cadence/cadence.ts';
+import {
+  missionScheduleSpec,
+  wouldFireNextAt,
+  type MissionScheduleSpec,
+} from '#domain/cadence/schedule-spec.ts';
+import { zonedCadence } from '#domain/cadence/zoned-cadence.ts';
 
 /** The schedule that a mission should have. */
 export interface WantedSchedule {

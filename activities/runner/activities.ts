@@ -1,18 +1,22 @@
 import { log } from '@temporalio/activity';
 import type { RunnerDependencies } from './dependencies.ts';
-import { compactTranscript } from './compact-transcript.ts';
-import { forgetRun, sweepRuns } from './forget-run.ts';
-import type { OnUnswept } from './forget-run.ts';
+import { compactTranscript } from './round/compact-transcript.ts';
+import { forgetRun, sweepRuns, type OnUnswept } from './forget-run.ts';
 import { healIterations } from './heal-iterations.ts';
 import { loadRun } from './load-run.ts';
-import { planRound } from './plan-round.ts';
+import { planRound } from './round/plan-round.ts';
 import { awaitResearch, giveUpResearch, submitResearch } from './research.ts';
 import { lettingGoOfPlace } from './slots.ts';
 import { writeIteration } from './write-iteration.ts';
-import { untilLastMoment } from '../last-moment.ts';
-import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from '../retry-delays.ts';
-import { runActivity } from '../run-activity.ts';
-import { createTokenCalibration } from '../../domain/token-calibration.ts';
+import { untilLastMoment } from '#activities/last-moment.ts';
+import {
+  gatewayRetryDelay,
+  researchRetryDelay,
+  roundRetryDelay,
+  slotRetryDelay,
+} from '#activities/retry-delays.ts';
+import { runActivity } from '#activities/run-activity.ts';
+import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
 import type {
   CompactTranscriptInput,
   CompactTranscriptResult,
@@ -25,7 +29,7 @@ import type {
   SubmitResearchResult,
   WriteIterationInput,
   WriteIterationResult,
-} from '../../domain/run.ts';
+} from '#domain/run/run.ts';
 
 const HEARTBEAT_EVERY_MS = 2_000;
 
@@ -102,10 +106,9 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
         if (end === 'put-aside') log.error('a mission is put aside: its run cannot be ended');
       }),
     healIterations: (mission) =>
-      runActivity(
-        async () => ({ restored: await healIterations(deps, mission.userId, mission.missionId) }),
-        { heartbeatEveryMs: HEARTBEAT_EVERY_MS },
-      ),
+      runActivity(async () => ({ restored: await healIterations(deps, mission.userId, mission.missionId) }), {
+        heartbeatEveryMs: HEARTBEAT_EVERY_MS,
+      }),
     sweepRuns: () =>
       runActivity(async () => ({ swept: await sweepRuns(deps, logUnswept) }), {
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,

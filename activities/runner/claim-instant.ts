@@ -1,28 +1,26 @@
-import type { IterationId } from '../../domain/ids.ts';
-import { claimEventIdOf, eventIdOf } from '../../crypto/derived-ids.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { readMissionEvenDeleted } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { existingChanges, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
-import type { MissionUpdate } from '../../db/sync-changes.ts';
-import { timeZoneOfMission } from '../../db/time-zones.ts';
-import { aiActor } from '../../domain/actor.ts';
-import type { Agent } from '../../domain/agent.ts';
-import { EventIdConflictError } from '../../domain/errors.ts';
-import { fieldTimeMicros } from '../../domain/field-merge.ts';
-import { toIterationId, toMissionId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
+import { type IterationId, toIterationId, toMissionId } from '#domain/base/ids.ts';
+import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { readMissionEvenDeleted, type ReadMission } from '#db/missions.ts';
+import { existingChanges, insertMissionUpdate, readClockMs, type MissionUpdate } from '#db/sync-changes.ts';
+import { timeZoneOfMission } from '#db/time-zones.ts';
+import { aiActor } from '#domain/mission/actor.ts';
+import type { Agent } from '#domain/mission/agent.ts';
+import { EventIdConflictError } from '#domain/base/errors.ts';
+import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 import {
   failedIteration,
   runningIteration,
   startOfIteration,
   withIteration,
-} from '../../domain/iterations.ts';
-import type { RunningIteration, ServerIteration } from '../../domain/iterations.ts';
-import { languageOf } from '../../domain/language.ts';
-import { nextRunAtAfter } from '../../domain/next-run.ts';
-import { failureText } from '../../domain/user-texts.ts';
-import { writerTime } from '../../domain/writer-time.ts';
+  type RunningIteration,
+  type ServerIteration,
+} from '#domain/iteration/iterations.ts';
+import { languageOf } from '#domain/base/language.ts';
+import { nextRunAtAfter } from '#domain/cadence/next-run.ts';
+import { failureText } from '#domain/iteration/user-texts.ts';
+import { writerTime } from '#domain/change-log/writer-time.ts';
 
 /**
  * A run claims its instant in the log before it plans (docs/adr, "A run claims its instant"): devices show it as running
@@ -31,10 +29,7 @@ import { writerTime } from '../../domain/writer-time.ts';
  */
 export type ClaimState = 'none' | 'open' | 'ended';
 
-export async function claimState(
-  tx: UserTransaction,
-  iterationId: string,
-): Promise<ClaimState> {
+export async function claimState(tx: UserTransaction, iterationId: string): Promise<ClaimState> {
   const id = toIterationId(iterationId);
   const [claimed, ended] = [claimEventIdOf(id), eventIdOf(id)];
   const found = await existingChanges(tx, [claimed, ended]);

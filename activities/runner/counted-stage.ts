@@ -1,10 +1,9 @@
-import { isLastChance, takeTurn } from '../lost-attempts.ts';
-import { beginLastChance, endStage } from '../../db/run-slots.ts';
-import type { CountedPart, RunSlot } from '../../db/run-slots.ts';
-import type { Database, UserTransaction } from '../../db/client.ts';
-import { MAX_LOST_ATTEMPTS, TurnTakenError, WorkerLostError } from '../../domain/errors.ts';
-import type { UserId } from '../../domain/ids.ts';
-import { countLostAttempt, countMissionPutAside } from '../../metrics/workers.ts';
+import { isLastChance, takeTurn } from '#activities/lost-attempts.ts';
+import { beginLastChance, endStage, type CountedPart, type RunSlot } from '#db/run-slots.ts';
+import type { Database, UserTransaction } from '#db/client.ts';
+import { MAX_LOST_ATTEMPTS, TurnTakenError, WorkerLostError } from '#domain/base/errors.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import { countLostAttempt, countMissionPutAside } from '#metrics/workers.ts';
 
 type Run = Pick<RunSlot, 'missionId' | 'runId'>;
 

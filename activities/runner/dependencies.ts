@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
-import type { Database } from '../../db/client.ts';
-import type { PlannerSettings } from '../../domain/planner-settings.ts';
-import type { TokenCalibration } from '../../domain/token-calibration.ts';
-import type { Gateway } from '../../llm/gateway.ts';
-import type { ResearchServices } from '../../research/services.ts';
+import type { Database } from '#db/client.ts';
+import type { PlannerSettings } from '#domain/planner/plan/planner-settings.ts';
+import type { TokenCalibration } from '#domain/planner/model/token-calibration.ts';
+import type { Gateway } from '#llm/gateway.ts';
+import type { ResearchServices } from '#research/services.ts';
 
 /** What the runner's activities work with; made once in `worker.ts`. */
 export interface RunnerDependencies {

@@ -1,26 +1,25 @@
-import type { RunRef } from '../../domain/run.ts';
+import type { RunRef } from '#domain/run/run.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { endOpenClaim } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
-import { oneAtATime } from '../one-at-a-time.ts';
+import { oneAtATime } from '#activities/one-at-a-time.ts';
 import { settleEndedRun } from './token-budget.ts';
-import { listReserversBefore } from '../../db/budget-reservations.ts';
-import type { Database, UserTransaction } from '../../db/client.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { putMissionAside } from '../../db/put-aside.ts';
+import { listReserversBefore } from '#db/budget-reservations.ts';
+import type { Database, UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { putMissionAside } from '#db/put-aside.ts';
 import {
   beginStage,
   endStage,
   listSlotsClaimedBefore,
   readSlotIteration,
   releaseSlot,
-} from '../../db/run-slots.ts';
-import type { RunSlot } from '../../db/run-slots.ts';
-import { forgetMissionStorage } from '../../db/run-storage.ts';
-import { WorkerLostError } from '../../domain/errors.ts';
-import { toUserId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
-import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
+  type RunSlot,
+} from '#db/run-slots.ts';
+import { forgetMissionStorage } from '#db/run-storage.ts';
+import { WorkerLostError } from '#domain/base/errors.ts';
+import { toUserId, type UserId } from '#domain/base/ids.ts';
+import { isTemporalUnavailable } from '#temporal/unavailable.ts';
 
 type HeldRun = Pick<RunRef, 'missionId' | 'runId'>;
 

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { RunnerDependencies } from './dependencies.ts';
-import { healEventIdOf } from '../../crypto/derived-ids.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { readMission } from '../../db/missions.ts';
-import { withIterations } from '../../db/record-rows.ts';
-import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
-import { SYSTEM_ACTOR } from '../../domain/actor.ts';
-import { fieldTimeMicros } from '../../domain/field-merge.ts';
-import { toMissionId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
-import { healingAmong } from '../../domain/iteration-healing.ts';
-import { writerTime } from '../../domain/writer-time.ts';
+import { healEventIdOf } from '#crypto/derived-ids.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { readMission } from '#db/missions.ts';
+import { withIterations } from '#db/record-rows.ts';
+import { changeExists, insertMissionUpdate, readClockMs } from '#db/sync-changes.ts';
+import { SYSTEM_ACTOR } from '#domain/mission/actor.ts';
+import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
+import { toMissionId, type UserId } from '#domain/base/ids.ts';
+import { healingAmong } from '#domain/iteration/iteration-healing.ts';
+import { writerTime } from '#domain/change-log/writer-time.ts';
 
 /**
  * Puts back what a device overwrote before it had pulled ours, and what our own write took from a device (contract section

@@ -1,33 +1,35 @@
-import type { IterationId } from '../../domain/ids.ts';
+import type { IterationId, UserId } from '#domain/base/ids.ts';
 import { claimInstant, claimState } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
-import { claimAgentSlot, claimMission } from './slots.ts';
-import type { Claim } from './slots.ts';
+import { claimAgentSlot, claimMission, type Claim } from './slots.ts';
 import type { RunnerDependencies } from './dependencies.ts';
-import { iterationIdOf } from '../../crypto/derived-ids.ts';
-import { isEncryptedValue } from '../../crypto/field-value.ts';
-import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
-import { readBudget } from '../../db/budget-reservations.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { readAgent, readMission } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { readSlotIteration, releaseSlot, setSlotIteration } from '../../db/run-slots.ts';
-import { readClockMs } from '../../db/sync-changes.ts';
-import type { Agent } from '../../domain/agent.ts';
-import { tokensPerDay } from '../../domain/budget.ts';
-import { cadencePeriodMs } from '../../domain/cadence.ts';
-import { SlotBusyError } from '../../domain/errors.ts';
-import type { GrantProblem } from '../../domain/errors.ts';
-import type { UserId } from '../../domain/ids.ts';
-import { instantMs } from '../../domain/instant.ts';
-import { ranElsewhere } from '../../domain/iterations.ts';
-import { ENCRYPTED_MISSION_FIELDS } from '../../domain/mission.ts';
-import type { Mission } from '../../domain/mission.ts';
-import { dueKey, isDue, runNowKey } from '../../domain/run.ts';
-import type { LoadedRun, LoadRunInput, LoadRunResult, RefusedRun } from '../../domain/run.ts';
-import { countUnwrapFailure } from '../../metrics/grants.ts';
-import { countPutAside } from '../../metrics/put-aside.ts';
+import { iterationIdOf } from '#crypto/derived-ids.ts';
+import { isEncryptedValue } from '#crypto/field-value.ts';
+import { unwrapGrant } from '#crypto/unwrap-grant.ts';
+import { readBudget } from '#db/budget-reservations.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
+import { readSlotIteration, releaseSlot, setSlotIteration } from '#db/run-slots.ts';
+import { readClockMs } from '#db/sync-changes.ts';
+import type { Agent } from '#domain/mission/agent.ts';
+import { tokensPerDay } from '#domain/run/budget.ts';
+import { cadencePeriodMs } from '#domain/cadence/cadence.ts';
+import { SlotBusyError, type GrantProblem } from '#domain/base/errors.ts';
+import { instantMs } from '#domain/base/instant.ts';
+import { ranElsewhere } from '#domain/iteration/iterations.ts';
+import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/mission/mission.ts';
+import {
+  dueKey,
+  isDue,
+  runNowKey,
+  type LoadedRun,
+  type LoadRunInput,
+  type LoadRunResult,
+  type RefusedRun,
+} from '#domain/run/run.ts';
+import { countUnwrapFailure } from '#metrics/grants.ts';
+import { countPutAside } from '#metrics/put-aside.ts';
 
 /**
  * Claims the mission, then reads it and passes the gates (architecture section 4, point 1).
@@ -98,21 +100,23 @@ async function passGates(
   const instant = input.trigger === 'run-now' ? null : dueAtMs;
   if (claimed === null) {
     await setSlotIteration(tx, { missionId: input.missionId, runId: input.runId, iterationId });
-    if ((await claimState(tx, iterationId)) === 'ended')
-      return { outcome: 'already-written', iterationId };
+    if ((await claimState(tx, iterationId)) === 'ended') return { outcome: 'already-written', iterationId };
   }
   const { iterations } = read.merged.record;
   if (instant !== null && ranElsewhere(iterations, instant, await readClockMs(tx)))
     return { outcome: 'ran-elsewhere', iterationId };
 
   // An agent that is gone, or another user's, names nobody: the mission runs as one without an agent.
-  const agent =
-    mission.agentId === null ? null : ((await readAgent(tx, mission.agentId))?.agent ?? null);
+  const agent = mission.agentId === null ? null : ((await readAgent(tx, mission.agentId))?.agent ?? null);
   if (agent !== null && agent.state !== 'active') return { outcome: 'agent-paused', iterationId };
   const budgetExhausted = await isBudgetUsedUp(deps, tx, agent);
   const tooLarge = isTooLarge(read);
   if (tooLarge) countPutAside('mission');
-  const run = { ...ready(deps, tx.userId, mission, iterationId, agent?.id ?? null), budgetExhausted, tooLarge };
+  const run = {
+    ...ready(deps, tx.userId, mission, iterationId, agent?.id ?? null),
+    budgetExhausted,
+    tooLarge,
+  };
   if (claimed === null)
     await claimInstant(
       tx,

@@ -1,23 +1,22 @@
-import type { MissionId } from '../../domain/ids.ts';
+import type { MissionId, UserId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import type { RunnerDependencies } from './dependencies.ts';
 import { persistently } from './persistently.ts';
-import { settleUnreadable } from './token-budget.ts';
-import type { BudgetedCall } from './token-budget.ts';
-import { decryptCallPart, encryptCallPart, transcriptKeyId } from '../../crypto/transcript.ts';
-import type { CallPartContext } from '../../crypto/transcript.ts';
-import type { CallPurpose } from '../../db/budget-reservations.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { claimCall, discardReply, storeReply, storeRequest } from '../../db/model-calls.ts';
-import type { CallRef } from '../../db/model-calls.ts';
-import { GatewayUnavailableError } from '../../domain/errors.ts';
-import type { UserId } from '../../domain/ids.ts';
-import type { RunRef } from '../../domain/run.ts';
-import { storedRequestSchema } from '../../domain/stored-request.ts';
-import type { StoredRequest } from '../../domain/stored-request.ts';
-import { noReply } from '../../llm/gateway-errors.ts';
-import { isCompletion, rawReplySchema } from '../../llm/reply-schema.ts';
-import type { RawReply } from '../../llm/reply-schema.ts';
+import { settleUnreadable, type BudgetedCall } from './token-budget.ts';
+import {
+  decryptCallPart,
+  encryptCallPart,
+  transcriptKeyId,
+  type CallPartContext,
+} from '#crypto/transcript.ts';
+import type { CallPurpose } from '#db/budget-reservations.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { claimCall, discardReply, storeReply, storeRequest, type CallRef } from '#db/model-calls.ts';
+import { GatewayUnavailableError } from '#domain/base/errors.ts';
+import type { RunRef } from '#domain/run/run.ts';
+import { storedRequestSchema, type StoredRequest } from '#domain/planner/plan/stored-request.ts';
+import { noReply } from '#llm/gateway-errors.ts';
+import { isCompletion, rawReplySchema, type RawReply } from '#llm/reply-schema.ts';
 
 /** One call of the model and the key that encrypts what is kept of it. */
 export interface KeptCall extends CallRef {
@@ -37,11 +36,7 @@ export interface ClaimedCall {
 }
 
 /** Makes the call's place, or finds what an earlier attempt has kept there; other attempts wait for our transaction. */
-export async function claim(
-  tx: UserTransaction,
-  call: KeptCall,
-  key: Buffer,
-): Promise<ClaimedCall> {
+export async function claim(tx: UserTransaction, call: KeptCall, key: Buffer): Promise<ClaimedCall> {
   const row = await claimCall(tx, call);
   const opened = (part: 'request' | 'reply', value: Buffer | null): unknown =>
     value === null ? null : decryptCallPart(key, contextOf(tx.userId, call, part), value);

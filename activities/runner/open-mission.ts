@@ -1,13 +1,12 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { missionDataKey, runKey } from './transcript.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { readMissionEvenDeleted } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { readRunGrant } from '../../db/run-grants.ts';
-import { holdsSlot } from '../../db/run-slots.ts';
-import { GrantUnusableError } from '../../domain/errors.ts';
-import type { RunRef } from '../../domain/run.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { readMissionEvenDeleted, type ReadMission } from '#db/missions.ts';
+import { readRunGrant } from '#db/run-grants.ts';
+import { holdsSlot } from '#db/run-slots.ts';
+import { GrantUnusableError } from '#domain/base/errors.ts';
+import type { RunRef } from '#domain/run/run.ts';
 
 export interface OpenedMission {
   readonly read: ReadMission;
@@ -55,9 +54,7 @@ export async function openMission(
 ): Promise<OpenedMission> {
   const read = await readMissionOfRun(tx, run);
   if (read === null) throw new GrantUnusableError('revoked');
-  const key = run.grantUsable
-    ? await missionDataKey(deps, tx, read)
-    : await runKey(deps, tx, run);
+  const key = run.grantUsable ? await missionDataKey(deps, tx, read) : await runKey(deps, tx, run);
   return { read, key };
 }
 

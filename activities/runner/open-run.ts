@@ -1,17 +1,19 @@
-import { openSealed, resolveInputs } from './resolve-inputs.ts';
-import type { OpenedRecords, OpenedSeals, ResolvedInputs } from './resolve-inputs.ts';
-import { isEncryptedValue } from '../../crypto/field-value.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { readAgent } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { recordKey } from '../../db/sync-changes.ts';
-import type { Agent } from '../../domain/agent.ts';
-import { languageOf } from '../../domain/language.ts';
-import type { PromptLanguage } from '../../domain/language.ts';
-import { ENCRYPTED_MISSION_FIELDS } from '../../domain/mission.ts';
-import type { Mission } from '../../domain/mission.ts';
-import { visibleText } from '../../domain/prompt-text.ts';
-import type { RunRef, WordsProblem } from '../../domain/run.ts';
+import {
+  openSealed,
+  resolveInputs,
+  type OpenedRecords,
+  type OpenedSeals,
+  type ResolvedInputs,
+} from './resolve-inputs.ts';
+import { isEncryptedValue } from '#crypto/field-value.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { readAgent, type ReadMission } from '#db/missions.ts';
+import { recordKey } from '#db/sync-changes.ts';
+import type { Agent } from '#domain/mission/agent.ts';
+import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
+import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/mission/mission.ts';
+import { visibleText } from '#domain/text/prompt-text.ts';
+import type { RunRef, WordsProblem } from '#domain/run/run.ts';
 
 /** What a run may read, in clear: for its prompt, for its research and for the tools that only read. */
 export interface OpenedRun extends ResolvedInputs {

@@ -1,11 +1,10 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { inOpenedMission } from './open-mission.ts';
-import { openRun } from './open-run.ts';
+import { openRun, type OpenedRun } from './open-run.ts';
 import { persistently } from './persistently.ts';
-import type { OpenedRun } from './open-run.ts';
 import { readNote, storeNote } from './run-notes.ts';
-import { researchIdempotencyKey } from '../../crypto/derived-ids.ts';
-import type { UserTransaction } from '../../db/client.ts';
+import { researchIdempotencyKey } from '#crypto/derived-ids.ts';
+import type { UserTransaction } from '#db/client.ts';
 import {
   failResearchTask,
   finishResearchTask,
@@ -13,28 +12,27 @@ import {
   readResearchTask,
   recordSubmission,
   takeBackResearchTask,
-} from '../../db/research-tasks.ts';
-import { holdsSlot, releaseAgent } from '../../db/run-slots.ts';
+} from '#db/research-tasks.ts';
+import { holdsSlot, releaseAgent } from '#db/run-slots.ts';
 import {
   ResearchDeniedError,
   ResearchPendingError,
   ResearchRejectedError,
   ResearchUnavailableError,
-} from '../../domain/errors.ts';
-import { toIterationId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
-import type { PromptLanguage } from '../../domain/language.ts';
+} from '#domain/base/errors.ts';
+import { toIterationId, type UserId } from '#domain/base/ids.ts';
+import type { PromptLanguage } from '#domain/base/language.ts';
 import {
   failedResearch,
   researchKindOf,
   researchNoteSchema,
   researchQueryOf,
-} from '../../domain/research.ts';
-import type { ResearchNote } from '../../domain/research.ts';
-import { noteOfAnswer, noteOfArticles } from '../../domain/research-note.ts';
-import type { ResearchInput, ResearchKind, RunRef, SubmitResearchResult } from '../../domain/run.ts';
-import type { DeepResearch } from '../../research/deep.ts';
-import type { ShallowResearch } from '../../research/shallow.ts';
+  type ResearchNote,
+} from '#domain/run/research.ts';
+import { noteOfAnswer, noteOfArticles } from '#domain/run/research-note.ts';
+import type { ResearchInput, ResearchKind, RunRef, SubmitResearchResult } from '#domain/run/run.ts';
+import type { DeepResearch } from '#research/deep.ts';
+import type { ShallowResearch } from '#research/shallow.ts';
 
 /**
  * Which research is still to be done before the first round: the one that was begun, or the one that the mission's words

@@ -1,23 +1,25 @@
-import { isEncryptedValue } from '../../crypto/field-value.ts';
-import { openSealedRecord } from '../../crypto/sealed-record.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import type { StoredRow } from '../../db/record-rows.ts';
-import { readSealedRows } from '../../db/run-storage.ts';
-import { readRowsOfRecords, readTimeBlockRows, recordKey } from '../../db/sync-changes.ts';
-import { eventTimes } from '../../domain/event-times.ts';
-import { mergeRecord } from '../../domain/field-merge.ts';
-import { parseGrant } from '../../domain/grant.ts';
-import { toWorkflowRunId } from '../../domain/ids.ts';
-import { inputModuleOfTable } from '../../domain/input-modules.ts';
-import type { InputModule } from '../../domain/input-modules.ts';
-import type { Mission, MissionInput } from '../../domain/mission.ts';
-import { renderInput } from '../../domain/prompt-inputs.ts';
-import type { ResolvedInput, UnreadableInput } from '../../domain/prompt-inputs.ts';
-import type { ReadableRecord } from '../../domain/readable-record.ts';
-import type { RunRef } from '../../domain/run.ts';
-import { countPutAside } from '../../metrics/put-aside.ts';
-import { recordsInScope } from '../../domain/sealable-records.ts';
-import type { UnreadableReason } from '../../domain/unreadable-reasons.ts';
+import { isEncryptedValue } from '#crypto/field-value.ts';
+import { openSealedRecord } from '#crypto/sealed-record.ts';
+import type { UserTransaction } from '#db/client.ts';
+import type { StoredRow } from '#db/record-rows.ts';
+import { readSealedRows } from '#db/run-storage.ts';
+import { readRowsOfRecords, readTimeBlockRows, recordKey } from '#db/sync-changes.ts';
+import { eventTimes } from '#domain/mission/event-times.ts';
+import { mergeRecord } from '#domain/change-log/field-merge.ts';
+import { parseGrant } from '#domain/grant/grant.ts';
+import { toWorkflowRunId } from '#domain/base/ids.ts';
+import { inputModuleOfTable, type InputModule } from '#domain/mission/input-modules.ts';
+import type { Mission, MissionInput } from '#domain/mission/mission.ts';
+import {
+  renderInput,
+  type ResolvedInput,
+  type UnreadableInput,
+} from '#domain/planner/prompt/prompt-inputs.ts';
+import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { RunRef } from '#domain/run/run.ts';
+import { countPutAside } from '#metrics/put-aside.ts';
+import { recordsInScope } from '#domain/grant/sealable-records.ts';
+import type { UnreadableReason } from '#domain/mission/unreadable-reasons.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -32,11 +34,7 @@ export interface OpenedSeals {
 }
 
 /** Opens what was sealed for this run. */
-export async function openSealed(
-  tx: UserTransaction,
-  run: RunRef,
-  mdk: Buffer,
-): Promise<OpenedSeals> {
+export async function openSealed(tx: UserTransaction, run: RunRef, mdk: Buffer): Promise<OpenedSeals> {
   const records = new Map<string, Fields>();
   const unopened: { table: string; recordId: string }[] = [];
   for (const row of await readSealedRows(tx, run.runId)) {

@@ -1,10 +1,8 @@
-import { decryptRunNote, encryptRunNote } from '../../crypto/transcript.ts';
-import type { NoteContext } from '../../crypto/transcript.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { readRunNote, replaceRunNote } from '../../db/run-storage.ts';
-import type { RunNoteKind } from '../../db/run-storage.ts';
-import type { UserId } from '../../domain/ids.ts';
-import type { RunRef } from '../../domain/run.ts';
+import { decryptRunNote, encryptRunNote, type NoteContext } from '#crypto/transcript.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { readRunNote, replaceRunNote, type RunNoteKind } from '#db/run-storage.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import type { RunRef } from '#domain/run/run.ts';
 
 /** Keeps a note until the run ends, encrypted like its rounds; an earlier one of its kind goes. */
 export async function storeNote(

@@ -3,17 +3,15 @@ import { claimState } from './claim-instant.ts';
 import { missionWords } from './open-run.ts';
 import { openSealed } from './resolve-inputs.ts';
 import { missionDataKey, readRounds, runKey } from './transcript.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { recordKey } from '../../db/sync-changes.ts';
-import { GrantUnusableError, RunKeyLostError } from '../../domain/errors.ts';
-import { languageOfRounds } from '../../domain/iteration-summary.ts';
-import { languageOf } from '../../domain/language.ts';
-import type { PromptLanguage } from '../../domain/language.ts';
-import { failureOfRounds } from '../../domain/plan-failure.ts';
-import { stepsOf } from '../../domain/round-entry.ts';
-import type { Notice, RoundEntry } from '../../domain/round-entry.ts';
-import type { EndCause, RunFailure, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
+import type { UserTransaction } from '#db/client.ts';
+import type { ReadMission } from '#db/missions.ts';
+import { recordKey } from '#db/sync-changes.ts';
+import { GrantUnusableError, RunKeyLostError } from '#domain/base/errors.ts';
+import { languageOfRounds } from '#domain/planner/prompt/iteration-summary.ts';
+import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
+import { failureOfRounds } from '#domain/planner/plan/plan-failure.ts';
+import { stepsOf, type Notice, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { EndCause, RunFailure, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
 
 /** What is to be written, once the transcript is open; in the language that the user reads. */
 export type Outcome =
@@ -79,9 +77,7 @@ export async function outcomeOf(
   });
   let key: Buffer;
   try {
-    key = input.grantUsable
-      ? await missionDataKey(deps, tx, read)
-      : await runKey(deps, tx, input);
+    key = input.grantUsable ? await missionDataKey(deps, tx, read) : await runKey(deps, tx, input);
   } catch (error) {
     const isLost = error instanceof RunKeyLostError;
     if (!isLost && !(error instanceof GrantUnusableError)) throw error;

@@ -1,8 +1,8 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { endClaim, forgetRun } from './forget-run.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { lockAgent } from '../../db/mission-lock.ts';
-import { readAgent } from '../../db/missions.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { lockAgent } from '#db/mission-lock.ts';
+import { readAgent } from '#db/missions.ts';
 import {
   beginStage,
   claimMissionSlot,
@@ -10,9 +10,9 @@ import {
   otherSlotsOfAgent,
   releaseAgent,
   takeOverMissionSlot,
-} from '../../db/run-slots.ts';
-import type { RunSlot } from '../../db/run-slots.ts';
-import type { UserId } from '../../domain/ids.ts';
+  type RunSlot,
+} from '#db/run-slots.ts';
+import type { UserId } from '#domain/base/ids.ts';
 
 type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
 type OwnRun = Pick<RunSlot, 'missionId' | 'runId'>;

@@ -6,20 +6,24 @@ import {
   readBudget,
   settleCallAsUnknown,
   settleRunAsUnknown,
-} from '../../db/budget-reservations.ts';
-import type { ModelCall } from '../../db/budget-reservations.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { lockAgent } from '../../db/mission-lock.ts';
-import { countFailure } from '../../db/model-calls.ts';
-import type { CallRef } from '../../db/model-calls.ts';
-import { recordUsage } from '../../db/token-usage.ts';
-import { budgetReminder, callSize, decideBudget } from '../../domain/budget.ts';
-import type { BudgetReminder, CallSize } from '../../domain/budget.ts';
-import { GatewayRejectedError, isGatewayFailure, withCount } from '../../domain/errors.ts';
-import type { UserId } from '../../domain/ids.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import { sizeOf } from '../../llm/request-size.ts';
-import { countTokens } from '../../metrics/tokens.ts';
+  type ModelCall,
+} from '#db/budget-reservations.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { lockAgent } from '#db/mission-lock.ts';
+import { countFailure, type CallRef } from '#db/model-calls.ts';
+import { recordUsage } from '#db/token-usage.ts';
+import {
+  budgetReminder,
+  callSize,
+  decideBudget,
+  type BudgetReminder,
+  type CallSize,
+} from '#domain/run/budget.ts';
+import { GatewayRejectedError, isGatewayFailure, withCount } from '#domain/base/errors.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import { sizeOf } from '#llm/request-size.ts';
+import { countTokens } from '#metrics/tokens.ts';
 
 /** A call of the model, and on whose account it goes. */
 export interface BudgetedCall extends ModelCall {
@@ -134,10 +138,7 @@ export async function endFailedCall(
 }
 
 /** Ends a call whose reply holds nothing to read: what it cost is not known, and it was a model's or a proxy's. */
-export async function settleUnreadable(
-  tx: UserTransaction,
-  call: BudgetedCall,
-): Promise<void> {
+export async function settleUnreadable(tx: UserTransaction, call: BudgetedCall): Promise<void> {
   countTokens('unknown', await settleCallAsUnknown(tx, call));
 }
 
@@ -161,9 +162,7 @@ export async function settleDeadReservations(
   userId: UserId,
   run: { readonly agentId: string | null; readonly runId: string },
 ): Promise<boolean> {
-  const others = await deps.database.asUser(userId, (tx) =>
-    otherReservers(tx, run.agentId, run.runId),
-  );
+  const others = await deps.database.asUser(userId, (tx) => otherReservers(tx, run.agentId, run.runId));
   let settled = false;
   for (const other of others) {
     if (await deps.isRunOpen(other.workflowId, other.runId)) continue;

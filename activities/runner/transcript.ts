@@ -1,24 +1,22 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { withSecret } from '../../crypto/key-bytes.ts';
-import { createRunKey, unwrapRunKey, wrapRunKey } from '../../crypto/run-key.ts';
-import { decryptTranscriptEntry, encryptTranscriptEntry, transcriptKeyId } from '../../crypto/transcript.ts';
-import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
-import { sha256OfWrappedKey } from '../../crypto/wrap-grant.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { grantEnd } from '../../db/grant-use.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { claimCall, hasCalls, readEntries, storeEntry } from '../../db/model-calls.ts';
-import { insertRunKey, readRunKey, replaceRunKey } from '../../db/run-storage.ts';
-import { GrantUnusableError, RunKeyLostError } from '../../domain/errors.ts';
-import type { GrantProblem } from '../../domain/errors.ts';
-import { parseGrant } from '../../domain/grant.ts';
-import { lastRevocationMs } from '../../domain/grant-revocation.ts';
-import type { UserId } from '../../domain/ids.ts';
-import { instantMs } from '../../domain/instant.ts';
-import { roundEntrySchema } from '../../domain/round-entry.ts';
-import type { RoundEntry } from '../../domain/round-entry.ts';
-import type { RunRef } from '../../domain/run.ts';
-import { countUnwrapFailure } from '../../metrics/grants.ts';
+import { withSecret } from '#crypto/key-bytes.ts';
+import { createRunKey, unwrapRunKey, wrapRunKey } from '#crypto/run-key.ts';
+import { decryptTranscriptEntry, encryptTranscriptEntry, transcriptKeyId } from '#crypto/transcript.ts';
+import { unwrapGrant } from '#crypto/unwrap-grant.ts';
+import { sha256OfWrappedKey } from '#crypto/wrap-grant.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { grantEnd } from '#db/grant-use.ts';
+import type { ReadMission } from '#db/missions.ts';
+import { claimCall, hasCalls, readEntries, storeEntry } from '#db/model-calls.ts';
+import { insertRunKey, readRunKey, replaceRunKey } from '#db/run-storage.ts';
+import { GrantUnusableError, RunKeyLostError, type GrantProblem } from '#domain/base/errors.ts';
+import { parseGrant } from '#domain/grant/grant.ts';
+import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import { instantMs } from '#domain/base/instant.ts';
+import { roundEntrySchema, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { RunRef } from '#domain/run/run.ts';
+import { countUnwrapFailure } from '#metrics/grants.ts';
 
 /**
  * Unwraps the mission data key, after reading in this very transaction whether the run's grant has ended meanwhile: in the
@@ -39,7 +37,12 @@ export async function missionDataKey(
   if (revokedMs !== null && (instantMs(grant.issuedAt) ?? -Infinity) < revokedMs) throw unusable('revoked');
   const end = await grantEnd(tx, sha256OfWrappedKey(grant.wrappedKey));
   if (end !== null) throw unusable(end);
-  const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId: tx.userId, grant, nowMs: Date.now() });
+  const unwrapped = unwrapGrant({
+    privateKeys: deps.privateKeys,
+    userId: tx.userId,
+    grant,
+    nowMs: Date.now(),
+  });
   if (!unwrapped.ok) throw unusable(unwrapped.reason);
   return unwrapped.mdk;
 }
@@ -56,11 +59,7 @@ function unusable(problem: GrantProblem): GrantUnusableError {
  * @returns 32 bytes, to be overwritten by the caller
  * @throws RunKeyLostError when replies are kept under a key that no codec key of this process unwraps; another may
  */
-export async function runKey(
-  deps: RunnerDependencies,
-  tx: UserTransaction,
-  run: RunRef,
-): Promise<Buffer> {
+export async function runKey(deps: RunnerDependencies, tx: UserTransaction, run: RunRef): Promise<Buffer> {
   const { primaryKeyId, keys } = deps.codecKeys;
   const context = { userId: tx.userId, iterationId: run.iterationId };
   const primary = keys.get(primaryKeyId);
@@ -91,11 +90,7 @@ export async function runKey(
  * Reads the rounds done so far, in order and without gaps. What does not open is another key's, and stays for whoever has
  * that one: it was paid for.
  */
-export async function readRounds(
-  tx: UserTransaction,
-  run: RunRef,
-  key: Buffer,
-): Promise<RoundEntry[]> {
+export async function readRounds(tx: UserTransaction, run: RunRef, key: Buffer): Promise<RoundEntry[]> {
   const entries: RoundEntry[] = [];
   for (const row of await readEntries(tx, run.iterationId, transcriptKeyId(key))) {
     if (row.round !== entries.length + 1) continue;

@@ -2,27 +2,24 @@ import { countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { iterationRow, mayBeWritten } from './claim-instant.ts';
 import { readMissionOfRunEvenDeleted } from './open-mission.ts';
-import { endOf, outcomeOf, resultOf } from './run-outcome.ts';
-import type { Outcome } from './run-outcome.ts';
-import { eventIdOf, iterationIdOf } from '../../crypto/derived-ids.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { readAgent } from '../../db/missions.ts';
-import { putMissionAside } from '../../db/put-aside.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { withIterations } from '../../db/record-rows.ts';
-import { beginStage, endStage } from '../../db/run-slots.ts';
-import { changeExists, insertMissionUpdate, readClockMs } from '../../db/sync-changes.ts';
-import type { MissionUpdate } from '../../db/sync-changes.ts';
-import { timeZoneOfMission } from '../../db/time-zones.ts';
-import { unknownTokensOfIteration } from '../../db/token-usage.ts';
-import { SYSTEM_ACTOR } from '../../domain/actor.ts';
-import type { Agent } from '../../domain/agent.ts';
-import { EventIdConflictError } from '../../domain/errors.ts';
-import { fieldTimeMicros } from '../../domain/field-merge.ts';
-import { parseGrant } from '../../domain/grant.ts';
-import { toIterationId } from '../../domain/ids.ts';
-import { formatInstant, instantMs } from '../../domain/instant.ts';
+import { endOf, outcomeOf, resultOf, type Outcome } from './run-outcome.ts';
+import { eventIdOf, iterationIdOf } from '#crypto/derived-ids.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { readAgent, type ReadMission } from '#db/missions.ts';
+import { putMissionAside } from '#db/put-aside.ts';
+import { withIterations } from '#db/record-rows.ts';
+import { beginStage, endStage } from '#db/run-slots.ts';
+import { changeExists, insertMissionUpdate, readClockMs, type MissionUpdate } from '#db/sync-changes.ts';
+import { timeZoneOfMission } from '#db/time-zones.ts';
+import { unknownTokensOfIteration } from '#db/token-usage.ts';
+import { SYSTEM_ACTOR } from '#domain/mission/actor.ts';
+import type { Agent } from '#domain/mission/agent.ts';
+import { EventIdConflictError } from '#domain/base/errors.ts';
+import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
+import { parseGrant } from '#domain/grant/grant.ts';
+import { toIterationId } from '#domain/base/ids.ts';
+import { formatInstant, instantMs } from '#domain/base/instant.ts';
 import {
   endedIteration,
   failedIteration,
@@ -30,27 +27,26 @@ import {
   plannedIteration,
   resultOfIteration,
   RUNNER_CLIENT_ID,
-} from '../../domain/iterations.ts';
-import type { ServerIteration } from '../../domain/iterations.ts';
-import { isStopped } from '../../domain/mission.ts';
-import { nextRunAtAfter } from '../../domain/next-run.ts';
-import { summaryOfRounds, wireSteps } from '../../domain/iteration-summary.ts';
-import type { PromptLanguage } from '../../domain/language.ts';
-import type { PlanStep } from '../../domain/plan.ts';
-import { stepsOf } from '../../domain/round-entry.ts';
-import type { RoundEntry } from '../../domain/round-entry.ts';
-import type { EndCause, WriteIterationInput, WriteIterationResult } from '../../domain/run.ts';
-import { storableJson } from '../../domain/storable-json.ts';
+  type ServerIteration,
+} from '#domain/iteration/iterations.ts';
+import { isStopped } from '#domain/mission/mission.ts';
+import { nextRunAtAfter } from '#domain/cadence/next-run.ts';
+import { summaryOfRounds, wireSteps } from '#domain/planner/prompt/iteration-summary.ts';
+import type { PromptLanguage } from '#domain/base/language.ts';
+import type { PlanStep } from '#domain/planner/plan/plan.ts';
+import { stepsOf, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { EndCause, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
+import { storableJson } from '#domain/base/storable-json.ts';
 import {
   budgetText,
   failureText,
   grantEndsFirstText,
   noticeText,
   USER_TEXTS,
-} from '../../domain/user-texts.ts';
-import { writerTime } from '../../domain/writer-time.ts';
-import { countInjectionMarks } from '../../metrics/injection.ts';
-import { countPutAside } from '../../metrics/put-aside.ts';
+} from '#domain/iteration/user-texts.ts';
+import { writerTime } from '#domain/change-log/writer-time.ts';
+import { countInjectionMarks } from '#metrics/injection.ts';
+import { countPutAside } from '#metrics/put-aside.ts';
 
 /**
  * Writes the outcome of a run into the change log, exactly once: one update row with a deterministic id, under the

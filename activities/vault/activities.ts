@@ -1,7 +1,7 @@
 import type { VaultDependencies } from './dependencies.ts';
 import { sealInputs } from './seal-inputs.ts';
-import { runActivity } from '../run-activity.ts';
-import type { RunRef, SealResult } from '../../domain/run.ts';
+import { runActivity } from '#activities/run-activity.ts';
+import type { RunRef, SealResult } from '#domain/run/run.ts';
 
 const HEARTBEAT_EVERY_MS = 2_000;
 

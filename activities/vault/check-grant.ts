@@ -1,19 +1,18 @@
-import { sha256OfWrappedKey } from '../../crypto/wrap-grant.ts';
-import type { UserTransaction } from '../../db/client.ts';
+import { sha256OfWrappedKey } from '#crypto/wrap-grant.ts';
+import type { UserTransaction } from '#db/client.ts';
 import {
   enterForeignGrant,
   findGrant,
   lastMissionRevocationMs,
   pinAgent,
   revokeGrantsIssuedBefore,
-} from '../../db/grant-use.ts';
-import type { LoggedGrant } from '../../db/grant-use.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import type { GrantProblem } from '../../domain/errors.ts';
-import { GRANT_TTL_MAX_MS, parseGrant, scopeKey } from '../../domain/grant.ts';
-import type { Grant } from '../../domain/grant.ts';
-import { lastRevocationMs } from '../../domain/grant-revocation.ts';
-import { instantMs } from '../../domain/instant.ts';
+  type LoggedGrant,
+} from '#db/grant-use.ts';
+import type { ReadMission } from '#db/missions.ts';
+import type { GrantProblem } from '#domain/base/errors.ts';
+import { GRANT_TTL_MAX_MS, parseGrant, scopeKey, type Grant } from '#domain/grant/grant.ts';
+import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
+import { instantMs } from '#domain/base/instant.ts';
 
 export type CheckedGrant =
   | { readonly ok: true; readonly grant: Grant; readonly pinnedAgentId: string | null }

@@ -1,5 +1,5 @@
-import type { KekRing } from '../../crypto/unwrap-master-key.ts';
-import type { Database } from '../../db/client.ts';
+import type { KekRing } from '#crypto/unwrap-master-key.ts';
+import type { Database } from '#db/client.ts';
 
 /** What the vault worker's activity works with; made once in `worker.ts`. */
 export interface VaultDependencies {

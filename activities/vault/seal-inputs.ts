@@ -1,26 +1,37 @@
 import { checkGrant } from './check-grant.ts';
 import type { VaultDependencies } from './dependencies.ts';
-import { decryptFieldValue, isEncryptedValue } from '../../crypto/field-value.ts';
-import { deriveMissionDataKey } from '../../crypto/mission-data-key.ts';
-import { sealRecord } from '../../crypto/sealed-record.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { isOfDevice, readMissionOfDevices } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { ciphertextsElsewhere } from '../../db/own-ciphertexts.ts';
-import { keepRunGrant, readRunGrant } from '../../db/run-grants.ts';
-import { insertRefusal, insertSealedRecords, readSealedBefore } from '../../db/sealed-inputs.ts';
-import type { SealedRecord } from '../../db/sealed-inputs.ts';
-import { readClockMs, readRowsOfRecords, recordKey } from '../../db/sync-changes.ts';
-import { ZeroKnowledgeError, VaultNotInitialisedError, VaultUnreadableError } from '../../domain/errors.ts';
-import type { GrantProblem } from '../../domain/errors.ts';
-import { mergeRecord } from '../../domain/field-merge.ts';
-import { toWorkflowRunId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
-import type { RunRef, SealResult } from '../../domain/run.ts';
-import { inputsOutOfScope, isSameRecord, ownRecords, recordsInScope } from '../../domain/sealable-records.ts';
-import type { SealableRecord } from '../../domain/sealable-records.ts';
-import { openVault } from '../../vault/open-vault.ts';
+import { decryptFieldValue, isEncryptedValue } from '#crypto/field-value.ts';
+import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
+import { sealRecord } from '#crypto/sealed-record.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { isOfDevice, readMissionOfDevices, type ReadMission } from '#db/missions.ts';
+import { ciphertextsElsewhere } from '#db/own-ciphertexts.ts';
+import { keepRunGrant, readRunGrant } from '#db/run-grants.ts';
+import {
+  insertRefusal,
+  insertSealedRecords,
+  readSealedBefore,
+  type SealedRecord,
+} from '#db/sealed-inputs.ts';
+import { readClockMs, readRowsOfRecords, recordKey } from '#db/sync-changes.ts';
+import {
+  ZeroKnowledgeError,
+  VaultNotInitialisedError,
+  VaultUnreadableError,
+  type GrantProblem,
+} from '#domain/base/errors.ts';
+import { mergeRecord } from '#domain/change-log/field-merge.ts';
+import { toWorkflowRunId, type UserId } from '#domain/base/ids.ts';
+import type { RunRef, SealResult } from '#domain/run/run.ts';
+import {
+  inputsOutOfScope,
+  isSameRecord,
+  ownRecords,
+  recordsInScope,
+  type SealableRecord,
+} from '#domain/grant/sealable-records.ts';
+import { openVault } from '#vault/open-vault.ts';
 
 /**
  * Records decrypted at a time: a grant names up to 1000, and their rows are larger than what is kept of them. Also the

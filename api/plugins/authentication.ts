@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { UnauthorizedError } from '../../domain/errors.ts';
-import type { UserId } from '../../domain/ids.ts';
-import type { TokenVerifier } from '../token-verifier.ts';
+import { UnauthorizedError } from '#domain/base/errors.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import type { TokenVerifier } from '#api/token-verifier.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

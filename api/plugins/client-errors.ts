@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyBaseLogger } from 'fastify';
-import { HTTP_ERRORS } from '../errors.ts';
+import { HTTP_ERRORS } from '#api/errors.ts';
 
 interface ClientError extends Error {
   readonly code?: string;

@@ -1,8 +1,14 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
-import { BadRequestError, MissionError, NotFoundError } from '../../domain/errors.ts';
-import { HTTP_ERRORS, INTERNAL_ERROR, INTERNAL_MESSAGE, TIMEOUT_ERROR, TIMEOUT_MESSAGE } from '../errors.ts';
-import { describeProblems } from '../schemas/problems.ts';
+import { BadRequestError, MissionError, NotFoundError } from '#domain/base/errors.ts';
+import {
+  HTTP_ERRORS,
+  INTERNAL_ERROR,
+  INTERNAL_MESSAGE,
+  TIMEOUT_ERROR,
+  TIMEOUT_MESSAGE,
+} from '#api/errors.ts';
+import { describeProblems } from '#api/schemas/problems.ts';
 
 interface Answer {
   readonly status: number;

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { BadRequestError } from '../../domain/errors.ts';
+import { BadRequestError } from '#domain/base/errors.ts';
 
 /** OPTIONS is for CORS preflights only. Before the CORS plugin, which would refuse others in plain text. */
 export function refuseOtherOptions(app: FastifyInstance): void {

@@ -1,7 +1,6 @@
-import rateLimit from '@fastify/rate-limit';
-import type { CreateRateLimitOptions } from '@fastify/rate-limit';
+import rateLimit, { type CreateRateLimitOptions } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { RateLimitedError } from '../../domain/errors.ts';
+import { RateLimitedError } from '#domain/base/errors.ts';
 import { userOf } from './authentication.ts';
 
 /** Requests a minute, counted in this process. */

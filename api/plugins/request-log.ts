@@ -1,6 +1,5 @@
-import { LogController } from 'fastify';
-import type { FastifyInstance } from 'fastify';
-import { countRequest } from '../../metrics/http.ts';
+import { LogController, type FastifyInstance } from 'fastify';
+import { countRequest } from '#metrics/http.ts';
 
 /** Fastify's own lines about requests are off: they hold the URL with its query. */
 export const createLogController = (): LogController => new LogController({ disableRequestLogging: true });

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { onRequestHookHandler } from 'fastify';
-import { UnauthorizedError } from '../../domain/errors.ts';
+import { UnauthorizedError } from '#domain/base/errors.ts';
 
 /**
  * A hook that lets only services of the platform pass (contract section 9): header `X-Service-Key`, compared by its

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { VERSION } from '../../health/version.ts';
-import type { Readiness } from '../../health/readiness.ts';
+import { VERSION } from '#health/version.ts';
+import type { Readiness } from '#health/readiness.ts';
 
 const healthSchema = z.object({ ok: z.boolean(), status: z.enum(['ok']), version: z.string() });
 const readySchema = z.object({

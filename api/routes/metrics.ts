@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { exposeMetrics } from '../../metrics/registry.ts';
-import { SERVICE_KEY } from '../plugins/openapi.ts';
-import { requireServiceKey } from '../plugins/service-key.ts';
-import { errorResponses } from '../schemas/error.ts';
+import { exposeMetrics } from '#metrics/registry.ts';
+import { SERVICE_KEY } from '#api/plugins/openapi.ts';
+import { requireServiceKey } from '#api/plugins/service-key.ts';
+import { errorResponses } from '#api/schemas/error.ts';
 
 /** `GET /metrics` in Prometheus' text format, for services of the platform only. */
 export function metricsRoute(app: FastifyInstance, serviceKeySha256: readonly Buffer[]): void {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RUN_STATES } from '../../schedules/run-execution.ts';
+import { RUN_STATES } from '#runs/run-execution.ts';
 import { storableText } from './text.ts';
 
 const LIMIT_DEFAULT = 20;

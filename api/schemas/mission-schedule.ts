@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PAUSE_REASONS, TIME_ZONE_SOURCES } from '../../domain/schedule-view.ts';
+import { PAUSE_REASONS, TIME_ZONE_SOURCES } from '#domain/cadence/schedule-view.ts';
 import { timeZoneSchema } from './time-zone.ts';
 
 /** Fields that are not named here are ignored: clients may send more. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isTimeZone } from '../../domain/cadence.ts';
+import { isTimeZone } from '#domain/cadence/cadence.ts';
 
 /** The time zone that a client names; absent or null: it names none. */
 export const timeZoneSchema = z

@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from '@temporalio/worker';
-import type { BenchTemporal } from '../servers.ts';
-import { createRunnerActivities } from '../../activities/runner/activities.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { replyWithText, startScriptedGateway } from '../../dev/scripted-gateway.ts';
-import { createGateway } from '../../llm/gateway.ts';
-import { createResearchServices } from '../../research/services.ts';
-import { isRunOpen } from '../../schedules/open-runs.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { connectWorker } from '../../temporal/worker-connection.ts';
-import { workflowSource } from '../../worker/workflow-bundle.ts';
-import { RUNNER_TASK_QUEUE } from '../../workflows/messages.ts';
+import type { BenchTemporal } from '#bench/servers.ts';
+import { createRunnerActivities } from '#activities/runner/activities.ts';
+import { openDatabase } from '#db/client.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
+import { replyWithText, startScriptedGateway } from '#dev/scripted-gateway.ts';
+import { createGateway } from '#llm/gateway.ts';
+import { createResearchServices } from '#research/services.ts';
+import { isRunOpen } from '#runs/open-runs.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { connectWorker } from '#temporal/worker-connection.ts';
+import { workflowSource } from '#worker/workflow-bundle.ts';
+import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** What makes the missions queue: so many rounds under way, and so long an answer takes. */
 export const ROUND_CONCURRENCY = 10;

@@ -2,7 +2,7 @@
  * A gateway that holds every request until SIGUSR2, then answers all. A process of its own, so that its memory is not
  * counted. Prints `listening <port>`, and `holding` once so many requests wait as HOLD says.
  */
-import { gate, replyWithText, startScriptedGateway } from '../../dev/scripted-gateway.ts';
+import { gate, replyWithText, startScriptedGateway } from '#dev/scripted-gateway.ts';
 
 const { SERVICE_KEY: serviceKey = '', HOLD: hold = '0' } = process.env;
 const held = gate();

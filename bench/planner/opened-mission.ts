@@ -1,16 +1,14 @@
-import { toMissionId } from '../../domain/ids.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
-import { writeBenchMission } from '../system.ts';
-import type { BenchMission, BenchSystem } from '../system.ts';
-import type { RunnerDependencies } from '../../activities/runner/dependencies.ts';
-import { forgetRun } from '../../activities/runner/forget-run.ts';
-import { loadRun } from '../../activities/runner/load-run.ts';
-import { sealInputs } from '../../activities/vault/seal-inputs.ts';
-import { toUserId } from '../../domain/ids.ts';
-import type { PlanRoundInput } from '../../domain/run.ts';
-import type { Gateway } from '../../llm/gateway.ts';
-import { createTokenCalibration } from '../../domain/token-calibration.ts';
-import { createResearchServices } from '../../research/services.ts';
+import { writeBenchMission, type BenchMission, type BenchSystem } from '#bench/system.ts';
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import { forgetRun } from '#activities/runner/forget-run.ts';
+import { loadRun } from '#activities/runner/load-run.ts';
+import { sealInputs } from '#activities/vault/seal-inputs.ts';
+import type { PlanRoundInput } from '#domain/run/run.ts';
+import type { Gateway } from '#llm/gateway.ts';
+import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
+import { createResearchServices } from '#research/services.ts';
 
 export const NOTES = 3;
 export const NOTE_BYTES = 2_048;

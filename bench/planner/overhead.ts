@@ -1,14 +1,12 @@
 import { closeRun, NOTE_BYTES, NOTES, openRun, runnerDeps, writeMission } from './opened-mission.ts';
-import { measure, table } from '../measure.ts';
-import type { Variant } from '../measure.ts';
-import type { BenchMission, BenchSystem } from '../system.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { PlanRoundInput } from '../../domain/run.ts';
-import { modelGateway } from '../../dev/scripted-model.ts';
-import { replyWithToolCalls, startScriptedGateway } from '../../dev/scripted-gateway.ts';
-import { createGateway } from '../../llm/gateway.ts';
-import type { Gateway } from '../../llm/gateway.ts';
+import { measure, table, type Variant } from '#bench/measure.ts';
+import type { BenchMission, BenchSystem } from '#bench/system.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import type { PlanRoundInput } from '#domain/run/run.ts';
+import { modelGateway } from '#dev/scripted-model.ts';
+import { replyWithToolCalls, startScriptedGateway } from '#dev/scripted-gateway.ts';
+import { createGateway, type Gateway } from '#llm/gateway.ts';
 
 const SERVICE_KEY = 'bench-service-key';
 const CALL = { name: 'create_task', arguments: { title: 'Pack the tent', priority: 'high' } };

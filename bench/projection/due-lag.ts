@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { plainTable, quantile } from '../measure.ts';
-import { eachOf, until, withTemporal } from '../servers.ts';
-import type { Cadence } from '../../domain/mission.ts';
-import { missionScheduleSpec } from '../../domain/schedule-spec.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import { plainTable, quantile } from '#bench/measure.ts';
+import { eachOf, until, withTemporal } from '#bench/servers.ts';
+import type { Cadence } from '#domain/mission/mission.ts';
+import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
 
 /** What a namespace may start by itself if nobody sets it, and what our servers are set to. */
 const START_RATES = [30, 300] as const;

@@ -1,11 +1,10 @@
 import { insertMissions } from './log-rows.ts';
 import { openProjectionDatabase, projectionDeps, recordingSchedules } from './projection-deps.ts';
-import { plainTable } from '../measure.ts';
-import { until } from '../servers.ts';
-import type { BenchPostgres } from '../servers.ts';
-import { followChangeLog } from '../../activities/projection/follow.ts';
-import { countPendingMissions } from '../../db/schedule-state.ts';
-import { withClient } from '../../dev/platform-schema.ts';
+import { plainTable } from '#bench/measure.ts';
+import { until, type BenchPostgres } from '#bench/servers.ts';
+import { followChangeLog } from '#activities/projection/follow.ts';
+import { countPendingMissions } from '#db/schedule-state.ts';
+import { withClient } from '#dev/platform-schema.ts';
 
 const SAMPLE_EVERY_MS = 50;
 const LONGEST_MS = 3_600_000;

@@ -3,12 +3,10 @@ import { Client } from 'pg';
 import { follow } from './initial-build.ts';
 import { insertMissions } from './log-rows.ts';
 import { openProjectionDatabase, projectionDeps } from './projection-deps.ts';
-import { plainTable, quantile } from '../measure.ts';
-import { until, withTemporal } from '../servers.ts';
-import type { BenchPostgres } from '../servers.ts';
-import { followChangeLog } from '../../activities/projection/follow.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import type { MissionSchedules } from '../../schedules/mission-schedules.ts';
+import { plainTable, quantile } from '#bench/measure.ts';
+import { until, withTemporal, type BenchPostgres } from '#bench/servers.ts';
+import { followChangeLog } from '#activities/projection/follow.ts';
+import { createMissionSchedules, type MissionSchedules } from '#schedules/mission-schedules.ts';
 
 const MEAN_GAP_MS = 150;
 const LONGEST_WAIT_MS = 30_000;

@@ -1,12 +1,11 @@
 import { Client } from 'pg';
 import { follow } from './initial-build.ts';
 import { openProjectionDatabase, projectionDeps } from './projection-deps.ts';
-import { plainTable, quantile } from '../measure.ts';
-import { until, withTemporal } from '../servers.ts';
-import type { BenchPostgres } from '../servers.ts';
-import { followChangeLog } from '../../activities/projection/follow.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import { MISSION_SEARCH_ATTRIBUTES } from '../../temporal/search-attributes.ts';
+import { plainTable, quantile } from '#bench/measure.ts';
+import { until, withTemporal, type BenchPostgres } from '#bench/servers.ts';
+import { followChangeLog } from '#activities/projection/follow.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
 
 const TASK_QUEUE = 'bench-without-worker';
 /** Instants lie this far ahead when the rows become visible. */

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { withClient } from '../../dev/platform-schema.ts';
+import { withClient } from '#dev/platform-schema.ts';
 
 /** Of a hundred rows of the log, so many are of missions. */
 const MISSION_ROWS_PERCENT = 2;

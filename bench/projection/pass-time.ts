@@ -1,14 +1,13 @@
 import { Client } from 'pg';
 import { fillLog, insertMissions, missionsOf, updateMissions } from './log-rows.ts';
 import { openProjectionDatabase, projectionDeps, recordingSchedules } from './projection-deps.ts';
-import { measure, table } from '../measure.ts';
-import type { Timing, Variant } from '../measure.ts';
-import type { BenchPostgres } from '../servers.ts';
-import { applySchedules } from '../../activities/projection/apply-schedules.ts';
-import type { ProjectionDependencies } from '../../activities/projection/dependencies.ts';
-import { projectChanges } from '../../activities/projection/project-changes.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { withClient } from '../../dev/platform-schema.ts';
+import { measure, table, type Timing, type Variant } from '#bench/measure.ts';
+import type { BenchPostgres } from '#bench/servers.ts';
+import { applySchedules } from '#activities/projection/apply-schedules.ts';
+import type { ProjectionDependencies } from '#activities/projection/dependencies.ts';
+import { projectChanges } from '#activities/projection/project-changes.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
+import { withClient } from '#dev/platform-schema.ts';
 
 export interface PassTimeSizes {
   /** Rows of each log, the smallest first. */

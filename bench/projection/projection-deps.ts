@@ -1,9 +1,8 @@
-import type { ProjectionDependencies } from '../../activities/projection/dependencies.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
-import type { ListedSchedule, MissionSchedules } from '../../schedules/mission-schedules.ts';
+import type { ProjectionDependencies } from '#activities/projection/dependencies.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import type { ListedSchedule, MissionSchedules } from '#schedules/mission-schedules.ts';
 
 export const POOL_SIZE = 4;
 

@@ -1,5 +1,5 @@
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
-import type { ChatMessage } from '../../domain/conversation.ts';
+import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
 
 /** Around each message, as providers of this encoding count it. */
 const TOKENS_PER_MESSAGE = 4;

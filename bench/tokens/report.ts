@@ -1,10 +1,8 @@
-import type { ChatMessage } from '../../domain/conversation.ts';
-import type { GatewayTool } from '../../domain/tool-catalog.ts';
+import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
+import type { GatewayTool } from '#domain/planner/tools/tool-catalog.ts';
 import { sharedPrefixTokens, tokensIn, tokensOfMessage, tokensOfTools } from './count.ts';
-import { otherGerman, plainEnglish, plainGerman, proposeAll, typical } from './scenarios.ts';
-import type { Scenario } from './scenarios.ts';
-import { simulateRun, typicalModel } from './simulate.ts';
-import type { SimulatedRound } from './simulate.ts';
+import { otherGerman, plainEnglish, plainGerman, proposeAll, typical, type Scenario } from './scenarios.ts';
+import { simulateRun, typicalModel, type SimulatedRound } from './simulate.ts';
 
 export interface RequestTokens {
   readonly name: string;

@@ -1,17 +1,17 @@
-import { fitConversation } from '../../domain/fit-conversation.ts';
-import { fitPrompt } from '../../domain/planner-prompt.ts';
-import { conversationOf } from '../../domain/conversation.ts';
-import type { ChatMessage, ConversationRound } from '../../domain/conversation.ts';
-import { planRound } from '../../domain/plan.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import { answerRead } from '../../domain/read-tools.ts';
-import { endOfRound } from '../../domain/round-end.ts';
-import type { RoundEnd } from '../../domain/round-end.ts';
-import { fillOfFirstRound, toolsOfRound, toolsTokens } from '../../domain/round-tools.ts';
-import { toGatewayTool, toolsByName } from '../../domain/tool-catalog.ts';
-import type { GatewayTool } from '../../domain/tool-catalog.ts';
-import { readChars, requestTokens } from '../../domain/window.ts';
-import type { ModelWindow } from '../../domain/window.ts';
+import { fitConversation } from '#domain/planner/plan/fit-conversation.ts';
+import { fitPrompt } from '#domain/planner/prompt/planner-prompt.ts';
+import {
+  conversationOf,
+  type ChatMessage,
+  type ConversationRound,
+} from '#domain/planner/plan/conversation.ts';
+import { planRound } from '#domain/planner/plan/plan.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import { answerRead } from '#domain/planner/prompt/read-tools.ts';
+import { endOfRound, type RoundEnd } from '#domain/planner/plan/round-end.ts';
+import { fillOfFirstRound, toolsOfRound, toolsTokens } from '#domain/planner/prompt/round-tools.ts';
+import { toGatewayTool, toolsByName, type GatewayTool } from '#domain/planner/tools/tool-catalog.ts';
+import { readChars, requestTokens, type ModelWindow } from '#domain/planner/model/window.ts';
 import type { Scenario } from './scenarios.ts';
 
 export interface SimulatedRound {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { withClient } from '../platform-schema.ts';
-import type { Stack } from '../stack.ts';
-import { missionAt } from '../web-app.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import type { Stack } from '#dev/stack.ts';
+import { missionAt } from '#dev/web-app.ts';
 import type { DemoData } from './missions.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,6 +1,12 @@
-import type { Stack } from '../stack.ts';
-import { filePlaces, findLeaks, historyPlace, tablesPlace, temporalDatabasePlaces } from '../leak-search.ts';
-import type { Leak } from '../leak-search.ts';
+import type { Stack } from '#dev/stack.ts';
+import {
+  filePlaces,
+  findLeaks,
+  historyPlace,
+  tablesPlace,
+  temporalDatabasePlaces,
+  type Leak,
+} from '#dev/leak-search.ts';
 
 /**
  * Searches everything that must hold no plaintext: workflow histories as the server stores them, Temporal's database

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Stack } from '../stack.ts';
-import { missionAt, noteAt, requestGrant, taskAt } from '../web-app.ts';
-import type { WebAppUser } from '../web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
+import type { Stack } from '#dev/stack.ts';
+import { missionAt, noteAt, requestGrant, taskAt, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 
 /** A mission of the demo: its record, and what is expected of its run. */
 export interface DemoMission {

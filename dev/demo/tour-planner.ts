@@ -1,7 +1,13 @@
 import { tourMissionIn } from './tour-missions.ts';
-import type { RecordedRequest } from '../recorded-request.ts';
-import { hang, httpError, replyWithText, replyWithToolCalls } from '../scripted-responses.ts';
-import type { ScriptedCall, ScriptedResponse } from '../scripted-responses.ts';
+import type { RecordedRequest } from '#dev/recorded-request.ts';
+import {
+  hang,
+  httpError,
+  replyWithText,
+  replyWithToolCalls,
+  type ScriptedCall,
+  type ScriptedResponse,
+} from '#dev/scripted-responses.ts';
 
 /** What the model is shown in one request. */
 interface Shown {

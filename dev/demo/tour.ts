@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Stack } from '../stack.ts';
-import { agentAt, missionAt, requestGrant } from '../web-app.ts';
-import type { WebAppUser } from '../web-app.ts';
+import type { Stack } from '#dev/stack.ts';
+import { agentAt, missionAt, requestGrant, type WebAppUser } from '#dev/web-app.ts';
 import { iterationsOf } from './figures.ts';
 import type { DemoData, DemoMission } from './missions.ts';
-import { TOUR } from './tour-missions.ts';
-import type { TourMission, TourRecord } from './tour-missions.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import { noticeText } from '../../domain/user-texts.ts';
+import { TOUR, type TourMission, type TourRecord } from './tour-missions.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { noticeText } from '#domain/iteration/user-texts.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

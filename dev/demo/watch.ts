@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
-import type { Stack } from '../stack.ts';
+import type { Stack } from '#dev/stack.ts';
 import { iterationsOf } from './figures.ts';
 import type { DemoData, DemoMission } from './missions.ts';
-import { runProgressQuery } from '../../workflows/messages.ts';
+import { runProgressQuery } from '#temporal/messages.ts';
 
 const SCRIPTED_DEADLINE_MS = 60_000;
 const LOOK_EVERY_MS = 150;

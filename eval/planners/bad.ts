@@ -1,7 +1,6 @@
 import { missionIn, roundOf } from './request.ts';
-import type { RecordedRequest } from '../../dev/recorded-request.ts';
-import { replyWithToolCalls } from '../../dev/scripted-responses.ts';
-import type { ScriptedCall, ScriptedResponse } from '../../dev/scripted-responses.ts';
+import type { RecordedRequest } from '#dev/recorded-request.ts';
+import { replyWithToolCalls, type ScriptedCall, type ScriptedResponse } from '#dev/scripted-responses.ts';
 
 /** In the language that the mission is not written in. */
 const WORDS = {

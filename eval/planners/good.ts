@@ -1,7 +1,11 @@
 import { missionIn, roundOf } from './request.ts';
-import type { RecordedRequest } from '../../dev/recorded-request.ts';
-import { replyWithText, replyWithToolCalls } from '../../dev/scripted-responses.ts';
-import type { ScriptedCall, ScriptedResponse } from '../../dev/scripted-responses.ts';
+import type { RecordedRequest } from '#dev/recorded-request.ts';
+import {
+  replyWithText,
+  replyWithToolCalls,
+  type ScriptedCall,
+  type ScriptedResponse,
+} from '#dev/scripted-responses.ts';
 
 /** What a good model would plan, and say in the end; by the mission's id. */
 interface Answer {

@@ -1,6 +1,6 @@
-import type { RecordedRequest } from '../../dev/recorded-request.ts';
-import type { EvalMission } from '../mission.ts';
-import { MISSIONS } from '../missions.ts';
+import type { RecordedRequest } from '#dev/recorded-request.ts';
+import type { EvalMission } from '#eval/mission.ts';
+import { MISSIONS } from '#eval/missions.ts';
 
 /** The mission whose title stands in a request. */
 export function missionIn({ body }: RecordedRequest): EvalMission | undefined {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { violationsIn } from './support/invariants.ts';
-import type { Asked, MissionSeen, Observation } from './support/invariants.ts';
+import { violationsIn, type Asked, type MissionSeen, type Observation } from './support/invariants.ts';
 
 const planned = {
   id: 'i1',

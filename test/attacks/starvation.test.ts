@@ -1,8 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DUE_MISSION, IS_LONG, rowsOf, startAttackedSystem } from './support/attacked-system.ts';
-import type { AttackedSystem } from './support/attacked-system.ts';
-import { openDevice } from '../support/device.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import {
+  DUE_MISSION,
+  IS_LONG,
+  rowsOf,
+  startAttackedSystem,
+  type AttackedSystem,
+} from './support/attacked-system.ts';
+import { openDevice } from '#test/support/device.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let attacked: AttackedSystem;
 beforeAll(async () => {

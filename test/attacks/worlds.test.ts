@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { attack, attackWithDashes, world } from './support/hostile-world.ts';
-import { startHostileSystem } from './support/hostile-system.ts';
-import type { HostileSystem } from './support/hostile-system.ts';
+import { startHostileSystem, type HostileSystem } from './support/hostile-system.ts';
 import { violationsIn } from './support/invariants.ts';
 import { observe } from './support/observe.ts';
 import { IS_LONG_FORM, RUNS, sampleOf, SEED } from './support/seed.ts';
-import { query } from '../support/inspect.ts';
-import { eventIdOf } from '../../crypto/derived-ids.ts';
-import { toIterationId } from '../../domain/ids.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
+import { query } from '#test/support/inspect.ts';
+import { eventIdOf } from '#crypto/derived-ids.ts';
+import { toIterationId } from '#domain/base/ids.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 
 /**
  * Worlds of hostile users, odd replies, two of everything and connections that end, one after the other on one service of

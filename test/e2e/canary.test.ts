@@ -6,16 +6,21 @@ import { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { createTemporaryDirectory } from '../../dev/guardian.ts';
-import { filePlaces, findLeaks, tablesPlace } from '../../dev/leak-search.ts';
-import type { Leak, Place } from '../../dev/leak-search.ts';
-import { hang, httpError, httpReply, replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { startTemporalServer } from '../../dev/temporal-server.ts';
-import type { TemporalServer } from '../../dev/temporal-server.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../../domain/search-attributes.ts';
-import { cancelRunSignal } from '../../workflows/messages.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { filePlaces, findLeaks, tablesPlace, type Leak, type Place } from '#dev/leak-search.ts';
+import {
+  hang,
+  httpError,
+  httpReply,
+  replyWithText,
+  replyWithToolCalls,
+  type RecordedRequest,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import { startTemporalServer, type TemporalServer } from '#dev/temporal-server.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { cancelRunSignal } from '#temporal/messages.ts';
 import {
   addSecrets,
   createNeedles,
@@ -23,15 +28,13 @@ import {
   searchedPlaces,
   writeCanaryMission,
   writePlaintextCanary,
-} from '../support/canary.ts';
-import type { CanaryMission } from '../support/canary.ts';
-import { startRun } from '../support/granted-mission.ts';
-import type { RunHandle } from '../support/granted-mission.ts';
-import type { LeakingActivities } from '../support/leaking.workflows.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { roundOf } from '../support/planner-scripts.ts';
-import { waitUntil } from '../support/wait-until.ts';
+  type CanaryMission,
+} from '#test/support/canary.ts';
+import { startRun, type RunHandle } from '#test/support/granted-mission.ts';
+import type { LeakingActivities } from '#test/support/leaking.workflows.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { roundOf } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 type Answer = (request: RecordedRequest, count: number) => ScriptedResponse;
 

@@ -3,23 +3,29 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { gate } from '../../dev/scripted-gateway.ts';
-import type { Gate } from '../../dev/scripted-gateway.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { ReconcileResult } from '../../domain/reconcile-result.ts';
-import type { MissionRunResult } from '../../domain/run.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { surroundingsOf } from '../faults/surroundings.ts';
-import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
-import type { ProcessName, Surroundings, SystemProcess } from '../support/worker-process.ts';
+import { gate, type Gate } from '#dev/scripted-gateway.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { surroundingsOf } from '#test/faults/surroundings.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  writePlaintextMission,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import {
+  startSystemProcess,
+  type ProcessName,
+  type Surroundings,
+  type SystemProcess,
+} from '#test/support/worker-process.ts';
 
 const OLD = 'test-1';
 const NEW = 'renewed';
@@ -73,7 +79,7 @@ const startGeneration = (...ids: string[]): Promise<SystemProcess[]> =>
 
 /** As the operator calls it. */
 async function reconcile(...ids: string[]): Promise<ReconcileResult> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['scripts/schedules-reconcile.ts'], {
+  const { stdout } = await promisify(execFile)(process.execPath, ['commands/schedules-reconcile.ts'], {
     env: {
       TEMPORAL_ADDRESS: inject('temporalAddress'),
       TEMPORAL_NAMESPACE: system.namespace,

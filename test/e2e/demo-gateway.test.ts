@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../../dev/free-port.ts';
-import { createTemporaryDirectory } from '../../dev/guardian.ts';
-import { logTail, spawnProcess, waitUntilReady } from '../../dev/processes.ts';
-import type { ManagedProcess } from '../../dev/processes.ts';
+import { freePort } from '#dev/free-port.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { logTail, spawnProcess, waitUntilReady, type ManagedProcess } from '#dev/processes.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const serviceKey = randomBytes(16).toString('hex');

@@ -1,23 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mintGrant } from '../../crypto/wrap-grant.ts';
-import { agentAt, missionAt, noteAt, renewedGrantFields, taskAt } from '../../dev/web-app.ts';
-import type { PulledRow, WebAppUser } from '../../dev/web-app.ts';
-import { parseGrant } from '../../domain/grant.ts';
-import type { Grant } from '../../domain/grant.ts';
-import { toMissionId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { checkArguments, TOOL_CATALOG } from '../../domain/tool-catalog.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { objectionsTo, openDevice } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { countRows, query, rawHistories, serverLogs, tablesWith, textsIn } from '../support/inspect.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { countLeftovers, NOTHING_LEFT, readAudit, readPaidRounds } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { mintGrant } from '#crypto/wrap-grant.ts';
+import {
+  agentAt,
+  missionAt,
+  noteAt,
+  renewedGrantFields,
+  taskAt,
+  type PulledRow,
+  type WebAppUser,
+} from '#dev/web-app.ts';
+import { parseGrant, type Grant } from '#domain/grant/grant.ts';
+import { toMissionId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { checkArguments, TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { objectionsTo, openDevice, type Device } from '#test/support/device.ts';
+import type { WrittenMission } from '#test/support/granted-mission.ts';
+import { countRows, query, rawHistories, serverLogs, tablesWith, textsIn } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { countLeftovers, NOTHING_LEFT, readAudit, readPaidRounds } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let system: MissionSystem;
 let device: Device;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { endBackendsUnderLoad } from '../support/ended-backends.ts';
+import { endBackendsUnderLoad } from '#test/support/ended-backends.ts';
 
 it('40 backends that end at random, also in transactions and commits, end no process and change no outcome', async () => {
   const { ended } = await endBackendsUnderLoad(40);

@@ -1,19 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTemporaryDirectory } from '../../dev/guardian.ts';
-import { spawnProcess } from '../../dev/processes.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import type { EvalMission } from '../../eval/mission.ts';
-import { MISSIONS } from '../../eval/missions.ts';
-import { badPlanner } from '../../eval/planners/bad.ts';
-import { goodPlanner } from '../../eval/planners/good.ts';
-import { reportOf } from '../../eval/report.ts';
-import type { EvalReport } from '../../eval/report.ts';
-import { Exchanges, runMissions } from '../../eval/run.ts';
-import { scoreOf } from '../../eval/score.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { spawnProcess } from '#dev/processes.ts';
+import type { RecordedRequest, ScriptedResponse } from '#dev/scripted-gateway.ts';
+import type { EvalMission } from '#eval/mission.ts';
+import { MISSIONS } from '#eval/missions.ts';
+import { badPlanner } from '#eval/planners/bad.ts';
+import { goodPlanner } from '#eval/planners/good.ts';
+import { reportOf, type EvalReport } from '#eval/report.ts';
+import { Exchanges, runMissions } from '#eval/run.ts';
+import { scoreOf } from '#eval/score.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 
 type Planner = (request: RecordedRequest) => ScriptedResponse;
 

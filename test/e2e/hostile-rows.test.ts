@@ -1,17 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentAt, missionAt, noteAt } from '../../dev/web-app.ts';
-import type { RawRow, WebAppUser } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { openDevice, waitUntilForgotten } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import { writeGrantedMission, writePlaintextMissionOf } from '../support/granted-mission.ts';
-import { countRows, query } from '../support/inspect.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { readAudit } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { agentAt, missionAt, noteAt, type RawRow, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { openDevice, waitUntilForgotten, type Device } from '#test/support/device.ts';
+import { writeGrantedMission, writePlaintextMissionOf } from '#test/support/granted-mission.ts';
+import { countRows, query } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { readAudit } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let system: MissionSystem;
 let device: Device;

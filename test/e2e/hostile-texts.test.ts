@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import { INPUT_MODULES } from '../../domain/input-modules.ts';
-import { openDevice } from '../support/device.ts';
-import { startRun } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { roundOf } from '../support/planner-scripts.ts';
+import { replyWithText, replyWithToolCalls } from '#dev/scripted-gateway.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { openDevice } from '#test/support/device.ts';
+import { startRun } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { roundOf } from '#test/support/planner-scripts.ts';
 
 /** Texts that kept a runner busy for ever, and one whose order stood behind more padding than anybody looked through. */
 const HARMLESS = [

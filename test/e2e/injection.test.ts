@@ -1,23 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { articles, feeds, startScriptedResearch } from '../../dev/scripted-research.ts';
-import type { ScriptedResearch } from '../../dev/scripted-research.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { INPUT_MODULES } from '../../domain/input-modules.ts';
-import { MAX_PROMPT_CHARS } from '../../domain/planner-prompt.ts';
-import { TOOL_CATALOG } from '../../domain/tool-catalog.ts';
-import { exposeMetrics } from '../../metrics/registry.ts';
-import { openDevice } from '../support/device.ts';
-import { startRun } from '../support/granted-mission.ts';
-import { INJECTION_CORPUS, UNMARKED_ATTACKS } from '../support/injection-corpus.ts';
-import type { Attack } from '../support/injection-corpus.ts';
-import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { roundOf } from '../support/planner-scripts.ts';
+import {
+  replyWithText,
+  replyWithToolCalls,
+  type RecordedRequest,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import { articles, feeds, startScriptedResearch, type ScriptedResearch } from '#dev/scripted-research.ts';
+import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
+import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { MAX_PROMPT_CHARS } from '#domain/planner/prompt/planner-prompt.ts';
+import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
+import { exposeMetrics } from '#metrics/registry.ts';
+import { openDevice } from '#test/support/device.ts';
+import { startRun } from '#test/support/granted-mission.ts';
+import { INJECTION_CORPUS, UNMARKED_ATTACKS, type Attack } from '#test/support/injection-corpus.ts';
+import { SERVICE_KEY, startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { roundOf } from '#test/support/planner-scripts.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 interface Step {

@@ -1,23 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { gate, hang, replyWithText } from '../../dev/scripted-gateway.ts';
-import type { Gate, RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { MissionRunResult } from '../../domain/run.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import { dueWorkflowId } from '../../schedules/schedule-ids.ts';
-import { cancelRunSignal, RUNNER_TASK_QUEUE, runProgressQuery } from '../../workflows/messages.ts';
-import { objectionsTo, openDevice, waitUntilForgotten } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import { startRun, writeGrantedMission, writePlaintextMissionOf } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { countRows } from '../support/inspect.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { readPaidRounds } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import {
+  gate,
+  hang,
+  replyWithText,
+  type Gate,
+  type RecordedRequest,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import { agentAt, missionAt } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { dueWorkflowId } from '#schedules/schedule-ids.ts';
+import { cancelRunSignal, RUNNER_TASK_QUEUE, runProgressQuery } from '#temporal/messages.ts';
+import { objectionsTo, openDevice, waitUntilForgotten, type Device } from '#test/support/device.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  writePlaintextMissionOf,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { countRows } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { readPaidRounds } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let system: MissionSystem;
 let device: Device;

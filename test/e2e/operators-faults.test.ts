@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { httpError, httpReply } from '../../dev/scripted-gateway.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { startScriptedResearch, submitted } from '../../dev/scripted-research.ts';
-import type { ResearchScript, ScriptedResearch } from '../../dev/scripted-research.ts';
-import { FAILURE_TEXTS, FAILURE_TEXTS_EN, noticeText } from '../../domain/user-texts.ts';
-import { registry } from '../../metrics/registry.ts';
-import { openDevice } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import { startRun, writePlaintextMission } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
+import { httpError, httpReply, type RecordedRequest, type ScriptedResponse } from '#dev/scripted-gateway.ts';
+import {
+  startScriptedResearch,
+  submitted,
+  type ResearchScript,
+  type ScriptedResearch,
+} from '#dev/scripted-research.ts';
+import { FAILURE_TEXTS, FAILURE_TEXTS_EN, noticeText } from '#domain/iteration/user-texts.ts';
+import { registry } from '#metrics/registry.ts';
+import { openDevice, type Device } from '#test/support/device.ts';
+import { startRun, writePlaintextMission, type WrittenMission } from '#test/support/granted-mission.ts';
+import { SERVICE_KEY, startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
 
 /** What no user can mend: it is tried again or done without, the operator learns of it, and no user is sent to look for it. */
 

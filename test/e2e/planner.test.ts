@@ -1,20 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hang, httpReply, replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { agentAt, missionAt, noteAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { openDevice } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import { startRun, writePlaintextMission, writePlaintextMissionOf } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { query } from '../support/inspect.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { roundOf } from '../support/planner-scripts.ts';
-import { readAudit } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import {
+  hang,
+  httpReply,
+  replyWithText,
+  replyWithToolCalls,
+  type RecordedRequest,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import { agentAt, missionAt, noteAt, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { openDevice, type Device } from '#test/support/device.ts';
+import {
+  startRun,
+  writePlaintextMission,
+  writePlaintextMissionOf,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { query } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { roundOf } from '#test/support/planner-scripts.ts';
+import { readAudit } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let system: MissionSystem;
 let device: Device;

@@ -2,20 +2,18 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { missionAt } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { missionScheduleSpec } from '../../domain/schedule-spec.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import type { MissionSchedules } from '../../schedules/mission-schedules.ts';
-import { dueWorkflowId, missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { toScheduleRequest } from '../../schedules/schedule-request.ts';
-import { runProjectionPass, runReconcile } from '../../schedules/system-workflows.ts';
-import { RUNNER_TASK_QUEUE } from '../../workflows/messages.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
+import { createMissionSchedules, type MissionSchedules } from '#schedules/mission-schedules.ts';
+import { dueWorkflowId, missionScheduleId } from '#schedules/schedule-ids.ts';
+import { toScheduleRequest } from '#schedules/schedule-request.ts';
+import { runProjectionPass, runReconcile } from '#schedules/system-workflows.ts';
+import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
+import type { WrittenMission } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 /** No runner: what is started stays open, and can be counted. */
 let system: MissionSystem;
@@ -58,7 +56,7 @@ async function fingerprints(): Promise<Map<string, string>> {
 /** As the operator calls it. */
 async function reconcileByCommand(): Promise<unknown> {
   const { primaryKeyId, keys } = system.keys.codecKeys;
-  const { stdout } = await promisify(execFile)(process.execPath, ['scripts/schedules-reconcile.ts'], {
+  const { stdout } = await promisify(execFile)(process.execPath, ['commands/schedules-reconcile.ts'], {
     env: {
       TEMPORAL_ADDRESS: inject('temporalAddress'),
       TEMPORAL_NAMESPACE: system.namespace,

@@ -2,16 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { httpReply, replyWithText } from '../../dev/scripted-gateway.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { openDevice } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import { startRun, writePlaintextMission } from '../support/granted-mission.ts';
-import { query } from '../support/inspect.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { expandFixture } from '../support/reply-fixtures.ts';
-import { strictRequestProblems } from '../support/strict-provider.ts';
+import {
+  httpReply,
+  replyWithText,
+  type RecordedRequest,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import { openDevice, type Device } from '#test/support/device.ts';
+import { startRun, writePlaintextMission } from '#test/support/granted-mission.ts';
+import { query } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { expandFixture } from '#test/support/reply-fixtures.ts';
+import { strictRequestProblems } from '#test/support/strict-provider.ts';
 
 /**
  * Every file of `test/replies/`: bodies of the gateway as they come over the wire, one for each round, and what becomes of

@@ -7,20 +7,23 @@ import {
   startScriptedResearch,
   submitted,
   taskState,
-} from '../../dev/scripted-research.ts';
-import type { ScriptedResearch } from '../../dev/scripted-research.ts';
-import { hang } from '../../dev/scripted-responses.ts';
-import { RUNNER_TASK_QUEUE } from '../../workflows/messages.ts';
-import { surroundingsOf } from '../faults/surroundings.ts';
-import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
-import type { RunHandle, WrittenMission } from '../support/granted-mission.ts';
-import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
-import type { SystemProcess } from '../support/worker-process.ts';
+  type ScriptedResearch,
+} from '#dev/scripted-research.ts';
+import { hang } from '#dev/scripted-responses.ts';
+import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
+import { surroundingsOf } from '#test/faults/surroundings.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  writePlaintextMission,
+  type RunHandle,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { SERVICE_KEY, startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { startSystemProcess, type SystemProcess } from '#test/support/worker-process.ts';
 
 const SHALLOW = 'Finde OBJEKTIV-SHALLOW';
 const PENDING = 'Mache eine umfassende Recherche zu OBJEKTIV-PENDING';

@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createTemporaryDirectory } from '../../dev/guardian.ts';
-import { spawnProcess } from '../../dev/processes.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { spawnProcess } from '#dev/processes.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 

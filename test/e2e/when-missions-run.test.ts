@@ -1,25 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { ScheduleDescription, ScheduleOverlapPolicy } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { gate } from '../../dev/scripted-gateway.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { MissionRunResult } from '../../domain/run.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { surroundingsOf } from '../faults/surroundings.ts';
-import { openDevice, waitUntilForgotten } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import { startRun, writePlaintextMission, writePlaintextMissionOf } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { query } from '../support/inspect.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { countLeftovers, NOTHING_LEFT } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
+import { gate, type RecordedRequest, type ScriptedResponse } from '#dev/scripted-gateway.ts';
+import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { surroundingsOf } from '#test/faults/surroundings.ts';
+import { openDevice, waitUntilForgotten, type Device } from '#test/support/device.ts';
+import {
+  startRun,
+  writePlaintextMission,
+  writePlaintextMissionOf,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { query } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { countLeftovers, NOTHING_LEFT } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { startSystemProcess } from '#test/support/worker-process.ts';
 
 type Answer = (request: RecordedRequest) => ScriptedResponse | Promise<ScriptedResponse>;
 /** What the gateway does with requests that hold a text; it plans for all others. */

@@ -1,21 +1,23 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startCommitHolder } from './commit-holder.ts';
-import type { CommitHolder } from './commit-holder.ts';
-import { whileLocked } from '../support/held-lock.ts';
-import { replyOfTwoRounds, requestsOf } from '../support/planner-scripts.ts';
+import { startCommitHolder, type CommitHolder } from './commit-holder.ts';
+import { whileLocked } from '#test/support/held-lock.ts';
+import { replyOfTwoRounds, requestsOf } from '#test/support/planner-scripts.ts';
 import { surroundingsOf } from './surroundings.ts';
-import { startRun, writeGrantedMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
+import { startRun, writeGrantedMission } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import {
   countLeftovers,
   NOTHING_LEFT,
   readAudit,
   readPaidRounds,
   readWrittenIterations,
-} from '../support/stored-rows.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
-import type { ProcessName, Surroundings, SystemProcess } from '../support/worker-process.ts';
+} from '#test/support/stored-rows.ts';
+import {
+  startSystemProcess,
+  type ProcessName,
+  type Surroundings,
+  type SystemProcess,
+} from '#test/support/worker-process.ts';
 
 let system: MissionSystem;
 let around: Surroundings;

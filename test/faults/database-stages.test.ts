@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startRun, writePlaintextMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { withoutRightToClaim } from '../support/missing-right.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { countLeftovers, NOTHING_LEFT } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { startRun, writePlaintextMission } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { withoutRightToClaim } from '#test/support/missing-right.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { countLeftovers, NOTHING_LEFT } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let system: MissionSystem;
 beforeAll(async () => {

@@ -1,26 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { whileSealingWaits } from '../support/held-lock.ts';
-import { replyOfTwoRounds, requestsOf, roundOf } from '../support/planner-scripts.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { gate, hang } from '../../dev/scripted-gateway.ts';
-import type { Gate } from '../../dev/scripted-gateway.ts';
-import type { MissionRunResult } from '../../domain/run.ts';
-import { cancelRunSignal, RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '../../workflows/messages.ts';
+import { whileSealingWaits } from '#test/support/held-lock.ts';
+import { replyOfTwoRounds, requestsOf, roundOf } from '#test/support/planner-scripts.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { gate, hang, type Gate } from '#dev/scripted-gateway.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import { cancelRunSignal, RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '#temporal/messages.ts';
 import {
   startRun,
   untilCancelRequested,
   writeGrantedMission,
   writePlaintextMission,
-} from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
+} from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import {
   countLeftovers,
   NOTHING_LEFT,
   readPaidRounds,
   readWrittenIterations,
-} from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
+} from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 /** Objectives of missions whose round 2 is not answered at once: never, or when the gate is opened. */
 const hanging = new Set<string>();

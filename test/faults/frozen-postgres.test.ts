@@ -1,12 +1,12 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { provisionPlatform } from '../../dev/databases.ts';
-import { startJwksIssuer } from '../../dev/jwks-issuer.ts';
-import { startPostgres } from '../../dev/postgres.ts';
-import { missionAt, openWebApp } from '../../dev/web-app.ts';
-import { freezePostgres } from '../support/frozen-postgres.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
+import { provisionPlatform } from '#dev/databases.ts';
+import { startJwksIssuer } from '#dev/jwks-issuer.ts';
+import { startPostgres } from '#dev/postgres.ts';
+import { missionAt, openWebApp } from '#dev/web-app.ts';
+import { freezePostgres } from '#test/support/frozen-postgres.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { startSystemProcess } from '#test/support/worker-process.ts';
 
 /** What a request may take, with what a busy machine adds. */
 const ANSWERED_WITHIN_MS = 14_000;

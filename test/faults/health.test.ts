@@ -3,17 +3,20 @@ import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
-import { createTemporaryDirectory } from '../../dev/guardian.ts';
-import { startTemporalServer } from '../../dev/temporal-server.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../../domain/search-attributes.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { startRefusingFrontend } from '../support/refusing-frontend.ts';
-import type { RefusingFrontend } from '../support/refusing-frontend.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { environmentOf, startSystemProcess } from '../support/worker-process.ts';
-import type { ProcessName, Surroundings, SystemProcess } from '../support/worker-process.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { startTemporalServer } from '#dev/temporal-server.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { startRefusingFrontend, type RefusingFrontend } from '#test/support/refusing-frontend.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import {
+  environmentOf,
+  startSystemProcess,
+  type ProcessName,
+  type Surroundings,
+  type SystemProcess,
+} from '#test/support/worker-process.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
 
@@ -234,7 +237,7 @@ describe("an operator's command", () => {
       `setInterval(() => { if (process.listenerCount('uncaughtException') > 0) ${THROW} }, 1)`,
     );
     const { TEMPORAL_CODEC_KEYS = '' } = environmentOf('api', around);
-    const child = spawn(process.execPath, [`scripts/${script}.ts`], {
+    const child = spawn(process.execPath, [`commands/${script}.ts`], {
       cwd: root,
       env: { PATH: process.env['PATH'], TEMPORAL_CODEC_KEYS, ...env, ...failing },
     });

@@ -1,20 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
-import { startRun, writeGrantedMission, writePlaintextMission } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from '../support/stored-rows.ts';
-import { superviseWorker } from '../support/supervised-worker.ts';
-import type { SupervisedWorker } from '../support/supervised-worker.ts';
-import { query } from '../support/inspect.ts';
-import { RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '../../workflows/messages.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
-import type { Surroundings } from '../support/worker-process.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  writePlaintextMission,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { SERVICE_KEY, startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from '#test/support/stored-rows.ts';
+import { superviseWorker, type SupervisedWorker } from '#test/support/supervised-worker.ts';
+import { query } from '#test/support/inspect.ts';
+import { RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '#temporal/messages.ts';
+import { startSystemProcess, type Surroundings } from '#test/support/worker-process.ts';
 
 // Nine missions on their last chances take turns, behind three workers that went silent.
 vi.setConfig({ testTimeout: 300_000 });

@@ -1,15 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { replyOfTwoRounds, requestsOf, roundOf } from '../support/planner-scripts.ts';
+import { replyOfTwoRounds, requestsOf, roundOf } from '#test/support/planner-scripts.ts';
 import { surroundingsOf } from './surroundings.ts';
-import { gate } from '../../dev/scripted-gateway.ts';
-import { startRun, writeGrantedMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { readPaidRounds } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { environmentOf, spawnSystemProcess, startSystemProcess } from '../support/worker-process.ts';
-import type { ProcessName, Surroundings, SystemProcess } from '../support/worker-process.ts';
+import { gate } from '#dev/scripted-gateway.ts';
+import { startRun, writeGrantedMission } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { readPaidRounds } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import {
+  environmentOf,
+  spawnSystemProcess,
+  startSystemProcess,
+  type ProcessName,
+  type Surroundings,
+  type SystemProcess,
+} from '#test/support/worker-process.ts';
 
 const HELD = 'OBJECTIVE-HELD-IN-ROUND-ONE';
 const held = gate();

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { surroundingsOf } from './surroundings.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import { RUNNER_TASK_QUEUE } from '../../workflows/messages.ts';
-import { countRows, query } from '../support/inspect.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
-import type { SystemProcess } from '../support/worker-process.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
+import { countRows, query } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { startSystemProcess, type SystemProcess } from '#test/support/worker-process.ts';
 
 const MISSIONS = 90;
 const PASSED = 30;

@@ -1,21 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { replyOfTwoRounds, requestsOf, roundOf } from '../support/planner-scripts.ts';
+import { replyOfTwoRounds, requestsOf, roundOf } from '#test/support/planner-scripts.ts';
 import { surroundingsOf } from './surroundings.ts';
-import { hang } from '../../dev/scripted-gateway.ts';
-import type { MissionRunResult } from '../../domain/run.ts';
-import { startRun, writeGrantedMission } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
+import { hang } from '#dev/scripted-gateway.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import { startRun, writeGrantedMission, type WrittenMission } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import {
   countLeftovers,
   NOTHING_LEFT,
   readAudit,
   readPaidRounds,
   readWrittenIterations,
-} from '../support/stored-rows.ts';
-import { startSystemProcess } from '../support/worker-process.ts';
-import type { SystemProcess } from '../support/worker-process.ts';
+} from '#test/support/stored-rows.ts';
+import { startSystemProcess, type SystemProcess } from '#test/support/worker-process.ts';
 
 const OBJECTIVES = { 1: 'OBJECTIVE-KILLED-IN-ROUND-ONE', 2: 'OBJECTIVE-KILLED-IN-ROUND-TWO' } as const;
 

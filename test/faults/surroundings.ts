@@ -1,8 +1,7 @@
 import { inject } from 'vitest';
-import { SERVICE_KEY } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import type { Surroundings } from '../support/worker-process.ts';
-import { workflowBundlePath } from '../support/workflow-bundle.ts';
+import { SERVICE_KEY, type MissionSystem } from '#test/support/mission-system.ts';
+import type { Surroundings } from '#test/support/worker-process.ts';
+import { workflowBundlePath } from '#test/support/workflow-bundle.ts';
 
 /** Lets processes of their own join a system of the test: the same databases, namespace and keys. */
 export const surroundingsOf = async (system: MissionSystem): Promise<Surroundings> => ({

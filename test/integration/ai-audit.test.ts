@@ -1,15 +1,12 @@
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildApp } from '../../api/app.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { startJwksIssuer } from '../../dev/jwks-issuer.ts';
-import type { JwksIssuer } from '../../dev/jwks-issuer.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { addAuditRows, readSeqs, tamper } from '../support/audit-rows.ts';
-import { createTestDatabases } from '../support/databases.ts';
-import type { TestDatabases } from '../support/databases.ts';
+import { buildApp } from '#api/app.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
+import { createLogger } from '#logging/logger.ts';
+import { addAuditRows, readSeqs, tamper } from '#test/support/audit-rows.ts';
+import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
 
 const AUDIT_URL = '/api/v1/me/ai-audit';
 

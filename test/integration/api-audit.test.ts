@@ -9,7 +9,7 @@ import {
   issuer,
   setUpGrantApi,
   startApp,
-} from '../support/grant-api.ts';
+} from '#test/support/grant-api.ts';
 
 setUpGrantApi();
 

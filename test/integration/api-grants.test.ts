@@ -1,9 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { sha256OfWrappedKey } from '../../crypto/wrap-grant.ts';
-import { startGrantingApi, bearer, GRANT_URL, mint, revoke, show } from '../support/granting-api.ts';
-import type { GrantingApi, Owner } from '../support/granting-api.ts';
+import { sha256OfWrappedKey } from '#crypto/wrap-grant.ts';
+import {
+  startGrantingApi,
+  bearer,
+  GRANT_URL,
+  mint,
+  revoke,
+  show,
+  type GrantingApi,
+  type Owner,
+} from '#test/support/granting-api.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { publicKeyId } from '../../crypto/key-id.ts';
-import { deriveMissionDataKey } from '../../crypto/mission-data-key.ts';
-import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
-import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
-import { sha256OfWrappedKey } from '../../crypto/wrap-grant.ts';
-import { toUserId } from '../../domain/ids.ts';
+import { publicKeyId } from '#crypto/key-id.ts';
+import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
+import { unwrapGrant } from '#crypto/unwrap-grant.ts';
+import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { sha256OfWrappedKey } from '#crypto/wrap-grant.ts';
+import { toUserId } from '#domain/base/ids.ts';
 import {
   DAY_MS,
   HOUR_MS,
@@ -22,7 +22,7 @@ import {
   setUpGrantApi,
   startApp,
   vaultAudit,
-} from '../support/grant-api.ts';
+} from '#test/support/grant-api.ts';
 
 setUpGrantApi();
 

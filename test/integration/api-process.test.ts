@@ -1,20 +1,16 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcessByStdio } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { startJwksIssuer } from '../../dev/jwks-issuer.ts';
-import type { JwksIssuer } from '../../dev/jwks-issuer.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
-import { createTestDatabases } from '../support/databases.ts';
-import type { TestDatabases } from '../support/databases.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
+import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 const root = join(import.meta.dirname, '../..');
 const rsa = generateKeyPairSync('rsa', {

@@ -1,8 +1,8 @@
 import { generateKeyPair, SignJWT } from 'jose';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
-import type { Database } from '../../db/client.ts';
+import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import type { Database } from '#db/client.ts';
 import {
   GRANT_URL,
   admin,
@@ -21,8 +21,8 @@ import {
   setUpGrantApi,
   startApp,
   vaultAudit,
-} from '../support/grant-api.ts';
-import type { Vault } from '../support/grant-api.ts';
+  type Vault,
+} from '#test/support/grant-api.ts';
 
 setUpGrantApi();
 

@@ -1,7 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { describe, expect, it } from 'vitest';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
+import { openDatabase, type Database } from '#db/client.ts';
 import {
   AUDIT_URL,
   GRANT_URL,
@@ -22,7 +21,7 @@ import {
   setUpGrantApi,
   startApp,
   vaultAudit,
-} from '../support/grant-api.ts';
+} from '#test/support/grant-api.ts';
 
 setUpGrantApi();
 

@@ -7,7 +7,7 @@ import {
   mint,
   setUpGrantApi,
   startApp,
-} from '../support/grant-api.ts';
+} from '#test/support/grant-api.ts';
 
 setUpGrantApi();
 

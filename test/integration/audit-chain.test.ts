@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
-import { withClient } from '../../dev/platform-schema.ts';
-import { addAuditRows, asUser, insertAuditRow, readSeqs } from '../support/audit-rows.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { addAuditRows, asUser, insertAuditRow, readSeqs } from '#test/support/audit-rows.ts';
 import {
   asSuperuser,
   asVault,
@@ -11,7 +11,7 @@ import {
   newUser,
   setUpAuditChain,
   upTo,
-} from '../support/audit-chain.ts';
+} from '#test/support/audit-chain.ts';
 
 setUpAuditChain();
 

@@ -1,17 +1,14 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { signCheckpoint } from '../../crypto/audit-checkpoint.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { addAuditRows, asUser, readSeqs, tamper } from '../support/audit-rows.ts';
-import { runAuditScript } from '../support/audit-commands.ts';
-import type { CommandResult } from '../support/audit-commands.ts';
-import { createTestDatabases } from '../support/databases.ts';
-import type { TestDatabases } from '../support/databases.ts';
+import { signCheckpoint } from '#crypto/audit-checkpoint.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { addAuditRows, asUser, readSeqs, tamper } from '#test/support/audit-rows.ts';
+import { runAuditScript, type CommandResult } from '#test/support/audit-commands.ts';
+import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
 
 const keys = generateKeyPairSync('ed25519');
 const privatePem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();

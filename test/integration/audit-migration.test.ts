@@ -3,11 +3,11 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
-import { openDatabase } from '../../db/client.ts';
-import { inDatabase, withClient } from '../../dev/platform-schema.ts';
-import { checkChain } from '../../scripts/audit-chain-check.ts';
-import { migrateSyncDatabase } from '../../migrations/migrate.ts';
-import { setUpAuditChain } from '../support/audit-chain.ts';
+import { openDatabase } from '#db/client.ts';
+import { inDatabase, withClient } from '#dev/platform-schema.ts';
+import { checkChain } from '#commands/audit-chain-check.ts';
+import { migrateSyncDatabase } from '#migrations/migrate.ts';
+import { setUpAuditChain } from '#test/support/audit-chain.ts';
 
 setUpAuditChain();
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { withClient } from '../../dev/platform-schema.ts';
-import { addAuditRows, asUser, insertAuditRow, readSeqs } from '../support/audit-rows.ts';
-import { asSuperuser, asVault, databases, newUser, setUpAuditChain } from '../support/audit-chain.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { addAuditRows, asUser, insertAuditRow, readSeqs } from '#test/support/audit-rows.ts';
+import { asSuperuser, asVault, databases, newUser, setUpAuditChain } from '#test/support/audit-chain.ts';
 
 setUpAuditChain();
 

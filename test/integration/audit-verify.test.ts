@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { logAuditHeads } from '../../activities/projection/log-audit-heads.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import { addAuditRows, tamper } from '../support/audit-rows.ts';
-import { runAuditScript } from '../support/audit-commands.ts';
-import { createTestDatabases } from '../support/databases.ts';
-import { databases, newUser, setUpAuditChain, upTo } from '../support/audit-chain.ts';
+import { logAuditHeads } from '#activities/projection/log-audit-heads.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { createActivityHarness } from '#test/support/activity-dependencies.ts';
+import { addAuditRows, tamper } from '#test/support/audit-rows.ts';
+import { runAuditScript } from '#test/support/audit-commands.ts';
+import { createTestDatabases } from '#test/support/databases.ts';
+import { databases, newUser, setUpAuditChain, upTo } from '#test/support/audit-chain.ts';
 
 setUpAuditChain();
 

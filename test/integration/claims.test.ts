@@ -1,25 +1,21 @@
-import { toMissionId } from '../../domain/ids.ts';
-import type { MissionId } from '../../domain/ids.ts';
+import { toMissionId, type MissionId, toIterationId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { projectChanges } from '../../activities/projection/project-changes.ts';
-import { forgetRun, sweepRuns } from '../../activities/runner/forget-run.ts';
-import { healIterations } from '../../activities/runner/heal-iterations.ts';
-import { loadRun } from '../../activities/runner/load-run.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import { writeIteration } from '../../activities/runner/write-iteration.ts';
-import { claimEventIdOf, eventIdOf } from '../../crypto/derived-ids.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import type { PulledRow, WebAppUser } from '../../dev/web-app.ts';
-import { toIterationId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { EndCause, IterationResult, LoadRunInput, LoadRunResult } from '../../domain/run.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { objectionsTo } from '../support/device.ts';
+import { projectChanges } from '#activities/projection/project-changes.ts';
+import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
+import { healIterations } from '#activities/runner/heal-iterations.ts';
+import { loadRun } from '#activities/runner/load-run.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { writeIteration } from '#activities/runner/write-iteration.ts';
+import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { agentAt, missionAt, type PulledRow, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import type { EndCause, IterationResult, LoadRunInput, LoadRunResult } from '#domain/run/run.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { objectionsTo } from '#test/support/device.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -187,7 +183,13 @@ describe('the claim of an instant', () => {
     harness.runner.replies.splice(0, Infinity, reply(null));
     await planRound(
       runner,
-      { ...input, iterationId: loaded.iterationId ?? toIterationId(''), agentId: null, round: 1, grantUsable: false },
+      {
+        ...input,
+        iterationId: loaded.iterationId ?? toIterationId(''),
+        agentId: null,
+        round: 1,
+        grantUsable: false,
+      },
       new AbortController().signal,
     );
     expect(asked).toHaveLength(1);

@@ -1,16 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Payload } from '@temporalio/common';
-import { defaultPayloadConverter } from '@temporalio/common';
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { buildApp } from '../../api/app.ts';
-import { SESSION_COOKIE, SESSION_TTL_MS } from '../../api/plugins/operator-session.ts';
-import type { CodecEndpointSettings } from '../../api/routes/codec/codec-endpoint.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { createPayloadCodec } from '../../temporal/payload-codec.ts';
-import type { CodecKeys } from '../../temporal/payload-codec.ts';
+import { buildApp } from '#api/app.ts';
+import { SESSION_COOKIE, SESSION_TTL_MS } from '#api/plugins/operator-session.ts';
+import type { CodecEndpointSettings } from '#api/routes/codec/codec-endpoint.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { createLogger } from '#logging/logger.ts';
+import { createPayloadCodec, type CodecKeys } from '#temporal/payload-codec.ts';
 
 const UI = 'http://127.0.0.1:8233';
 const TOKEN = randomBytes(32).toString('base64url');

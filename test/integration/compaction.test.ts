@@ -1,16 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compactTranscript } from '../../activities/runner/compact-transcript.ts';
-import { modelGateway } from '../../dev/scripted-model.ts';
-import type { SentRequest } from '../../dev/scripted-model.ts';
-import { GatewayUnavailableError } from '../../domain/errors.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import { delimiterOf } from '../../domain/read-tools.ts';
-import type { CompletionOptions } from '../../llm/gateway.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
-import { call, createTask, reply, STORY_AGENT, storiesOf } from '../support/round-stories.ts';
-import type { Stories, Story } from '../support/round-stories.ts';
+import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
+import { modelGateway, type SentRequest } from '#dev/scripted-model.ts';
+import { GatewayUnavailableError } from '#domain/base/errors.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
+import type { CompletionOptions } from '#llm/gateway.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
+import {
+  call,
+  createTask,
+  reply,
+  STORY_AGENT,
+  storiesOf,
+  type Stories,
+  type Story,
+} from '#test/support/round-stories.ts';
 
 const SUMMARY = 'ZUSAMMENFASSUNG-NUR-VERSCHLUESSELT';
 const POLICY = { policy: { ...STORY_AGENT.policy, tools: { create_task: 'propose' } } };

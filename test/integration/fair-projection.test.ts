@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PAGE_SIZE, projectChanges } from '../../activities/projection/project-changes.ts';
-import { readPendingMissions, readPendingUsers } from '../../db/schedule-state.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
+import { PAGE_SIZE, projectChanges } from '#activities/projection/project-changes.ts';
+import { readPendingMissions, readPendingUsers } from '#db/schedule-state.ts';
+import { missionAt, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 let mallory: WebAppUser;

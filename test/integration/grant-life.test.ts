@@ -1,29 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildApp } from '../../api/app.ts';
-import { mintGrant } from '../../crypto/wrap-grant.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { gate, replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import type { Gate, ScriptedResponse } from '../../dev/scripted-gateway.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import type { Grant } from '../../domain/grant.ts';
-import { toMissionId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { MissionRunResult } from '../../domain/run.ts';
-import { FAILURE_TEXTS } from '../../domain/user-texts.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { UNWRAP_FAILURE_REASONS } from '../../metrics/grants.ts';
-import { registry } from '../../metrics/registry.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { bearer, GRANT_URL, mint } from '../support/granting-api.ts';
-import { startRun, writeGrantedMission, writePlaintextMissionOf } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { countLeftovers, NOTHING_LEFT, readAudit } from '../support/stored-rows.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { buildApp } from '#api/app.ts';
+import { mintGrant } from '#crypto/wrap-grant.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import {
+  gate,
+  replyWithText,
+  replyWithToolCalls,
+  type Gate,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import { missionAt } from '#dev/web-app.ts';
+import type { Grant } from '#domain/grant/grant.ts';
+import { toMissionId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import { FAILURE_TEXTS } from '#domain/iteration/user-texts.ts';
+import { createLogger } from '#logging/logger.ts';
+import { UNWRAP_FAILURE_REASONS } from '#metrics/grants.ts';
+import { registry } from '#metrics/registry.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { bearer, GRANT_URL, mint } from '#test/support/granting-api.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  writePlaintextMissionOf,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { countLeftovers, NOTHING_LEFT, readAudit } from '#test/support/stored-rows.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

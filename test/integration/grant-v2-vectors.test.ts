@@ -5,15 +5,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { grantLabel } from '../../crypto/grant-label.ts';
-import { deriveMissionDataKey } from '../../crypto/mission-data-key.ts';
-import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
-import { mintGrant } from '../../crypto/wrap-grant.ts';
-import { canonicalGrantEncoding } from '../../domain/grant.ts';
-import type { Grant } from '../../domain/grant.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
-import { canonicalEncoding, labelOf, missionDataKey, unwrap } from '../support/grant-v2-webcrypto.ts';
+import { grantLabel } from '#crypto/grant-label.ts';
+import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
+import { unwrapGrant } from '#crypto/unwrap-grant.ts';
+import { mintGrant } from '#crypto/wrap-grant.ts';
+import { canonicalGrantEncoding, type Grant } from '#domain/grant/grant.ts';
+import { toMissionId, toUserId, type UserId } from '#domain/base/ids.ts';
+import { canonicalEncoding, labelOf, missionDataKey, unwrap } from '#test/support/grant-v2-webcrypto.ts';
 
 interface GrantCase {
   readonly name: string;

@@ -1,19 +1,24 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { RequestListener } from 'node:http';
-import { connect } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type RequestListener } from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { ApiTimeouts } from '../../api/app.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
-import { startLiveness } from '../../health/liveness.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { bearer, GRANT_URL, mint, revoke, show, startGrantingApi } from '../support/granting-api.ts';
-import type { GrantingApi } from '../support/granting-api.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import type { ApiTimeouts } from '#api/app.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
+import { startLiveness } from '#health/liveness.ts';
+import { createLogger } from '#logging/logger.ts';
+import {
+  bearer,
+  GRANT_URL,
+  mint,
+  revoke,
+  show,
+  startGrantingApi,
+  type GrantingApi,
+} from '#test/support/granting-api.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let granting: GrantingApi;
 beforeAll(async () => {

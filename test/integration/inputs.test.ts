@@ -1,17 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRun } from '../../activities/runner/open-run.ts';
-import type { OpenedRun } from '../../activities/runner/open-run.ts';
-import { resolvePrompt } from '../../activities/runner/resolve-prompt.ts';
-import { sealInputs } from '../../activities/vault/seal-inputs.ts';
-import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
-import { readMission } from '../../db/missions.ts';
-import type { ReadMission } from '../../db/missions.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import type { Location, WebAppUser } from '../../dev/web-app.ts';
-import { INPUT_MODULES } from '../../domain/input-modules.ts';
-import { createActivityHarness, newRun } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { openRun, type OpenedRun } from '#activities/runner/open-run.ts';
+import { resolvePrompt } from '#activities/runner/round/resolve-prompt.ts';
+import { sealInputs } from '#activities/vault/seal-inputs.ts';
+import { unwrapGrant } from '#crypto/unwrap-grant.ts';
+import { readMission, type ReadMission } from '#db/missions.ts';
+import { agentAt, missionAt, type Location, type WebAppUser } from '#dev/web-app.ts';
+import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from 'pg';
-import { missionAt, noteAt } from '../../dev/web-app.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { toUserId } from '../../domain/ids.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
+import { missionAt, noteAt } from '#dev/web-app.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { toUserId } from '#domain/base/ids.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
 
 type RoleName = 'api' | 'vault' | 'runner' | 'projection';
 

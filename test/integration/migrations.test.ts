@@ -14,16 +14,20 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { createBarePlatform, createLogin, inDatabase, withClient } from '../../dev/platform-schema.ts';
-import type { BarePlatform } from '../../dev/platform-schema.ts';
-import { startPostgres } from '../../dev/postgres.ts';
-import type { EmbeddedCluster } from '../../dev/postgres.ts';
-import { readMigrationFiles } from '../../migrations/files.ts';
-import { describePlatform, manifestText } from '../../migrations/manifest.ts';
-import { masked } from '../../logging/masked.ts';
-import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../../migrations/migrate.ts';
-import bookkeepingBefore from '../support/bookkeeping-before.json' with { type: 'json' };
-import { createTestDatabases } from '../support/databases.ts';
+import {
+  createBarePlatform,
+  createLogin,
+  inDatabase,
+  withClient,
+  type BarePlatform,
+} from '#dev/platform-schema.ts';
+import { startPostgres, type EmbeddedCluster } from '#dev/postgres.ts';
+import { readMigrationFiles } from '#migrations/files.ts';
+import { describePlatform, manifestText } from '#migrations/manifest.ts';
+import { masked } from '#logging/masked.ts';
+import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '#migrations/migrate.ts';
+import bookkeepingBefore from '#test/support/bookkeeping-before.json' with { type: 'json' };
+import { createTestDatabases } from '#test/support/databases.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
 const run = promisify(execFile);
@@ -256,7 +260,7 @@ describe('the files', () => {
 describe('yarn db:migrate', () => {
   const migrateCommand = async (env: Readonly<Record<string, string>>, args: readonly string[] = []) => {
     try {
-      const script = join(root, 'scripts', 'db-migrate.ts');
+      const script = join(root, 'commands', 'db-migrate.ts');
       return { code: 0, ...(await run(process.execPath, [script, ...args], { env: { ...env } })) };
     } catch (error) {
       return error as { code: number; stdout: string; stderr: string };

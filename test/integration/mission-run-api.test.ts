@@ -1,16 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { replyWithText } from '../../dev/scripted-gateway.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import { openDevice, waitUntilForgotten } from '../support/device.ts';
-import type { Device } from '../support/device.ts';
-import { signIn } from '../support/api-user.ts';
-import type { ApiUser } from '../support/api-user.ts';
-import { writePlaintextMissionOf } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { replyOfTwoRounds } from '../support/planner-scripts.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { replyWithText } from '#dev/scripted-gateway.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { openDevice, waitUntilForgotten, type Device } from '#test/support/device.ts';
+import { signIn, type ApiUser } from '#test/support/api-user.ts';
+import { writePlaintextMissionOf } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 interface Run {
   readonly runId: string;

@@ -1,21 +1,19 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildApp } from '../../api/app.ts';
-import { openDatabase } from '../../db/client.ts';
-import { freePort } from '../../dev/free-port.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import { nextCadenceInstant } from '../../domain/cadence.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { openClient } from '../../temporal/connection.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { PROJECTION_PASS_WORKFLOW_TYPE } from '../../workflows/messages.ts';
-import { signIn } from '../support/api-user.ts';
-import type { ApiUser } from '../support/api-user.ts';
-import { writePlaintextMissionOf } from '../support/granted-mission.ts';
-import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { buildApp } from '#api/app.ts';
+import { openDatabase } from '#db/client.ts';
+import { freePort } from '#dev/free-port.ts';
+import { agentAt, missionAt } from '#dev/web-app.ts';
+import { nextCadenceInstant } from '#domain/cadence/cadence.ts';
+import { createLogger } from '#logging/logger.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { openClient } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { PROJECTION_PASS_WORKFLOW_TYPE } from '#temporal/messages.ts';
+import { signIn, type ApiUser } from '#test/support/api-user.ts';
+import { writePlaintextMissionOf } from '#test/support/granted-mission.ts';
+import { SERVICE_KEY, startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 interface Schedule {
   readonly timeZone: string | null;

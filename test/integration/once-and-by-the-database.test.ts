@@ -1,9 +1,8 @@
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { withClient } from '../../dev/platform-schema.ts';
-import { asUser, insertAuditRow } from '../support/audit-rows.ts';
-import { createTestDatabases } from '../support/databases.ts';
-import type { TestDatabases } from '../support/databases.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { asUser, insertAuditRow } from '#test/support/audit-rows.ts';
+import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
 
 let databases: TestDatabases;
 beforeAll(async () => {

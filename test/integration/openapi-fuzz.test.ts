@@ -3,11 +3,9 @@ import { readFileSync } from 'node:fs';
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { openClient } from '../../temporal/connection.ts';
-import type { ConnectedClient } from '../../temporal/connection.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { bearer, startGrantingApi } from '../support/granting-api.ts';
-import type { GrantingApi, Owner } from '../support/granting-api.ts';
+import { openClient, type ConnectedClient } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { bearer, startGrantingApi, type GrantingApi, type Owner } from '#test/support/granting-api.ts';
 
 /** What of JSON Schema our description uses. */
 interface Schema {

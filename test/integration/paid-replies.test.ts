@@ -2,23 +2,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRunnerActivities } from '../../activities/runner/activities.ts';
-import { compactTranscript } from '../../activities/runner/compact-transcript.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import { readRounds, runKey } from '../../activities/runner/transcript.ts';
-import { writeIteration } from '../../activities/runner/write-iteration.ts';
-import type { Database } from '../../db/client.ts';
-import { modelGateway, rawReplyOf } from '../../dev/scripted-model.ts';
-import type { ModelAnswer } from '../../dev/scripted-model.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import { GatewayUnavailableError } from '../../domain/errors.ts';
-import type { Gateway } from '../../llm/gateway.ts';
-import { createActivityHarness, newRun } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
-import { call, createTask, reply, STORY_AGENT, storiesOf } from '../support/round-stories.ts';
-import type { Stories, Story } from '../support/round-stories.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { createRunnerActivities } from '#activities/runner/activities.ts';
+import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { readRounds, runKey } from '#activities/runner/transcript.ts';
+import { writeIteration } from '#activities/runner/write-iteration.ts';
+import type { Database } from '#db/client.ts';
+import { modelGateway, rawReplyOf, type ModelAnswer } from '#dev/scripted-model.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { GatewayUnavailableError } from '#domain/base/errors.ts';
+import type { Gateway } from '#llm/gateway.ts';
+import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
+import {
+  call,
+  createTask,
+  reply,
+  STORY_AGENT,
+  storiesOf,
+  type Stories,
+  type Story,
+} from '#test/support/round-stories.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 const APPLICATION = 'paid-replies-test';
 const POLICY = { policy: { ...STORY_AGENT.policy, tools: { create_task: 'propose' } } };
@@ -334,11 +339,9 @@ describe('the key of a run', () => {
   it('is the same for two attempts at once, 300 times', async () => {
     const user = await harness.webApp.createUser();
     const keyOf = async (run: ReturnType<typeof newRun>): Promise<string> =>
-      (
-        await harness.runner.database.asUser(user.userId, (tx) =>
-          runKey(harness.runner, tx, run),
-        )
-      ).toString('hex');
+      (await harness.runner.database.asUser(user.userId, (tx) => runKey(harness.runner, tx, run))).toString(
+        'hex',
+      );
     let different = 0;
     for (let pair = 0; pair < 300; pair += 1) {
       const run = newRun(user, 'mission');
@@ -368,9 +371,7 @@ describe('the key of a run', () => {
     await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
     const { userId } = told.user;
     const wrong = Buffer.alloc(32, 9);
-    const read = await harness.runner.database.asUser(userId, (tx) =>
-      readRounds(tx, told.run, wrong),
-    );
+    const read = await harness.runner.database.asUser(userId, (tx) => readRounds(tx, told.run, wrong));
     expect(read).toEqual([]);
     expect(await told.entries()).toHaveLength(1);
   });

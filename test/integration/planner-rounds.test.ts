@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sealInputs } from '../../activities/vault/seal-inputs.ts';
-import { rawReplyOf } from '../../dev/scripted-model.ts';
-import type { SentRequest } from '../../dev/scripted-model.ts';
-import { agentAt, missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
-import { GrantUnusableError } from '../../domain/errors.ts';
-import { ALREADY_OPEN } from '../../domain/model-notices.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import { delimiterOf } from '../../domain/read-tools.ts';
-import { registry } from '../../metrics/registry.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
+import { sealInputs } from '#activities/vault/seal-inputs.ts';
+import { rawReplyOf, type SentRequest } from '#dev/scripted-model.ts';
+import { agentAt, missionAt, noteAt, taskAt } from '#dev/web-app.ts';
+import { GrantUnusableError } from '#domain/base/errors.ts';
+import { ALREADY_OPEN } from '#domain/planner/model/model-notices.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
+import { registry } from '#metrics/registry.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
 import {
   call,
   createTask as task,
@@ -19,8 +17,9 @@ import {
   STORY_AGENT,
   STORY_MISSION,
   storiesOf,
-} from '../support/round-stories.ts';
-import type { Stories, Story } from '../support/round-stories.ts';
+  type Stories,
+  type Story,
+} from '#test/support/round-stories.ts';
 
 let harness: ActivityHarness;
 let stories: Stories;

@@ -1,14 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PAGE_SIZE, projectChanges, readBackOf } from '../../activities/projection/project-changes.ts';
-import type { Database } from '../../db/client.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { countRows, query, tablesWith } from '../support/inspect.ts';
+import { PAGE_SIZE, projectChanges, readBackOf } from '#activities/projection/project-changes.ts';
+import type { Database } from '#db/client.ts';
+import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { countRows, query, tablesWith } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 let user: WebAppUser;

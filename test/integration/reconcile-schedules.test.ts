@@ -1,14 +1,12 @@
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { applySchedules } from '../../activities/projection/apply-schedules.ts';
-import { CONCURRENCY } from '../../activities/projection/in-parallel.ts';
-import { reconcileSchedules } from '../../activities/projection/reconcile-schedules.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
-import { recordingSchedules } from '../support/recording-schedules.ts';
-import type { RecordingSchedules } from '../support/recording-schedules.ts';
+import { applySchedules } from '#activities/projection/apply-schedules.ts';
+import { CONCURRENCY } from '#activities/projection/in-parallel.ts';
+import { reconcileSchedules } from '#activities/projection/reconcile-schedules.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
+import { recordingSchedules, type RecordingSchedules } from '#test/support/recording-schedules.ts';
 
 let harness: ActivityHarness;
 let deps: ActivityHarness['projection'] & { readonly schedules: RecordingSchedules };

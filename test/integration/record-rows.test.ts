@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { healIterations } from '../../activities/runner/heal-iterations.ts';
-import { readMission, isOfDevice } from '../../db/missions.ts';
-import { MISSIONS, readRecordRows } from '../../db/sync-changes.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { mergeRecord } from '../../domain/field-merge.ts';
-import type { MergedRecord } from '../../domain/field-merge.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
+import { healIterations } from '#activities/runner/heal-iterations.ts';
+import { readMission, isOfDevice } from '#db/missions.ts';
+import { MISSIONS, readRecordRows } from '#db/sync-changes.ts';
+import { missionAt, type WebAppUser } from '#dev/web-app.ts';
+import { mergeRecord, type MergedRecord } from '#domain/change-log/field-merge.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 let user: WebAppUser;

@@ -1,21 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { awaitResearch, giveUpResearch, submitResearch } from '../../activities/runner/research.ts';
-import type { RunnerDependencies } from '../../activities/runner/dependencies.ts';
-import { sealInputs } from '../../activities/vault/seal-inputs.ts';
-import type { Database } from '../../db/client.ts';
-import { missionAt, noteAt } from '../../dev/web-app.ts';
-import { GrantUnusableError, ResearchPendingError, ResearchUnavailableError } from '../../domain/errors.ts';
-import type { FoundArticle } from '../../domain/research-note.ts';
-import type { ResearchInput, ResearchKind } from '../../domain/run.ts';
-import type { DeepState, DeepSubmission } from '../../research/deep.ts';
-import type { ResearchServices } from '../../research/services.ts';
-import type { ShallowAnswer } from '../../research/shallow.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
-import { reply, STORY_MISSION, storiesOf } from '../support/round-stories.ts';
-import type { Story } from '../support/round-stories.ts';
+import { awaitResearch, giveUpResearch, submitResearch } from '#activities/runner/research.ts';
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import { sealInputs } from '#activities/vault/seal-inputs.ts';
+import type { Database } from '#db/client.ts';
+import { missionAt, noteAt } from '#dev/web-app.ts';
+import { GrantUnusableError, ResearchPendingError, ResearchUnavailableError } from '#domain/base/errors.ts';
+import type { FoundArticle } from '#domain/run/research-note.ts';
+import type { ResearchInput, ResearchKind } from '#domain/run/run.ts';
+import type { DeepState, DeepSubmission } from '#research/deep.ts';
+import type { ResearchServices } from '#research/services.ts';
+import type { ShallowAnswer } from '#research/shallow.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
+import { reply, STORY_MISSION, storiesOf, type Story } from '#test/support/round-stories.ts';
 
 const SECRET = 'ANSWER-THAT-MUST-NOT-STAND-IN-CLEAR';
 const ARTICLE: FoundArticle = {

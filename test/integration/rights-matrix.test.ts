@@ -1,13 +1,19 @@
-import type { Client } from 'pg';
-import { escapeIdentifier } from 'pg';
+import { escapeIdentifier, type Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDatabase } from '../../db/client.ts';
-import { inDatabase, withClient } from '../../dev/platform-schema.ts';
-import { toUserId } from '../../domain/ids.ts';
-import { createTestDatabases } from '../support/databases.ts';
-import type { TestDatabases } from '../support/databases.ts';
-import { ROLES, TABLES, VERBS } from './rights-matrix.ts';
-import type { Row, Role, Rule, TableRights, Verb } from './rights-matrix.ts';
+import { openDatabase } from '#db/client.ts';
+import { inDatabase, withClient } from '#dev/platform-schema.ts';
+import { toUserId } from '#domain/base/ids.ts';
+import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
+import {
+  ROLES,
+  TABLES,
+  VERBS,
+  type Row,
+  type Role,
+  type Rule,
+  type TableRights,
+  type Verb,
+} from './rights-matrix.ts';
 
 /**
  * The expectations stand in rights-matrix.ts; here they are checked with the users that log in in production. Each cell

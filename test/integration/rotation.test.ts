@@ -1,32 +1,33 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { buildApp } from '../../api/app.ts';
-import { publicKeyId } from '../../crypto/key-id.ts';
-import type { KekRing } from '../../crypto/unwrap-master-key.ts';
-import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { gate, replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import type { Gate } from '../../dev/scripted-gateway.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import { FAILURE_TEXTS } from '../../domain/user-texts.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { connectWorker } from '../../temporal/worker-connection.ts';
-import type { WorkerPart } from '../../worker/part.ts';
-import { createRunnerPart } from '../../worker/runner.ts';
-import { createVaultPart } from '../../worker/vault.ts';
-import { PLANNER_SETTINGS } from '../support/activity-dependencies.ts';
-import { mint } from '../support/granting-api.ts';
-import { startRun, writeGrantedMission } from '../support/granted-mission.ts';
-import type { MissionWriter, RunHandle, WrittenMission } from '../support/granted-mission.ts';
-import { query } from '../support/inspect.ts';
-import { SERVICE_KEY, startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { workflowBundlePath } from '../support/workflow-bundle.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { buildApp } from '#api/app.ts';
+import { publicKeyId } from '#crypto/key-id.ts';
+import type { KekRing } from '#crypto/unwrap-master-key.ts';
+import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { gate, replyWithText, replyWithToolCalls, type Gate } from '#dev/scripted-gateway.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { FAILURE_TEXTS } from '#domain/iteration/user-texts.ts';
+import { createLogger } from '#logging/logger.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { connectWorker } from '#temporal/worker-connection.ts';
+import type { WorkerPart } from '#worker/part.ts';
+import { createRunnerPart } from '#worker/runner.ts';
+import { createVaultPart } from '#worker/vault.ts';
+import { PLANNER_SETTINGS } from '#test/support/activity-dependencies.ts';
+import { mint } from '#test/support/granting-api.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  type MissionWriter,
+  type RunHandle,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { query } from '#test/support/inspect.ts';
+import { SERVICE_KEY, startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { workflowBundlePath } from '#test/support/workflow-bundle.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 /** Objectives of missions whose first round is held back until their gate opens. */
 const gated = new Map<string, Gate>();

@@ -1,15 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { insertMissionUpdate } from '../../db/sync-changes.ts';
-import type { JsonObject } from '../../db/sync-changes.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { toUserId } from '../../domain/ids.ts';
-import { asUser } from '../support/audit-rows.ts';
-import { createTestDatabases } from '../support/databases.ts';
-import type { TestDatabases } from '../support/databases.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { insertMissionUpdate, type JsonObject } from '#db/sync-changes.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { toUserId } from '#domain/base/ids.ts';
+import { asUser } from '#test/support/audit-rows.ts';
+import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
 
 /** What may stand in a row of the runner: asked of the database, with the user that the runner logs in as. */
 let databases: TestDatabases;

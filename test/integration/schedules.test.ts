@@ -1,33 +1,34 @@
-import { Client } from '@temporalio/client';
-import type { ScheduleDescription } from '@temporalio/client';
+import { Client, type ScheduleDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { isAtHour, nextCadenceInstant } from '../../domain/cadence.ts';
-import type { Cadence } from '../../domain/mission.ts';
-import { TemporalUnavailableError } from '../../domain/errors.ts';
-import { missionScheduleSpec, nextFireMs, wouldFireNextAt } from '../../domain/schedule-spec.ts';
-import type { MissionScheduleSpec, MissionTiming } from '../../domain/schedule-spec.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import type { ListedSchedule, MissionSchedules } from '../../schedules/mission-schedules.ts';
-import { scheduleHash, toScheduleRequest } from '../../schedules/schedule-request.ts';
-import type { MissionScheduleTarget } from '../../schedules/schedule-request.ts';
-import { dueWorkflowId, missionScheduleId } from '../../schedules/schedule-ids.ts';
-import { isRunOpen } from '../../schedules/open-runs.ts';
-import { cancelRun } from '../../schedules/cancel-run.ts';
+import { isAtHour, nextCadenceInstant } from '#domain/cadence/cadence.ts';
+import type { Cadence } from '#domain/mission/mission.ts';
+import { TemporalUnavailableError } from '#domain/base/errors.ts';
 import {
-  ensureSystemSchedule,
-  RECONCILE_SCHEDULE,
-  SWEEP_SCHEDULE,
-} from '../../schedules/system-schedules.ts';
-import { runProjectionPass } from '../../schedules/system-workflows.ts';
-import { isTemporalUnavailable } from '../../schedules/unavailable.ts';
-import { connectClient } from '../../temporal/connection.ts';
-import type { ConnectedClient } from '../../temporal/connection.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { MISSION_SEARCH_ATTRIBUTES } from '../../temporal/search-attributes.ts';
-import { waitUntil } from '../support/wait-until.ts';
+  missionScheduleSpec,
+  nextFireMs,
+  wouldFireNextAt,
+  type MissionScheduleSpec,
+  type MissionTiming,
+} from '#domain/cadence/schedule-spec.ts';
+import {
+  createMissionSchedules,
+  type ListedSchedule,
+  type MissionSchedules,
+} from '#schedules/mission-schedules.ts';
+import { scheduleHash, toScheduleRequest, type MissionScheduleTarget } from '#schedules/schedule-request.ts';
+import { dueWorkflowId, missionScheduleId } from '#schedules/schedule-ids.ts';
+import { isRunOpen } from '#runs/open-runs.ts';
+import { cancelRun } from '#runs/cancel-run.ts';
+import { ensureSystemSchedule, RECONCILE_SCHEDULE, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
+import { runProjectionPass } from '#schedules/system-workflows.ts';
+import { isTemporalUnavailable } from '#temporal/unavailable.ts';
+import { connectClient, type ConnectedClient } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 const DAY_MS = 86_400_000;
 const dailyAt8: Cadence = { kind: 'daily', atHour: 8, atMinute: 0 };

@@ -1,21 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sealInputs } from '../../activities/vault/seal-inputs.ts';
-import { unwrapGrant } from '../../crypto/unwrap-grant.ts';
-import { openSealedRecord } from '../../crypto/sealed-record.ts';
-import { revokeMissionGrants } from '../../db/mission-grants.ts';
-import { insertMissionUpdate } from '../../db/sync-changes.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { agentAt, missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import type { Grant } from '../../domain/grant.ts';
-import { toMissionId, toWorkflowRunId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { RunRef, SealResult } from '../../domain/run.ts';
-import { createActivityHarness, newRun } from '../support/activity-dependencies.ts';
-import type { ActivityHarness, GrantOptions } from '../support/activity-dependencies.ts';
-import { asUser } from '../support/audit-rows.ts';
-import { countRows, query } from '../support/inspect.ts';
+import { sealInputs } from '#activities/vault/seal-inputs.ts';
+import { unwrapGrant } from '#crypto/unwrap-grant.ts';
+import { openSealedRecord } from '#crypto/sealed-record.ts';
+import { revokeMissionGrants } from '#db/mission-grants.ts';
+import { insertMissionUpdate } from '#db/sync-changes.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { agentAt, missionAt, noteAt, taskAt, type WebAppUser } from '#dev/web-app.ts';
+import type { Grant } from '#domain/grant/grant.ts';
+import { toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { RunRef, SealResult } from '#domain/run/run.ts';
+import {
+  createActivityHarness,
+  newRun,
+  type ActivityHarness,
+  type GrantOptions,
+} from '#test/support/activity-dependencies.ts';
+import { asUser } from '#test/support/audit-rows.ts';
+import { countRows, query } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -383,9 +386,7 @@ describe('a v1 grant that was revoked', () => {
     [
       'before its first use, through the API',
       (told) =>
-        harness.api.asUser(told.user.userId, (tx) =>
-          revokeMissionGrants(tx, toMissionId(told.missionId)),
-        ),
+        harness.api.asUser(told.user.userId, (tx) => revokeMissionGrants(tx, toMissionId(told.missionId))),
     ],
     [
       'after its first use, through the API',

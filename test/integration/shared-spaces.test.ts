@@ -1,25 +1,20 @@
-import { toIterationId } from '../../domain/ids.ts';
-import { toMissionId } from '../../domain/ids.ts';
+import { toIterationId, toMissionId, toUserId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { projectChanges } from '../../activities/projection/project-changes.ts';
-import { forgetRun } from '../../activities/runner/forget-run.ts';
-import { healIterations } from '../../activities/runner/heal-iterations.ts';
-import { loadRun } from '../../activities/runner/load-run.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import { writeIteration } from '../../activities/runner/write-iteration.ts';
-import { healEventIdOf } from '../../crypto/derived-ids.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { mergeRecord } from '../../domain/field-merge.ts';
-import type { ChangeRow } from '../../domain/field-merge.ts';
-import { toUserId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import type { LoadRunInput, LoadRunResult } from '../../domain/run.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query, tablesWith } from '../support/inspect.ts';
+import { projectChanges } from '#activities/projection/project-changes.ts';
+import { forgetRun } from '#activities/runner/forget-run.ts';
+import { healIterations } from '#activities/runner/heal-iterations.ts';
+import { loadRun } from '#activities/runner/load-run.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { writeIteration } from '#activities/runner/write-iteration.ts';
+import { healEventIdOf } from '#crypto/derived-ids.ts';
+import { missionAt, type WebAppUser } from '#dev/web-app.ts';
+import { mergeRecord, type ChangeRow } from '#domain/change-log/field-merge.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import type { LoadRunInput, LoadRunResult } from '#domain/run/run.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query, tablesWith } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -87,7 +82,12 @@ async function snapshot({ missionId }: Shared, user: WebAppUser): Promise<Fields
 }
 
 const runOf = ({ owner, missionId }: Shared, user = owner): LoadRunInput => ({
-  ...{ userId: user.userId, missionId: toMissionId(missionId), trigger: 'projection', workflowId: randomUUID() },
+  ...{
+    userId: user.userId,
+    missionId: toMissionId(missionId),
+    trigger: 'projection',
+    workflowId: randomUUID(),
+  },
   ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null },
 });
 const load = (input: LoadRunInput): Promise<LoadRunResult> => loadRun(harness.runner, input);
@@ -121,7 +121,12 @@ async function round(input: LoadRunInput, loaded: LoadRunResult, number = 1) {
 
 const end = (input: LoadRunInput, loaded: LoadRunResult) =>
   writeIteration(harness.runner, {
-    ...{ ...input, iterationId: loaded.iterationId ?? toIterationId(''), grantUsable: false, result: { kind: 'planned' } },
+    ...{
+      ...input,
+      iterationId: loaded.iterationId ?? toIterationId(''),
+      grantUsable: false,
+      result: { kind: 'planned' },
+    },
     agentId: null,
   });
 

@@ -1,18 +1,15 @@
-import { toMissionId } from '../../domain/ids.ts';
-import type { MissionId } from '../../domain/ids.ts';
+import { toMissionId, type MissionId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { forgetRun, sweepRuns } from '../../activities/runner/forget-run.ts';
-import { loadRun } from '../../activities/runner/load-run.ts';
-import { claimAgentSlot, claimMission } from '../../activities/runner/slots.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { SlotBusyError, WorkerLostError } from '../../domain/errors.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { LoadRunInput } from '../../domain/run.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
+import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
+import { loadRun } from '#activities/runner/load-run.ts';
+import { claimAgentSlot, claimMission } from '#activities/runner/slots.ts';
+import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
+import { SlotBusyError, WorkerLostError } from '#domain/base/errors.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { LoadRunInput } from '#domain/run/run.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -40,7 +37,10 @@ function openRun(user: WebAppUser, missionId: MissionId, more: Partial<LoadRunIn
   };
 }
 
-async function dueMission(user: WebAppUser, more: Readonly<Record<string, unknown>> = {}): Promise<MissionId> {
+async function dueMission(
+  user: WebAppUser,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<MissionId> {
   const missionId = toMissionId(randomUUID());
   await harness.webApp.insert(user, missionAt(missionId), {
     ...{ title: 'x', state: 'active', cadence: { kind: 'interval', everyMinutes: 30 }, iterations: [] },

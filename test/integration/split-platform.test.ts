@@ -1,25 +1,28 @@
-import { toMissionId } from '../../domain/ids.ts';
+import { toMissionId } from '#domain/base/ids.ts';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { projectChanges } from '../../activities/projection/project-changes.ts';
-import { forgetRun } from '../../activities/runner/forget-run.ts';
-import { loadRun } from '../../activities/runner/load-run.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import { writeIteration } from '../../activities/runner/write-iteration.ts';
-import { sealInputs } from '../../activities/vault/seal-inputs.ts';
-import { createBarePlatform, createLogin, inDatabase, withClient } from '../../dev/platform-schema.ts';
-import type { BarePlatform } from '../../dev/platform-schema.ts';
-import { startPostgres } from '../../dev/postgres.ts';
-import type { EmbeddedCluster } from '../../dev/postgres.ts';
-import { missionAt, noteAt } from '../../dev/web-app.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '../../migrations/migrate.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { runAuditScript } from '../support/audit-commands.ts';
-import { addAuditRows } from '../support/audit-rows.ts';
+import { projectChanges } from '#activities/projection/project-changes.ts';
+import { forgetRun } from '#activities/runner/forget-run.ts';
+import { loadRun } from '#activities/runner/load-run.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { writeIteration } from '#activities/runner/write-iteration.ts';
+import { sealInputs } from '#activities/vault/seal-inputs.ts';
+import {
+  createBarePlatform,
+  createLogin,
+  inDatabase,
+  withClient,
+  type BarePlatform,
+} from '#dev/platform-schema.ts';
+import { startPostgres, type EmbeddedCluster } from '#dev/postgres.ts';
+import { missionAt, noteAt } from '#dev/web-app.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '#migrations/migrate.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { runAuditScript } from '#test/support/audit-commands.ts';
+import { addAuditRows } from '#test/support/audit-rows.ts';
 
 /**
  * The platform as operated: mana-sync and mana-auth own their tables, we own schema mana_ai and nothing else, nobody is a

@@ -1,5 +1,5 @@
 import { ApplicationFailure, condition, defineSignal, setHandler } from '@temporalio/workflow';
-import type { MissionRunInput } from '../../workflows/messages.ts';
+import type { MissionRunInput } from '#temporal/messages.ts';
 
 /** Waits for a word, so that a signal can be sent to it. */
 export async function awaitWord(first: string): Promise<string> {

@@ -1,20 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { makeInferredSchedulesPending } from '../../db/projection.ts';
-import { readMissionsAfter } from '../../db/schedule-state.ts';
-import { saveTimeZone, timeZoneAndSource, timeZoneOfMission } from '../../db/time-zones.ts';
-import type { SourcedTimeZone } from '../../db/time-zones.ts';
-import { isTimeZone } from '../../domain/cadence.ts';
-import { toMissionId, toUserId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
-import { missionScheduleSpec } from '../../domain/schedule-spec.ts';
-import { timeZoneOfOffset } from '../../domain/utc-offset.ts';
-import { createMissionSchedules } from '../../schedules/mission-schedules.ts';
-import { connectClient } from '../../temporal/connection.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
+import { makeInferredSchedulesPending } from '#db/projection.ts';
+import { readMissionsAfter } from '#db/schedule-state.ts';
+import { saveTimeZone, timeZoneAndSource, timeZoneOfMission, type SourcedTimeZone } from '#db/time-zones.ts';
+import { isTimeZone } from '#domain/cadence/cadence.ts';
+import { toMissionId, toUserId, type UserId } from '#domain/base/ids.ts';
+import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
+import { timeZoneOfOffset } from '#domain/cadence/utc-offset.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { connectClient } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {

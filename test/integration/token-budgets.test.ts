@@ -1,18 +1,32 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sweepRuns } from '../../activities/runner/forget-run.ts';
-import { writeIteration } from '../../activities/runner/write-iteration.ts';
-import { agentAt, missionAt } from '../../dev/web-app.ts';
-import { BudgetReservedError, GatewayRejectedError, GatewayUnavailableError } from '../../domain/errors.ts';
-import type { GatewayProblem } from '../../domain/errors.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { PlanRoundResult } from '../../domain/run.ts';
-import { registry } from '../../metrics/registry.ts';
-import { createActivityHarness, PLANNER_SETTINGS } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
-import { createTask, reply, STORY_AGENT, storiesOf } from '../support/round-stories.ts';
-import type { Answer, Stories, Story } from '../support/round-stories.ts';
+import { sweepRuns } from '#activities/runner/forget-run.ts';
+import { writeIteration } from '#activities/runner/write-iteration.ts';
+import { agentAt, missionAt } from '#dev/web-app.ts';
+import {
+  BudgetReservedError,
+  GatewayRejectedError,
+  GatewayUnavailableError,
+  type GatewayProblem,
+} from '#domain/base/errors.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import type { PlanRoundResult } from '#domain/run/run.ts';
+import { registry } from '#metrics/registry.ts';
+import {
+  createActivityHarness,
+  PLANNER_SETTINGS,
+  type ActivityHarness,
+} from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
+import {
+  createTask,
+  reply,
+  STORY_AGENT,
+  storiesOf,
+  type Answer,
+  type Stories,
+  type Story,
+} from '#test/support/round-stories.ts';
 
 let harness: ActivityHarness;
 let stories: Stories;

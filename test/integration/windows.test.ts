@@ -1,17 +1,22 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compactTranscript } from '../../activities/runner/compact-transcript.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import { modelGateway } from '../../dev/scripted-model.ts';
-import type { SentRequest } from '../../dev/scripted-model.ts';
-import { GatewayRejectedError, WindowTooSmallError } from '../../domain/errors.ts';
-import type { GatewayProblem } from '../../domain/errors.ts';
-import { createTokenCalibration } from '../../domain/token-calibration.ts';
-import { sizeOf } from '../../llm/request-size.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
-import { query } from '../support/inspect.ts';
-import { call, createTask, reply, STORY_AGENT, storiesOf } from '../support/round-stories.ts';
-import type { Answer, Stories, Story } from '../support/round-stories.ts';
+import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { modelGateway, type SentRequest } from '#dev/scripted-model.ts';
+import { GatewayRejectedError, WindowTooSmallError, type GatewayProblem } from '#domain/base/errors.ts';
+import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
+import { sizeOf } from '#llm/request-size.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
+import {
+  call,
+  createTask,
+  reply,
+  STORY_AGENT,
+  storiesOf,
+  type Answer,
+  type Stories,
+  type Story,
+} from '#test/support/round-stories.ts';
 
 const POLICY = { policy: { ...STORY_AGENT.policy, tools: { create_task: 'propose' } } };
 const LONG = 'Die Isomatten liegen bei Jonas, er bringt sie am Freitag mit. '.repeat(400);

@@ -1,22 +1,19 @@
-import type { MissionId } from '../../domain/ids.ts';
+import { type MissionId, toMissionId } from '#domain/base/ids.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadRun } from '../../activities/runner/load-run.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import { writeIteration } from '../../activities/runner/write-iteration.ts';
-import { sealInputs } from '../../activities/vault/seal-inputs.ts';
-import { encryptFieldValue } from '../../crypto/field-value.ts';
-import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
-import { revokeMissionGrants } from '../../db/mission-grants.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { missionAt, noteAt, renewedGrantFields } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { toMissionId } from '../../domain/ids.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { LoadRunInput, PlanRoundResult, RunRef, SealResult } from '../../domain/run.ts';
-import { createActivityHarness } from '../support/activity-dependencies.ts';
-import type { ActivityHarness } from '../support/activity-dependencies.ts';
+import { loadRun } from '#activities/runner/load-run.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { writeIteration } from '#activities/runner/write-iteration.ts';
+import { sealInputs } from '#activities/vault/seal-inputs.ts';
+import { encryptFieldValue } from '#crypto/field-value.ts';
+import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { revokeMissionGrants } from '#db/mission-grants.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { missionAt, noteAt, renewedGrantFields, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import type { LoadRunInput, PlanRoundResult, RunRef, SealResult } from '#domain/run/run.ts';
+import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -131,9 +128,7 @@ describe('a run keeps to the grant that it sealed with', () => {
   it('until that one is revoked, though the record has another one by then', async () => {
     const told = await begin(words);
     expect(await round(told, 1, 'eins')).toMatchObject({ status: 'continue' });
-    await harness.api.asUser(told.user.userId, (tx) =>
-      revokeMissionGrants(tx, toMissionId(told.missionId)),
-    );
+    await harness.api.asUser(told.user.userId, (tx) => revokeMissionGrants(tx, toMissionId(told.missionId)));
     await setGrant(told, { grant: await anotherGrant(told) });
     await expect(round(told, 2)).rejects.toMatchObject({ problem: 'revoked' });
     expect(wasAsked()).toBe(false);

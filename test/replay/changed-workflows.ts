@@ -1,7 +1,7 @@
-import { toMissionId, toUserId } from '../../domain/ids.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
 import { proxyLocalActivities } from '@temporalio/workflow';
-import type { MissionRunInput } from '../../workflows/messages.ts';
-import type { RunnerActivities } from '../../activities/runner/activities.ts';
+import type { MissionRunInput } from '#temporal/messages.ts';
+import type { RunnerActivities } from '#activities/runner/activities.ts';
 
 const database = proxyLocalActivities<RunnerActivities>({ startToCloseTimeout: '30 seconds' });
 

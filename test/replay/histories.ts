@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
-import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 
 /** One file per path of a workflow: `<workflow type>-<what it pins>.json`. */
 export const HISTORIES_DIRECTORY = join(import.meta.dirname, 'histories');

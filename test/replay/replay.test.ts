@@ -1,17 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import { DeterminismViolationError } from '@temporalio/workflow';
-import { JSONToPayload } from '@temporalio/common/lib/proto-utils.js';
-import type { JSONPayload } from '@temporalio/common/lib/proto-utils.js';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import type { WorkerOptions } from '@temporalio/worker';
+import { JSONToPayload, type JSONPayload } from '@temporalio/common/lib/proto-utils.js';
+import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { replayCodecKeys } from './codec.ts';
-import { readHistories } from './histories.ts';
-import type { RecordedHistory } from './histories.ts';
-import { createDataConverter, FAILURE_CONVERTER_PATH } from '../../temporal/data-converter.ts';
-import { createPayloadCodec } from '../../temporal/payload-codec.ts';
-import * as workflows from '../../workflows/index.ts';
-import { workflowBundlePath } from '../support/workflow-bundle.ts';
+import { readHistories, type RecordedHistory } from './histories.ts';
+import { createDataConverter, FAILURE_CONVERTER_PATH } from '#temporal/data-converter.ts';
+import { createPayloadCodec } from '#temporal/payload-codec.ts';
+import * as workflows from '#workflows/index.ts';
+import { workflowBundlePath } from '#test/support/workflow-bundle.ts';
 
 const histories = readHistories();
 

@@ -1,24 +1,20 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { createTestDatabases } from './databases.ts';
-import type { TestDatabases } from './databases.ts';
-import type { ProjectionDependencies } from '../../activities/projection/dependencies.ts';
-import type { RunnerDependencies } from '../../activities/runner/dependencies.ts';
-import type { VaultDependencies } from '../../activities/vault/dependencies.ts';
-import { mintGrant } from '../../crypto/wrap-grant.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { enterMintedGrant } from '../../db/mission-grants.ts';
-import { modelGateway } from '../../dev/scripted-model.ts';
-import { openWebApp } from '../../dev/web-app.ts';
-import type { WebApp, WebAppUser } from '../../dev/web-app.ts';
-import type { Grant, GrantVersion } from '../../domain/grant.ts';
-import { toIterationId, toMissionId } from '../../domain/ids.ts';
-import type { PlannerSettings } from '../../domain/planner-settings.ts';
-import { createTokenCalibration } from '../../domain/token-calibration.ts';
-import type { PlannerReply } from '../../domain/planner-reply.ts';
-import type { RunRef } from '../../domain/run.ts';
-import type { ListedSchedule } from '../../schedules/mission-schedules.ts';
+import { generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'node:crypto';
+import { createTestDatabases, type TestDatabases } from './databases.ts';
+import type { ProjectionDependencies } from '#activities/projection/dependencies.ts';
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import type { VaultDependencies } from '#activities/vault/dependencies.ts';
+import { mintGrant } from '#crypto/wrap-grant.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { enterMintedGrant } from '#db/mission-grants.ts';
+import { modelGateway } from '#dev/scripted-model.ts';
+import { openWebApp, type WebApp, type WebAppUser } from '#dev/web-app.ts';
+import type { Grant, GrantVersion } from '#domain/grant/grant.ts';
+import { toIterationId, toMissionId } from '#domain/base/ids.ts';
+import type { PlannerSettings } from '#domain/planner/plan/planner-settings.ts';
+import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import type { RunRef } from '#domain/run/run.ts';
+import type { ListedSchedule } from '#schedules/mission-schedules.ts';
 
 /** What the activities work with, against real databases with the production roles; without Temporal and gateway. */
 export interface ActivityHarness {

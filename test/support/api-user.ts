@@ -1,6 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify';
 import type { MissionSystem } from './mission-system.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
+import type { WebAppUser } from '#dev/web-app.ts';
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
 

@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll } from 'vitest';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { checkChain } from '../../scripts/audit-chain-check.ts';
-import { createTestDatabases } from './databases.ts';
-import type { TestDatabases } from './databases.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { checkChain } from '#commands/audit-chain-check.ts';
+import { createTestDatabases, type TestDatabases } from './databases.ts';
 
 export let databases: TestDatabases;
 export let maintenance: Database;

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
-import { withClient } from '../../dev/platform-schema.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
 
 export interface AuditRowToInsert {
   readonly missionId?: string;

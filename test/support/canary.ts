@@ -1,16 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import { writePlaintextMissionOf } from './granted-mission.ts';
-import type { WrittenMission } from './granted-mission.ts';
-import { SERVICE_KEY } from './mission-system.ts';
-import type { MissionSystem } from './mission-system.ts';
-import { historyPlace, tablesPlace, temporalDatabasePlaces } from '../../dev/leak-search.ts';
-import type { Place } from '../../dev/leak-search.ts';
-import { agentAt, missionAt, noteAt } from '../../dev/web-app.ts';
-import type { Location, WebAppUser } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { exposeMetrics } from '../../metrics/registry.ts';
+import { writePlaintextMissionOf, type WrittenMission } from './granted-mission.ts';
+import { SERVICE_KEY, type MissionSystem } from './mission-system.ts';
+import { historyPlace, tablesPlace, temporalDatabasePlaces, type Place } from '#dev/leak-search.ts';
+import { agentAt, missionAt, noteAt, type Location, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { exposeMetrics } from '#metrics/registry.ts';
 
 /** Stands nowhere else; its name says what leaked when a test fails. */
 export const mark = (name: string): string => `CANARY-${name}-${randomBytes(8).toString('hex')}`;

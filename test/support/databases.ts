@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { escapeIdentifier } from 'pg';
-import type { Client } from 'pg';
+import { escapeIdentifier, type Client } from 'pg';
 import { inject } from 'vitest';
-import { inDatabases } from '../../dev/databases.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { withClient } from '../../dev/platform-schema.ts';
+import { inDatabases, type PlatformDatabases } from '#dev/databases.ts';
+import { withClient } from '#dev/platform-schema.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface TestDatabases extends PlatformDatabases {

@@ -1,13 +1,12 @@
 import { waitUntil } from './wait-until.ts';
 import { countLeftovers, NOTHING_LEFT } from './stored-rows.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { missionAt } from '../../dev/web-app.ts';
-import type { PulledRow, WebApp } from '../../dev/web-app.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
+import { missionAt, type PulledRow, type WebApp } from '#dev/web-app.ts';
 import type { WrittenMission } from './granted-mission.ts';
-import { fieldTimeMicros, mergeRecord } from '../../domain/field-merge.ts';
-import { instantMs, parseInstantMicros } from '../../domain/instant.ts';
-import { RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import { isOurClaim } from '../../domain/stored-iteration.ts';
+import { fieldTimeMicros, mergeRecord } from '#domain/change-log/field-merge.ts';
+import { instantMs, parseInstantMicros } from '#domain/base/instant.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { isOurClaim } from '#domain/iteration/stored-iteration.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

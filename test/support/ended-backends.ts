@@ -1,19 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, inject } from 'vitest';
-import { writeGrantedMission } from './granted-mission.ts';
-import type { WrittenMission } from './granted-mission.ts';
+import { writeGrantedMission, type WrittenMission } from './granted-mission.ts';
 import { query } from './inspect.ts';
-import { startMissionSystem } from './mission-system.ts';
-import type { MissionSystem } from './mission-system.ts';
+import { startMissionSystem, type MissionSystem } from './mission-system.ts';
 import { replyOfTwoRounds } from './planner-scripts.ts';
 import { countLeftovers, NOTHING_LEFT, readAudit, readWrittenIterations } from './stored-rows.ts';
 import { waitUntil } from './wait-until.ts';
-import { startSystemProcess } from './worker-process.ts';
-import type { SystemProcess } from './worker-process.ts';
-import { surroundingsOf } from '../faults/surroundings.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { formatInstant } from '../../domain/instant.ts';
+import { startSystemProcess, type SystemProcess } from './worker-process.ts';
+import { surroundingsOf } from '#test/faults/surroundings.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 
 /** What a backend was in when it was ended. */
 const SITUATIONS = ['active', 'idle', 'idle in transaction', 'commit'] as const;

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import type { EmbeddedCluster } from '../../dev/postgres.ts';
+import type { EmbeddedCluster } from '#dev/postgres.ts';
 
 /**
  * Stops every process of a PostgreSQL of the test's own where it is, as a machine does that hangs: connections stay open, new ones

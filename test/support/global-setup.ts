@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import type { ProvidedContext } from 'vitest';
 import type { TestProject } from 'vitest/node';
-import { provisionPlatform } from '../../dev/databases.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { createTemporaryDirectory } from '../../dev/guardian.ts';
-import { startPostgres } from '../../dev/postgres.ts';
-import { startTemporalServer, startTimeSkippingServer } from '../../dev/temporal-server.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../../domain/search-attributes.ts';
+import { provisionPlatform, type PlatformDatabases } from '#dev/databases.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { startPostgres } from '#dev/postgres.ts';
+import { startTemporalServer, startTimeSkippingServer } from '#dev/temporal-server.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

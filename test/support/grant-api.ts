@@ -1,17 +1,13 @@
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
-import { buildApp } from '../../api/app.ts';
-import type { ApiDependencies } from '../../api/app.ts';
-import { wrapMasterKey } from '../../crypto/wrap-master-key.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import { startJwksIssuer } from '../../dev/jwks-issuer.ts';
-import type { JwksIssuer } from '../../dev/jwks-issuer.ts';
-import type { Grant } from '../../domain/grant.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { createTestDatabases } from './databases.ts';
-import type { TestDatabases } from './databases.ts';
+import { buildApp, type ApiDependencies } from '#api/app.ts';
+import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
+import type { Grant } from '#domain/grant/grant.ts';
+import { createLogger } from '#logging/logger.ts';
+import { createTestDatabases, type TestDatabases } from './databases.ts';
 
 export const GRANT_URL = '/api/v1/me/ai-mission-grant';
 export const AUDIT_URL = '/api/v1/me/ai-audit';

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { waitUntil } from './wait-until.ts';
-import { missionAt, noteAt, taskAt } from '../../dev/web-app.ts';
-import type { WebApp, WebAppUser } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { MissionRunResult } from '../../domain/run.ts';
-import { MISSION_RUN_WORKFLOW_TYPE, RUNNER_TASK_QUEUE } from '../../workflows/messages.ts';
-import type { MissionRunInput, RunTrigger } from '../../workflows/messages.ts';
+import { missionAt, noteAt, taskAt, type WebApp, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import {
+  MISSION_RUN_WORKFLOW_TYPE,
+  RUNNER_TASK_QUEUE,
+  type MissionRunInput,
+  type RunTrigger,
+} from '#temporal/messages.ts';
 
 export interface WrittenMission {
   readonly user: WebAppUser;

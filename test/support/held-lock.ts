@@ -1,9 +1,7 @@
-import { openDatabase } from '../../db/client.ts';
-import type { UserTransaction } from '../../db/client.ts';
-import { lockMission } from '../../db/mission-lock.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { toMissionId } from '../../domain/ids.ts';
-import type { UserId } from '../../domain/ids.ts';
+import { openDatabase, type UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
+import { toMissionId, type UserId } from '#domain/base/ids.ts';
 import type { WrittenMission } from './granted-mission.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -19,9 +17,7 @@ export const whileLocked = (
   { user, missionId }: WrittenMission,
   work: (untilAwaited: UntilAwaited) => Promise<void>,
 ): Promise<void> =>
-  whileHeld(databases, user.userId, 'advisory', work, (tx) =>
-    lockMission(tx, toMissionId(missionId)),
-  );
+  whileHeld(databases, user.userId, 'advisory', work, (tx) => lockMission(tx, toMissionId(missionId)));
 
 /** Holds what nobody but the sealing of a run needs before its end: the run is loaded, and has claimed its instant. */
 export const whileSealingWaits = (

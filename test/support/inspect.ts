@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
-import { escapeIdentifier } from 'pg';
-import type { Client as DatabaseClient } from 'pg';
+import { escapeIdentifier, type Client as DatabaseClient } from 'pg';
 import { inject } from 'vitest';
-import { withClient } from '../../dev/platform-schema.ts';
+import { withClient } from '#dev/platform-schema.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,14 @@
-import { writesOfField } from '../../domain/field-merge.ts';
-import type { ChangeRow } from '../../domain/field-merge.ts';
-import { acceptableIterations, RUNNER_CLIENT_ID } from '../../domain/iterations.ts';
-import type { FailureCode } from '../../domain/run.ts';
-import { isFilled, isObject, overallRank, stepRank, stepsOf } from '../../domain/stored-iteration.ts';
-import type { StoredObject } from '../../domain/stored-iteration.ts';
+import { writesOfField, type ChangeRow } from '#domain/change-log/field-merge.ts';
+import { acceptableIterations, RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import type { FailureCode } from '#domain/run/run.ts';
+import {
+  isFilled,
+  isObject,
+  overallRank,
+  stepRank,
+  stepsOf,
+  type StoredObject,
+} from '#domain/iteration/stored-iteration.ts';
 
 /** An iteration that a run wrote, in the order of the runs. */
 export interface WrittenRun {

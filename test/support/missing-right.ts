@@ -1,5 +1,5 @@
-import { withClient } from '../../dev/platform-schema.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
 
 /** While `work` is under way the runner may not claim a mission: a fault of the database that only an operator can mend. */
 export async function withoutRightToClaim<T>(

@@ -1,5 +1,4 @@
-import { parseRegExpLiteral } from '@eslint-community/regexpp';
-import type { AST } from '@eslint-community/regexpp';
+import { parseRegExpLiteral, type AST } from '@eslint-community/regexpp';
 
 /** Texts of about so many characters. */
 export type Attack = (chars: number) => string;

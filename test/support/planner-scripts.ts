@@ -1,6 +1,9 @@
-import type { RecordedRequest } from '../../dev/scripted-gateway.ts';
-import { replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import type { ScriptedResponse } from '../../dev/scripted-gateway.ts';
+import {
+  replyWithText,
+  replyWithToolCalls,
+  type ScriptedResponse,
+  type RecordedRequest,
+} from '#dev/scripted-gateway.ts';
 
 /** The round that a request asks for: each earlier one left an answer of the model in the conversation. */
 export const roundOf = ({ body }: RecordedRequest): number =>

@@ -1,25 +1,22 @@
 import { writeSync } from 'node:fs';
 import { Client } from '@temporalio/client';
 import { Runtime, Worker } from '@temporalio/worker';
-import { createRunnerActivities } from '../../activities/runner/activities.ts';
-import { createVaultActivities } from '../../activities/vault/activities.ts';
-import { onWorkChanged, workSinceLastLook } from '../../activities/work-under-way.ts';
-import { loadConfig } from '../../config.ts';
-import type { Config } from '../../config.ts';
-import { openDatabase } from '../../db/client.ts';
-import type { Database } from '../../db/client.ts';
-import type { LoadRunInput, PlanRoundInput, RunRef, WriteIterationInput } from '../../domain/run.ts';
-import { startLiveness } from '../../health/liveness.ts';
-import { createReadiness } from '../../health/readiness.ts';
-import { createGateway } from '../../llm/gateway.ts';
-import type { Gateway } from '../../llm/gateway.ts';
-import { createLogger } from '../../logging/logger.ts';
-import { isRunOpen } from '../../schedules/open-runs.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
-import { connectWorker } from '../../temporal/worker-connection.ts';
-import { createTemporalLogger } from '../../worker/temporal-logger.ts';
-import { workflowSource } from '../../worker/workflow-bundle.ts';
-import { RUNNER_TASK_QUEUE, VAULT_TASK_QUEUE } from '../../workflows/messages.ts';
+import { createRunnerActivities } from '#activities/runner/activities.ts';
+import { createVaultActivities } from '#activities/vault/activities.ts';
+import { onWorkChanged, workSinceLastLook } from '#activities/work-under-way.ts';
+import { loadConfig, type Config } from '#config.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import type { LoadRunInput, PlanRoundInput, RunRef, WriteIterationInput } from '#domain/run/run.ts';
+import { startLiveness } from '#health/liveness.ts';
+import { createReadiness } from '#health/readiness.ts';
+import { createGateway, type Gateway } from '#llm/gateway.ts';
+import { createLogger } from '#logging/logger.ts';
+import { isRunOpen } from '#runs/open-runs.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { connectWorker } from '#temporal/worker-connection.ts';
+import { createTemporalLogger } from '#worker/temporal-logger.ts';
+import { workflowSource } from '#worker/workflow-bundle.ts';
+import { RUNNER_TASK_QUEUE, VAULT_TASK_QUEUE } from '#temporal/messages.ts';
 
 /**
  * A runner or vault worker of the product's own activities, for which one user's data is poison: what works on it in the

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { inject } from 'vitest';
-import { onPort } from '../../dev/free-port.ts';
-import { createTemporaryDirectory } from '../../dev/guardian.ts';
-import { withClient } from '../../dev/platform-schema.ts';
-import { spawnProcess, waitUntilReady } from '../../dev/processes.ts';
+import { onPort } from '#dev/free-port.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { spawnProcess, waitUntilReady } from '#dev/processes.ts';
 
 /** PgBouncer in transaction mode before the shared PostgreSQL: a connection is lent for a transaction, not longer. */
 export interface Pooler {

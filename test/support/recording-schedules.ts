@@ -1,6 +1,6 @@
-import type { MissionSchedules } from '../../schedules/mission-schedules.ts';
-import type { MissionScheduleTarget } from '../../schedules/schedule-request.ts';
-import { missionScheduleId } from '../../schedules/schedule-ids.ts';
+import type { MissionSchedules } from '#schedules/mission-schedules.ts';
+import type { MissionScheduleTarget } from '#schedules/schedule-request.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
 
 /** Schedules without Temporal, for what is not about Temporal: they remember what was asked of them. */
 export interface RecordingSchedules extends MissionSchedules {

@@ -1,5 +1,10 @@
-import { connect, constants, createServer } from 'node:http2';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import {
+  connect,
+  constants,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
 /** A way to a Temporal server on which polls can be refused, as a server does that takes the worker for a stranger. */

@@ -1,21 +1,19 @@
-import { toMissionId } from '../../domain/ids.ts';
+import { toMissionId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import type { ActivityHarness } from './activity-dependencies.ts';
 import { query } from './inspect.ts';
-import { forgetRun } from '../../activities/runner/forget-run.ts';
-import { loadRun } from '../../activities/runner/load-run.ts';
-import { planRound } from '../../activities/runner/plan-round.ts';
-import { prepareRound } from '../../activities/runner/prepare-round.ts';
-import { readRounds, runKey } from '../../activities/runner/transcript.ts';
-import { modelGateway } from '../../dev/scripted-model.ts';
-import type { ModelAnswer, SentRequest } from '../../dev/scripted-model.ts';
-import { agentAt, missionAt, taskAt } from '../../dev/web-app.ts';
-import type { WebAppUser } from '../../dev/web-app.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import type { PlannerReply, PlannerToolCall } from '../../domain/planner-reply.ts';
-import type { PlannerSettings } from '../../domain/planner-settings.ts';
-import type { RoundEntry } from '../../domain/round-entry.ts';
-import type { LoadedRun, LoadRunInput, PlanRoundResult, RunRef } from '../../domain/run.ts';
+import { forgetRun } from '#activities/runner/forget-run.ts';
+import { loadRun } from '#activities/runner/load-run.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { prepareRound } from '#activities/runner/round/prepare-round.ts';
+import { readRounds, runKey } from '#activities/runner/transcript.ts';
+import { modelGateway, type ModelAnswer, type SentRequest } from '#dev/scripted-model.ts';
+import { agentAt, missionAt, taskAt, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import type { PlannerReply, PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
+import type { PlannerSettings } from '#domain/planner/plan/planner-settings.ts';
+import type { RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { LoadedRun, LoadRunInput, PlanRoundResult, RunRef } from '#domain/run/run.ts';
 
 /** A reply; one without calls ends the plan with a word, unless it says why it ends. */
 export const reply = (more: Partial<PlannerReply> = {}): PlannerReply => ({
@@ -126,7 +124,13 @@ async function claim(
   const { userId } = user;
   const runId = randomUUID();
   const input: LoadRunInput = {
-    ...{ userId, missionId: toMissionId(missionId), trigger: 'projection', workflowId: `w-${missionId}`, runId },
+    ...{
+      userId,
+      missionId: toMissionId(missionId),
+      trigger: 'projection',
+      workflowId: `w-${missionId}`,
+      runId,
+    },
     ...{ startedAtMs: Date.now(), scheduledAtMs: null },
   };
   runner.openRuns.add(runId);
@@ -154,8 +158,6 @@ async function claim(
       await forgetRun(runner.database, userId, run);
     },
     entries: () =>
-      runner.database.asUser(userId, async (tx) =>
-        readRounds(tx, run, await runKey(runner, tx, run)),
-      ),
+      runner.database.asUser(userId, async (tx) => readRounds(tx, run, await runKey(runner, tx, run))),
   };
 }

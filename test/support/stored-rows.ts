@@ -1,5 +1,5 @@
-import { withClient } from '../../dev/platform-schema.ts';
-import type { PlatformDatabases } from '../../dev/databases.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
 
 /** What a run keeps between its activities and must have forgotten at its end. */
 const FORGOTTEN_TABLES = [

@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { spawnProcess } from '../../dev/processes.ts';
-import type { ManagedProcess } from '../../dev/processes.ts';
-import { environmentOf } from './worker-process.ts';
-import type { Surroundings } from './worker-process.ts';
+import { spawnProcess, type ManagedProcess } from '#dev/processes.ts';
+import { environmentOf, type Surroundings } from './worker-process.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
 

@@ -1,10 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { PlatformDatabases } from '../../dev/databases.ts';
-import { spawnProcess, waitUntilReady } from '../../dev/processes.ts';
-import type { ManagedProcess } from '../../dev/processes.ts';
-import type { CodecKeys } from '../../temporal/payload-codec.ts';
+import type { PlatformDatabases } from '#dev/databases.ts';
+import { spawnProcess, waitUntilReady, type ManagedProcess } from '#dev/processes.ts';
+import type { CodecKeys } from '#temporal/payload-codec.ts';
 
 const root = resolve(import.meta.dirname, '..', '..');
 

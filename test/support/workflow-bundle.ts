@@ -1,7 +1,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { bundleWorkflows } from '../../worker/workflow-bundle.ts';
+import { bundleWorkflows } from '#worker/workflow-bundle.ts';
 
 /** The bundle of our workflows, made once for the whole run. */
 export async function workflowBundlePath(): Promise<string> {

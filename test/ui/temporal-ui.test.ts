@@ -4,15 +4,13 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inheritedEnv } from '../../dev/processes.ts';
-import { startStack } from '../../dev/stack.ts';
-import type { Stack } from '../../dev/stack.ts';
-import { temporalCliPath } from '../../dev/temporal-server.ts';
-import { requestGrant } from '../../dev/web-app.ts';
-import { launchChromium } from '../support/chromium.ts';
-import { startRun, writeGrantedMission } from '../support/granted-mission.ts';
-import type { WrittenMission } from '../support/granted-mission.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { inheritedEnv } from '#dev/processes.ts';
+import { startStack, type Stack } from '#dev/stack.ts';
+import { temporalCliPath } from '#dev/temporal-server.ts';
+import { requestGrant } from '#dev/web-app.ts';
+import { launchChromium } from '#test/support/chromium.ts';
+import { startRun, writeGrantedMission, type WrittenMission } from '#test/support/granted-mission.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 /** Written anew with `UPDATE_SCREENSHOT=true`; ids and times in it change with every run. */
 const SCREENSHOT = resolve(import.meta.dirname, '../../docs/temporal-ui.png');

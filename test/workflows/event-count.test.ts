@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { replyWithText, replyWithToolCalls } from '../../dev/scripted-gateway.ts';
-import { formatInstant } from '../../domain/instant.ts';
-import { MISSION_RUN_WORKFLOW_TYPE } from '../../workflows/messages.ts';
-import { writeGrantedMission } from '../support/granted-mission.ts';
-import { startMissionSystem } from '../support/mission-system.ts';
-import type { MissionSystem } from '../support/mission-system.ts';
-import { waitUntil } from '../support/wait-until.ts';
+import { replyWithText, replyWithToolCalls } from '#dev/scripted-gateway.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
+import { writeGrantedMission } from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 /** The server is the wall: events decide how many missions it takes a second (architecture section 6). */
 const MOST_EVENTS = 30;

@@ -1,14 +1,14 @@
-import { toIterationId } from '../../domain/ids.ts';
+import { toIterationId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import proto from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runActivity } from '../../activities/run-activity.ts';
-import { gatewayRetryDelay, researchRetryDelay, slotRetryDelay } from '../../activities/retry-delays.ts';
-import type { RunnerActivities } from '../../activities/runner/activities.ts';
-import type { VaultActivities } from '../../activities/vault/activities.ts';
-import { timeSkippingServerPath } from '../../dev/temporal-server.ts';
+import { runActivity } from '#activities/run-activity.ts';
+import { gatewayRetryDelay, researchRetryDelay, slotRetryDelay } from '#activities/retry-delays.ts';
+import type { RunnerActivities } from '#activities/runner/activities.ts';
+import type { VaultActivities } from '#activities/vault/activities.ts';
+import { timeSkippingServerPath } from '#dev/temporal-server.ts';
 import {
   GatewayDeniedError,
   GatewayRejectedError,
@@ -19,7 +19,7 @@ import {
   RunKeyLostError,
   SlotBusyError,
   WindowTooSmallError,
-} from '../../domain/errors.ts';
+} from '#domain/base/errors.ts';
 import type {
   CompactTranscriptInput,
   CompactTranscriptResult,
@@ -35,9 +35,9 @@ import type {
   SubmitResearchResult,
   WriteIterationInput,
   WriteIterationResult,
-} from '../../domain/run.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../../domain/search-attributes.ts';
-import { createDataConverter } from '../../temporal/data-converter.ts';
+} from '#domain/run/run.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
 import {
   cancelRunSignal,
   HEAL_ITERATIONS_WORKFLOW_TYPE,
@@ -46,10 +46,10 @@ import {
   runProgressQuery,
   SWEEP_RUNS_WORKFLOW_TYPE,
   VAULT_TASK_QUEUE,
-} from '../../workflows/messages.ts';
-import type { MissionRunInput } from '../../workflows/messages.ts';
-import { waitUntil } from '../support/wait-until.ts';
-import { workflowBundlePath } from '../support/workflow-bundle.ts';
+  type MissionRunInput,
+} from '#temporal/messages.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { workflowBundlePath } from '#test/support/workflow-bundle.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -89,7 +89,13 @@ const of = (missionId: string): Recorded => {
 };
 
 const ready = (more: Partial<LoadedRun> = {}): LoadedRun => ({
-  ...{ outcome: 'ready', iterationId: toIterationId('i1'), agentId: null, grant: 'absent', ownFieldsEncrypted: false },
+  ...{
+    outcome: 'ready',
+    iterationId: toIterationId('i1'),
+    agentId: null,
+    grant: 'absent',
+    ownFieldsEncrypted: false,
+  },
   longestWaitMs: 30 * MINUTE_MS,
   ...more,
 });

@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { createPayloadCodec } from '../../../temporal/payload-codec.ts';
-import type { CodecKeys } from '../../../temporal/payload-codec.ts';
-import { createOperatorSessions } from '../../plugins/operator-session.ts';
+import { createPayloadCodec, type CodecKeys } from '#temporal/payload-codec.ts';
+import { createOperatorSessions } from '#api/plugins/operator-session.ts';
 import { decodeRoute } from './decode.ts';
 import { loginRoutes } from './login.ts';
 import { createOperatorTokens } from './operator-token.ts';

@@ -2,13 +2,12 @@ import type { FastifyCorsOptions } from '@fastify/cors';
 import type { PayloadCodec } from '@temporalio/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { BadRequestError, UnauthorizedError } from '../../../domain/errors.ts';
-import { PayloadUnreadableError, UnknownCodecKeyError } from '../../../temporal/payload-codec.ts';
-import type { OperatorSessions } from '../../plugins/operator-session.ts';
-import { errorSchema } from '../../schemas/error.ts';
+import { BadRequestError, UnauthorizedError } from '#domain/base/errors.ts';
+import { PayloadUnreadableError, UnknownCodecKeyError } from '#temporal/payload-codec.ts';
+import type { OperatorSessions } from '#api/plugins/operator-session.ts';
+import { errorSchema } from '#api/schemas/error.ts';
 import type { OperatorTokens } from './operator-token.ts';
-import { payloadsSchema, toPayload, toPayloadJson } from './payload-json.ts';
-import type { PayloadJson } from './payload-json.ts';
+import { payloadsSchema, toPayload, toPayloadJson, type PayloadJson } from './payload-json.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { OperatorSession } from '../../plugins/operator-session.ts';
+import type { OperatorSession } from '#api/plugins/operator-session.ts';
 
 const STYLE =
   'body{font:16px system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem}' +

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { OperatorSessions } from '../../plugins/operator-session.ts';
-import { limitAddress } from '../../plugins/rate-limits.ts';
+import type { OperatorSessions } from '#api/plugins/operator-session.ts';
+import { limitAddress } from '#api/plugins/rate-limits.ts';
 import { LOGIN_PAGE_HEADERS, loginPage } from './login-page.ts';
 import type { OperatorTokens } from './operator-token.ts';
 import { requireSameOrigin } from './same-origin.ts';

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { BadRequestError } from '../../../domain/errors.ts';
+import { BadRequestError } from '#domain/base/errors.ts';
 
 /**
  * A hook that refuses a form that another site's page, or another port of this host, made the browser send.

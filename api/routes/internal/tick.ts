@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { ProjectionPassResult } from '../../../domain/projection-pass.ts';
-import { SERVICE_KEY } from '../../plugins/openapi.ts';
-import { requireServiceKey } from '../../plugins/service-key.ts';
-import { errorResponses } from '../../schemas/error.ts';
+import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
+import { SERVICE_KEY } from '#api/plugins/openapi.ts';
+import { requireServiceKey } from '#api/plugins/service-key.ts';
+import { errorResponses } from '#api/schemas/error.ts';
 
 const passSchema = z.object({
   changes: z.number().meta({ description: 'rows of the change log taken in' }),

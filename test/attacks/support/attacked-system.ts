@@ -1,15 +1,13 @@
 import { expect } from 'vitest';
-import { formatInstant } from '../../../domain/instant.ts';
-import { surroundingsOf } from '../../faults/surroundings.ts';
-import { openDevice } from '../../support/device.ts';
-import { writePlaintextMission } from '../../support/granted-mission.ts';
-import { query } from '../../support/inspect.ts';
-import { startMissionSystem } from '../../support/mission-system.ts';
-import type { MissionSystem } from '../../support/mission-system.ts';
-import { replyOfTwoRounds } from '../../support/planner-scripts.ts';
-import { waitUntil } from '../../support/wait-until.ts';
-import { startSystemProcess } from '../../support/worker-process.ts';
-import type { SystemProcess } from '../../support/worker-process.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { surroundingsOf } from '#test/faults/surroundings.ts';
+import { openDevice } from '#test/support/device.ts';
+import { writePlaintextMission } from '#test/support/granted-mission.ts';
+import { query } from '#test/support/inspect.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { startSystemProcess, type SystemProcess } from '#test/support/worker-process.ts';
 
 /** `bin/test --all` attacks with all that was ever seen, `bin/test` with as much as shows the same. */
 export const IS_LONG = process.env['ATTACKS'] === 'long';

@@ -1,8 +1,7 @@
-import fc from 'fast-check';
-import type { Arbitrary } from 'fast-check';
+import fc, { type Arbitrary } from 'fast-check';
 import { plainText, sealedText } from './hostile-texts.ts';
-import { formatInstant } from '../../../domain/instant.ts';
-import { RUNNER_CLIENT_ID } from '../../../domain/iterations.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,10 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import fc from 'fast-check';
-import type { Arbitrary } from 'fast-check';
+import fc, { type Arbitrary } from 'fast-check';
 import { plainText } from './hostile-texts.ts';
-import { httpError, httpReply, reset } from '../../../dev/scripted-gateway.ts';
-import type { ScriptedResponse } from '../../../dev/scripted-gateway.ts';
-import { expandFixture } from '../../support/reply-fixtures.ts';
+import { httpError, httpReply, reset, type ScriptedResponse } from '#dev/scripted-gateway.ts';
+import { expandFixture } from '#test/support/reply-fixtures.ts';
 
 /** What the gateway does with one request: after a while, and never well. */
 export interface HostileReply {

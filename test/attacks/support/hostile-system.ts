@@ -2,18 +2,15 @@ import { join } from 'node:path';
 import { inject } from 'vitest';
 import type { Asked } from './invariants.ts';
 import type { HostileReply } from './hostile-replies.ts';
-import { createTemporaryDirectory } from '../../../dev/guardian.ts';
-import { filePlaces, temporalDatabasePlaces } from '../../../dev/leak-search.ts';
-import type { Place } from '../../../dev/leak-search.ts';
-import type { RecordedRequest, ScriptedResponse } from '../../../dev/scripted-gateway.ts';
-import { startTemporalServer } from '../../../dev/temporal-server.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../../../domain/search-attributes.ts';
-import { surroundingsOf } from '../../faults/surroundings.ts';
-import { startMissionSystem } from '../../support/mission-system.ts';
-import type { MissionSystem } from '../../support/mission-system.ts';
-import { replyOfTwoRounds } from '../../support/planner-scripts.ts';
-import { startSystemProcess } from '../../support/worker-process.ts';
-import type { ProcessName, SystemProcess } from '../../support/worker-process.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { filePlaces, temporalDatabasePlaces, type Place } from '#dev/leak-search.ts';
+import type { RecordedRequest, ScriptedResponse } from '#dev/scripted-gateway.ts';
+import { startTemporalServer } from '#dev/temporal-server.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { surroundingsOf } from '#test/faults/surroundings.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { startSystemProcess, type ProcessName, type SystemProcess } from '#test/support/worker-process.ts';
 
 export type NamedProcess = SystemProcess & { readonly name: ProcessName };
 

@@ -1,6 +1,5 @@
-import fc from 'fast-check';
-import type { Arbitrary } from 'fast-check';
-import { INJECTION_CORPUS } from '../../support/injection-corpus.ts';
+import fc, { type Arbitrary } from 'fast-check';
+import { INJECTION_CORPUS } from '#test/support/injection-corpus.ts';
 
 /** The note that once kept every runner busy for good. */
 export const DASH_NOTE = `Add milk\n${'-'.repeat(40)}\nRezept: https://example.org/kuchen`;

@@ -1,22 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import fc from 'fast-check';
-import type { Arbitrary } from 'fast-check';
-import { hostileMission } from './hostile-missions.ts';
-import type { HostileMission } from './hostile-missions.ts';
-import { hostileReply } from './hostile-replies.ts';
-import type { HostileReply } from './hostile-replies.ts';
-import { markOf } from './hostile-system.ts';
-import type { HostileSystem } from './hostile-system.ts';
+import fc, { type Arbitrary } from 'fast-check';
+import { hostileMission, type HostileMission } from './hostile-missions.ts';
+import { hostileReply, type HostileReply } from './hostile-replies.ts';
+import { markOf, type HostileSystem } from './hostile-system.ts';
 import { DASH_NOTE } from './hostile-texts.ts';
 import { IS_LONG_FORM } from './seed.ts';
-import { missionAt, noteAt, requestGrant } from '../../../dev/web-app.ts';
-import type { WebAppUser } from '../../../dev/web-app.ts';
-import { formatInstant } from '../../../domain/instant.ts';
-import { INJECTION_CORPUS, UNMARKED_ATTACKS } from '../../support/injection-corpus.ts';
-import { openDevice } from '../../support/device.ts';
-import { query } from '../../support/inspect.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import { missionAt, noteAt, requestGrant, type WebAppUser } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { INJECTION_CORPUS, UNMARKED_ATTACKS } from '#test/support/injection-corpus.ts';
+import { openDevice } from '#test/support/device.ts';
+import { query } from '#test/support/inspect.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 /** Everything random about an attack. */
 export interface World {

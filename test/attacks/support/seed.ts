@@ -1,5 +1,4 @@
-import fc from 'fast-check';
-import type { Arbitrary } from 'fast-check';
+import fc, { type Arbitrary } from 'fast-check';
 
 /** `bin/test --all` attacks for minutes, `bin/test` with as much as shows the same. */
 export const IS_LONG_FORM = process.env['ATTACKS'] === 'long';

@@ -1,15 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { endsAs } from './scenario.ts';
-import type { Execution, Scenario } from './scenario.ts';
+import { endsAs, type Execution, type Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { gate, hang } from '../../../dev/scripted-gateway.ts';
-import { missionAt } from '../../../dev/web-app.ts';
-import { formatInstant } from '../../../domain/instant.ts';
-import { cancelRunSignal } from '../../../workflows/messages.ts';
-import { startRun, writeGrantedMission } from '../../support/granted-mission.ts';
-import type { WrittenMission } from '../../support/granted-mission.ts';
-import { whileSealingWaits } from '../../support/held-lock.ts';
-import { replyOfTwoRounds, roundOf } from '../../support/planner-scripts.ts';
+import { gate, hang } from '#dev/scripted-gateway.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { cancelRunSignal } from '#temporal/messages.ts';
+import { startRun, writeGrantedMission, type WrittenMission } from '#test/support/granted-mission.ts';
+import { whileSealingWaits } from '#test/support/held-lock.ts';
+import { replyOfTwoRounds, roundOf } from '#test/support/planner-scripts.ts';
 
 const OBJECTIVE = 'Plan the next step of the holiday';
 

@@ -1,25 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
-import { endsAs, executionOf } from './scenario.ts';
-import type { Execution, Scenario } from './scenario.ts';
+import { endsAs, executionOf, type Execution, type Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { withClient } from '../../../dev/platform-schema.ts';
-import { gate, hang } from '../../../dev/scripted-gateway.ts';
-import { agentAt } from '../../../dev/web-app.ts';
-import type { WebAppUser } from '../../../dev/web-app.ts';
-import { cancelRunSignal, RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '../../../workflows/messages.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { gate, hang } from '#dev/scripted-gateway.ts';
+import { agentAt, type WebAppUser } from '#dev/web-app.ts';
+import { cancelRunSignal, RUNNER_TASK_QUEUE, SWEEP_RUNS_WORKFLOW_TYPE } from '#temporal/messages.ts';
 import {
   startRun,
   untilCancelRequested,
   writeGrantedMission,
   writePlaintextMission,
   writePlaintextMissionOf,
-} from '../../support/granted-mission.ts';
-import type { RunHandle, WrittenMission } from '../../support/granted-mission.ts';
-import { whileSealingWaits } from '../../support/held-lock.ts';
-import { replyOfTwoRounds } from '../../support/planner-scripts.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+  type RunHandle,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { whileSealingWaits } from '#test/support/held-lock.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 const OBJECTIVE = 'Plan the next step of the holiday';
 

@@ -1,17 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { endsAs, executionOf } from './scenario.ts';
-import type { Execution, Scenario } from './scenario.ts';
+import { endsAs, executionOf, type Execution, type Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { gate, httpError, httpReply, replyWithToolCalls } from '../../../dev/scripted-gateway.ts';
-import type { ScriptedResponse } from '../../../dev/scripted-gateway.ts';
-import { missionAt } from '../../../dev/web-app.ts';
-import { formatInstant } from '../../../domain/instant.ts';
-import { missionScheduleId } from '../../../schedules/schedule-ids.ts';
-import { HEAL_ITERATIONS_WORKFLOW_TYPE, RUNNER_TASK_QUEUE } from '../../../workflows/messages.ts';
-import type { HealIterationsInput } from '../../../workflows/messages.ts';
-import { startRun, writeGrantedMission, writePlaintextMission } from '../../support/granted-mission.ts';
-import { replyOfTwoRounds, roundOf } from '../../support/planner-scripts.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import {
+  gate,
+  httpError,
+  httpReply,
+  replyWithToolCalls,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import { missionAt } from '#dev/web-app.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import {
+  HEAL_ITERATIONS_WORKFLOW_TYPE,
+  RUNNER_TASK_QUEUE,
+  type HealIterationsInput,
+} from '#temporal/messages.ts';
+import { startRun, writeGrantedMission, writePlaintextMission } from '#test/support/granted-mission.ts';
+import { replyOfTwoRounds, roundOf } from '#test/support/planner-scripts.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 const OBJECTIVE = 'Plan the next step of the holiday';
 

@@ -1,16 +1,19 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { optionalTsToMs } from '@temporalio/common/lib/time.js';
-import { endsAs, executionOf } from './scenario.ts';
-import type { Execution, Scenario } from './scenario.ts';
+import { endsAs, executionOf, type Execution, type Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { eventIdOf, iterationIdOf } from '../../../crypto/derived-ids.ts';
-import { withClient } from '../../../dev/platform-schema.ts';
-import { runNowKey } from '../../../domain/run.ts';
-import { startRun, writeGrantedMission, writePlaintextMission } from '../../support/granted-mission.ts';
-import type { RunHandle } from '../../support/granted-mission.ts';
-import { whileSealingWaits } from '../../support/held-lock.ts';
-import { withoutRightToClaim } from '../../support/missing-right.ts';
-import { waitUntil } from '../../support/wait-until.ts';
+import { eventIdOf, iterationIdOf } from '#crypto/derived-ids.ts';
+import { withClient } from '#dev/platform-schema.ts';
+import { runNowKey } from '#domain/run/run.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  writePlaintextMission,
+  type RunHandle,
+} from '#test/support/granted-mission.ts';
+import { whileSealingWaits } from '#test/support/held-lock.ts';
+import { withoutRightToClaim } from '#test/support/missing-right.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 const OBJECTIVE = 'Plan the next step of the holiday';
 

@@ -1,25 +1,24 @@
 import type { Client } from '@temporalio/client';
 import { Worker } from '@temporalio/worker';
-import { executionOf } from './scenario.ts';
-import type { Execution, Scenario } from './scenario.ts';
+import { executionOf, type Execution, type Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { applySchedules } from '../../../activities/projection/apply-schedules.ts';
-import type { ProjectionDependencies } from '../../../activities/projection/dependencies.ts';
-import { projectChanges } from '../../../activities/projection/project-changes.ts';
-import { openDatabase } from '../../../db/client.ts';
-import { createMissionSchedules } from '../../../schedules/mission-schedules.ts';
-import { isRunOpen } from '../../../schedules/open-runs.ts';
-import { runProjectionPass, runReconcile, startHealing } from '../../../schedules/system-workflows.ts';
-import { createDataConverter } from '../../../temporal/data-converter.ts';
-import { connectWorker } from '../../../temporal/worker-connection.ts';
+import { applySchedules } from '#activities/projection/apply-schedules.ts';
+import type { ProjectionDependencies } from '#activities/projection/dependencies.ts';
+import { projectChanges } from '#activities/projection/project-changes.ts';
+import { openDatabase } from '#db/client.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
+import { isRunOpen } from '#runs/open-runs.ts';
+import { runProjectionPass, runReconcile, startHealing } from '#schedules/system-workflows.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { connectWorker } from '#temporal/worker-connection.ts';
 import {
   PROJECTION_FOLLOW_WORKFLOW_TYPE,
   PROJECTION_TASK_QUEUE,
   RUNNER_TASK_QUEUE,
-} from '../../../workflows/messages.ts';
-import { writePlaintextMission } from '../../support/granted-mission.ts';
-import { waitUntil } from '../../support/wait-until.ts';
-import { replayCodecKeys } from '../codec.ts';
+} from '#temporal/messages.ts';
+import { writePlaintextMission } from '#test/support/granted-mission.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
+import { replayCodecKeys } from '#test/replay/codec.ts';
 
 const RECONCILE_WITHIN_MS = 30_000;
 

@@ -1,11 +1,9 @@
-import { endsAs } from './scenario.ts';
-import type { Execution, Scenario } from './scenario.ts';
+import { endsAs, type Execution, type Scenario } from './scenario.ts';
 import type { RecordingSystem } from './system.ts';
-import { replyWithText, replyWithToolCalls } from '../../../dev/scripted-gateway.ts';
-import type { ScriptedResponse } from '../../../dev/scripted-gateway.ts';
-import { httpReply } from '../../../dev/scripted-responses.ts';
-import { startRun, writeGrantedMission, writePlaintextMission } from '../../support/granted-mission.ts';
-import { replyOfTwoRounds, roundOf } from '../../support/planner-scripts.ts';
+import { replyWithText, replyWithToolCalls, type ScriptedResponse } from '#dev/scripted-gateway.ts';
+import { httpReply } from '#dev/scripted-responses.ts';
+import { startRun, writeGrantedMission, writePlaintextMission } from '#test/support/granted-mission.ts';
+import { replyOfTwoRounds, roundOf } from '#test/support/planner-scripts.ts';
 
 const SHALLOW = 'Find the latest news: research the next step of the holiday';
 const DEEP = 'A deep dive into the next step of the holiday';

@@ -1,5 +1,5 @@
 import type { RecordingSystem } from './system.ts';
-import type { MissionRunResult, RunOutcome } from '../../../domain/run.ts';
+import type { MissionRunResult, RunOutcome } from '#domain/run/run.ts';
 
 /** Names the execution whose history is kept. */
 export interface Execution {

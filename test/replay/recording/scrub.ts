@@ -1,9 +1,14 @@
 import { hostname } from 'node:os';
 import { defaultPayloadConverter } from '@temporalio/common';
-import { historyToJSON, JSONToPayload, payloadToJSON } from '@temporalio/common/lib/proto-utils.js';
-import type { History, JSONPayload } from '@temporalio/common/lib/proto-utils.js';
-import { createPayloadCodec } from '../../../temporal/payload-codec.ts';
-import { replayCodecKeys } from '../codec.ts';
+import {
+  historyToJSON,
+  JSONToPayload,
+  payloadToJSON,
+  type History,
+  type JSONPayload,
+} from '@temporalio/common/lib/proto-utils.js';
+import { createPayloadCodec } from '#temporal/payload-codec.ts';
+import { replayCodecKeys } from '#test/replay/codec.ts';
 
 const codec = createPayloadCodec(replayCodecKeys);
 

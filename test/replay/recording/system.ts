@@ -2,26 +2,36 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from '@temporalio/client';
-import { provisionPlatform } from '../../../dev/databases.ts';
-import type { PlatformDatabases } from '../../../dev/databases.ts';
-import { createTemporaryDirectory } from '../../../dev/guardian.ts';
-import { startJwksIssuer } from '../../../dev/jwks-issuer.ts';
-import { startPostgres } from '../../../dev/postgres.ts';
-import { startScriptedGateway } from '../../../dev/scripted-gateway.ts';
-import type { RecordedRequest, ScriptedGateway, ScriptedResponse } from '../../../dev/scripted-gateway.ts';
-import { demoResearch, startScriptedResearch } from '../../../dev/scripted-research.ts';
-import type { ResearchScript, ScriptedResearch } from '../../../dev/scripted-research.ts';
-import { startTemporalServer } from '../../../dev/temporal-server.ts';
-import { openWebApp, requestGrant } from '../../../dev/web-app.ts';
-import type { WebApp } from '../../../dev/web-app.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '../../../domain/search-attributes.ts';
-import { connect } from '../../../temporal/connection.ts';
-import { createDataConverter } from '../../../temporal/data-converter.ts';
-import { bundleWorkflows } from '../../../worker/workflow-bundle.ts';
-import { replyOfTwoRounds } from '../../support/planner-scripts.ts';
-import { startSystemProcess } from '../../support/worker-process.ts';
-import type { ProcessName, Surroundings, SystemProcess } from '../../support/worker-process.ts';
-import { replayCodecKeys } from '../codec.ts';
+import { provisionPlatform, type PlatformDatabases } from '#dev/databases.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
+import { startJwksIssuer } from '#dev/jwks-issuer.ts';
+import { startPostgres } from '#dev/postgres.ts';
+import {
+  startScriptedGateway,
+  type RecordedRequest,
+  type ScriptedGateway,
+  type ScriptedResponse,
+} from '#dev/scripted-gateway.ts';
+import {
+  demoResearch,
+  startScriptedResearch,
+  type ResearchScript,
+  type ScriptedResearch,
+} from '#dev/scripted-research.ts';
+import { startTemporalServer } from '#dev/temporal-server.ts';
+import { openWebApp, requestGrant, type WebApp } from '#dev/web-app.ts';
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { connect } from '#temporal/connection.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { bundleWorkflows } from '#worker/workflow-bundle.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import {
+  startSystemProcess,
+  type ProcessName,
+  type Surroundings,
+  type SystemProcess,
+} from '#test/support/worker-process.ts';
+import { replayCodecKeys } from '#test/replay/codec.ts';
 
 export type Answer = (request: RecordedRequest) => ScriptedResponse | Promise<ScriptedResponse>;
 

@@ -1,18 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { readOwnAuditHead } from '../../../../../db/audit-chain.ts';
-import type { AuditHead } from '../../../../../db/audit-chain.ts';
-import type { Database } from '../../../../../db/client.ts';
-import { listDecryptAudit } from '../../../../../db/decrypt-audit.ts';
-import { userOf } from '../../../../plugins/authentication.ts';
+import { readOwnAuditHead, type AuditHead } from '#db/audit-chain.ts';
+import type { Database } from '#db/client.ts';
+import { listDecryptAudit } from '#db/decrypt-audit.ts';
+import { userOf } from '#api/plugins/authentication.ts';
 import {
   clampLimit,
   decodeCursor,
   decryptAuditQuerySchema,
   decryptAuditResponseSchema,
   encodeCursor,
-} from '../../../../schemas/decrypt-audit.ts';
-import { errorResponses } from '../../../../schemas/error.ts';
+} from '#api/schemas/decrypt-audit.ts';
+import { errorResponses } from '#api/schemas/error.ts';
 
 /** `<seq>.<hash in hex>` of the caller's chain: whoever keeps it can prove later that the chain was cut (docs/audit.md). */
 const AUDIT_HEAD_HEADER = 'x-audit-head';

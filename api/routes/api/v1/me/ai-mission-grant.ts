@@ -1,12 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { mintMissionGrant } from '../../../../mint-mission-grant.ts';
-import type { MintDependencies } from '../../../../mint-mission-grant.ts';
-import { userOf } from '../../../../plugins/authentication.ts';
-import { USER_TOKEN } from '../../../../plugins/openapi.ts';
-import { limitUser } from '../../../../plugins/rate-limits.ts';
-import { errorResponses } from '../../../../schemas/error.ts';
-import { missionGrantRequestSchema, missionGrantResponseSchema } from '../../../../schemas/mission-grant.ts';
+import { mintMissionGrant, type MintDependencies } from '#api/mint-mission-grant.ts';
+import { userOf } from '#api/plugins/authentication.ts';
+import { USER_TOKEN } from '#api/plugins/openapi.ts';
+import { limitUser } from '#api/plugins/rate-limits.ts';
+import { errorResponses } from '#api/schemas/error.ts';
+import { missionGrantRequestSchema, missionGrantResponseSchema } from '#api/schemas/mission-grant.ts';
 
 /** `POST /api/v1/me/ai-mission-grant` (contract section 7). */
 export function missionGrantRoutes(

@@ -1,18 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { Database } from '../../../../../../db/client.ts';
-import { findLatestGrant, revokeMissionGrants } from '../../../../../../db/mission-grants.ts';
-import type { GrantOverview } from '../../../../../../db/mission-grants.ts';
-import { lockMission } from '../../../../../../db/mission-lock.ts';
-import { toMissionId } from '../../../../../../domain/ids.ts';
-import { countRevoked } from '../../../../../../metrics/grants.ts';
-import { userOf } from '../../../../../plugins/authentication.ts';
-import { USER_TOKEN } from '../../../../../plugins/openapi.ts';
-import { limitUser } from '../../../../../plugins/rate-limits.ts';
-import { errorResponses } from '../../../../../schemas/error.ts';
-import { missionGrantStateSchema, missionParamsSchema } from '../../../../../schemas/mission-grant.ts';
-import type { MissionGrantState } from '../../../../../schemas/mission-grant.ts';
+import type { Database } from '#db/client.ts';
+import { findLatestGrant, revokeMissionGrants, type GrantOverview } from '#db/mission-grants.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { toMissionId } from '#domain/base/ids.ts';
+import { countRevoked } from '#metrics/grants.ts';
+import { userOf } from '#api/plugins/authentication.ts';
+import { USER_TOKEN } from '#api/plugins/openapi.ts';
+import { limitUser } from '#api/plugins/rate-limits.ts';
+import { errorResponses } from '#api/schemas/error.ts';
+import {
+  missionGrantStateSchema,
+  missionParamsSchema,
+  type MissionGrantState,
+} from '#api/schemas/mission-grant.ts';
 
 const URL = '/ai-mission-grant/:missionId';
 const security = [{ [USER_TOKEN]: [] }];

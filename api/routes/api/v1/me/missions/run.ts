@@ -1,14 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
-import { cancelOwnRun, findOwnRun, runBodyOf } from '../../../../../mission-runs.ts';
-import type { RunDependencies } from '../../../../../mission-runs.ts';
-import { userOf } from '../../../../../plugins/authentication.ts';
-import { USER_TOKEN } from '../../../../../plugins/openapi.ts';
-import { limitUser } from '../../../../../plugins/rate-limits.ts';
-import { errorResponses } from '../../../../../schemas/error.ts';
-import { missionParamsSchema } from '../../../../../schemas/mission-grant.ts';
-import { runDetailSchema, runParamsSchema, startedRunSchema } from '../../../../../schemas/mission-run.ts';
+import { cancelOwnRun, findOwnRun, runBodyOf, type RunDependencies } from '#api/mission-runs.ts';
+import { userOf } from '#api/plugins/authentication.ts';
+import { USER_TOKEN } from '#api/plugins/openapi.ts';
+import { limitUser } from '#api/plugins/rate-limits.ts';
+import { errorResponses } from '#api/schemas/error.ts';
+import { missionParamsSchema } from '#api/schemas/mission-grant.ts';
+import { runDetailSchema, runParamsSchema, startedRunSchema } from '#api/schemas/mission-run.ts';
 
 const security = [{ [USER_TOKEN]: [] }];
 

@@ -1,20 +1,19 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { BadRequestError } from '../../../../../../domain/errors.ts';
-import { toMissionId } from '../../../../../../domain/ids.ts';
-import { listMissionRuns, startRunNow } from '../../../../../mission-runs.ts';
-import type { RunDependencies } from '../../../../../mission-runs.ts';
-import { userOf } from '../../../../../plugins/authentication.ts';
-import { USER_TOKEN } from '../../../../../plugins/openapi.ts';
-import { limitUser } from '../../../../../plugins/rate-limits.ts';
-import { errorResponses } from '../../../../../schemas/error.ts';
-import { missionParamsSchema } from '../../../../../schemas/mission-grant.ts';
+import { BadRequestError } from '#domain/base/errors.ts';
+import { toMissionId } from '#domain/base/ids.ts';
+import { listMissionRuns, startRunNow, type RunDependencies } from '#api/mission-runs.ts';
+import { userOf } from '#api/plugins/authentication.ts';
+import { USER_TOKEN } from '#api/plugins/openapi.ts';
+import { limitUser } from '#api/plugins/rate-limits.ts';
+import { errorResponses } from '#api/schemas/error.ts';
+import { missionParamsSchema } from '#api/schemas/mission-grant.ts';
 import {
   clampRunLimit,
   runListQuerySchema,
   runListSchema,
   startedRunSchema,
-} from '../../../../../schemas/mission-run.ts';
+} from '#api/schemas/mission-run.ts';
 
 const security = [{ [USER_TOKEN]: [] }];
 

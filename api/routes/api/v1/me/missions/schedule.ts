@@ -1,15 +1,19 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { toMissionId } from '../../../../../../domain/ids.ts';
-import { deleteSchedule, putSchedule, showSchedule } from '../../../../../mission-schedule.ts';
-import type { ScheduleDependencies } from '../../../../../mission-schedule.ts';
-import { userOf } from '../../../../../plugins/authentication.ts';
-import { USER_TOKEN } from '../../../../../plugins/openapi.ts';
-import { limitUser } from '../../../../../plugins/rate-limits.ts';
-import { errorResponses } from '../../../../../schemas/error.ts';
-import { missionParamsSchema } from '../../../../../schemas/mission-grant.ts';
-import { missionScheduleSchema, scheduleRequestSchema } from '../../../../../schemas/mission-schedule.ts';
+import { toMissionId } from '#domain/base/ids.ts';
+import {
+  deleteSchedule,
+  putSchedule,
+  showSchedule,
+  type ScheduleDependencies,
+} from '#api/mission-schedule.ts';
+import { userOf } from '#api/plugins/authentication.ts';
+import { USER_TOKEN } from '#api/plugins/openapi.ts';
+import { limitUser } from '#api/plugins/rate-limits.ts';
+import { errorResponses } from '#api/schemas/error.ts';
+import { missionParamsSchema } from '#api/schemas/mission-grant.ts';
+import { missionScheduleSchema, scheduleRequestSchema } from '#api/schemas/mission-schedule.ts';
 
 const URL = '/missions/:missionId/schedule';
 const security = [{ [USER_TOKEN]: [] }];

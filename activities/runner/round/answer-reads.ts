@@ -1,0 +1,51 @@
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import { openMission } from '#activities/runner/open-mission.ts';
+import { openRun } from '#activities/runner/open-run.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { readClockMs } from '#db/sync-changes.ts';
+import { timeZoneOfMission } from '#db/time-zones.ts';
+import type { ReadTools } from '#domain/planner/plan/plan.ts';
+import { answerRead } from '#domain/planner/prompt/read-tools.ts';
+import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { PlanRoundInput } from '#domain/run/run.ts';
+import type { AskedOfRound } from '#domain/planner/plan/stored-request.ts';
+import { toolsNamed } from '#domain/planner/tools/tool-catalog.ts';
+
+/** What the tools of a round read from. */
+export interface OpenedReads extends ReadTools {
+  readonly records: readonly ReadableRecord[];
+}
+
+/**
+ * Opens the run's records once more, as they are now, for the tools that read them.
+ *
+ * @throws GrantUnusableError when the grant has ended since the round was prepared
+ */
+export async function openReads(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  input: PlanRoundInput,
+  { answered, delimiter }: Pick<AskedOfRound, 'answered' | 'delimiter'>,
+  maxChars: number,
+): Promise<OpenedReads> {
+  const { read, key } = await openMission(deps, tx, input);
+  try {
+    const { records } = await openRun(tx, input, read, {
+      agentId: input.agentId,
+      mdk: input.grantUsable ? key : null,
+    });
+    const context = {
+      records,
+      nowMs: await readClockMs(tx),
+      timeZone: await timeZoneOfMission(tx, input.missionId),
+      ...{ delimiter: delimiter ?? '', maxChars },
+    };
+    return {
+      records,
+      tools: toolsNamed(answered),
+      answer: (toolName, params) => answerRead(toolName, params, context),
+    };
+  } finally {
+    key.fill(0);
+  }
+}

@@ -1,0 +1,178 @@
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import { inOpenedMission } from '#activities/runner/open-mission.ts';
+import { readNote, storeNote } from '#activities/runner/run-notes.ts';
+import {
+  callOf,
+  claim,
+  keepRaw,
+  keepRequest,
+  newIdempotencyKey,
+  takeBack,
+  type KeptCall,
+} from '#activities/runner/model-call.ts';
+import {
+  endFailedCall,
+  reserveTokens,
+  settleTokens,
+  sizeOfRequest,
+  type BudgetedCall,
+} from '#activities/runner/token-budget.ts';
+import { readRounds } from '#activities/runner/transcript.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { readAgent } from '#db/missions.ts';
+import { tokensPerDay } from '#domain/run/budget.ts';
+import {
+  compactionMessages,
+  compactionOf,
+  compactionSchema,
+  type RoundsToCompact,
+} from '#domain/planner/plan/compaction.ts';
+import type { Compaction } from '#domain/planner/plan/conversation.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
+import { flawOf } from '#domain/planner/plan/reply-flaw.ts';
+import type { CompactTranscriptInput, CompactTranscriptResult, RunRef } from '#domain/run/run.ts';
+import type { StoredRequest } from '#domain/planner/plan/stored-request.ts';
+import { replyTokens, requestTokens } from '#domain/planner/model/window.ts';
+import { encodeRequest } from '#llm/gateway.ts';
+import { readReply, type RawReply } from '#llm/reply-schema.ts';
+
+/** What stands in place of earlier rounds; null without a summary, and then they stand as they are. */
+export async function readCompaction(
+  tx: UserTransaction,
+  run: RunRef,
+  key: Buffer,
+): Promise<Compaction | null> {
+  const stored = compactionSchema.safeParse(await readNote(tx, run, key, 'compaction'));
+  return stored.success ? stored.data : null;
+}
+
+const NOT_COMPACTED: CompactTranscriptResult = { compacted: false, totalTokens: 0 };
+
+/**
+ * Has the rounds so far summarised by a cheaper model, and keeps the summary, encrypted like them. As with rounds, request
+ * and reply are kept before anything else is done with them: what is summarised already is not asked for again. Without
+ * room in the budget the rounds stay as they are.
+ *
+ * @param signal ends the gateway call
+ * @throws GrantUnusableError, RunKeyLostError, GatewayUnavailableError, GatewayDeniedError, GatewayRejectedError
+ */
+export async function compactTranscript(
+  deps: RunnerDependencies,
+  input: CompactTranscriptInput,
+  signal: AbortSignal,
+): Promise<CompactTranscriptResult> {
+  const userId = input.userId;
+  const prepared = await prepare(deps, input);
+  if ('compacted' in prepared) return prepared;
+  try {
+    const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
+    return await derive(deps, userId, input, prepared, raw);
+  } finally {
+    prepared.key.fill(0);
+  }
+}
+
+interface Prepared {
+  readonly call: BudgetedCall & KeptCall;
+  /** Of the transcript, 32 bytes, a copy. */
+  readonly key: Buffer;
+  readonly request: StoredRequest;
+  /** As an earlier attempt kept it. */
+  readonly raw: RawReply | null;
+}
+
+async function prepare(
+  deps: RunnerDependencies,
+  input: CompactTranscriptInput,
+): Promise<Prepared | CompactTranscriptResult> {
+  const prepared = await inOpenedMission(deps, input, async (tx, { key }) => {
+    const summarised = await readToCompact(tx, input, key);
+    if ('compacted' in summarised) return summarised;
+    const call = { ...callOf(input, key, input.round, 'compact'), agentId: input.agentId };
+    const { request: known, raw } = await claim(tx, call, key);
+    if (known !== null && raw !== null) return { call, key: Buffer.from(key), request: known, raw };
+    const request = known ?? newRequest(deps, summarised);
+    const read = input.agentId === null ? null : await readAgent(tx, input.agentId);
+    const maxTokens = tokensPerDay(read?.agent ?? null, deps.planner.defaultTokensPerDay);
+    const reservation = await reserveTokens(tx, call, maxTokens, sizeOfRequest(deps, request.bodyText));
+    if (reservation.kind !== 'reserved') return NOT_COMPACTED;
+    if (known === null) await keepRequest(tx, call, key, request);
+    return { call, key: Buffer.from(key), request, raw: null };
+  });
+  return prepared ?? NOT_COMPACTED;
+}
+
+/** The rounds to summarise, or why there is nothing to do. */
+async function readToCompact(
+  tx: UserTransaction,
+  input: CompactTranscriptInput,
+  key: Buffer,
+): Promise<RoundsToCompact | CompactTranscriptResult> {
+  const previous = await readCompaction(tx, input, key);
+  if (previous !== null && previous.upToRound >= input.round) return { compacted: true, totalTokens: 0 };
+  const rounds = (await readRounds(tx, input, key)).slice(0, input.round);
+  const [first] = rounds;
+  const delimiter = delimiterOf(first?.prompt ?? []);
+  // Data that cannot be marked as data stays where it is.
+  if (first === undefined || delimiter === null || rounds.length < input.round) return NOT_COMPACTED;
+  return { rounds, previous, language: first.language, delimiter };
+}
+
+/** The cheaper model's window is not known; few have a smaller one than the planner's. Two characters to a token. */
+const roundsChars = (deps: RunnerDependencies): number => requestTokens(deps.planner) * 2;
+
+const newRequest = (deps: RunnerDependencies, summarised: RoundsToCompact): StoredRequest => ({
+  bodyText: encodeRequest({
+    model: deps.planner.compactModel,
+    messages: compactionMessages(summarised, roundsChars(deps)),
+    tools: [],
+    maxTokens: replyTokens(deps.planner),
+  }),
+  idempotencyKey: newIdempotencyKey(),
+  round: null,
+});
+
+/** @returns the reply, which is kept by then */
+async function ask(
+  deps: RunnerDependencies,
+  userId: UserId,
+  { call, key, request }: Prepared,
+  signal: AbortSignal,
+): Promise<RawReply> {
+  const { bodyText, idempotencyKey } = request;
+  let raw: RawReply;
+  try {
+    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
+  } catch (error) {
+    throw await endFailedCall(deps, userId, call, error);
+  }
+  return keepRaw(deps, userId, call, key, raw, signal);
+}
+
+/**
+ * Makes the summary of a reply that is kept. Tokens are counted whatever becomes of it: a run that has ended or lost its
+ * grant keeps none.
+ */
+async function derive(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: CompactTranscriptInput,
+  { call, key, request }: Prepared,
+  raw: RawReply,
+): Promise<CompactTranscriptResult> {
+  const reply = readReply(raw);
+  if (reply === null) throw await takeBack(deps, userId, { call, key, request, raw });
+  await deps.database.asUser(userId, (tx) => settleTokens(tx, call, reply));
+  const { totalTokens } = reply;
+  const found = (reply.content ?? '').trim();
+  const isUsable = reply.finishReason !== 'content_filter' && flawOf(reply, 0) === null;
+  if (found === '' || !isUsable) return { compacted: false, totalTokens };
+  const kept = await inOpenedMission(deps, input, async (tx, opened) => {
+    const summarised = await readToCompact(tx, input, opened.key);
+    if ('compacted' in summarised) return { ...summarised, totalTokens };
+    await storeNote(tx, input, opened.key, 'compaction', compactionOf(found, summarised));
+    return { compacted: true, totalTokens };
+  });
+  return kept ?? { compacted: false, totalTokens };
+}

@@ -1,0 +1,118 @@
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import { deriveRound } from './derive-round.ts';
+import { keepRaw } from '#activities/runner/model-call.ts';
+import { prepareRound, type AskedRound, type PreparedRound } from './prepare-round.ts';
+import { claimAgentSlot } from '#activities/runner/slots.ts';
+import { endFailedCall, settleDeadReservations } from '#activities/runner/token-budget.ts';
+import {
+  BudgetReservedError,
+  GatewayRejectedError,
+  SlotBusyError,
+  WindowTooSmallError,
+} from '#domain/base/errors.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import type { PlanRoundInput, PlanRoundResult } from '#domain/run/run.ts';
+import type { AskedAgain } from '#domain/planner/plan/stored-request.ts';
+import { sizeOf } from '#llm/request-size.ts';
+import type { RawReply } from '#llm/reply-schema.ts';
+
+/**
+ * One round with the model, in three steps that a repeated attempt does not repeat: the request is kept, the reply is kept as
+ * it came, and the steps are made of it. So a crash costs at most the call in flight, which is then repeated byte for byte,
+ * and a failure after the reply costs nothing (architecture section 4, point 4).
+ *
+ * @param signal aborts the gateway call
+ * A request that is refused as larger than the model's window is made smaller and asked once more.
+ *
+ * @throws WindowTooSmallError when that one is too large as well
+ * @throws GrantUnusableError, RunKeyLostError, GatewayUnavailableError, GatewayDeniedError, GatewayRejectedError
+ * @throws BudgetReservedError while rounds of other missions hold what is left of the agent's budget
+ * @throws SlotBusyError while other missions hold the agent's places; this one let go of its own while it waited
+ */
+export async function planRound(
+  deps: RunnerDependencies,
+  input: PlanRoundInput,
+  signal: AbortSignal,
+): Promise<PlanRoundResult> {
+  const userId = input.userId;
+  let again: AskedAgain | null = null;
+  for (;;) {
+    const prepared = await prepare(deps, userId, input, again);
+    if (prepared.kind === 'done') return prepared.result;
+    try {
+      const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
+      return await deriveRound(deps, userId, input, prepared, raw);
+    } catch (error) {
+      const changed = changeAfter(error, prepared);
+      if (changed === null) throw verdictOn(error);
+      again = changed;
+    } finally {
+      prepared.key.fill(0);
+    }
+  }
+}
+
+/** How a refused request may be asked once more, at once: refusals are not charged. Null where nothing would change. */
+function changeAfter(error: unknown, { asked, request }: AskedRound): AskedAgain | null {
+  if (!(error instanceof GatewayRejectedError) || asked.again !== null) return null;
+  if (error.problem.overflow === true) return 'smaller';
+  return sizeOf(request.bodyText).toolChoice === 'none' ? 'plainer' : null;
+}
+
+const verdictOn = (error: unknown): unknown =>
+  error instanceof GatewayRejectedError && error.problem.overflow === true
+    ? new WindowTooSmallError()
+    : error;
+
+type Ready = Extract<PreparedRound, { kind: 'ask' | 'done' }>;
+
+/** Runs that are dead settle nothing any more: somebody else has to, before it is said that they hold the budget. */
+async function prepare(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: PlanRoundInput,
+  changed: AskedAgain | null,
+): Promise<Ready> {
+  const prepared = await prepareInPlace(deps, userId, input, changed);
+  if (prepared.kind !== 'held') return prepared;
+  const { agentId } = prepared;
+  const settled = await settleDeadReservations(deps, userId, { agentId, runId: input.runId });
+  const again = settled ? await prepareInPlace(deps, userId, input, changed) : prepared;
+  if (again.kind === 'held') throw new BudgetReservedError();
+  return again;
+}
+
+/** A place of the agent is held while rounds are asked: one that was let go of to wait is taken again first. */
+async function prepareInPlace(
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: PlanRoundInput,
+  changed: AskedAgain | null,
+): Promise<Exclude<PreparedRound, { kind: 'no-place' }>> {
+  const prepared = await prepareRound(deps, userId, input, changed);
+  if (prepared.kind !== 'no-place') return prepared;
+  const { missionId, runId, iterationId } = input;
+  const run = { missionId, runId, agentId: prepared.agentId };
+  const again = (await claimAgentSlot(deps, userId, run))
+    ? await prepareRound(deps, userId, input, changed)
+    : prepared;
+  if (again.kind === 'no-place') throw new SlotBusyError(iterationId, 0);
+  return again;
+}
+
+/** @returns the reply, which is kept by then */
+async function ask(
+  deps: RunnerDependencies,
+  userId: UserId,
+  { call, key, request }: AskedRound,
+  signal: AbortSignal,
+): Promise<RawReply> {
+  const { bodyText, idempotencyKey } = request;
+  let raw: RawReply;
+  try {
+    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
+  } catch (error) {
+    throw await endFailedCall(deps, userId, call, error);
+  }
+  return keepRaw(deps, userId, call, key, raw, signal);
+}

@@ -1,0 +1,188 @@
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import { openMission } from '#activities/runner/open-mission.ts';
+import { openRun, problemOfWords } from '#activities/runner/open-run.ts';
+import { researchWanted } from '#activities/runner/research.ts';
+import { roundRequestOf, windowOf, type RequestedRun } from './round-request.ts';
+import {
+  callOf,
+  claim,
+  keepRequest,
+  newIdempotencyKey,
+  type KeptCall,
+} from '#activities/runner/model-call.ts';
+import { resultOfRound } from './round-result.ts';
+import {
+  reserveTokens,
+  sizeOfRequest,
+  type BudgetedCall,
+  type Reservation,
+} from '#activities/runner/token-budget.ts';
+import { readRounds, storeRound } from '#activities/runner/transcript.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
+import { readAgent } from '#db/missions.ts';
+import { readOwnSlot } from '#db/run-slots.ts';
+import { auditUnopened } from '#db/run-storage.ts';
+import { readClockMs } from '#db/sync-changes.ts';
+import { tokensPerDay } from '#domain/run/budget.ts';
+import type { UserId } from '#domain/base/ids.ts';
+import { ranElsewhere } from '#domain/iteration/iterations.ts';
+import { isStopped } from '#domain/mission/mission.ts';
+import { closingEntry, stepsOf, type Notice, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { PlanRoundInput, PlanRoundResult, RoundStop, WordsProblem } from '#domain/run/run.ts';
+import type { AskedAgain, AskedOfRound, StoredRequest } from '#domain/planner/plan/stored-request.ts';
+import { encodeRequest } from '#llm/gateway.ts';
+import type { RawReply } from '#llm/reply-schema.ts';
+
+/** A round whose request is kept. Without a reply it is to be asked, with its tokens reserved. */
+export interface AskedRound {
+  readonly kind: 'ask';
+  /** Of the transcript, 32 bytes; whoever has it overwrites it. */
+  readonly key: Buffer;
+  readonly earlier: readonly RoundEntry[];
+  readonly call: BudgetedCall & KeptCall;
+  readonly request: StoredRequest;
+  readonly asked: AskedOfRound;
+  /** As an earlier attempt kept it: nothing is asked any more. */
+  readonly raw: RawReply | null;
+}
+
+/**
+ * What has to be asked, what the round came to without asking, that other runs hold the budget, or that the run holds
+ * no place of its agent.
+ */
+export type PreparedRound =
+  | { readonly kind: 'done'; readonly result: PlanRoundResult }
+  | { readonly kind: 'held'; readonly agentId: string | null }
+  | { readonly kind: 'no-place'; readonly agentId: string }
+  | AskedRound;
+
+/**
+ * Prepares a round in one transaction: whether the grant still holds is read in it, before anything that it opens.
+ *
+ * @throws GrantUnusableError
+ */
+export const prepareRound = (
+  deps: RunnerDependencies,
+  userId: UserId,
+  input: PlanRoundInput,
+  again: AskedAgain | null = null,
+): Promise<PreparedRound> =>
+  deps.database.asUser(userId, async (tx) => {
+    // A revocation must not come between the check of the grant and the reading of what it opens.
+    if (input.grantUsable) await lockMission(tx, input.missionId);
+    // The run has ended meanwhile: nobody waits for this round, and nobody would forget it.
+    const slot = await readOwnSlot(tx, input);
+    if (slot === null) return ended('transcript-lost', []);
+    if (input.agentId !== null && slot.agentId === null) return { kind: 'no-place', agentId: input.agentId };
+    const { read, key } = await openMission(deps, tx, input);
+    let keepsKey = false;
+    try {
+      const prepared = await prepareWith(deps, tx, input, { read, key, again });
+      keepsKey = prepared.kind === 'ask';
+      return prepared;
+    } finally {
+      if (!keepsKey) key.fill(0);
+    }
+  });
+
+async function prepareWith(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  input: PlanRoundInput,
+  { read, key, again }: Pick<RequestedRun, 'read' | 'key' | 'again'>,
+): Promise<PreparedRound> {
+  const rounds = await readRounds(tx, input, key);
+  const earlier = rounds.slice(0, input.round - 1);
+  const done = rounds[input.round - 1];
+  if (done !== undefined)
+    return { kind: 'done', result: resultOfRound(earlier, done, windowOf(deps, { earlier, again })) };
+  if (earlier.length < input.round - 1) return ended('transcript-lost', earlier);
+  const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
+  if (isStopped(read.mission, input.agentId, agent)) return ended('stopped', earlier);
+  if (input.round === 1 && input.dueAtMs !== undefined) {
+    const isTaken = ranElsewhere(read.merged.record['iterations'], input.dueAtMs, await readClockMs(tx));
+    if (isTaken) return ended('ran-elsewhere', earlier);
+  }
+
+  const call = { ...callOf(input, key, input.round, 'plan'), agentId: input.agentId };
+  const claimed = await claim(tx, call, key);
+  const known = claimed.request?.round ?? null;
+  if (claimed.request !== null && known !== null && claimed.raw !== null)
+    return { kind: 'ask', key, earlier, call, request: claimed.request, asked: known, raw: claimed.raw };
+
+  // Asked for anew: what was kept was refused.
+  const standing = again === null || known?.again === again ? claimed.request : null;
+  const made = await requestOf(deps, tx, input, { read, key, earlier, agent, again }, standing);
+  if ('status' in made) return { kind: 'done', result: made };
+  const size = sizeOfRequest(deps, made.bodyText);
+  const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
+  const reservation = await reserveTokens(tx, call, maxTokens, size);
+  if (reservation.kind === 'used-up') return stopAtBudget(tx, input, key, earlier, reservation.budget);
+  if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId };
+  const asked = { ...made.round, notices: noticesOf(earlier, reservation, made.round.notices) };
+  const request = { ...made, round: asked };
+  if (known === null || standing === null) await keepRequest(tx, call, key, request);
+  return { kind: 'ask', key, earlier, call, request, asked, raw: null };
+}
+
+/** What an earlier attempt was about to send, or else a new request; or that research comes first. */
+async function requestOf(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  input: PlanRoundInput,
+  run: Omit<RequestedRun, 'opened'>,
+  request: StoredRequest | null,
+): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
+  if (request !== null && request.round !== null) return { ...request, round: request.round };
+  const opened = await openRun(tx, input, run.read, {
+    agentId: input.agentId,
+    mdk: input.grantUsable ? run.key : null,
+  });
+  if (input.round === 1) {
+    await auditUnopened(tx, input, opened.unopened);
+    const problem = problemOfWords(run.read.mission, opened);
+    if (problem !== null) return { status: problem, steps: 0, totalTokens: 0 };
+    const research = await researchWanted(deps, tx, input, opened);
+    if (research !== null) return { status: 'research-wanted', research, steps: 0, totalTokens: 0 };
+  }
+  const made = await roundRequestOf(deps, tx, input, { ...run, opened });
+  return {
+    bodyText: encodeRequest(made.request),
+    idempotencyKey: newIdempotencyKey(),
+    round: made.asked,
+  };
+}
+
+/** The user is told once in a run that the budget comes to its end. */
+function noticesOf(
+  earlier: readonly RoundEntry[],
+  reservation: Extract<Reservation, { kind: 'reserved' }>,
+  notices: readonly Notice[],
+): Notice[] {
+  const isTold = earlier.some((entry) => entry.notices.some(({ kind }) => kind === 'budget'));
+  const { reminder } = reservation;
+  return reminder === null || isTold ? [...notices] : [...notices, { kind: 'budget', ...reminder }];
+}
+
+/** Ends the rounds; what was planned before is kept, with an entry that tells why no more came. */
+async function stopAtBudget(
+  tx: UserTransaction,
+  input: PlanRoundInput,
+  key: Buffer,
+  earlier: readonly RoundEntry[],
+  budget: { readonly usedTokens: number; readonly maxTokens: number },
+): Promise<PreparedRound> {
+  const [first] = earlier;
+  if (first !== undefined && stepsOf(earlier).length > 0)
+    await storeRound(tx, input, key, input.round, closingEntry(first, { kind: 'budget', ...budget }));
+  return ended('budget-exhausted', earlier);
+}
+
+const ended = (
+  status: 'budget-exhausted' | 'transcript-lost' | RoundStop | WordsProblem,
+  earlier: readonly RoundEntry[],
+): PreparedRound => ({
+  kind: 'done',
+  result: { status, steps: stepsOf(earlier).length, totalTokens: 0 },
+});

@@ -1,0 +1,138 @@
+import { readCompaction } from './compact-transcript.ts';
+import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
+import type { OpenedRun } from '#activities/runner/open-run.ts';
+import { readResearchNote } from '#activities/runner/research.ts';
+import { resolvePrompt } from './resolve-prompt.ts';
+import { readBudget } from '#db/budget-reservations.ts';
+import type { UserTransaction } from '#db/client.ts';
+import type { ReadMission } from '#db/missions.ts';
+import { readClockMs } from '#db/sync-changes.ts';
+import { timeZoneOfMission } from '#db/time-zones.ts';
+import type { Agent } from '#domain/mission/agent.ts';
+import { budgetReminder, type BudgetReminder } from '#domain/run/budget.ts';
+import { conversationOf, type ChatMessage } from '#domain/planner/plan/conversation.ts';
+import { openStepsOf } from '#domain/iteration/open-steps.ts';
+import { fitConversation } from '#domain/planner/plan/fit-conversation.ts';
+import { flaggedBlocksIn } from '#domain/planner/prompt/prompt-sources.ts';
+import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
+import { promptMessages, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import {
+  fillOfFirstRound,
+  toolsOfRound,
+  toolsTokens,
+  type ToolsOfRun,
+} from '#domain/planner/prompt/round-tools.ts';
+import type { PlanRoundInput } from '#domain/run/run.ts';
+import type { AskedAgain, AskedOfRound } from '#domain/planner/plan/stored-request.ts';
+import { replyTokens, requestTokens, type ModelWindow } from '#domain/planner/model/window.ts';
+import type { CompletionRequest } from '#llm/gateway.ts';
+
+/** What the model is asked in a round, and what has to be known to make steps of its reply. */
+export interface RoundRequest {
+  readonly request: CompletionRequest;
+  readonly asked: AskedOfRound;
+}
+
+/** What the requests of a run are made of. */
+export interface RequestedRun {
+  readonly read: ReadMission;
+  /** Of the transcript, 32 bytes. */
+  readonly key: Buffer;
+  readonly earlier: readonly RoundEntry[];
+  readonly opened: OpenedRun;
+  readonly agent: Agent | null;
+  /** How the request is to differ from one that was refused; null for the usual one. */
+  readonly again: AskedAgain | null;
+}
+
+/** The messages and the tools of a round; all of it is text by now, whatever the records say later. */
+export async function roundRequestOf(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  input: PlanRoundInput,
+  run: RequestedRun,
+): Promise<RoundRequest> {
+  const { earlier, opened, agent, again } = run;
+  const [first] = earlier;
+  const window = windowOf(deps, run);
+  const research = await readResearchNote(tx, input, run.key);
+  const kept = first?.prompt ?? null;
+  const nowMs = await readClockMs(tx);
+  const timeZone = await timeZoneOfMission(tx, input.missionId);
+  const opening =
+    kept !== null
+      ? null
+      : resolvePrompt(opened, run.read, {
+          ...{ nowMs, timeZone, research, maxRounds: deps.planner.maxRounds },
+          budget: await reminderOf(tx, agent),
+          fillOf: fillOfFirstRound(toolsOfRun(run), window),
+        });
+  const prompt = kept ?? opening?.prompt ?? [];
+  const delimiter = delimiterOf(prompt);
+  // Looking through the whole prompt again costs tens of milliseconds, and most runs bear no mark.
+  const isFlagged = [...earlier, ...(opening === null ? [] : [opening])].some(
+    ({ flaggedInputs }) => flaggedInputs.length > 0,
+  );
+  const { reads, callable, offered } = toolsOfRound(toolsOfRun(run), prompt);
+  const compaction = first === undefined ? null : await readCompaction(tx, input, run.key);
+  const conversation = conversationOf({
+    ...{ prompt, compaction, rounds: earlier, language: first?.language ?? opened.language },
+  });
+  const messages = fitConversation(conversation, requestTokens(window) - toolsTokens(offered));
+  const isLast = input.round >= deps.planner.maxRounds;
+  return {
+    request: {
+      ...{ model: deps.planner.model, messages, tools: offered, maxTokens: replyTokens(window) },
+      // Whatever it called now, nobody would answer; a run of one round has to plan in it.
+      toolChoice: isLast && input.round > 1 && again !== 'plainer' ? 'none' : 'auto',
+    },
+    asked: {
+      opening: opening === null ? null : { ...opening, prompt: promptMessages(opening.prompt) },
+      planned: callable.map(({ name }) => name),
+      answered: reads.map(({ name }) => name),
+      ...{ compactedUpTo: compaction?.upToRound ?? 0, again },
+      delimiter,
+      flaggedTexts:
+        delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
+      notices:
+        opening !== null && research?.outcome === 'failed'
+          ? [{ kind: 'research-failed', research: research.kind }]
+          : [],
+      facts: {
+        ...{ nowMs, timeZone },
+        records: opened.records.map(({ module, table, id }) => ({ module, table, id })),
+        openSteps: openStepsOf(run.read.mission.iterations),
+      },
+    },
+  };
+}
+
+/** Smaller than it is set where a request that fitted was refused as too large; by what the model was seen to count. */
+export function windowOf(
+  deps: Pick<RunnerDependencies, 'planner' | 'calibration'>,
+  { earlier, again }: Pick<RequestedRun, 'earlier' | 'again'>,
+): ModelWindow {
+  const { model, contextTokens, maxReplyTokens } = deps.planner;
+  const isShrunk = again === 'smaller' || earlier.some(({ shrunk }) => shrunk);
+  const counted = Math.max(1, deps.calibration.factor(model));
+  return { contextTokens: (isShrunk ? contextTokens / 2 : contextTokens) / counted, maxReplyTokens };
+}
+
+const toolsOfRun = ({ agent, opened, earlier }: RequestedRun): ToolsOfRun => ({
+  ...{ policy: agent?.policy ?? null, records: opened.records },
+  words: [...Object.values(opened.mission), opened.agent?.role ?? null, opened.agent?.systemPrompt ?? null],
+  earlier: earlier.map(({ reply }) => reply),
+});
+
+/** What the model has read so far, whether or not it was summarised since. */
+export const textsOf = (prompt: readonly ChatMessage[], earlier: readonly RoundEntry[]): string[] => [
+  ...prompt.map(({ content }) => content ?? ''),
+  ...earlier.flatMap(({ toolResults }) => toolResults.map(({ content }) => content)),
+];
+
+/** Before this round's tokens are reserved; the prompt has to be there first. */
+async function reminderOf(tx: UserTransaction, agent: Agent | null): Promise<BudgetReminder | null> {
+  if (agent === null || agent.maxTokensPerDay === null) return null;
+  const { usedTokens } = await readBudget(tx, agent.id);
+  return budgetReminder(usedTokens, agent.maxTokensPerDay);
+}

@@ -1,0 +1,32 @@
+import { roundMessages } from '#domain/planner/plan/conversation.ts';
+import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
+import { stepsOf, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { PlanRoundResult } from '#domain/run/run.ts';
+import { shouldCompact, type ModelWindow } from '#domain/planner/model/window.ts';
+
+/** What a stored round came to. The same whenever it is asked for: a retried activity reads it from the transcript. */
+export function resultOfRound(
+  earlier: readonly RoundEntry[],
+  entry: RoundEntry,
+  window: ModelWindow,
+): PlanRoundResult {
+  const { reply, finished } = entry;
+  const steps = stepsOf([...earlier, entry]).length;
+  const { totalTokens } = reply;
+  if (finished) {
+    const isFiltered = reply.finishReason === 'content_filter' && steps === 0;
+    return { status: isFiltered ? 'content-filtered' : 'finished', steps, totalTokens };
+  }
+  const tokens = [...earlier, entry].map((round, index) =>
+    tokensOfMessages(roundMessages(round, index + 1, round.language)),
+  );
+  const sum = (of: readonly number[]): number => of.reduce((total, each) => total + each, 0);
+  const compact = shouldCompact(
+    {
+      nextTokens: entry.requestTokens === 0 ? sum(tokens) : entry.requestTokens + (tokens.at(-1) ?? 0),
+      roundsTokens: sum(tokens.slice(entry.compactedUpTo)),
+    },
+    window,
+  );
+  return { status: 'continue', steps, totalTokens, ...(compact ? { compact } : {}) };
+}

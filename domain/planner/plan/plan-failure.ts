@@ -1,0 +1,30 @@
+import type { ReplyFlaw } from './reply-flaw.ts';
+import { stepsOf, type RoundEntry } from './round-entry.ts';
+import type { FailureCode, RunFailure } from '#domain/run/run.ts';
+
+const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
+  'provider-error': 'provider-error',
+  refused: 'model-refused',
+  empty: 'empty-reply',
+  'call-as-text': 'no-plan',
+};
+
+/**
+ * Why rounds that planned nothing are a failure and not a plan without steps: the last reply was none although it was
+ * asked for twice, or the rounds were used up without the model coming to an end.
+ *
+ * @returns null where there is a plan, or the model said that nothing is needed
+ */
+export function failureOfRounds(rounds: readonly RoundEntry[]): RunFailure | null {
+  const last = rounds.at(-1);
+  // Steps were proposed, and dropped or open already: the summary says so.
+  const isProposed = rounds.some(({ notices }) =>
+    notices.some(({ kind }) => kind === 'dropped-steps' || kind === 'still-open'),
+  );
+  if (last === undefined || isProposed || stepsOf(rounds).length > 0) return null;
+  const phase = 'parsing-response';
+  if (last.flaw !== null) return { code: CODES[last.flaw], phase };
+  const why = new Set(last.notices.map(({ kind }) => kind));
+  if (why.has('repeats')) return { code: 'no-plan', phase };
+  return last.finished ? null : { code: why.has('cut-off') ? 'plan-cut-off' : 'rounds-used-up', phase };
+}

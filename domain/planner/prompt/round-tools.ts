@@ -1,0 +1,49 @@
+import type { AgentPolicy } from '#domain/mission/agent.ts';
+import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
+import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
+import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
+import { delimiterOf, readToolsFor, readToolsToOffer } from './read-tools.ts';
+import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import { estimateTokens } from '#domain/planner/model/token-estimate.ts';
+import { toolText, type ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
+import { chooseTools, type ToolChoice } from '#domain/planner/tools/tool-choice.ts';
+import { FIRST_ROUND_SHARE, requestTokens, type ModelWindow } from '#domain/planner/model/window.ts';
+
+/** What the tools of a round depend on, besides the prompt. */
+export interface ToolsOfRun {
+  /** Null for a mission without an agent. */
+  readonly policy: AgentPolicy | null;
+  readonly records: readonly ReadableRecord[];
+  /** The user's own: of the mission and of the agent's persona. */
+  readonly words: readonly (string | null)[];
+  /** Replies of the rounds so far. */
+  readonly earlier: readonly Pick<PlannerReply, 'toolCalls'>[];
+}
+
+export interface RoundTools extends ToolChoice {
+  /** What is answered at once, offered or not. */
+  readonly reads: readonly ToolDefinition[];
+}
+
+/** @param prompt the first messages of the run: what they show whole needs no reading tool */
+export function toolsOfRound(
+  { policy, records, words, earlier }: ToolsOfRun,
+  prompt: readonly ChatMessage[],
+): RoundTools {
+  const delimiter = delimiterOf(prompt);
+  // Data that cannot be marked as data is not read.
+  const reads = delimiter === null ? [] : readToolsFor(policy, records);
+  const worthOffering =
+    delimiter === null ? [] : readToolsToOffer(reads, records, { messages: prompt, delimiter });
+  return { reads, ...chooseTools({ policy, records, words, earlier, reads: worthOffering }) };
+}
+
+export const toolsTokens = (tools: readonly ToolDefinition[]): number =>
+  tools.reduce((sum, tool) => sum + estimateTokens(toolText(tool)), 0);
+
+/** How much of its room in a window a first round fills, with its tools; see `fitPrompt`. */
+export const fillOfFirstRound =
+  (run: ToolsOfRun, window: ModelWindow) =>
+  (messages: readonly ChatMessage[]): number =>
+    (tokensOfMessages(messages) + toolsTokens(toolsOfRound(run, messages).offered)) /
+    (requestTokens(window) * FIRST_ROUND_SHARE);

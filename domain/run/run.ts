@@ -1,0 +1,250 @@
+import type { GrantProblem } from '#domain/base/errors.ts';
+import type { IterationId, MissionId, UserId } from '#domain/base/ids.ts';
+
+/**
+ * What the parts of a run tell each other through Temporal: ids, counts, states, times and codes, never content
+ * (architecture section 3).
+ */
+
+/** The contract's phases (section 2), plus research and the two ends of a run, which the web app never sees. */
+export type RunPhase =
+  | 'loading'
+  | 'resolving-inputs'
+  | 'researching'
+  | 'calling-llm'
+  | 'parsing-response'
+  | 'finalizing'
+  | 'finished';
+
+/** How a run ends; stored as search attribute and as the workflow's result. */
+export type RunOutcome =
+  | 'planned'
+  | 'empty-plan'
+  | 'failed'
+  | 'not-due'
+  | 'already-running'
+  | 'already-written'
+  | 'paused'
+  | 'deleted'
+  | 'agent-paused'
+  | 'agent-busy'
+  | 'ran-elsewhere'
+  | 'cancelled';
+
+/** Why an iteration is written as failed; `errorDetails.name` on the wire. */
+export type FailureCode =
+  | `grant-${GrantProblem}`
+  | 'mission-undecryptable'
+  | 'mission-empty'
+  | 'mission-too-large'
+  | 'budget-exhausted'
+  | 'gateway-unavailable'
+  | 'gateway-rejected'
+  | 'unreadable-reply'
+  | 'content-filtered'
+  | 'provider-error'
+  | 'model-refused'
+  | 'empty-reply'
+  | 'no-plan'
+  | 'rounds-used-up'
+  | 'plan-cut-off'
+  | 'window-too-small'
+  | 'run-interrupted'
+  | 'worker-lost'
+  | 'run-cancelled'
+  | 'run-stopped'
+  | 'agent-busy';
+
+/** Why a run ended that had claimed its instant and neither planned nor failed. */
+export type EndCause = 'cancelled' | 'stopped' | 'agent-busy' | 'ran-elsewhere';
+
+export interface RunFailure {
+  readonly code: FailureCode;
+  readonly phase: Exclude<RunPhase, 'loading' | 'researching' | 'finished'>;
+}
+
+export interface LoadRunInput {
+  readonly userId: UserId;
+  readonly missionId: MissionId;
+  readonly trigger: 'schedule' | 'projection' | 'run-now';
+  readonly workflowId: string;
+  readonly runId: string;
+  /** The workflow's start. */
+  readonly startedAtMs: number;
+  /** Nominal time of a scheduled run (`TemporalScheduledStartTime`), else null. */
+  readonly scheduledAtMs: number | null;
+}
+
+export interface LoadedRun {
+  readonly outcome: 'ready';
+  readonly iterationId: IterationId;
+  readonly agentId: string | null;
+  /** `usable`, or why the mission's grant opens nothing. */
+  readonly grant: 'usable' | GrantProblem;
+  /** Title, concept or objective are ciphertext: without a usable grant there is nothing to plan from. */
+  readonly ownFieldsEncrypted: boolean;
+  /** How long the run may wait for a busy agent: until the next one is due, at most a day. */
+  readonly longestWaitMs: number;
+  /** The agent's tokens of the last 24 hours are used up, so nothing is opened. Absent in runs of before issue 6. */
+  readonly budgetExhausted?: boolean;
+  /** The mission's record does not fit, so nothing is opened. Absent in runs of before issue 10. */
+  readonly tooLarge?: boolean;
+  /** How often the model may be asked; `MAX_PLANNER_ROUNDS` where absent. */
+  readonly maxRounds?: number;
+  /** The instant that the run is due at, in epoch milliseconds; absent where the user asked for the run. */
+  readonly dueAtMs?: number;
+}
+
+/** A gate ended the run. `iterationId` is there when the next instant still has to be written. */
+export interface RefusedRun {
+  readonly outcome: Exclude<RunOutcome, 'planned' | 'empty-plan' | 'failed' | 'cancelled' | 'agent-busy'>;
+  readonly iterationId: IterationId | null;
+}
+export type LoadRunResult = LoadedRun | RefusedRun;
+
+/** Names one run of one mission to an activity. */
+export interface RunRef {
+  readonly userId: UserId;
+  readonly missionId: MissionId;
+  readonly iterationId: IterationId;
+  readonly runId: string;
+}
+
+export interface SealResult {
+  /** Null when the grant was accepted. */
+  readonly problem: GrantProblem | null;
+  readonly sealed: number;
+  readonly failed: number;
+  readonly scopeViolations: number;
+  /** False when a field of the mission itself is ciphertext that did not open. */
+  readonly ownFieldsReadable: boolean;
+}
+
+export interface PlanRoundInput extends RunRef {
+  /** See `LoadedRun`: before the first round a browser may have taken the instant. */
+  readonly dueAtMs?: number;
+  readonly round: number;
+  readonly agentId: string | null;
+  readonly grantUsable: boolean;
+}
+
+/** Why no further round is asked, and nothing but the claim's end is written. */
+export type RoundStop = 'stopped' | 'ran-elsewhere';
+
+/** Why there are no words of the user to plan from. */
+export type WordsProblem = 'mission-undecryptable' | 'mission-empty' | 'key-changed';
+
+export interface PlanRoundResult {
+  /**
+   * `continue` = the model called tools and waits for their answers, or its words were cut off. `transcript-lost` =
+   * earlier rounds no longer open, because the grant was renewed or a codec key removed while the run was under way.
+   * `research-wanted` = nothing was asked yet: the mission's words opt into research, which comes first.
+   * `content-filtered` = the provider held its reply back, and nothing was planned before.
+   * `stopped` = the mission or its agent is no longer active. `ran-elsewhere` = a browser has taken the instant.
+   * `mission-undecryptable`, `mission-empty`, `key-changed` = the mission's own words are not there, so nobody was asked.
+   */
+  readonly status:
+    | 'continue'
+    | 'finished'
+    | 'budget-exhausted'
+    | 'transcript-lost'
+    | 'research-wanted'
+    | 'content-filtered'
+    | WordsProblem
+    | RoundStop;
+  readonly steps: number;
+  readonly totalTokens: number;
+  /** With `research-wanted`: which. */
+  readonly research?: ResearchKind;
+  /** With `continue`: the conversation comes near the model's window and is to be compacted before the next round. */
+  readonly compact?: boolean;
+}
+
+/** Contract sections 11 and 12. */
+export type ResearchKind = 'shallow' | 'deep';
+
+export interface ResearchInput extends RunRef {
+  readonly kind: ResearchKind;
+  readonly agentId: string | null;
+  readonly grantUsable: boolean;
+}
+
+export interface SubmitResearchResult {
+  /** `submitted` = a deep task to wait for; `done` and `failed` = the note for the prompt is stored. */
+  readonly state: 'submitted' | 'done' | 'failed';
+}
+
+/** Compacts what was said up to and including this round. */
+export interface CompactTranscriptInput extends RunRef {
+  readonly round: number;
+  readonly agentId: string | null;
+  readonly grantUsable: boolean;
+}
+
+export interface CompactTranscriptResult {
+  readonly compacted: boolean;
+  readonly totalTokens: number;
+}
+
+export type IterationResult =
+  /** With `cutShort`: a later round failed, and what was planned before it stands. Absent in runs of before issue 12. */
+  | { readonly kind: 'planned'; readonly cutShort?: RunFailure }
+  | { readonly kind: 'failed'; readonly failure: RunFailure }
+  /**
+   * No plan, only the next instant: an agent that is paused or busy, a run that was cancelled. Where the run had claimed its
+   * instant, the iteration ends and says why; `stopped` where no cause is named.
+   */
+  | { readonly kind: 'advance-only'; readonly cause?: EndCause };
+
+export interface WriteIterationInput extends RunRef {
+  readonly startedAtMs: number;
+  readonly grantUsable: boolean;
+  /** The agent that the run began with; absent in runs of before claims. */
+  readonly agentId?: string | null;
+  readonly result: IterationResult;
+}
+
+export interface WriteIterationResult {
+  /**
+   * What stands in the log: possibly less than was asked for, when the transcript can no longer be opened, or the mission or
+   * its agent was stopped meanwhile.
+   */
+  readonly outcome: 'planned' | 'empty-plan' | 'failed' | 'advanced' | 'stopped' | 'mission-gone';
+  readonly steps: number;
+  readonly failureCode: FailureCode | null;
+}
+
+/** Result of the workflow. */
+export interface MissionRunResult {
+  readonly outcome: RunOutcome;
+  readonly rounds: number;
+  readonly steps: number;
+  readonly totalTokens: number;
+  readonly failureCode: FailureCode | null;
+}
+
+/**
+ * Due means: the instant lies not after the run's own nominal time, rounded up to the second because Temporal cuts
+ * milliseconds. No worker's and no database's clock takes part (architecture section 4).
+ */
+export function isDue(
+  nextRunAtMs: number,
+  run: Pick<LoadRunInput, 'startedAtMs' | 'scheduledAtMs'>,
+): boolean {
+  const nominalMs = Math.max(run.startedAtMs, run.scheduledAtMs ?? -Infinity);
+  return nextRunAtMs <= Math.ceil(nominalMs / 1000) * 1000;
+}
+
+/**
+ * One due instant of one mission of one user runs once, whoever starts it. JSON keeps the parts apart, since ids are
+ * free text.
+ */
+export const dueKey = (userId: string, missionId: string, dueAtMs: number): string =>
+  JSON.stringify(['due', userId, missionId, dueAtMs]);
+
+/** A run that the user asked for is its own due instant. */
+export const runNowKey = (userId: string, missionId: string, workflowId: string): string =>
+  JSON.stringify(['run-now', userId, missionId, workflowId]);
+
+/** Unattended rounds a run may take (contract section 12). */
+export const MAX_PLANNER_ROUNDS = 5;

@@ -1,0 +1,22 @@
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { ExecutionRef } from './run-execution.ts';
+import { askTemporal } from '#temporal/ask-temporal.ts';
+import { cancelRunSignal } from '#temporal/messages.ts';
+
+/**
+ * Tells a run that its user wants it cancelled.
+ *
+ * @returns false if the run has ended
+ * @throws TemporalUnavailableError
+ */
+export async function cancelRun(client: Client, { workflowId, runId }: ExecutionRef): Promise<boolean> {
+  return askTemporal(client, async () => {
+    try {
+      await client.workflow.getHandle(workflowId, runId).signal(cancelRunSignal);
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false;
+      throw error;
+    }
+  });
+}

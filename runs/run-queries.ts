@@ -1,0 +1,29 @@
+import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+
+const RUNS = `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}'`;
+
+/** A text in a visibility query. */
+const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+/** On SQL visibility these never match: the server adds backslashes, which the database takes literally. */
+const UNMATCHABLE = /["\\\p{Cc}]/u;
+
+/**
+ * Runs of one mission, and possibly of others, because ids longer than a Keyword are cut: compare the answers with
+ * the ids. Ids are free text; those that no query matches are found by the workflow id, where they are encoded.
+ */
+export function missionRunsQuery(userId: string, missionId: string): string {
+  if (UNMATCHABLE.test(userId + missionId)) {
+    return `${RUNS} AND WorkflowId STARTS_WITH ${quoted(missionScheduleId(userId, missionId))}`;
+  }
+  const { userId: user, missionId: mission } = SEARCH_ATTRIBUTE_NAMES;
+  return `${RUNS} AND ${user} = ${quoted(userId)} AND ${mission} = ${quoted(missionId)}`;
+}
+
+export const openMissionRunsQuery = (userId: string, missionId: string): string =>
+  `${missionRunsQuery(userId, missionId)} AND ExecutionStatus = 'Running'`;
+
+/** The run with this id, whoever's it is. */
+export const runQuery = (runId: string): string => `${RUNS} AND RunId = ${quoted(runId)}`;
