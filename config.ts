@@ -29,7 +29,7 @@ export class ConfigurationError extends Error {
 }
 
 /**
- * Reads the configuration of one process from the environment (architecture section 7) and freezes it. Nothing else
+ * Reads the configuration of one process from the environment (docs/architecture.md section 7) and freezes it. Nothing else
  * reads `process.env`. A variable that is set to nothing counts as not set; unknown ones are ignored.
  *
  * @throws ConfigurationError that lists every problem by variable name, and never shows a value or a part of one

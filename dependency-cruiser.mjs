@@ -1,6 +1,6 @@
 /**
- * Import boundaries: the tree is the architecture (style section 1), and a process can only load the secrets of
- * its own trust zone (architecture section 2). Every rule says why, because its name is what a developer sees.
+ * Import boundaries: the tree is the architecture (docs/contributing.md section 1), and a process can only load the secrets of
+ * its own trust zone (docs/architecture.md section 2). Every rule says why, because its name is what a developer sees.
  */
 const tests = '\\.test\\.ts$';
 /** @param {string} name @param {string} comment @param {string} from @param {string[]} allowed */
@@ -231,21 +231,21 @@ export default {
       name: 'only-the-runner-unwraps-grants',
       severity: 'error',
       comment:
-        'The RSA private key lives in the runner (and in the development process): architecture section 2.',
+        'The RSA private key lives in the runner (and in the development process): docs/architecture.md section 2.',
       from: { path: '^(api|activities/(vault|projection)|worker/(vault|projection))', pathNot: tests },
       to: { path: '^crypto/unwrap-grant\\.ts$', reachable: true },
     },
     {
       name: 'only-the-vault-zone-opens-vaults',
       severity: 'error',
-      comment: 'The vault KEK lives in the API and the vault worker: architecture section 2.',
+      comment: 'The vault KEK lives in the API and the vault worker: docs/architecture.md section 2.',
       from: { path: '^(activities/(runner|projection)|worker/(runner|projection))', pathNot: tests },
       to: { path: '^(vault/|crypto/unwrap-master-key\\.ts$)', reachable: true },
     },
     {
       name: 'no-way-to-the-llm-outside-the-runner',
       severity: 'error',
-      comment: 'Whoever holds the KEK has no route to the LLM: architecture section 2.',
+      comment: 'Whoever holds the KEK has no route to the LLM: docs/architecture.md section 2.',
       from: { path: '^(api|vault|activities/(vault|projection)|worker/(vault|projection))', pathNot: tests },
       to: { path: '^(llm|research)/', reachable: true },
     },

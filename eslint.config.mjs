@@ -19,22 +19,22 @@ const environment = [
   {
     object: 'process',
     property: 'env',
-    message: 'Only config.ts reads the environment (style section 7).',
+    message: 'Only config.ts reads the environment (docs/contributing.md section 7).',
   },
 ];
 const environmentModule = {
   regex: '^(node:)?process$',
-  message: 'Only config.ts reads the environment (style section 7).',
+  message: 'Only config.ts reads the environment (docs/contributing.md section 7).',
 };
 
 const nodeBuiltIns = {
   regex: `^(node:.*|(${builtinModules.filter((name) => !name.startsWith('_')).join('|')})(/.*)?)$`,
   message:
-    'The workflow sandbox loads this folder: no Node built-ins (architecture section 4, style section 1).',
+    'The workflow sandbox loads this folder: no Node built-ins (docs/architecture.md section 4, docs/contributing.md section 1).',
 };
 
-const timeComesIn = 'Time comes in as an argument (style section 1).';
-const randomnessComesIn = 'Randomness comes in as an argument (style section 1).';
+const timeComesIn = 'Time comes in as an argument (docs/contributing.md section 1).';
+const randomnessComesIn = 'Randomness comes in as an argument (docs/contributing.md section 1).';
 const pureProperties = [
   ...environment,
   { object: 'Date', property: 'now', message: timeComesIn },
@@ -46,7 +46,7 @@ const pureSyntax = [
   { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: timeComesIn },
   { selector: 'CallExpression[callee.name="Date"]', message: timeComesIn },
 ];
-const world = 'domain/ is pure: it reaches nothing outside (style section 1).';
+const world = 'domain/ is pure: it reaches nothing outside (docs/contributing.md section 1).';
 const noWorld = ['fetch', 'process', 'WebSocket', 'EventSource', 'XMLHttpRequest', 'navigator', 'globalThis'];
 const noTimers = ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'performance'];
 

@@ -27,8 +27,8 @@ const backoffMs = (firstMs: number, longestMs: number, attempt: number, random: 
 };
 
 /**
- * When to ask the gateway again. Its breaker answers 503 for 60 s although the provider may be well (contract
- * section 10), so the delays outlast it; `Retry-After` is a lower bound.
+ * When to ask the gateway again. Its breaker answers 503 for 60 s although the provider may be well
+ * (docs/platform.md section 10), so the delays outlast it; `Retry-After` is a lower bound.
  */
 export const gatewayRetryDelay =
   (random: () => number): RetryDelay =>
@@ -41,7 +41,7 @@ export const gatewayRetryDelay =
     return Math.max(backoff, error.problem.retryAfterMs ?? 0);
   };
 
-/** When to ask for a place at a busy agent again: 5 s to 60 s (architecture section 4). */
+/** When to ask for a place at a busy agent again: 5 s to 60 s (docs/architecture.md section 4). */
 export const slotRetryDelay =
   (random: () => number): RetryDelay =>
   (error, attempt) =>

@@ -17,7 +17,7 @@ export const INTERNAL_MESSAGE = 'internal error';
 export const TIMEOUT_ERROR: HttpError = shown(503, 'TIMEOUT');
 export const TIMEOUT_MESSAGE = 'the request took too long; try again';
 
-/** Every error code as HTTP (contract section 7). Conditions of a run cannot come out of a request. */
+/** Every error code as HTTP (docs/platform.md section 7). Conditions of a run cannot come out of a request. */
 export const HTTP_ERRORS: Readonly<Record<ErrorCode, HttpError>> = {
   BAD_REQUEST: shown(400, 'BAD_REQUEST'),
   UNAUTHORIZED: shown(401, 'UNAUTHORIZED'),

@@ -31,7 +31,7 @@ export interface MintCaller {
 }
 
 /**
- * Mints a grant (contract section 7). Only shape and vault are checked: the web app asks before it pushes the mission,
+ * Mints a grant (docs/platform.md section 7). Only shape and vault are checked: the web app asks before it pushes the mission,
  * so neither mission nor records need to exist yet.
  *
  * @throws GrantNotConfiguredError before anything is read; else what `openVault` throws

@@ -28,7 +28,7 @@ const COOLDOWN_MS = 5_000;
 /** A key that the issuer withdrew is accepted for at most this long. */
 const CACHE_MAX_AGE_MS = 10 * 60_000;
 
-/** Checks user tokens against the issuer's published keys (contract section 9), which are fetched once and cached. */
+/** Checks user tokens against the issuer's published keys (docs/platform.md section 9), which are fetched once and cached. */
 export function createTokenVerifier(settings: IdentitySettings): TokenVerifier {
   const keys = createRemoteJWKSet(new URL(settings.jwksUrl), {
     timeoutDuration: FETCH_TIMEOUT_MS,

@@ -2,7 +2,7 @@ export const PROCESS_ROLES = ['api', 'vault', 'runner', 'projection', 'all'] as 
 export type ProcessRole = (typeof PROCESS_ROLES)[number];
 
 /**
- * Trust zones (architecture section 2): who may be given a variable. Together they keep KEK and RSA private key apart,
+ * Trust zones (docs/architecture.md section 2): who may be given a variable. Together they keep KEK and RSA private key apart,
  * and the KEK away from a route to the LLM, whose key is the secret part of it. The owners' database URLs belong to the
  * migration alone. `AUTH_DATABASE_URL` and `MANA_LLM_URL` open nothing by themselves: where they are not needed they are
  * ignored.

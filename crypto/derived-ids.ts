@@ -2,7 +2,7 @@ import { v5 as uuidV5 } from 'uuid';
 import { toIterationId, type IterationId } from '#domain/base/ids.ts';
 
 /**
- * Ids that a repeated attempt finds again, which is what makes writing exactly once possible (architecture section 4).
+ * Ids that a repeated attempt finds again, which is what makes writing exactly once possible (docs/architecture.md section 4).
  * They are names, not secrets. Changing the namespace or a prefix would make every run under way write twice.
  */
 const NAMESPACE = '4b718e5a-1241-4948-8b2d-1f852e284333';

@@ -13,8 +13,8 @@ export const isEncryptedValue = (value: unknown): value is string =>
   typeof value === 'string' && value.startsWith(PREFIX);
 
 /**
- * Decrypts one stored field: `enc:1:<base64 iv>.<base64 ciphertext and tag>`, AES-256-GCM over JSON (contract
- * section 5). Values that are not of this form were written in clear and pass through unchanged.
+ * Decrypts one stored field: `enc:1:<base64 iv>.<base64 ciphertext and tag>`, AES-256-GCM over JSON
+ * (docs/platform.md section 5). Values that are not of this form were written in clear and pass through unchanged.
  *
  * @param key the user's master key, 32 bytes
  */
@@ -33,7 +33,7 @@ export function decryptFieldValue(key: Uint8Array, stored: unknown): DecryptedVa
  * Encrypts a field as the web app does. The product itself never writes encrypted fields; the development web app
  * and the tests do.
  *
- * @throws TypeError for null and undefined, which are never encrypted (contract section 5)
+ * @throws TypeError for null and undefined, which are never encrypted (docs/platform.md section 5)
  */
 export function encryptFieldValue(key: Uint8Array, value: unknown): string {
   if (value === null || value === undefined) throw new TypeError('null and undefined are never encrypted');

@@ -17,7 +17,7 @@ export interface HkdfInput {
  * HKDF-SHA-256, extract and expand by HMAC.
  *
  * Not `hkdfSync`: that and WebCrypto refuse an `info` above 1024 bytes, which a grant over some 22 records exceeds
- * (contract section 7).
+ * (docs/platform.md section 7).
  *
  * @see RFC 5869 section 2
  */

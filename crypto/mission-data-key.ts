@@ -8,7 +8,7 @@ import { assertKeyLength, KEY_BYTES } from './key-bytes.ts';
  *
  * @param input.masterKey 32 bytes
  * @returns 32 bytes, to be overwritten by the caller
- * @see contract section 7 (v1), architecture section 2 (v2)
+ * @see docs/platform.md section 7 (v1), docs/architecture.md section 2 (v2)
  */
 export function deriveMissionDataKey(input: GrantBinding & { readonly masterKey: Uint8Array }): Buffer {
   assertKeyLength(input.masterKey, 'master key');

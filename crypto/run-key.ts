@@ -20,7 +20,7 @@ export interface CodecKey {
   readonly key: Uint8Array;
 }
 
-/** A random 32-byte key for the transcript of one run without a grant (architecture section 3). */
+/** A random 32-byte key for the transcript of one run without a grant (docs/architecture.md section 3). */
 export const createRunKey = (): Buffer => randomBytes(KEY_BYTES);
 
 /**

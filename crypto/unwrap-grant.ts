@@ -32,7 +32,7 @@ export type UnwrapProblem = 'not-configured' | 'expired' | 'malformed' | 'wrap-r
  * malformed.
  *
  * @returns the 32-byte key, to be overwritten by the caller, or why there is none; a bad grant never throws
- * @see contract section 7; RFC 8017 section 7.1
+ * @see docs/platform.md section 7; RFC 8017 section 7.1
  */
 export function unwrapGrant({ privateKeys, userId, grant, nowMs }: UnwrapGrantInput): UnwrappedGrant {
   if (privateKeys.length === 0) return failed('not-configured');

@@ -2,7 +2,7 @@ import { aesGcmDecrypt } from './aes-gcm.ts';
 import { decodeBase64 } from './base64.ts';
 import { KEY_BYTES } from './key-bytes.ts';
 
-/** A row of `auth.encryption_vaults` (contract section 6). */
+/** A row of `auth.encryption_vaults` (docs/platform.md section 6). */
 export interface VaultRow {
   readonly wrappedMkBase64: string | null;
   readonly wrapIvBase64: string | null;

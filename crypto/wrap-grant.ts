@@ -35,7 +35,7 @@ export interface MintedGrant {
  * Mints a grant: derives the mission data key (MDK) and wraps it for the runner with RSA-OAEP and SHA-256 (also for
  * MGF1). The MDK does not outlive the call.
  *
- * @see contract section 7; RFC 8017 section 7.1
+ * @see docs/platform.md section 7; RFC 8017 section 7.1
  */
 export function mintGrant(input: MintGrantInput): MintedGrant {
   const { version, masterKey, userId, missionId, issuedAtMs, ttlMs, publicKey } = input;

@@ -3,7 +3,7 @@ import { aesGcmEncrypt, IV_BYTES } from './aes-gcm.ts';
 import { assertKeyLength } from './key-bytes.ts';
 
 /**
- * Wraps a master key as mana-auth stores it in `auth.encryption_vaults` (contract section 6). mana-auth owns the
+ * Wraps a master key as mana-auth stores it in `auth.encryption_vaults` (docs/platform.md section 6). mana-auth owns the
  * vault: only the development stack and the tests write one.
  *
  * @param kek 32 bytes

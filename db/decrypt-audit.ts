@@ -1,7 +1,7 @@
 import type { UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
 
-/** A row of the decrypt audit as its user sees it (contract section 8). */
+/** A row of the decrypt audit as its user sees it (docs/platform.md section 8). */
 export interface DecryptAuditRow {
   /** A bigint; as text, because JSON numbers end at 2^53. */
   readonly id: string;

@@ -30,7 +30,7 @@ export async function findGrant(tx: UserTransaction, wrappedKeySha256: Buffer): 
   return row ?? null;
 }
 
-/** Enters a v1 grant that another service minted, at its first use (architecture section 2). */
+/** Enters a v1 grant that another service minted, at its first use (docs/architecture.md section 2). */
 export async function enterForeignGrant(
   tx: UserTransaction,
   grant: {

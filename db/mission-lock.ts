@@ -3,7 +3,7 @@ import type { MissionId } from '#domain/base/ids.ts';
 
 /**
  * Takes the mission's advisory lock until the transaction ends. Sealing, revoking and writing back hold it, so that none
- * of them sees the others half-done (architecture section 2). User and mission are hashed together because anyone may
+ * of them sees the others half-done (docs/architecture.md section 2). User and mission are hashed together because anyone may
  * use any record id under their own user.
  */
 export async function lockMission(tx: UserTransaction, missionId: MissionId): Promise<void> {

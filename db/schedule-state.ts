@@ -22,7 +22,7 @@ export interface PendingMission {
   readonly timeZone: string | null;
   /** The user took the mission out of the background. */
   readonly isOptedOut: boolean;
-  /** The run that holds the mission; it may be dead, see architecture section 4. */
+  /** The run that holds the mission; it may be dead, see docs/architecture.md section 4. */
   readonly slot: { readonly workflowId: string; readonly runId: string } | null;
   /** Of all missions of the user, dead ones too. */
   readonly openRunsOfUser: number;

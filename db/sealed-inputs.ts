@@ -1,6 +1,6 @@
 import type { UserTransaction } from './client.ts';
 
-/** One record of one run, for the audit log (contract section 8). */
+/** One record of one run, for the audit log (docs/platform.md section 8). */
 export interface AuditedRecord {
   readonly missionId: string;
   readonly iterationId: string;

@@ -81,7 +81,7 @@ export interface MissionUpdate {
   readonly missionId: string;
   readonly spaceId: string | null;
   readonly data: JsonObject;
-  /** A time for each field of `data`: a device drops a field without one (contract section 1). */
+  /** A time for each field of `data`: a device drops a field without one (docs/platform.md section 1). */
   readonly fieldMeta: Readonly<Record<string, string>>;
   readonly actor: JsonObject;
   readonly origin: 'agent' | 'system';

@@ -60,7 +60,7 @@ export interface SourcedTimeZone {
 /**
  * The zone in which a mission's cadence is meant, as an expression that yields a `KnownZone`. It is the zone named for the
  * mission, else the one that the user named last for another, else the offset that devices showed for the mission, else
- * the one shown last for another (architecture section 5).
+ * the one shown last for another (docs/architecture.md section 5).
  *
  * @param userId an SQL expression, likewise `missionId`: columns for many missions, parameters for one
  */

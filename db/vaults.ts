@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { UserTransaction } from './client.ts';
 
-/** What opens a user's vault, as `auth.encryption_vaults` holds it (contract section 6). */
+/** What opens a user's vault, as `auth.encryption_vaults` holds it (docs/platform.md section 6). */
 export interface StoredVault {
   readonly wrappedMkBase64: string | null;
   readonly wrapIvBase64: string | null;
@@ -42,10 +42,7 @@ export class UnknownUserError extends Error {
  *
  * @throws UnknownUserError when `auth.users` does not know the user
  */
-export async function recordVaultAccess(
-  tx: UserTransaction,
-  access: VaultAccess,
-): Promise<void> {
+export async function recordVaultAccess(tx: UserTransaction, access: VaultAccess): Promise<void> {
   try {
     await tx`
       insert into auth.encryption_vault_audit

@@ -35,7 +35,7 @@ interface SigningKey {
   readonly publicJwk: JWK;
 }
 
-/** @see the platform contract, section 9 */
+/** @see docs/platform.md section 9 */
 export async function startJwksIssuer(options: { readonly port?: number } = {}): Promise<JwksIssuer> {
   let keys: readonly [SigningKey, ...SigningKey[]] = [await createKey('key-1')];
   let created = 1;

@@ -1,4 +1,4 @@
--- What mana-auth owns in database mana_platform (platform contract, section 6). Run by its owner, mana_auth_owner.
+-- What mana-auth owns in database mana_platform (docs/platform.md section 6). Run by its owner, mana_auth_owner.
 create schema auth;
 
 create table auth.users (
@@ -7,7 +7,7 @@ create table auth.users (
   created_at timestamptz not null default now()
 );
 
--- No reference to auth.users: the contract knows users that have a vault and are missing there (section 7).
+-- No reference to auth.users: the contract knows users that have a vault and are missing there (docs/platform.md section 7).
 create table auth.encryption_vaults (
   user_id text primary key,
   wrapped_mk text,

@@ -1,4 +1,4 @@
--- What mana-sync owns in database mana_sync (platform contract, section 1). Run by its owner, mana_sync_owner.
+-- What mana-sync owns in database mana_sync (docs/platform.md section 1). Run by its owner, mana_sync_owner.
 create table public.sync_changes (
   id uuid primary key default gen_random_uuid(),
   app_id text not null,

@@ -12,7 +12,7 @@ export interface BarePlatform {
   readonly authOwnerUrl: string;
 }
 
-/** Creates what mana-sync and mana-auth own on the platform, owned as there (contract sections 1 and 6). */
+/** Creates what mana-sync and mana-auth own on the platform, owned as there (docs/platform.md sections 1 and 6). */
 export async function createBarePlatform(
   cluster: EmbeddedCluster,
   names: { readonly sync: string; readonly auth: string } = { sync: 'mana_sync', auth: 'mana_platform' },
@@ -30,7 +30,7 @@ async function createOwned(
   schemaFile: string,
 ): Promise<string> {
   const ownerUrl = await withClient(cluster.superuserUrl('postgres'), async (client) => {
-    // The owners make our group roles, which takes CREATEROLE (architecture section 7).
+    // The owners make our group roles, which takes CREATEROLE (docs/architecture.md section 7).
     const url = await createLogin(client, cluster.superuserUrl(database), owner, 'createrole');
     await client.query(`create database ${escapeIdentifier(database)} owner ${escapeIdentifier(owner)}`);
     return url;

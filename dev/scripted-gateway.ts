@@ -43,7 +43,7 @@ export interface ScriptedGateway {
   readonly close: () => Promise<void>;
 }
 
-/** The one scripted LLM server of all tests and of the demo; speaks contract section 10 on 127.0.0.1. */
+/** The one scripted LLM server of all tests and of the demo; speaks docs/platform.md section 10 on 127.0.0.1. */
 export async function startScriptedGateway(options: ScriptedGatewayOptions): Promise<ScriptedGateway> {
   const requests: RecordedRequest[] = [];
   const state = { refusedCount: 0, hangingCount: 0, exhausted: false };

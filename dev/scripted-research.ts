@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { httpReply, type ScriptedResponse } from './scripted-responses.ts';
 
-/** The four routes of contract section 11. */
+/** The four routes of docs/platform.md section 11. */
 export type ResearchRoute = 'discover' | 'search' | 'submit' | 'state';
 
 /** One request as a research service got it. */

@@ -79,7 +79,7 @@ export const replyWithToolCalls = (
     usage,
   );
 
-/** @param detail text, or `{kind, message}` (contract section 10) */
+/** @param detail text, or `{kind, message}` (docs/platform.md section 10) */
 export const httpError = (
   status: number,
   detail: string | { readonly kind: string; readonly message: string },

@@ -237,7 +237,7 @@ function createKeys(): StackKeys {
   };
 }
 
-/** What each process is given; complete, as architecture section 7 lists it. */
+/** What each process is given; complete, as docs/architecture.md section 7 lists it. */
 function environmentsOf(of: {
   readonly databases: PlatformDatabases;
   readonly keys: StackKeys;

@@ -12,7 +12,7 @@ export interface WebAppUser {
   readonly userId: UserId;
   /** 32 bytes; the web app holds it, we never do. */
   readonly masterKey: Buffer;
-  /** Encrypts a field as the web app does (contract section 5). */
+  /** Encrypts a field as the web app does (docs/platform.md section 5). */
   readonly encrypt: (value: unknown) => string;
 }
 

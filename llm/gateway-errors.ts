@@ -17,7 +17,7 @@ const NO_ANSWER: GatewayProblem = { kind: null, status: null, retryAfterMs: null
  * What the OpenAI client throws for a status outside 2xx.
  *
  * The client's own errors look for `error` in the body, which this gateway calls `detail`, and quote the rest in
- * their message. This one keeps the verdict alone: bodies echo prompts (architecture section 6).
+ * their message. This one keeps the verdict alone: bodies echo prompts (docs/architecture.md section 6).
  */
 export class GatewayStatusError extends APIError {
   readonly failure: GatewayFailure;
@@ -43,7 +43,7 @@ export function toGatewayFailure(error: unknown): GatewayFailure {
   return new GatewayUnavailableError(wasNotSent(error) ? { ...NO_ANSWER, notSent: true } : NO_ANSWER);
 }
 
-/** Kinds that stay what they are whatever the status says (contract section 10). */
+/** Kinds that stay what they are whatever the status says (docs/platform.md section 10). */
 const FINAL_KINDS: ReadonlySet<string> = new Set(['blocked', 'capability']);
 /** The operator's key, ours or the provider's: no request of any user would fare better. */
 const DENIED: ReadonlySet<number> = new Set([401, 403]);
@@ -112,7 +112,7 @@ function providerStatusOf(detail: unknown): number | null {
 }
 
 /**
- * The verdict on a status outside 2xx (contract section 10, with what the gateway really does).
+ * The verdict on a status outside 2xx (docs/platform.md section 10, with what the gateway really does).
  *
  * @param body parsed JSON, or undefined when the body was none
  * @param bodyIsText the body was text that is no JSON

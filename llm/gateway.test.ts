@@ -141,7 +141,7 @@ describe('vectors/planner.json', () => {
 });
 
 describe('the request', () => {
-  test('has the shape of contract section 10, both keys and the idempotency key', async () => {
+  test('has the shape of docs/platform.md section 10, both keys and the idempotency key', async () => {
     const { server, gateway } = await scripted([replyWithText('ok')]);
     const tool = TOOL_CATALOG.get('suggest_event');
     if (tool === undefined) throw new Error('the catalog is empty');

@@ -44,7 +44,7 @@ export interface Gateway {
    * @throws GatewayUnavailableError when another try later may help
    * @throws GatewayRejectedError when the same request would get the same answer
    * @throws the signal's reason when the signal ended the request
-   * @see shared/platform-contract.md section 10
+   * @see docs/platform.md section 10
    */
   complete(bodyText: string, options: CompletionOptions): Promise<RawReply>;
 }

@@ -42,7 +42,7 @@ export const rawReplySchema = z.object({
 export type RawReply = z.infer<typeof rawReplySchema>;
 
 /**
- * Reads the body of a 200 (contract section 10), with the oddities of what stands behind the gateway. What can be read is
+ * Reads the body of a 200 (docs/platform.md section 10), with the oddities of what stands behind the gateway. What can be read is
  * used: the reply is paid for, and asking again is too. Only without any message there is no reply. Pure: what is read is
  * the same whenever it is read again.
  *

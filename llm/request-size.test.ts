@@ -24,7 +24,7 @@ describe('the size of a request', () => {
   });
 });
 
-describe('a request that a process of before issue 13 kept', () => {
+describe('a request that an older process kept', () => {
   const bodyText = JSON.stringify({
     ...{ model: 'mana/reasoning', messages: request.messages, stream: false, temperature: 0.3 },
     tools: [{ type: 'function', function: { name: 'x', description: 'y', parameters: {} } }],

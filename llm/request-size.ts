@@ -28,7 +28,7 @@ export interface RequestSize {
   readonly model: string;
   /** Messages and tools, estimated. */
   readonly tokens: number;
-  /** Null in requests of before issue 13. */
+  /** Null in older requests. */
   readonly maxReplyTokens: number | null;
   readonly toolChoice: string | null;
 }

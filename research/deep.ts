@@ -55,7 +55,7 @@ export interface DeepResearchOptions {
 
 const ROUTE = '/api/v1/internal/research/async';
 const APP_ID = 'ai';
-/** Contract section 11: the default. */
+/** docs/platform.md section 11: the default. */
 const PROVIDER = 'gemini-deep-research-max';
 const DEFAULT_TIMEOUT_MS = 40_000;
 
@@ -77,7 +77,7 @@ const resultSchema = z.object({
 /**
  * The client of mana-research.
  *
- * @see shared/platform-contract.md section 11
+ * @see docs/platform.md section 11
  */
 export function createDeepResearch(options: DeepResearchOptions): DeepResearch {
   const { baseUrl, serviceKey, timeoutMs = DEFAULT_TIMEOUT_MS } = options;

@@ -7,7 +7,7 @@ export interface ResearchServices {
   readonly deep: DeepResearch | null;
 }
 
-/** The clients of the configured services (contract section 11). */
+/** The clients of the configured services (docs/platform.md section 11). */
 export const createResearchServices = (settings: {
   readonly shallowUrl: string | null;
   readonly deep: { readonly url: string; readonly serviceKey: string } | null;

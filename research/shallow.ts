@@ -15,7 +15,7 @@ export interface ShallowResearch {
    * @returns the status when the service refuses: asking again would give the same answer
    * @throws ResearchUnavailableError when another try may help
    * @throws the signal's reason when the signal ended it
-   * @see shared/platform-contract.md section 11
+   * @see docs/platform.md section 11
    */
   search(
     request: { readonly query: string; readonly language: PromptLanguage },

@@ -31,7 +31,7 @@ import {
 import { createServerZones } from './server-zones.ts';
 import { sentSpecDigest, shownSpecDigest } from './spec-digest.ts';
 
-/** The server's own downtime only; a passed instant is started by `startDue` (architecture section 5). */
+/** The server's own downtime only; a passed instant is started by `startDue` (docs/architecture.md section 5). */
 const DEFAULT_CATCHUP_WINDOW_MS = 600_000;
 /** Between two updates of ours are two looks. */
 const MAX_LOOKS = 16;

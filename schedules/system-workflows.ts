@@ -78,7 +78,7 @@ export async function runReconcile(client: Client, deadlineMs: number): Promise<
   return withCallDeadline(client.connection, () => handle.result(), deadlineMs);
 }
 
-/** Starts putting back a mission's overwritten iterations, unless that is under way (architecture section 4). */
+/** Starts putting back a mission's overwritten iterations, unless that is under way (docs/architecture.md section 4). */
 export async function startHealing(client: Client, userId: string, missionId: string): Promise<void> {
   await withCallDeadline(client.connection, () =>
     client.workflow.start(HEAL_ITERATIONS_WORKFLOW_TYPE, {

@@ -3,7 +3,7 @@ import { tokenReport } from '#bench/tokens/report.ts';
 
 /**
  * What a change may make of the token counts (o200k): these are the figures of today with a little room, far below the aims
- * of issue 13 (2,200, 3,500, 30 % of 31,402, 90 %). Whoever raises one says why in docs/performance.md.
+ * of ADR 17 (2,200, 3,500, 30 % of 31,402, 90 %). Whoever raises one says why in docs/performance.md.
  */
 const report = tokenReport();
 

@@ -6,7 +6,7 @@ import { createPayloadCodec, type CodecKeys, type CodecOptions } from './payload
 export const FAILURE_CONVERTER_PATH = fileURLToPath(new URL('./failure-converter.ts', import.meta.url));
 
 /**
- * The one data converter of clients and workers: encrypted payloads and encoded failures (architecture section 3).
+ * The one data converter of clients and workers: encrypted payloads and encoded failures (docs/architecture.md section 3).
  *
  * @param options workers act on what they decode, so they refuse plaintext; clients also read what an operator edited by
  *   hand, such as a schedule

@@ -1,7 +1,7 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { RunPhase } from '#domain/run/run.ts';
 
-/** Names stored in histories: renaming one is a breaking change (style section 2). */
+/** Names stored in histories: renaming one is a breaking change (docs/contributing.md section 2). */
 export const MISSION_RUN_WORKFLOW_TYPE = 'missionRun';
 export const PROJECTION_FOLLOW_WORKFLOW_TYPE = 'projectionFollow';
 export const HEAL_ITERATIONS_WORKFLOW_TYPE = 'healIterations';

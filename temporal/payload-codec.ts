@@ -88,7 +88,7 @@ export function primaryKeyIdOf({ payloadCodecs }: LoadedDataConverter): string |
  * Encrypts each payload whole, its metadata included, under AES-256-GCM.
  *
  * The additional authenticated data names purpose and key, never the workflow: a scheduled run's id is the schedule's
- * base id plus its time, which the encoder does not know, so every scheduled run would hang (architecture section 6).
+ * base id plus its time, which the encoder does not know, so every scheduled run would hang (docs/architecture.md section 6).
  *
  * The SDK asks no codec for search attributes and headers.
  *

@@ -17,8 +17,8 @@ export interface VaultAccessor {
 }
 
 /**
- * Unwraps a user's master key and leaves an audit row, in a transaction of its own, whether it opens or not (contract
- * section 6). The API and the vault worker are the only processes that can.
+ * Unwraps a user's master key and leaves an audit row, in a transaction of its own, whether it opens or not
+ * (docs/platform.md section 6). The API and the vault worker are the only processes that can.
  *
  * @param purpose what goes into the audit row; ids only
  * @returns 32 bytes, to be overwritten by the caller

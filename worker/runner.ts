@@ -12,7 +12,7 @@ import { isRunOpen } from '#runs/open-runs.ts';
 import { ensureSystemSchedule, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
-/** Recovery after a killed worker waits for this (architecture section 6). */
+/** Recovery after a killed worker waits for this (docs/architecture.md section 6). */
 const STICKY_TIMEOUT = '2s';
 /** A gateway call under way may end; what takes longer is aborted and retried elsewhere. */
 const SHUTDOWN_GRACE = '30s';

@@ -48,10 +48,13 @@ const OUTCOME = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.outcome, 'KEYWOR
 const GRANT_STATE = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.grantState, 'KEYWORD');
 const SCHEDULED_START = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
 
-/** Users take turns in the queues; a schedule's action has no priority, so the activities carry it (architecture section 5). */
+/**
+ * Users take turns in the queues; a schedule's action has no priority, so the activities carry it
+ * (docs/architecture.md section 5).
+ */
 const inTurn = (userId: string) => ({ priority: { fairnessKey: fairnessKeyOf(userId) } });
 
-/** Short database work: a marker in the history instead of three events (architecture section 6). */
+/** Short database work: a marker in the history instead of three events (docs/architecture.md section 6). */
 const database = proxyLocalActivities<RunnerActivities>({
   startToCloseTimeout: '30 seconds',
   retry: {
@@ -129,7 +132,9 @@ const researcherOf = (userId: string) =>
     retry: { initialInterval: '2 seconds', maximumAttempts: 3 },
   });
 
-/** A deep task takes up to an hour (contract section 11): the server counts the attempts, and none of them is an event. */
+/**
+ * A deep task takes up to an hour (docs/platform.md section 11): the server counts the attempts, and none of them is an event.
+ */
 const researchWaiterOf = (userId: string) =>
   proxyActivities<RunnerActivities>({
     ...inTurn(userId),
@@ -155,7 +160,7 @@ interface RunState {
 }
 
 /**
- * One run of one mission (architecture section 4): load, check the grant, seal, plan in rounds, write back, forget.
+ * One run of one mission (docs/architecture.md section 4): load, check the grant, seal, plan in rounds, write back, forget.
  * Only ids, counts, states and codes pass through here.
  */
 export async function missionRun(input: MissionRunInput): Promise<MissionRunResult> {

@@ -99,7 +99,7 @@ const LOOK_AGAIN_MS = 10_000;
 export type StartResult = 'started' | 'waits' | 'not-started';
 
 /**
- * A passed instant never fires by itself (architecture section 5). A mission whose run is open, waiting for its agent
+ * A passed instant never fires by itself (docs/architecture.md section 5). A mission whose run is open, waiting for its agent
  * perhaps, is not late; and a direct start must not go round an operator's pause.
  */
 export async function startIfPassed(

@@ -5,7 +5,7 @@ import { logAuditHeads } from './log-audit-heads.ts';
 import { projectChanges } from './project-changes.ts';
 import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
 
-/** An activity of this length, then a new run of the workflow: its history stays short (architecture section 5). */
+/** An activity of this length, then a new run of the workflow: its history stays short (docs/architecture.md section 5). */
 const FOLLOW_MS = 5 * 60_000;
 const PAUSE_MS = 500;
 const LOOK_PAUSE_MS = 2_000;

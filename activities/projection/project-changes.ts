@@ -232,8 +232,9 @@ function putAside(
 }
 
 /**
- * How far to read back: `created_at` is the time a transaction began, so rows become visible out of order (contract
- * section 1). 2 minutes each pass, 30 minutes every 5, 25 hours every hour and at first (architecture section 5).
+ * How far to read back: `created_at` is the time a transaction began, so rows become visible out of order
+ * (docs/platform.md section 1). 2 minutes each pass, 30 minutes every 5, 25 hours every hour and at first
+ * (docs/architecture.md section 5).
  */
 export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil' | 'pageEnd' | 'hasBacklogs'>): {
   readonly backMs: number;

@@ -169,7 +169,7 @@ async function* readParts(
   }
 }
 
-/** Sealing and revoking take the mission's lock (architecture section 2). */
+/** Sealing and revoking take the mission's lock (docs/architecture.md section 2). */
 async function revokeGrants(
   deps: ProjectionDependencies,
   user: string,

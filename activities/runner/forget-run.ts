@@ -106,8 +106,8 @@ type EndedRun = Pick<RunSlot, 'workflowId' | 'runId'> & { readonly userId: strin
 export type OnUnswept = (run: EndedRun, error: unknown) => void;
 
 /**
- * Forgets runs that were terminated and so could not do it themselves (architecture section 4, point 6). A run that cannot be
- * forgotten stops none of the others, and is tried again by the next sweep.
+ * Forgets runs that were terminated and so could not do it themselves (docs/architecture.md section 4, point 6). A run that
+ * cannot be forgotten stops none of the others, and is tried again by the next sweep.
  *
  * @returns how many
  * @throws what Temporal answered with while it cannot say which runs are open

@@ -12,8 +12,9 @@ import { healingAmong } from '#domain/iteration/iteration-healing.ts';
 import { writerTime } from '#domain/change-log/writer-time.ts';
 
 /**
- * Puts back what a device overwrote before it had pulled ours, and what our own write took from a device (contract section
- * 1; architecture section 4, "Healing"). One write for each overwriting row: its id is derived from that row's.
+ * Puts back what a device overwrote before it had pulled ours, and what our own write took from a device
+ * (docs/platform.md section 1; docs/architecture.md section 4, "Healing"). One write for each overwriting row: its id is derived
+ * from that row's.
  *
  * @returns how many iterations were put back or got back what they had lost
  */

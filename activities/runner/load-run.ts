@@ -32,7 +32,7 @@ import { countUnwrapFailure } from '#metrics/grants.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
 
 /**
- * Claims the mission, then reads it and passes the gates (architecture section 4, point 1).
+ * Claims the mission, then reads it and passes the gates (docs/architecture.md section 4, point 1).
  *
  * The claim comes first: a run that finished between our read and our claim would otherwise be repeated, and paid for
  * again. Whoever gets through the gates holds the mission's slot, and the agent's if there is one.
@@ -184,7 +184,7 @@ function runKey(input: LoadRunInput, dueAtMs: number | null): string | null {
 /** Not before the instant that the run is due at; that one is not in the record any more once it was claimed. */
 const nominalMs = (input: LoadRunInput): number => input.scheduledAtMs ?? input.startedAtMs;
 
-/** Cron missions of today's web app have no `nextRunAt` (contract section 2): there the schedule's instant counts. */
+/** Cron missions of today's web app have no `nextRunAt` (docs/platform.md section 2): there the schedule's instant counts. */
 const dueAt = (mission: Mission, input: LoadRunInput): number | null =>
   instantMs(mission.nextRunAt) ?? (mission.cadence?.kind === 'cron' ? input.scheduledAtMs : null);
 

@@ -157,7 +157,7 @@ function storedRecord(module: InputModule, id: string, rows: readonly StoredRow[
   return merged === null ? { problem: 'deleted' } : { module, fields: merged.record };
 }
 
-/** Puts the times of events into their fields: they stand in a record of their own (contract section 2). */
+/** Puts the times of events into their fields: they stand in a record of their own (docs/platform.md section 2). */
 async function withEventTimes(
   tx: UserTransaction,
   stored: ReadonlyMap<string, StoredRecord>,

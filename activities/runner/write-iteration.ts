@@ -50,7 +50,7 @@ import { countPutAside } from '#metrics/put-aside.ts';
 
 /**
  * Writes the outcome of a run into the change log, exactly once: one update row with a deterministic id, under the
- * mission's lock, after re-reading what stands there now (architecture section 4, point 5). The row is the last
+ * mission's lock, after re-reading what stands there now (docs/architecture.md section 4, point 5). The row is the last
  * statement before the commit, and its `created_at` is the clock at that statement.
  *
  * @throws WorkerLostError, TurnTakenError see `countedStage`

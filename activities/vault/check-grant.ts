@@ -22,7 +22,7 @@ const refuse = (problem: GrantProblem): CheckedGrant => ({ ok: false, problem })
 
 /**
  * Finds the mission's grant in the mint log: this grant, of this user, with this scope, not revoked, not expired
- * (architecture section 2). What a record claims counts for nothing that the log does not confirm. Call it under the
+ * (docs/architecture.md section 2). What a record claims counts for nothing that the log does not confirm. Call it under the
  * mission's lock, in the transaction that seals.
  */
 export async function checkGrant(

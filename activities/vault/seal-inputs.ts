@@ -40,9 +40,9 @@ import { openVault } from '#vault/open-vault.ts';
 const BATCH_SIZE = 50;
 
 /**
- * Seals exactly the granted records from the user's master key to the mission data key, for one run (architecture
- * section 2). Grant check, audit rows, sealed rows and the grant that the run keeps to are one transaction under the
- * mission's lock. Whose records they are is decided here: another user's record is simply not found.
+ * Seals exactly the granted records from the user's master key to the mission data key, for one run
+ * (docs/architecture.md section 2). Grant check, audit rows, sealed rows and the grant that the run keeps to are one transaction
+ * under the mission's lock. Whose records they are is decided here: another user's record is simply not found.
  *
  * @returns counts, and the problem of a grant that opens nothing; a bad grant does not throw
  */

@@ -15,7 +15,7 @@ interface Answer {
   readonly body: { readonly error: string; readonly code: string };
 }
 
-/** Every answer but a success is `{error, code}` (contract section 7), whoever refuses: we, a schema or Fastify. */
+/** Every answer but a success is `{error, code}` (docs/platform.md section 7), whoever refuses: we, a schema or Fastify. */
 export function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler(answerError);
   app.setNotFoundHandler((request, reply) => answerError(new NotFoundError('no such route'), request, reply));

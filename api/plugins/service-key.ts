@@ -3,7 +3,7 @@ import type { onRequestHookHandler } from 'fastify';
 import { UnauthorizedError } from '#domain/base/errors.ts';
 
 /**
- * A hook that lets only services of the platform pass (contract section 9): header `X-Service-Key`, compared by its
+ * A hook that lets only services of the platform pass (docs/platform.md section 9): header `X-Service-Key`, compared by its
  * SHA-256, each time with all of the configured ones, in a time that does not depend on them.
  *
  * @param hashes SHA-256 of the accepted keys, 32 bytes each; none of them: nobody passes

@@ -4,7 +4,7 @@ import { storableText } from './text.ts';
 const LIMIT_DEFAULT = 200;
 const LIMIT_MAX = 1000;
 
-/** Contract section 8: clamped to 1..1000; what cannot be read as a number counts as absent. */
+/** docs/platform.md section 8: clamped to 1..1000; what cannot be read as a number counts as absent. */
 export function clampLimit(text: unknown): number {
   if (typeof text !== 'string' || !/^[+-]?\d+(\.\d+)?$/.test(text.trim())) return LIMIT_DEFAULT;
   return Math.min(Math.max(Math.trunc(Number(text)), 1), LIMIT_MAX);

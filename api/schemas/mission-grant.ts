@@ -24,7 +24,7 @@ const recordId = storableText(MAX_RECORD_ID_LENGTH)
   // For the description: a refinement cannot be seen from outside.
   .meta({ pattern: '^[^:]+:[\\s\\S]+$' });
 
-/** Contract section 7. Fields that are not named here are ignored: older and newer clients send more. */
+/** docs/platform.md section 7. Fields that are not named here are ignored: older and newer clients send more. */
 export const missionGrantRequestSchema = z.object(
   {
     missionId,

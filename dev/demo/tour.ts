@@ -43,7 +43,7 @@ async function writeRecords({ webApp }: Stack, user: WebAppUser, mission: TourMi
   }
 }
 
-/** Where the web app keeps the times of an event, in clear (contract section 2). */
+/** Where the web app keeps the times of an event, in clear (docs/platform.md section 2). */
 async function writeTimeBlock(
   { webApp }: Pick<Stack, 'webApp'>,
   user: WebAppUser,

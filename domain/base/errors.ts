@@ -57,14 +57,14 @@ export class RateLimitedError extends MissionError {
   readonly code = 'RATE_LIMITED';
 }
 
-/** No vault row, or a user that `auth.users` does not know (contract section 7). */
+/** No vault row, or a user that `auth.users` does not know (docs/platform.md section 7). */
 export class VaultNotInitialisedError extends MissionError {
   readonly code = 'VAULT_NOT_INITIALISED';
   constructor() {
     super('this account has no encryption vault; set one up in the web app, then ask again');
   }
 }
-/** Zero-knowledge mode: the server holds no way to the master key (contract section 6). */
+/** Zero-knowledge mode: the server holds no way to the master key (docs/platform.md section 6). */
 export class ZeroKnowledgeError extends MissionError {
   readonly code = 'ZK_ACTIVE';
   constructor() {
@@ -106,7 +106,7 @@ export const GRANT_PROBLEMS = [
   /** The master key is another than when the grant was issued. */
   'key-changed',
 ] as const;
-/** Why a grant opens nothing; the first five after `absent` are the contract's (section 7). */
+/** Why a grant opens nothing; the first five after `absent` are the contract's (docs/platform.md section 7). */
 export type GrantProblem = (typeof GRANT_PROBLEMS)[number];
 
 /** A grant that was fine when the run began no longer is. */
@@ -119,7 +119,7 @@ export class GrantUnusableError extends MissionError {
   }
 }
 
-/** What became of a gateway call that gave no reply (contract section 10). No provider text is kept. */
+/** What became of a gateway call that gave no reply (docs/platform.md section 10). No provider text is kept. */
 export interface GatewayProblem {
   /** `detail.kind` if the gateway named one of its own, else null. */
   readonly kind: string | null;
@@ -173,7 +173,7 @@ export class GatewayDeniedError extends MissionError {
 export class GatewayRejectedError extends MissionError {
   readonly code = 'GATEWAY_REJECTED';
   readonly problem: GatewayProblem;
-  /** A 400 with plain text may be a provider's hiccup: one more try is worth it (contract section 10). */
+  /** A 400 with plain text may be a provider's hiccup: one more try is worth it (docs/platform.md section 10). */
   readonly worthOneMoreTry: boolean;
   readonly counted: Counted;
   constructor(problem: GatewayProblem, worthOneMoreTry = false, counted: Counted = null) {
@@ -226,7 +226,7 @@ export class BudgetReservedError extends MissionError {
     super('other runs of the agent have reserved what is left of its budget; waiting for them to settle');
   }
 }
-/** A deep task is under way; it takes up to an hour (contract section 11). */
+/** A deep task is under way; it takes up to an hour (docs/platform.md section 11). */
 export class ResearchPendingError extends MissionError {
   readonly code = 'RESEARCH_PENDING';
   constructor() {

@@ -1,4 +1,4 @@
-/** Identifiers that must not be swapped. They are opaque text on the wire (contract sections 1 to 3). */
+/** Identifiers that must not be swapped. They are opaque text on the wire (docs/platform.md sections 1 to 3). */
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
 

@@ -2,8 +2,8 @@
  * Instants as they stand in records and rows.
  *
  * Only texts that name one instant are read: ISO 8601 date and time with `Z` or an offset. A time without a zone, or
- * a date alone, would mean something else on every machine, so it "cannot be read" in the sense of contract section 1
- * and the next source of a time is used; an `expiresAt` of that kind counts as expired (section 7).
+ * a date alone, would mean something else on every machine, so it "cannot be read" in the sense of docs/platform.md section 1
+ * and the next source of a time is used; an `expiresAt` of that kind counts as expired (docs/platform.md section 7).
  */
 const INSTANT =
   /^(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:Z|([+-])(\d{2})(?::?(\d{2}))?)$/i;
@@ -54,7 +54,7 @@ export function instantMs(value: unknown): number | null {
 }
 
 /**
- * Exactly `YYYY-MM-DDTHH:MM:SS.mmmZ`: devices compare times as strings (contract section 1).
+ * Exactly `YYYY-MM-DDTHH:MM:SS.mmmZ`: devices compare times as strings (docs/platform.md section 1).
  *
  * @param ms milliseconds since the epoch; a fraction is cut
  * @throws RangeError outside the years 0000 to 9999, where this form does not exist

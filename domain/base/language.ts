@@ -1,4 +1,4 @@
-/** The languages in which we prompt and write to users; most of them write German (contract section 12). */
+/** The languages in which we prompt and write to users; most of them write German (docs/platform.md section 12). */
 export const PROMPT_LANGUAGES = ['de', 'en'] as const;
 export type PromptLanguage = (typeof PROMPT_LANGUAGES)[number];
 
@@ -27,7 +27,7 @@ const UMLAUT_WEIGHT = 2;
 const MAX_CHARS = 4_000;
 
 /**
- * The language of a mission, by its own words; German where they do not tell (contract section 12).
+ * The language of a mission, by its own words; German where they do not tell (docs/platform.md section 12).
  *
  * @param texts title, objective and concept; absent ones are null
  */

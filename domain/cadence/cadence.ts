@@ -21,7 +21,7 @@ const GAPS_COMPARED = 64;
  * @param timeZone an IANA name that `isTimeZone` accepts
  * @returns epoch milliseconds; null for manual, for an unreadable cadence and when there is no such instant
  * @throws RangeError if a wall-clock cadence meets a time zone that `isTimeZone` refuses
- * @see contract section 2; architecture section 4
+ * @see docs/platform.md section 2; docs/architecture.md section 4
  */
 export function nextCadenceInstant(input: {
   readonly cadence: Cadence;

@@ -6,7 +6,7 @@ const SHOWN = 5;
 
 /**
  * When a mission will next run by itself: the instants that the web app shows, so `nextRunAt` first, then the cadence
- * after it, each local time once (contract section 2). Without jitter, and with the milliseconds of `nextRunAt`, which
+ * after it, each local time once (docs/platform.md section 2). Without jitter, and with the milliseconds of `nextRunAt`, which
  * its schedule rounds up. A `nextRunAt` that has passed is due now and no longer ahead.
  *
  * @param nowMs epoch milliseconds

@@ -4,11 +4,11 @@ import type { Mission } from '#domain/mission/mission.ts';
 import { zonedCadence } from './zoned-cadence.ts';
 
 /**
- * The `nextRunAt` to write after a run (architecture section 4, point 5).
+ * The `nextRunAt` to write after a run (docs/architecture.md section 4, point 5).
  *
  * @param timeZone IANA name, or null where the user never named one
  * @returns undefined where the stored one stands: it lies ahead (the user moved it meanwhile, or ran the mission by
- *   hand), or there is nothing to compute one from. A manual mission has none (contract section 2); one that was set by
+ *   hand), or there is nothing to compute one from. A manual mission has none (docs/platform.md section 2); one that was set by
  *   hand is cleared once it has passed, or the mission would be due for ever.
  */
 export function nextRunAtAfter(

@@ -14,7 +14,7 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /**
  * An interval so long that it fires once in the life of a mission. The server computes from 1970 on: one that is
- * longer than the time since then would never fire (architecture section 5).
+ * longer than the time since then would never fire (docs/architecture.md section 5).
  */
 const ONCE_EVERY_MS = 18_250 * DAY_MS;
 const LONGEST_JITTER_MS = 120_000;
@@ -65,7 +65,7 @@ export interface MissionScheduleSpec {
  *
  * @returns null when nothing is to be fired: no `nextRunAt` (but cron does without), or one beyond the year 2099
  * @throws RangeError if a wall-clock cadence meets an unknown time zone
- * @see architecture section 5
+ * @see docs/architecture.md section 5
  */
 export function missionScheduleSpec(timing: MissionTiming): MissionScheduleSpec | null {
   const { cadence, timeZone } = timing;

@@ -29,7 +29,7 @@ const ZONES: Readonly<Record<number, string>> = {
 };
 
 /**
- * The IANA zone for a distance from UTC, for users who never named theirs (architecture section 5). The next clock change
+ * The IANA zone for a distance from UTC, for users who never named theirs (docs/architecture.md section 5). The next clock change
  * is not known; after it a device's next `nextRunAt` shows the new offset.
  *
  * @param offsetMinutes local time minus UTC

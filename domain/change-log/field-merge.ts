@@ -1,7 +1,7 @@
 import { parseInstantMicros } from '#domain/base/instant.ts';
 import { isNestedTooDeep } from '#domain/base/nesting.ts';
 
-/** One row of `sync_changes` as far as merging needs it (contract section 1). */
+/** One row of `sync_changes` as far as merging needs it (docs/platform.md section 1). */
 export interface ChangeRow {
   /** The row's primary key: two rows with one id are the same row. */
   readonly id: string;
@@ -76,7 +76,7 @@ export const EMPTY_MERGE_STATE: MergeState = {
 };
 
 /**
- * Merges the change rows of one record, field by field, last writer wins (contract section 1 "Merge rule",
+ * Merges the change rows of one record, field by field, last writer wins (docs/platform.md section 1 "Merge rule",
  * `test/vectors/lww.json`). The order and the repetition of rows play no part.
  *
  * Where the contract leaves room:
@@ -171,7 +171,7 @@ export function writesOfRow(row: ChangeRow): readonly FieldWrite[] {
 
 /**
  * The stored time of a field, in microseconds: the latest write of the field itself, of a leaf below it, or of an
- * object that holds it. A writer takes max(now, this + 1 ms) (contract section 1). Null if nobody wrote it.
+ * object that holds it. A writer takes max(now, this + 1 ms) (docs/platform.md section 1). Null if nobody wrote it.
  */
 export function fieldTimeMicros(merged: MergedRecord, field: string): bigint | null {
   let latest: bigint | null = null;
@@ -184,7 +184,7 @@ export function fieldTimeMicros(merged: MergedRecord, field: string): bigint | n
 
 /**
  * Every write of one whole field that counts, the winning one last: `mergeRecord` keeps that one only, and healing looks
- * for what the others held (architecture section 4). Writes from before the record's removal are not among them.
+ * for what the others held (docs/architecture.md section 4). Writes from before the record's removal are not among them.
  */
 export function writesOfField(
   rows: readonly ChangeRow[],

@@ -4,7 +4,7 @@ import { formatInstant } from '#domain/base/instant.ts';
 export const LATEST_WRITABLE_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /**
- * The time of a field that we write: now, but later than what is stored, or a device drops it (contract section 1).
+ * The time of a field that we write: now, but later than what is stored, or a device drops it (docs/platform.md section 1).
  *
  * @param storedMicros time of the field's last write, or null
  * @returns `YYYY-MM-DDTHH:MM:SS.mmmZ`

@@ -1,4 +1,4 @@
-/** A row of `mana_ai.decrypt_audit` (contract section 8) with its place in its user's chain. */
+/** A row of `mana_ai.decrypt_audit` (docs/platform.md section 8) with its place in its user's chain. */
 export interface AuditRow {
   readonly seq: bigint;
   readonly id: bigint;

@@ -2,7 +2,7 @@ import type { ChangeRow } from '#domain/change-log/field-merge.ts';
 import { instantMs } from '#domain/base/instant.ts';
 
 /**
- * When the user last revoked a mission's grant by writing `grant: null` (contract section 7), or null if never. It
+ * When the user last revoked a mission's grant by writing `grant: null` (docs/platform.md section 7), or null if never. It
  * revokes only what was issued before it: a grant minted a moment ago and not yet in the record survives. An insert
  * that happens to carry `grant: null` says that there was none yet, not that one was revoked.
  *

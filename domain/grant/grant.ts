@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { UserId } from '#domain/base/ids.ts';
 
-/** What a mission grant covers and how its key is derived (contract section 7). */
+/** What a mission grant covers and how its key is derived (docs/platform.md section 7). */
 export interface GrantDerivation {
   readonly version: GrantVersion;
   readonly missionId: string;

@@ -40,8 +40,8 @@ export const ownRecords = (missionId: string, pinnedAgentId: string | null): Sea
   pinnedAgentId === null ? [mission(missionId)] : [mission(missionId), agent(pinnedAgentId)];
 
 /**
- * The records a grant opens: those it names, of tables it names too, and implied the mission's own (architecture section
- * 2). Each record once.
+ * The records a grant opens: those it names, of tables it names too, and implied the mission's own
+ * (docs/architecture.md section 2). Each record once.
  */
 export function recordsInScope(
   derivation: GrantDerivation,

@@ -38,9 +38,9 @@ interface Write {
 type Versions = ReadonlyMap<string, readonly StoredObject[]>;
 
 /**
- * The array that loses nothing (architecture section 4, "Healing"). Devices re-send whole arrays and the last writer
+ * The array that loses nothing (docs/architecture.md section 4, "Healing"). Devices re-send whole arrays and the last writer
  * wins: one that had not pulled takes our iterations away from everybody, and our own write takes away what a device
- * wrote while we were reading (contract section 1). It holds
+ * wrote while we were reading (docs/platform.md section 1). It holds
  *
  * - what stands there now; nothing is ever taken out;
  * - iterations of ours that it lacks, but for failures that we replaced on purpose. What a device removed of its own

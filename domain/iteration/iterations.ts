@@ -5,10 +5,10 @@ import type { PlanStep } from '#domain/planner/plan/plan.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { isFilled, isObject, type StoredObject } from './stored-iteration.ts';
 
-/** `client_id` of every row we write (contract section 2). */
+/** `client_id` of every row we write (docs/platform.md section 2). */
 export const RUNNER_CLIENT_ID = 'mana-ai-runner';
 
-/** The iteration that a run writes (contract section 2). */
+/** The iteration that a run writes (docs/platform.md section 2). */
 export interface ServerIteration {
   readonly id: string;
   readonly startedAt: string;
@@ -20,7 +20,7 @@ export interface ServerIteration {
   readonly errorDetails?: { readonly name: FailureCode; readonly message: string; readonly phase: string };
 }
 
-/** What a run writes before it plans: devices show it, and leave its empty plan alone (contract section 2). */
+/** What a run writes before it plans: devices show it, and leave its empty plan alone (docs/platform.md section 2). */
 export interface RunningIteration {
   readonly id: string;
   readonly startedAt: string;
@@ -96,7 +96,7 @@ export function startOfIteration(stored: unknown, iterationId: string): string |
   return typeof startedAt === 'string' ? startedAt : null;
 }
 
-/** A tab plans for 180 s at most (contract section 2); one that was closed meanwhile says nothing more. */
+/** A tab plans for 180 s at most (docs/platform.md section 2); one that was closed meanwhile says nothing more. */
 const BROWSER_RUN_MS = 5 * 60_000;
 
 /**
@@ -117,7 +117,7 @@ export const ranElsewhere = (stored: unknown, dueAtMs: number, nowMs: number): b
 
 /**
  * The array to write back: what stands there now, plus ours. An entry without a `plan` array would stop the pick-up of
- * all missions on the device (contract section 2), so none leaves here, whoever wrote it; everything else about other
+ * all missions on the device (docs/platform.md section 2), so none leaves here, whoever wrote it; everything else about other
  * entries stays as it is, and feedback on ours stays on ours. Repeating the same failure replaces our last failed iteration instead of adding one.
  */
 export function withIteration(stored: unknown, added: ServerIteration | RunningIteration): StoredObject[] {

@@ -11,7 +11,8 @@ const MAX_DEPTH = 14;
 
 /**
  * The steps of earlier iterations that are neither carried out nor decided on yet, by their identity: planned ones no device
- * has picked up, staged ones wait for the user (contract section 2). The newest count, if there are more than anybody has.
+ * has picked up, staged ones wait for the user (docs/platform.md section 2). The newest count, if there are more than anybody
+ * has.
  */
 export function openStepsOf(iterations: readonly StoredIteration[]): string[] {
   const open: string[] = [];

@@ -31,8 +31,8 @@ import {
 import { LATEST_WRITABLE_MS } from '#domain/change-log/writer-time.ts';
 
 /**
- * What another member of a shared space may do to a mission (contract section 1; docs/adr, "Members of a shared space"): stop
- * it, and overwrite its iterations, which are then put back. So this is all that is kept of a member's rows of one record in
+ * What another member of a shared space may do to a mission (docs/platform.md section 1; docs/adr, "Members of a shared space"):
+ * stop it, and overwrite its iterations, which are then put back. So this is all that is kept of a member's rows of one record in
  * one space: state, deletion, times, and how far the steps of the array that stands have come. No text.
  */
 export interface MemberWrites {

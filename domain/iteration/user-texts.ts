@@ -13,7 +13,7 @@ interface UserTexts {
   readonly plan: (steps: number) => string;
   /** Said besides, where nothing else tells why. */
   readonly silent: string;
-  /** Its budget is 0 (contract section 3). */
+  /** Its budget is 0 (docs/platform.md section 3). */
   readonly agentIsStopped: string;
   /** A mission without an agent: `DEFAULT_TOKENS_PER_DAY` is used up. */
   readonly noBudgetWithoutAgent: string;

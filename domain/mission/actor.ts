@@ -1,7 +1,7 @@
 import type { Agent } from './agent.ts';
 import { cutAtWord, looksEncrypted } from '#domain/text/prompt-text.ts';
 
-/** Who wrote a row (contract section 4). */
+/** Who wrote a row (docs/platform.md section 4). */
 export interface Actor {
   readonly kind: 'ai' | 'system';
   readonly principalId: string;
@@ -17,7 +17,7 @@ export const SYSTEM_ACTOR: Actor = {
   displayName: 'Mission-Runner',
 };
 
-/** A fixed text: a rationale must not leak what was decrypted (contract section 4). */
+/** A fixed text: a rationale must not leak what was decrypted (docs/platform.md section 4). */
 const RATIONALE = 'Geplanter Lauf der Mission im Hintergrund';
 
 /** The database takes no row of ours with an actor without end. */

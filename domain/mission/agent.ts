@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** An agent record as it comes out of the field merge (contract section 3); lenient like `Mission`. */
+/** An agent record as it comes out of the field merge (docs/platform.md section 3); lenient like `Mission`. */
 export interface Agent {
   readonly id: string;
   readonly name: string;
@@ -31,7 +31,7 @@ export type AgentPolicy = z.infer<typeof policySchema>;
 /** A policy we cannot read must not widen what an agent may do: everything is proposed, nothing is automatic. */
 export const CAUTIOUS_POLICY: AgentPolicy = { tools: {}, defaultsByModule: {}, defaultForAi: 'propose' };
 
-/** `tools[name] ?? defaultsByModule[module] ?? defaultForAi` (contract section 3). */
+/** `tools[name] ?? defaultsByModule[module] ?? defaultForAi` (docs/platform.md section 3). */
 export const decide = (policy: AgentPolicy, tool: { name: string; module: string }): PolicyDecision =>
   own(policy.tools, tool.name) ?? own(policy.defaultsByModule, tool.module) ?? policy.defaultForAi;
 

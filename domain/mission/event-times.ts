@@ -2,7 +2,7 @@ import { looksEncrypted } from '#domain/text/prompt-text.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The contract names no fields of `timeBlocks` records, only that times stand there in clear (section 2). */
+/** The contract names no fields of `timeBlocks` records, only that times stand there in clear (docs/platform.md section 2). */
 const START_NAMES = ['startDate', 'startsAt', 'startAt', 'startTime', 'start', 'begin', 'from'];
 const END_NAMES = ['endDate', 'endsAt', 'endAt', 'endTime', 'end', 'until', 'to'];
 const ALL_DAY_NAMES = ['allDay', 'isAllDay', 'all_day'];

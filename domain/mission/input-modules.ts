@@ -1,4 +1,4 @@
-/** What a mission may name as an input, and which fields of it are encrypted (contract section 2, second table). */
+/** What a mission may name as an input, and which fields of it are encrypted (docs/platform.md section 2, second table). */
 export interface InputModule {
   /** As missions name it; the first one where a table has two. */
   readonly name: string;

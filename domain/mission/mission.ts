@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Agent } from './agent.ts';
 
 /**
- * A mission record as it comes out of the field merge (contract section 2).
+ * A mission record as it comes out of the field merge (docs/platform.md section 2).
  *
  * Records are written by many versions of the web app and by anybody with a user account, so reading is lenient: a
  * field of the wrong type counts as absent, and one bad entry of a list does not hide the good ones. `iterations`
@@ -10,7 +10,7 @@ import type { Agent } from './agent.ts';
  */
 export interface Mission {
   readonly id: string;
-  /** May be ciphertext (`enc:1:`), see section 5. */
+  /** May be ciphertext (`enc:1:`), see docs/platform.md section 5. */
   readonly title: string | null;
   /** May be ciphertext. */
   readonly conceptMarkdown: string | null;
@@ -34,7 +34,7 @@ const minutes = z.number().int().min(1).max(525_600);
 const hour = z.number().int().min(0).max(23);
 const minute = z.number().int().min(0).max(59);
 
-/** Contract section 2. A weekly cadence has no minute: it runs at the full hour. */
+/** docs/platform.md section 2. A weekly cadence has no minute: it runs at the full hour. */
 export const cadenceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('manual') }),
   z.object({ kind: z.literal('interval'), everyMinutes: minutes }),
@@ -50,7 +50,7 @@ export type MissionInput = z.infer<typeof missionInputSchema>;
 /** An element of `iterations` as some device wrote it; only `id` is sure. */
 export type StoredIteration = Readonly<Record<string, unknown>> & { readonly id: string };
 
-/** The mission's own fields that the registry lists as encrypted (contract section 2). */
+/** The mission's own fields that the registry lists as encrypted (docs/platform.md section 2). */
 export const ENCRYPTED_MISSION_FIELDS = ['title', 'conceptMarkdown', 'objective'] as const;
 
 /**

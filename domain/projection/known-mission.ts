@@ -123,8 +123,8 @@ const writtenAtMs = ({ position }: FieldWrite, skewMs = 0): number =>
   Math.min(Number(position.timeMicros / 1000n) + skewMs, Number(position.createdAtMicros / 1000n));
 
 /**
- * A wish on the mission, or on an iteration that is not finished: the web app knows both (contract section 2). Devices send
- * the array again with every edit, so a run that a browser never finished asks for ever: it means no run that began later.
+ * A wish on the mission, or on an iteration that is not finished: the web app knows both (docs/platform.md section 2). Devices
+ * send the array again with every edit, so a run that a browser never finished asks for ever: it means no run that began later.
  */
 function cancelledUntilMs(write: FieldWrite): number | null {
   if (write.field === 'cancelRequested' && write.value === true) return writtenAtMs(write, CLOCK_SKEW_MS);

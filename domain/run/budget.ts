@@ -1,5 +1,5 @@
 /**
- * The daily token budget of an agent (contract section 3: `maxTokensPerDay`, rolling 24 hours, 0 = stopped). A round's
+ * The daily token budget of an agent (docs/platform.md section 3: `maxTokensPerDay`, rolling 24 hours, 0 = stopped). A round's
  * tokens are reserved before it is asked and settled by its usage, so that concurrent runs of one agent together never
  * overspend by more than one round.
  */

@@ -2,7 +2,7 @@ import type { PromptLanguage } from '#domain/base/language.ts';
 import { cutAtSentence } from '#domain/text/prompt-text.ts';
 import type { ResearchNote } from './research.ts';
 
-/** An article as the news search found it (contract section 11). */
+/** An article as the news search found it (docs/platform.md section 11). */
 export interface FoundArticle {
   readonly url: string;
   readonly title: string;

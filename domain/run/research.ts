@@ -37,7 +37,9 @@ const SHALLOW = [
   ...['recherche', 'recherchier', 'hintergrundrecherche', 'research'],
   ...['news', 'finde', 'suche', 'aktuelle', 'neueste', 'today', 'histor'],
 ];
-/** The words of contract section 12 with their German endings; a deep task costs credits, so nothing else opts into one. */
+/**
+ * The words of docs/platform.md section 12 with their German endings; a deep task costs credits, so nothing else opts into one.
+ */
 const DEEP = [
   ['deep', 'research'],
   ['tiefe', 'recherche'],
@@ -84,7 +86,7 @@ const isDeep = (words: readonly string[]): boolean =>
   );
 
 /**
- * Which research the mission's own words opt into (contract section 12), of what the server offers. Deep words win; where
+ * Which research the mission's own words opt into (docs/platform.md section 12), of what the server offers. Deep words win; where
  * deep research is off they count for what they are without "deep". "Ohne Recherche" anywhere wins over all of them.
  *
  * @returns null for none

@@ -3,10 +3,10 @@ import type { IterationId, MissionId, UserId } from '#domain/base/ids.ts';
 
 /**
  * What the parts of a run tell each other through Temporal: ids, counts, states, times and codes, never content
- * (architecture section 3).
+ * (docs/architecture.md section 3).
  */
 
-/** The contract's phases (section 2), plus research and the two ends of a run, which the web app never sees. */
+/** The contract's phases (docs/platform.md section 2), plus research and the two ends of a run, which the web app never sees. */
 export type RunPhase =
   | 'loading'
   | 'resolving-inputs'
@@ -85,9 +85,9 @@ export interface LoadedRun {
   readonly ownFieldsEncrypted: boolean;
   /** How long the run may wait for a busy agent: until the next one is due, at most a day. */
   readonly longestWaitMs: number;
-  /** The agent's tokens of the last 24 hours are used up, so nothing is opened. Absent in runs of before issue 6. */
+  /** The agent's tokens of the last 24 hours are used up, so nothing is opened. Absent in older runs. */
   readonly budgetExhausted?: boolean;
-  /** The mission's record does not fit, so nothing is opened. Absent in runs of before issue 10. */
+  /** The mission's record does not fit, so nothing is opened. Absent in older runs. */
   readonly tooLarge?: boolean;
   /** How often the model may be asked; `MAX_PLANNER_ROUNDS` where absent. */
   readonly maxRounds?: number;
@@ -160,7 +160,7 @@ export interface PlanRoundResult {
   readonly compact?: boolean;
 }
 
-/** Contract sections 11 and 12. */
+/** docs/platform.md sections 11 and 12. */
 export type ResearchKind = 'shallow' | 'deep';
 
 export interface ResearchInput extends RunRef {
@@ -187,7 +187,7 @@ export interface CompactTranscriptResult {
 }
 
 export type IterationResult =
-  /** With `cutShort`: a later round failed, and what was planned before it stands. Absent in runs of before issue 12. */
+  /** With `cutShort`: a later round failed, and what was planned before it stands. Absent in older runs. */
   | { readonly kind: 'planned'; readonly cutShort?: RunFailure }
   | { readonly kind: 'failed'; readonly failure: RunFailure }
   /**
@@ -225,7 +225,7 @@ export interface MissionRunResult {
 
 /**
  * Due means: the instant lies not after the run's own nominal time, rounded up to the second because Temporal cuts
- * milliseconds. No worker's and no database's clock takes part (architecture section 4).
+ * milliseconds. No worker's and no database's clock takes part (docs/architecture.md section 4).
  */
 export function isDue(
   nextRunAtMs: number,
@@ -246,5 +246,5 @@ export const dueKey = (userId: string, missionId: string, dueAtMs: number): stri
 export const runNowKey = (userId: string, missionId: string, workflowId: string): string =>
   JSON.stringify(['run-now', userId, missionId, workflowId]);
 
-/** Unattended rounds a run may take (contract section 12). */
+/** Unattended rounds a run may take (docs/platform.md section 12). */
 export const MAX_PLANNER_ROUNDS = 5;

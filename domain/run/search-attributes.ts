@@ -1,6 +1,6 @@
 /**
  * The names of our search attributes, all of type Keyword and none of them secret: ids, states and codes stand in clear
- * on the Temporal server (architecture sections 3 and 4). The names are stored in histories: a rename is a breaking
+ * on the Temporal server (docs/architecture.md sections 3 and 4). The names are stored in histories: a rename is a breaking
  * change. SQL visibility has room for ten; we keep to eight.
  */
 export const SEARCH_ATTRIBUTE_NAMES = {

@@ -5,7 +5,7 @@
 
 /** Stands where a text was cut, so that neither the model nor the user takes a part for the whole. */
 export const CUT_MARK = ' […cut]';
-/** Stands where ciphertext was found. It must never reach the gateway (architecture section 4). */
+/** Stands where ciphertext was found. It must never reach the gateway (docs/architecture.md section 4). */
 export const UNREADABLE_MARK = '[unreadable: encrypted]';
 
 /** Marks and cuts at the last word that fits; a text of one endless word is cut between two characters. */
@@ -46,7 +46,7 @@ const INVISIBLE = /(?![\n\t])[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cs}\uFFF9
 const LINE_BREAKS = /\r\n?|[\u2028\u2029\u0085]/g;
 const CIPHERTEXT = /enc:1:[A-Za-z0-9+/=]+\.[A-Za-z0-9+/=]+/g;
 
-/** Whether a stored value is ciphertext (contract section 5); such a value is unreadable for a prompt. */
+/** Whether a stored value is ciphertext (docs/platform.md section 5); such a value is unreadable for a prompt. */
 export const looksEncrypted = (text: string): boolean => text.startsWith('enc:1:');
 
 /** Plain line breaks, and nothing that no reader sees. */

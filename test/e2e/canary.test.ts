@@ -48,7 +48,7 @@ const planned: Answer = (request) =>
         { name: 'create_task', arguments: { priority: repeated.argument } },
       ])
     : replyWithText(repeated.summary);
-/** Each puts the whole prompt into its error, as the real gateway does (architecture section 6). */
+/** Each puts the whole prompt into its error, as the real gateway does (docs/architecture.md section 6). */
 const echoes = {
   blocked: ({ bodyText }) => httpError(422, { kind: 'blocked', message: bodyText }),
   oddKind: ({ bodyText }) => httpError(400, { kind: bodyText.slice(0, 300), message: bodyText }),
@@ -223,7 +223,7 @@ describe('the canary', () => {
     const place = { name: 'rows of the runner', content: Buffer.from(rows.join('\n')) };
     expect(findLeaks([place], Object.values(repeated))[0]?.found).toHaveLength(2);
     const found = named(findLeaks([place], needles.values), needles.names)['rows of the runner'] ?? [];
-    // The array of iterations comes whole, and the actor bears the agent's name (contract sections 2 and 4).
+    // The array of iterations comes whole, and the actor bears the agent's name (docs/platform.md sections 2 and 4).
     expect(found.filter((name) => !/-(feedback|earlier-step|agent-name)-/.test(name))).toEqual([]);
   });
 

@@ -161,7 +161,7 @@ const browserIteration = (startMs: number) => ({
   ...{ overallStatus: 'running', source: 'browser' },
 });
 
-/** What an open tab does every 60 s (contract section 2): it takes a due mission, whatever other iterations there are. */
+/** What an open tab does every 60 s (docs/platform.md section 2): it takes a due mission, whatever other iterations there are. */
 const openTab = (told: WrittenMission) => ({
   scan: async (): Promise<boolean> => {
     const { state, nextRunAt, iterations } = await device.mission(told);

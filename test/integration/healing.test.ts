@@ -115,7 +115,7 @@ function edited(iterations: readonly StoredObject[], pick: (below: number) => nu
   return iterations.with(at, after);
 }
 
-/** A row that others see only when the transaction ends, with the time at which it began (contract section 1). */
+/** A row that others see only when the transaction ends, with the time at which it began (docs/platform.md section 1). */
 const writeLate = (
   { user, missionId }: Story,
   clientId: string,

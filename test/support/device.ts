@@ -69,8 +69,8 @@ const objects = (value: unknown): Fields[] =>
 const DEVICE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 
 /**
- * What a device or mana-sync would take exception to in a row of ours (contract section 1, "What a writer must observe",
- * and section 2).
+ * What a device or mana-sync would take exception to in a row of ours (docs/platform.md section 1, "What a writer must observe",
+ * and docs/platform.md section 2).
  *
  * @param earlier the mission's rows before it
  */

@@ -6,7 +6,7 @@ import { writeGrantedMission } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
-/** The server is the wall: events decide how many missions it takes a second (architecture section 6). */
+/** The server is the wall: events decide how many missions it takes a second (docs/architecture.md section 6). */
 const MOST_EVENTS = 30;
 
 let system: MissionSystem;

@@ -19,7 +19,7 @@ import type { RawReply } from '#llm/reply-schema.ts';
 /**
  * One round with the model, in three steps that a repeated attempt does not repeat: the request is kept, the reply is kept as
  * it came, and the steps are made of it. So a crash costs at most the call in flight, which is then repeated byte for byte,
- * and a failure after the reply costs nothing (architecture section 4, point 4).
+ * and a failure after the reply costs nothing (docs/architecture.md section 4, point 4).
  *
  * @param signal aborts the gateway call
  * A request that is refused as larger than the model's window is made smaller and asked once more.

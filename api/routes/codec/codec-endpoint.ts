@@ -16,7 +16,7 @@ export interface CodecEndpointSettings {
 export const CODEC_URL = '/codec';
 
 /**
- * The decode-only codec endpoint of the Temporal UI and CLI (architecture section 3). There is no route that encodes: who
+ * The decode-only codec endpoint of the Temporal UI and CLI (docs/architecture.md section 3). There is no route that encodes: who
  * could encode could write histories. Without these routes nothing under `/codec` exists.
  */
 export async function codecEndpoint(

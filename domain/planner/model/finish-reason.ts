@@ -1,4 +1,4 @@
-/** Why a reply ends, in the contract's words (section 10), with two of our own for what it has no word for. */
+/** Why a reply ends, in the contract's words (docs/platform.md section 10), with two of our own for what it has no word for. */
 export type FinishReason = 'stop' | 'tool_calls' | 'length' | 'content_filter' | 'error' | 'refusal';
 
 const WORDS: Readonly<Record<FinishReason, readonly string[]>> = {

@@ -40,7 +40,7 @@ export const MODEL_NOTICES: Readonly<Record<PromptLanguage, ModelNotices>> = {
 
 /** Stands for a message of the model without words: some providers refuse one without content. */
 export const NO_WORDS = '…';
-/** The contract's answer to a call that became a step (section 12). */
+/** The contract's answer to a call that became a step (docs/platform.md section 12). */
 export const RECORDED = 'recorded';
 /** To a call that repeats a step of an earlier iteration, which nobody has carried out or decided on yet. */
 export const ALREADY_OPEN =

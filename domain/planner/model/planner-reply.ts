@@ -3,7 +3,7 @@ import { CUT_MARK, cutAtWord } from '#domain/text/prompt-text.ts';
 import { storableJson, storableText } from '#domain/base/storable-json.ts';
 
 const validCallSchema = z.object({
-  /** As the gateway sent it; may be empty (contract section 10). */
+  /** As the gateway sent it; may be empty (docs/platform.md section 10). */
   id: z.string(),
   name: z.string(),
   arguments: z.record(z.string(), z.unknown()),

@@ -12,7 +12,7 @@ export interface AssistantToolCall {
   function: { name: string; arguments: string };
 }
 
-/** One message in the OpenAI shape that the gateway takes (contract section 10). */
+/** One message in the OpenAI shape that the gateway takes (docs/platform.md section 10). */
 export type ChatMessage =
   | { role: 'system' | 'user'; content: string }
   | { role: 'assistant'; content: string | null; tool_calls?: AssistantToolCall[] }

@@ -14,8 +14,8 @@ import {
 import { MAX_READ_CHARS } from '#domain/planner/model/window.ts';
 
 /**
- * A step of a server iteration (contract section 2). The web app carries out every `planned` step as soon as it has pulled
- * it, without asking; a `staged` one is left alone by every device.
+ * A step of a server iteration (docs/platform.md section 2). The web app carries out every `planned` step as soon as it has
+ * pulled it, without asking; a `staged` one is left alone by every device.
  */
 export interface PlanStep {
   readonly id: string;

@@ -7,7 +7,7 @@ export type PolicyMode = (typeof POLICY_MODES)[number];
 
 /** How a runner plans; from its configuration. */
 export interface PlannerSettings {
-  /** Alias or `provider/model` (contract section 10). */
+  /** Alias or `provider/model` (docs/platform.md section 10). */
   readonly model: string;
   /** Summarises conversations that come near the window; a cheaper one. */
   readonly compactModel: string;

@@ -63,14 +63,14 @@ export const roundEntrySchema = z.object({
   finished: z.boolean(),
   /** What is wrong with the reply. The round after it asks once more, unless this one did so itself. */
   flaw: z.enum(REPLY_FLAWS).nullable().default(null),
-  /** Of the mission; entries of before issue 6 have none of the fields from here on. */
+  /** Of the mission; older entries have none of the fields from here on. */
   language: z.enum(['de', 'en']).default('de'),
   flaggedInputs: z.array(flaggedInputSchema).default([]),
   /** URLs that stood in inputs, research results or answers of reading tools of this round. */
   knownUrls: z.array(z.string()).default([]),
   /** What the user has to be told besides: codes and figures, put into words at the write-back. */
   notices: z.array(noticeSchema).default([]),
-  /** The request, in estimated tokens; entries of before issue 13 have none of these three. */
+  /** The request, in estimated tokens; older entries have none of these three. */
   requestTokens: z.number().min(0).default(0),
   /** Earlier rounds that a summary stood for in it. */
   compactedUpTo: z.number().int().min(0).default(0),

@@ -23,7 +23,7 @@ const roundSchema = z.object({
   /** Names of the tools whose calls become steps, and of those that are answered at once. */
   planned: z.array(z.string()),
   answered: z.array(z.string()),
-  /** Rounds before this one that a summary stands for. Requests of before issue 13 have none of these two. */
+  /** Rounds before this one that a summary stands for. Older requests have none of these two. */
   compactedUpTo: z.number().int().min(0).default(0),
   /** How it differs from the request that was refused before it. */
   again: z.enum(ASKED_AGAIN).nullable().default(null),

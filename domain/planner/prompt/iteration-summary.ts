@@ -84,8 +84,8 @@ function flaggedStepsText(steps: readonly PlanStep[], language: PromptLanguage):
 }
 
 /**
- * Steps as they stand on the wire. Devices carry out `planned` ones unseen (contract section 2), so one that bears a flag is
- * `staged`. Flags themselves are no part of the contract: their sign is in the summary.
+ * Steps as they stand on the wire. Devices carry out `planned` ones unseen (docs/platform.md section 2), so one that bears a flag
+ * is `staged`. Flags themselves are no part of the contract: their sign is in the summary.
  */
 export const wireSteps = (steps: readonly PlanStep[]): PlanStep[] =>
   steps.map(({ flags = [], ...step }) =>

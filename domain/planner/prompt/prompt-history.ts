@@ -6,7 +6,7 @@ import { spokenTime, type UserZone } from '#domain/base/local-time.ts';
 import type { StoredIteration } from '#domain/mission/mission.ts';
 import { visibleLine } from '#domain/text/prompt-text.ts';
 
-/** How many earlier runs the model sees (contract section 12). */
+/** How many earlier runs the model sees (docs/platform.md section 12). */
 const SHOWN_ITERATIONS = 3;
 const MAX_STEPS = 30;
 const MAX_LINE_CHARS = 200;

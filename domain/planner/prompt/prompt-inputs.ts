@@ -23,7 +23,7 @@ export interface ResolvedInput extends MissionInput {
 
 /** An input that is missing, deleted, outside the grant or undecryptable; it is named, and nothing is invented. */
 export interface UnreadableInput extends MissionInput {
-  /** An `UnreadableReason`; entries of before issue 6 hold words. */
+  /** An `UnreadableReason`; older entries hold words. */
   readonly reason: string;
 }
 

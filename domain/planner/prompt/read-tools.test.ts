@@ -215,7 +215,7 @@ test('the delimiter of a run is the one that its first line names, whatever foll
   expect(delimiterOf([...SHOWN.slice(0, 1), { role: 'user', content: odd }])).toBeNull();
 });
 
-test('the delimiter of a run of before issue 13 is the one that its rules name', () => {
+test('the delimiter of an older run is the one that its rules name', () => {
   expect(delimiterOf([{ role: 'system', content: `Data: <<<${DELIMITER} …` }])).toBe(DELIMITER);
   expect(delimiterOf([{ role: 'user', content: `<<<${DELIMITER}` }])).toBeNull();
   expect(delimiterOf([])).toBeNull();

@@ -13,7 +13,7 @@ import type { ReadableRecord } from '#domain/mission/readable-record.ts';
 import { decisionOn, TOOL_CATALOG, type ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
 
 /**
- * Tools that only read, over the kinds of records that a mission may have (contract section 2): the server answers them
+ * Tools that only read, over the kinds of records that a mission may have (docs/platform.md section 2): the server answers them
  * itself, so that the model sees real data. The catalog's other reading tools ask for what no run can hold (contacts,
  * weather, the whole of a day), and would have to be answered with guesses.
  */
@@ -131,6 +131,6 @@ export function delimiterOf(prompt: readonly ChatMessage[]): string | null {
   const [line = ''] = user?.role === 'user' ? user.content.split('\n', 1) : [];
   const mark = MARKS.find((words) => line.startsWith(words));
   if (mark !== undefined) return /^\w{8,}$/.exec(line.slice(mark.length))?.[0] ?? null;
-  // Prompts of before issue 13 name it in their rules.
+  // Older prompts name it in their rules.
   return /<<<(\w{8,})/.exec(rules?.role === 'system' ? rules.content : '')?.[1] ?? null;
 }

@@ -8,8 +8,8 @@ export type Meaning =
   /** Words; where a tool lets a text be taken away, an empty one says so. */
   | { readonly kind: 'text'; readonly mayBeEmpty?: true }
   /**
-   * The id of a record; `noun` as a person says it. Null for a kind that no run can read (contract section 2): any such id
-   * is made up.
+   * The id of a record; `noun` as a person says it. Null for a kind that no run can read (docs/platform.md section 2): any such
+   * id is made up.
    */
   | { readonly kind: 'record'; readonly table: string | null; readonly noun: string }
   /** Both ends included. */

@@ -62,8 +62,8 @@ export interface GatewayTool {
 }
 
 /**
- * What lists hold that the catalog leaves open: strict providers refuse a request with one such list, whole (contract
- * section 14). As the descriptions in the catalog say it.
+ * What lists hold that the catalog leaves open: strict providers refuse a request with one such list, whole
+ * (docs/platform.md section 14). As the descriptions in the catalog say it.
  */
 const LIST_ITEMS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   'create_invoice.lines': {
@@ -83,7 +83,7 @@ const LIST_ITEMS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
 const OPEN_ITEMS = { type: 'string' };
 
 /**
- * The shape in which the gateway takes a tool (contract section 10), valid for strict providers: every list says what it
+ * The shape in which the gateway takes a tool (docs/platform.md section 10), valid for strict providers: every list says what it
  * holds, and nothing is required of a tool that takes nothing. Worded as briefly as may be (`tool-wording.ts`). What the model
  * calls with is checked against the catalog all the same, and that is what the device gets.
  */

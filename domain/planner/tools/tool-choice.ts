@@ -11,8 +11,8 @@ import { modulesInWords } from './tool-words.ts';
 const CORE_TOOLS = ['create_task', 'create_event', 'create_note'] as const;
 
 /**
- * The tools whose calls become planned steps: decision `propose` (contract section 12), and whatever ids they require can be
- * of a record that the run reads.
+ * The tools whose calls become planned steps: decision `propose` (docs/platform.md section 12), and whatever ids they require can
+ * be of a record that the run reads.
  *
  * `deny` hides a tool. `auto` would mean that the call takes effect without the user, and here is no device that could
  * do so: of those only `readToolsFor` are offered, which the server answers from the run's own records. Any other would

@@ -17,7 +17,7 @@ import { errorResponses } from '#api/schemas/error.ts';
 const AUDIT_HEAD_HEADER = 'x-audit-head';
 
 /**
- * `GET /api/v1/me/ai-audit?missionId=&limit=` (contract section 8). The body is the contract's; what we have besides
+ * `GET /api/v1/me/ai-audit?missionId=&limit=` (docs/platform.md section 8). The body is the contract's; what we have besides
  * stands in headers: the head of the user's chain, and a `Link` to the next page.
  */
 export function decryptAuditRoutes(app: FastifyInstance, syncDatabase: Database): void {

@@ -7,7 +7,7 @@ import { limitUser } from '#api/plugins/rate-limits.ts';
 import { errorResponses } from '#api/schemas/error.ts';
 import { missionGrantRequestSchema, missionGrantResponseSchema } from '#api/schemas/mission-grant.ts';
 
-/** `POST /api/v1/me/ai-mission-grant` (contract section 7). */
+/** `POST /api/v1/me/ai-mission-grant` (docs/platform.md section 7). */
 export function missionGrantRoutes(
   app: FastifyInstance,
   dependencies: MintDependencies,
