@@ -1,29 +1,29 @@
-import { toIterationId, toMissionId, toUserId, type IterationId } from '#domain/base/ids.ts';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
-  ActivityFailure,
   ApplicationFailure,
   CancellationScope,
   isCancellation,
   log,
   patched,
-  proxyActivities,
-  proxyLocalActivities,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { activitiesOf, database, type RunActivities } from './activity-policies.ts';
 import {
-  cancelRunSignal,
-  runProgressQuery,
-  VAULT_TASK_QUEUE,
-  type MissionRunInput,
-} from '#temporal/messages.ts';
+  applicationFailureOf,
+  failureOfRound,
+  orElse,
+  roundFailure,
+  sealFailure,
+  slotBusyOf,
+  type SlotBusy,
+} from './run-failures.ts';
+import { cancelRunSignal, runProgressQuery, type MissionRunInput } from '#temporal/messages.ts';
 import type { RunnerActivities } from '#activities/runner/activities.ts';
-import type { VaultActivities } from '#activities/vault/activities.ts';
-import { GRANT_PROBLEMS, type GatewayProblem, type GrantProblem } from '#domain/base/errors.ts';
-import { fairnessKeyOf } from '#domain/run/fairness.ts';
+import type { GrantProblem } from '#domain/base/errors.ts';
+import { toIterationId, toMissionId, toUserId, type IterationId } from '#domain/base/ids.ts';
 import {
   MAX_PLANNER_ROUNDS,
   type EndCause,
@@ -39,7 +39,6 @@ import {
   type RunOutcome,
   type RunPhase,
   type RunRef,
-  type SealResult,
   type WriteIterationResult,
 } from '#domain/run/run.ts';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
@@ -48,104 +47,21 @@ const OUTCOME = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.outcome, 'KEYWOR
 const GRANT_STATE = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.grantState, 'KEYWORD');
 const SCHEDULED_START = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
 
-/**
- * Users take turns in the queues; a schedule's action has no priority, so the activities carry it
- * (docs/architecture.md section 5).
- */
-const inTurn = (userId: string) => ({ priority: { fairnessKey: fairnessKeyOf(userId) } });
-
-/** Short database work: a marker in the history instead of three events (docs/architecture.md section 6). */
-const database = proxyLocalActivities<RunnerActivities>({
-  startToCloseTimeout: '30 seconds',
-  retry: {
-    initialInterval: '500 milliseconds',
-    maximumInterval: '30 seconds',
-    // What takes longer is done by an activity whose attempts the server counts and shows: `patient`, or for a busy agent
-    // one that waits as long as that may take.
-    maximumAttempts: 5,
-    nonRetryableErrorTypes: ['SLOT_BUSY'],
-  },
-});
-
-/** Outlasts an hour without the database; after that the run cannot even say that it failed. */
-const patientOf = (userId: string) =>
-  proxyActivities<RunnerActivities>({
-    ...inTurn(userId),
-    startToCloseTimeout: '1 minute',
-    scheduleToCloseTimeout: '2 hours',
-    retry: {
-      initialInterval: '5 seconds',
-      maximumInterval: '1 minute',
-      nonRetryableErrorTypes: ['SLOT_BUSY'],
-    },
-  });
-
 /** A stage of database work: here and now, or where that fails by an activity that keeps trying. */
-async function stage<T>(userId: string, work: (by: RunnerActivities) => Promise<T>): Promise<T> {
+async function stage<T>({ by }: RunState, work: (by: RunnerActivities) => Promise<T>): Promise<T> {
   try {
     return await work(database);
   } catch (error) {
     const failure = applicationFailureOf(error);
     if (isCancellation(error) || failure?.nonRetryable === true || failure?.type === 'SLOT_BUSY') throw error;
-    return work(patientOf(userId));
+    return work(by.patient);
   }
 }
 
-const vaultOf = (userId: string) =>
-  proxyActivities<VaultActivities>({
-    taskQueue: VAULT_TASK_QUEUE,
-    ...inTurn(userId),
-    startToCloseTimeout: '2 minutes',
-    scheduleToCloseTimeout: '2 hours',
-    // A killed vault worker costs this, not two minutes.
-    heartbeatTimeout: '10 seconds',
-    // What is sealed after the run has forgotten would stay: a cancelled run waits until sealing has ended.
-    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-    retry: { initialInterval: '1 second', maximumInterval: '1 minute' },
-  });
-
-/** An hour's brownout of the gateway must not cost the run; its own delays come with each failure. */
-const plannerOf = (userId: string) =>
-  proxyActivities<RunnerActivities>({
-    ...inTurn(userId),
-    startToCloseTimeout: '10 minutes',
-    scheduleToCloseTimeout: '2 hours',
-    heartbeatTimeout: '10 seconds',
-    retry: { initialInterval: '1 second', maximumInterval: '5 minutes' },
-  });
-
-/** Compacting saves tokens; where it does not come about soon, the rounds go on with the whole conversation. */
-const compactorOf = (userId: string) =>
-  proxyActivities<RunnerActivities>({
-    ...inTurn(userId),
-    // As long as a round: what one call may take is a setting.
-    startToCloseTimeout: '10 minutes',
-    heartbeatTimeout: '10 seconds',
-    retry: { initialInterval: '5 seconds', maximumAttempts: 3 },
-  });
-
-const researcherOf = (userId: string) =>
-  proxyActivities<RunnerActivities>({
-    ...inTurn(userId),
-    startToCloseTimeout: '3 minutes',
-    heartbeatTimeout: '10 seconds',
-    retry: { initialInterval: '2 seconds', maximumAttempts: 3 },
-  });
-
-/**
- * A deep task takes up to an hour (docs/platform.md section 11): the server counts the attempts, and none of them is an event.
- */
-const researchWaiterOf = (userId: string) =>
-  proxyActivities<RunnerActivities>({
-    ...inTurn(userId),
-    startToCloseTimeout: '1 minute',
-    heartbeatTimeout: '10 seconds',
-    scheduleToCloseTimeout: '65 minutes',
-    retry: { initialInterval: '10 seconds', backoffCoefficient: 1.5, maximumInterval: '1 minute' },
-  });
-
 /** What a run learns on its way; everything else is passed on from stage to stage. */
 interface RunState {
+  /** Each kind of activity under its policy. */
+  readonly by: RunActivities;
   phase: RunPhase;
   round: number;
   totalTokens: number;
@@ -165,6 +81,7 @@ interface RunState {
  */
 export async function missionRun(input: MissionRunInput): Promise<MissionRunResult> {
   const run: RunState = {
+    by: activitiesOf(toUserId(input.userId)),
     phase: 'loading',
     round: 0,
     totalTokens: 0,
@@ -257,7 +174,7 @@ async function load(
   const request = loadRequest(input);
   let busy: SlotBusy;
   try {
-    return await stage(input.userId, (by) => by.loadRun(request));
+    return await stage(run, (by) => by.loadRun(request));
   } catch (error) {
     const failure = applicationFailureOf(error);
     if (failure?.type === 'WORKER_LOST')
@@ -266,30 +183,14 @@ async function load(
     busy = slotBusyOf(failure);
   }
   run.ref = refOf(input, busy.iterationId);
-  const waiting = proxyActivities<RunnerActivities>({
-    ...inTurn(input.userId),
-    startToCloseTimeout: '30 seconds',
-    scheduleToCloseTimeout: busy.longestWaitMs,
-    retry: { initialInterval: '5 seconds', maximumInterval: '1 minute' },
-  });
-  try {
-    return await waiting.loadRun(request);
-  } catch (error) {
-    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    const isLost = applicationFailureOf(error)?.type === 'WORKER_LOST';
-    return { outcome: isLost ? 'given-up' : 'agent-busy', iterationId: busy.iterationId };
-  }
+  return orElse(
+    () => run.by.waitingFor(busy.longestWaitMs).loadRun(request),
+    (cause) => ({
+      outcome: cause?.type === 'WORKER_LOST' ? 'given-up' : 'agent-busy',
+      iterationId: busy.iterationId,
+    }),
+  );
 }
-
-interface SlotBusy {
-  readonly iterationId: IterationId;
-  readonly longestWaitMs: number;
-}
-
-const slotBusyOf = (failure: ApplicationFailure): SlotBusy => {
-  const [iterationId, longestWaitMs] = failure.details ?? [];
-  return { iterationId: toIterationId(String(iterationId)), longestWaitMs: Number(longestWaitMs) };
-};
 
 function loadRequest(input: MissionRunInput): LoadRunInput {
   const { workflowId, runId, startTime, typedSearchAttributes } = workflowInfo();
@@ -320,14 +221,8 @@ async function seal(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
   enter(run, 'resolving-inputs');
   let problem = loaded.grant === 'usable' ? null : loaded.grant;
   if (problem === null) {
-    let sealed: SealResult;
-    try {
-      sealed = await vaultOf(ref.userId).sealInputs(ref);
-    } catch (error) {
-      if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-      const isLost = applicationFailureOf(error)?.type === 'WORKER_LOST';
-      return { code: isLost ? 'worker-lost' : 'run-interrupted', phase: 'resolving-inputs' };
-    }
+    const sealed = await orElse(() => run.by.vault.sealInputs(ref), sealFailure);
+    if ('code' in sealed) return sealed;
     problem = sealed.problem;
     if (problem === null && !sealed.ownFieldsReadable) {
       return { code: 'mission-undecryptable', phase: 'resolving-inputs' };
@@ -343,24 +238,15 @@ async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promis
   const maxRounds = loaded.maxRounds ?? MAX_PLANNER_ROUNDS;
   for (let round = 1; round <= maxRounds; round += 1) {
     run.round = round;
-    let result: PlanRoundResult;
-    try {
-      result = await planRound(run, loaded, ref);
-      if (result.status === 'research-wanted') {
-        await research(run, loaded, ref, result.research ?? 'shallow');
-        result = await planRound(run, loaded, ref);
-      }
-    } catch (error) {
-      if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-      return roundFailure(error);
-    }
+    const result = await orElse(() => planRoundWithResearch(run, loaded, ref), roundFailure);
+    if ('code' in result) return result;
     run.steps = result.steps;
     run.totalTokens += result.totalTokens;
     if (result.status === 'stopped' || result.status === 'ran-elsewhere') {
       run.stop = result.status;
       return null;
     }
-    const failure = failureOf(run, result);
+    const failure = failureOfRound(result, run.grantState);
     if (failure !== null) return failure;
     if (result.status !== 'continue') return null;
     if (result.compact === true && round < maxRounds) await compact(run, loaded, ref);
@@ -368,10 +254,22 @@ async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promis
   return null;
 }
 
+/** Research comes first where the mission wants it; then the round is asked for again. */
+async function planRoundWithResearch(
+  run: RunState,
+  loaded: LoadedRun,
+  ref: RunRef,
+): Promise<PlanRoundResult> {
+  const result = await planRound(run, loaded, ref);
+  if (result.status !== 'research-wanted') return result;
+  await research(run, loaded, ref, result.research ?? 'shallow');
+  return planRound(run, loaded, ref);
+}
+
 function planRound(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<PlanRoundResult> {
   enter(run, 'calling-llm');
   const due = loaded.dueAtMs === undefined ? {} : { dueAtMs: loaded.dueAtMs };
-  return plannerOf(ref.userId).planRound({ ...ref, round: run.round, ...opened(run, loaded), ...due });
+  return run.by.planner.planRound({ ...ref, round: run.round, ...opened(run, loaded), ...due });
 }
 
 /** With whom and with which key the activities of a round work. */
@@ -380,74 +278,27 @@ const opened = (run: RunState, loaded: LoadedRun) => ({
   grantUsable: run.grantState === 'usable',
 });
 
-/** A round that ended without a plan, in the words of the iteration; a plan that is cut short is still one. */
-function failureOf({ grantState }: RunState, { status, steps }: PlanRoundResult): RunFailure | null {
-  const phase = 'calling-llm';
-  const opening = 'resolving-inputs';
-  if (status === 'key-changed') return { code: 'grant-key-changed', phase: opening };
-  if (status === 'mission-empty') return { code: status, phase: opening };
-  if (status === 'mission-undecryptable') {
-    // Without a grant it was the lack of one: the words were in clear when the run began.
-    const isGranted = grantState === 'usable' || grantState === null;
-    return { code: isGranted ? status : `grant-${grantState}`, phase: opening };
-  }
-  if (status === 'transcript-lost' || status === 'research-wanted') return { code: 'run-interrupted', phase };
-  if (status === 'content-filtered') return { code: 'content-filtered', phase };
-  return status === 'budget-exhausted' && steps === 0 ? { code: 'budget-exhausted', phase } : null;
-}
-
 /** Research that fails costs the run nothing but its results; the prompt says that there are none. */
 async function research(run: RunState, loaded: LoadedRun, ref: RunRef, kind: ResearchKind): Promise<void> {
   enter(run, 'researching');
   const input = { ...ref, kind, ...opened(run, loaded) };
-  try {
-    const { state } = await researcherOf(ref.userId).submitResearch(input);
-    if (state === 'submitted') await researchWaiterOf(ref.userId).awaitResearch(input);
-  } catch (error) {
-    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    await stage(ref.userId, (by) => by.giveUpResearch(input));
-  }
+  await orElse(
+    async () => {
+      const { state } = await run.by.researcher.submitResearch(input);
+      if (state === 'submitted') await run.by.researchWaiter.awaitResearch(input);
+    },
+    () => stage(run, (by) => by.giveUpResearch(input)),
+  );
 }
 
+/** Where no summary comes about, the rounds go on with the whole conversation. */
 async function compact(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<void> {
   const input = { ...ref, round: run.round, ...opened(run, loaded) };
-  try {
-    const { totalTokens } = await compactorOf(ref.userId).compactTranscript(input);
-    run.totalTokens += totalTokens;
-  } catch (error) {
-    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-  }
-}
-
-/** What the activity gave up with, in the words of the iteration. */
-function roundFailure(error: ActivityFailure): RunFailure {
-  const failure = applicationFailureOf(error);
-  const phase = 'calling-llm';
-  if (failure?.type === 'GRANT_UNUSABLE') return { code: `grant-${grantProblem(failure)}`, phase };
-  if (failure?.type === 'WORKER_LOST') return { code: 'worker-lost', phase };
-  if (failure?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };
-  if (failure?.type === 'WINDOW_TOO_SMALL') return { code: 'window-too-small', phase };
-  // No user can mend the operator's keys: to them the service is not there.
-  if (failure?.type === 'GATEWAY_UNAVAILABLE' || failure?.type === 'GATEWAY_DENIED')
-    return { code: hasAnswered(failure) ? 'unreadable-reply' : 'gateway-unavailable', phase };
-  // Other runs of the agent held what was left of its budget for all that time.
-  if (failure?.type === 'BUDGET_RESERVED') return { code: 'budget-exhausted', phase };
-  return { code: 'run-interrupted', phase };
-}
-
-/** A 200 that held nothing to read: whoever is told that the service was not there would look in the wrong place. */
-const hasAnswered = (failure: ApplicationFailure): boolean => {
-  const problem = failure.details?.[0] as Partial<GatewayProblem> | undefined;
-  return problem?.status === 200;
-};
-
-const grantProblem = (failure: ApplicationFailure): GrantProblem =>
-  GRANT_PROBLEMS.find((problem) => problem === failure.details?.[0]) ?? 'unknown';
-
-/** What an activity threw: a regular one's comes wrapped, a local one's comes as it is. */
-function applicationFailureOf(error: unknown): ApplicationFailure | null {
-  const thrown = error instanceof ActivityFailure ? error.cause : error;
-  return thrown instanceof ApplicationFailure ? thrown : null;
+  const { totalTokens } = await orElse(
+    () => run.by.compactor.compactTranscript(input),
+    () => ({ totalTokens: 0 }),
+  );
+  run.totalTokens += totalTokens;
 }
 
 /** Writes the iteration, or only the next instant; nothing where no gate was passed. */
@@ -461,7 +312,7 @@ async function writeBack(run: RunState, result: IterationResult): Promise<WriteI
     agentId: run.agentId,
     result,
   };
-  const written = await stage(input.userId, (by) => by.writeIteration(input));
+  const written = await stage(run, (by) => by.writeIteration(input));
   run.steps = written.steps;
   run.failureCode = written.failureCode;
   return written;
@@ -472,7 +323,7 @@ async function forget(run: RunState): Promise<void> {
   const { userId, missionId, runId } = run.ref;
   run.ref = null;
   try {
-    await stage(userId, (by) => by.forgetRun({ userId, missionId, runId }));
+    await stage(run, (by) => by.forgetRun({ userId, missionId, runId }));
   } catch (error) {
     // The run has ended, and the sweep forgets for it; what it came to stands.
     log.warn('the run could not forget; it is swept', { failureType: applicationFailureOf(error)?.type });
