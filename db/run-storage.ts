@@ -8,10 +8,7 @@ export interface SealedRow {
   readonly sealed: Buffer;
 }
 
-export async function readSealedRows(
-  tx: UserTransaction,
-  runId: string,
-): Promise<SealedRow[]> {
+export async function readSealedRows(tx: UserTransaction, runId: string): Promise<SealedRow[]> {
   return await tx<SealedRow[]>`
     select table_name as table, record_id as "recordId", sealed from mana_ai.sealed_inputs
     where user_id = ${tx.userId} and run_id = ${runId}`;
@@ -33,10 +30,7 @@ export async function auditUnopened(
 }
 
 /** Who replaces the key waits until our transaction has ended, and then sees what it has encrypted. */
-export async function readRunKey(
-  tx: UserTransaction,
-  iterationId: string,
-): Promise<Buffer | null> {
+export async function readRunKey(tx: UserTransaction, iterationId: string): Promise<Buffer | null> {
   const [row] = await tx<{ wrappedKey: Buffer }[]>`
     select wrapped_key as "wrappedKey" from mana_ai.run_keys
     where user_id = ${tx.userId} and iteration_id = ${iterationId} for update`;
@@ -107,10 +101,7 @@ export async function replaceRunNote(
  * That a deep task was submitted is remembered for two days (ids and a state, no content): a run that was terminated and
  * swept may come again for the same instant, and must not submit, and have its user pay, a second time.
  */
-export async function forgetMissionStorage(
-  tx: UserTransaction,
-  missionId: string,
-): Promise<void> {
+export async function forgetMissionStorage(tx: UserTransaction, missionId: string): Promise<void> {
   await tx`delete from mana_ai.sealed_inputs where user_id = ${tx.userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.run_grants where user_id = ${tx.userId} and mission_id = ${missionId}`;
   await tx`delete from mana_ai.model_calls where user_id = ${tx.userId} and mission_id = ${missionId}`;

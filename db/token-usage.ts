@@ -45,10 +45,7 @@ export async function unknownTokensOfRound(
 }
 
 /** The same of all rounds of an iteration. */
-export async function unknownTokensOfIteration(
-  tx: UserTransaction,
-  iterationId: string,
-): Promise<number> {
+export async function unknownTokensOfIteration(tx: UserTransaction, iterationId: string): Promise<number> {
   const [row] = await tx<{ tokens: number }[]>`
     select coalesce(sum(total_tokens), 0)::float8 as tokens from mana_ai.token_usage
     where user_id = ${tx.userId} and iteration_id = ${iterationId} and purpose = 'unknown'`;

@@ -93,7 +93,7 @@ async function passGates(
   const { mission } = read;
   if (mission.state !== 'active') return refused('paused', claimed);
   const dueAtMs = claimed === null ? dueAt(mission, input) : nominalMs(input);
-  const key = claimed === null ? runKey(input, dueAtMs) : null;
+  const key = claimed === null ? keyOfRun(input, dueAtMs) : null;
   if (claimed === null && key === null) return refused('not-due');
 
   const iterationId = claimed ?? iterationIdOf(key ?? '');
@@ -176,7 +176,7 @@ const ready = (
 const DAY_MS = 24 * 3_600_000;
 
 /** The text that names this run's due instant, or null when the mission is not due. */
-function runKey(input: LoadRunInput, dueAtMs: number | null): string | null {
+function keyOfRun(input: LoadRunInput, dueAtMs: number | null): string | null {
   if (input.trigger === 'run-now') return runNowKey(input.userId, input.missionId, input.workflowId);
   return dueAtMs !== null && isDue(dueAtMs, input) ? dueKey(input.userId, input.missionId, dueAtMs) : null;
 }

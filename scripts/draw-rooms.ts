@@ -1,0 +1,67 @@
+import { cruise, type ICruiseOptions, type ICruiseResult } from 'dependency-cruiser';
+import extractDepcruiseOptions from 'dependency-cruiser/config-utl/extract-depcruise-options';
+import { resolve } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+
+const root = resolve(import.meta.dirname, '..');
+/** What runs in production. */
+const PRODUCT =
+  '^(activities|api|commands|config|crypto|db|domain|health|http|llm|logging|metrics|migrations|research|runs|schedules|temporal|vault|worker|workflows)/';
+
+/** The page, in Markdown; GitHub and most editors draw its diagrams. */
+export async function drawRooms(): Promise<string> {
+  const folders = await arrowsOf(PRODUCT, '^[^/]+');
+  const rooms = await arrowsOf('^domain/', '^domain/(planner/)?[^/]+');
+  const page = `# Rooms
+
+Made by \`node scripts/rooms.ts --write\` from dependency-cruiser's own graph; a test fails when it is out of date.
+An arrow goes from who imports to what is imported. Which arrows may be there is said, with the reason for each, in
+\`dependency-cruiser.mjs\`; \`scripts/boundaries.test.ts\` tries every rule.
+
+## Folders of the product
+
+${summary(folders)}
+
+${diagram(folders, (folder) => folder)}
+
+## Rooms of \`domain/\`
+
+They stand in an order, and each looks only into those before it. ${summary(rooms)}
+
+${diagram(rooms, (room) => room.replace('domain/', ''))}
+`;
+  return format(page, { ...(await resolveConfig(resolve(root, 'docs', 'rooms.md'))), parser: 'markdown' });
+}
+
+type Arrow = readonly [from: string, to: string];
+
+async function arrowsOf(includeOnly: string, collapse: string): Promise<readonly Arrow[]> {
+  const options: ICruiseOptions = await extractDepcruiseOptions(resolve(root, 'dependency-cruiser.mjs'));
+  const { output } = await cruise(['.'], {
+    ...{ ...options, baseDir: root, validate: false, includeOnly, collapse },
+    exclude: { path: ['\\.test\\.ts$', '^(\\.tools|dist|node_modules)/'] },
+  });
+  const { modules } = output as ICruiseResult;
+  const arrows = modules.flatMap(({ source, dependencies }) =>
+    dependencies.map(({ resolved }): Arrow => [source, resolved]).filter(([from, to]) => from !== to),
+  );
+  return arrows.sort(([a, b], [c, d]) => compare(a, c) || compare(b, d));
+}
+
+const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
+
+const namesIn = (arrows: readonly Arrow[]): string[] => [...new Set(arrows.flat())].sort(compare);
+
+const summary = (arrows: readonly Arrow[]): string =>
+  `${namesIn(arrows).length} of them, ${arrows.length} arrows.`;
+
+function diagram(arrows: readonly Arrow[], nameOf: (path: string) => string): string {
+  const names = namesIn(arrows);
+  const id = (name: string): string => `n${names.indexOf(name)}`;
+  return [
+    ...['```mermaid', 'flowchart LR'],
+    ...names.map((name) => `  ${id(name)}["${nameOf(name)}"]`),
+    ...arrows.map(([from, to]) => `  ${id(from)} --> ${id(to)}`),
+    '```',
+  ].join('\n');
+}
