@@ -52,7 +52,7 @@ export async function loadRun(deps: RunnerDependencies, input: LoadRunInput): Pr
     ...{ name: 'loadRun', part: 'load' as const, lost: claim.lost },
     iterationId: givenUpIterationId(claim, input),
   };
-  return countedStage(deps.database, userId, input, stage, () => loadClaimed(deps, userId, input));
+  return countedStage(deps.database, userId, input, stage, () => loadClaimed(deps, input));
 }
 
 /** Where it is written that the mission could not even be read: its due instant is not known then. */
@@ -61,12 +61,8 @@ const givenUpIterationId = (claim: Claim, input: LoadRunInput): string =>
     ? iterationIdOf(JSON.stringify(['given-up', input.userId, input.missionId, input.runId]))
     : claim.iterationId;
 
-async function loadClaimed(
-  deps: RunnerDependencies,
-  userId: UserId,
-  input: LoadRunInput,
-): Promise<LoadRunResult> {
-  const result = await deps.database.asUser(userId, async (tx) => {
+async function loadClaimed(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
+  const result = await deps.database.asUser(input.userId, async (tx) => {
     await lockMission(tx, input.missionId);
     const gated = await passGates(deps, tx, input);
     // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written.
@@ -76,7 +72,7 @@ async function loadClaimed(
     return gated;
   });
   if (result.outcome === 'ready' && result.agentId !== null) {
-    const claimed = await claimAgentSlot(deps, userId, { ...input, agentId: result.agentId });
+    const claimed = await claimAgentSlot(deps, input.userId, { ...input, agentId: result.agentId });
     if (!claimed) throw new SlotBusyError(result.iterationId, result.longestWaitMs);
   }
   return result;

@@ -20,7 +20,7 @@ import {
   ResearchRejectedError,
   ResearchUnavailableError,
 } from '#domain/base/errors.ts';
-import { toIterationId, type UserId } from '#domain/base/ids.ts';
+import { toIterationId } from '#domain/base/ids.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import {
   failedResearch,
@@ -77,13 +77,12 @@ export async function submitResearch(
   input: ResearchInput,
   signal: AbortSignal,
 ): Promise<SubmitResearchResult> {
-  const userId = input.userId;
   const begun = await beginResearch(deps, input);
   if ('state' in begun) return begun;
   const { service } = begun;
   return 'search' in service
-    ? searchArticles(deps, userId, input, { ...begun, service }, signal)
-    : submitTask(deps, userId, input, { ...begun, service }, signal);
+    ? searchArticles(deps, input, { ...begun, service }, signal)
+    : submitTask(deps, input, { ...begun, service }, signal);
 }
 
 interface Begun<Service> {
@@ -118,14 +117,13 @@ async function beginResearch(
 
 async function searchArticles(
   deps: RunnerDependencies,
-  userId: UserId,
   input: ResearchInput,
   { service, query, language }: Begun<ShallowResearch>,
   signal: AbortSignal,
 ): Promise<SubmitResearchResult> {
   const articles = await service.search({ query, language }, signal);
   if ('refusedWith' in articles) {
-    await fail(deps, userId, input);
+    await fail(deps, input);
     throw refusalOf(articles.refusedWith);
   }
   return keepNote(deps, input, noteOfArticles(articles.articles, language));
@@ -137,21 +135,20 @@ const refusalOf = (status: number): ResearchDeniedError | ResearchRejectedError 
 
 async function submitTask(
   deps: RunnerDependencies,
-  userId: UserId,
   input: ResearchInput,
   { service, query }: Begun<DeepResearch>,
   signal: AbortSignal,
 ): Promise<SubmitResearchResult> {
   const { iterationId } = input;
   const idempotencyKey = researchIdempotencyKey(toIterationId(iterationId));
-  const submission = await service.submit({ query, userId, idempotencyKey }, signal);
+  const submission = await service.submit({ query, userId: input.userId, idempotencyKey }, signal);
   switch (submission.kind) {
     case 'submitted': {
       const { taskId } = submission;
       // Paid for, and the id is in this process alone.
       const isOurs = await persistently(
         () =>
-          deps.database.asUser(userId, async (tx) => {
+          deps.database.asUser(input.userId, async (tx) => {
             // Others of the agent may ask the model while the service works.
             await releaseAgent(tx, input);
             return recordSubmission(tx, iterationId, taskId);
@@ -161,13 +158,13 @@ async function submitTask(
       return { state: isOurs ? 'submitted' : 'failed' };
     }
     case 'not-submitted':
-      await deps.database.asUser(userId, (tx) => takeBackResearchTask(tx, iterationId));
+      await deps.database.asUser(input.userId, (tx) => takeBackResearchTask(tx, iterationId));
       throw new ResearchUnavailableError(submission.refusal);
     case 'refused':
-      await fail(deps, userId, input);
+      await fail(deps, input);
       throw refusalOf(submission.status);
     case 'unknown':
-      await fail(deps, userId, input);
+      await fail(deps, input);
       throw new ResearchUnavailableError(null, false);
   }
 }
@@ -198,18 +195,18 @@ export async function awaitResearch(
   if (state.kind === 'pending') throw new ResearchPendingError();
   if (state.kind === 'denied') throw new ResearchDeniedError(state.status, true);
   if (state.kind === 'completed') await keepNote(deps, input, noteOfAnswer(state.answer));
-  else await fail(deps, userId, input);
+  else await fail(deps, input);
 }
 
 const FAILED = { kind: 'failed' } as const;
 
 /** Notes that no result came. Needs no key, so that it works when the grant has ended. */
 export async function giveUpResearch(deps: RunnerDependencies, input: ResearchInput): Promise<void> {
-  await fail(deps, input.userId, input);
+  await fail(deps, input);
 }
 
-async function fail(deps: RunnerDependencies, userId: UserId, input: ResearchInput): Promise<void> {
-  await deps.database.asUser(userId, async (tx) => {
+async function fail(deps: RunnerDependencies, input: ResearchInput): Promise<void> {
+  await deps.database.asUser(input.userId, async (tx) => {
     if (await holdsSlot(tx, input)) await failResearchTask(tx, input);
   });
 }

@@ -1,7 +1,6 @@
 import { decryptRunNote, encryptRunNote, type NoteContext } from '#crypto/transcript.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { readRunNote, replaceRunNote, type RunNoteKind } from '#db/run-storage.ts';
-import type { UserId } from '#domain/base/ids.ts';
 import type { RunRef } from '#domain/run/run.ts';
 
 /** Keeps a note until the run ends, encrypted like its rounds; an earlier one of its kind goes. */
@@ -12,7 +11,7 @@ export async function storeNote(
   kind: RunNoteKind,
   note: unknown,
 ): Promise<void> {
-  const entry = encryptRunNote(key, contextOf(tx.userId, run, kind), note);
+  const entry = encryptRunNote(key, contextOf(run, kind), note);
   await replaceRunNote(tx, {
     iterationId: run.iterationId,
     missionId: run.missionId,
@@ -29,11 +28,11 @@ export async function readNote(
   kind: RunNoteKind,
 ): Promise<unknown> {
   const entry = await readRunNote(tx, run.iterationId, kind);
-  return entry === null ? null : decryptRunNote(key, contextOf(tx.userId, run, kind), entry);
+  return entry === null ? null : decryptRunNote(key, contextOf(run, kind), entry);
 }
 
-const contextOf = (userId: UserId, run: RunRef, kind: RunNoteKind): NoteContext => ({
-  userId,
+const contextOf = (run: RunRef, kind: RunNoteKind): NoteContext => ({
+  userId: run.userId,
   missionId: run.missionId,
   iterationId: run.iterationId,
   kind,

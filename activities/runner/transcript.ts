@@ -12,7 +12,6 @@ import { insertRunKey, readRunKey, replaceRunKey } from '#db/run-storage.ts';
 import { GrantUnusableError, RunKeyLostError, type GrantProblem } from '#domain/base/errors.ts';
 import { parseGrant } from '#domain/grant/grant.ts';
 import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
-import type { UserId } from '#domain/base/ids.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { roundEntrySchema, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
 import type { RunRef } from '#domain/run/run.ts';
@@ -94,7 +93,7 @@ export async function readRounds(tx: UserTransaction, run: RunRef, key: Buffer):
   const entries: RoundEntry[] = [];
   for (const row of await readEntries(tx, run.iterationId, transcriptKeyId(key))) {
     if (row.round !== entries.length + 1) continue;
-    const opened = decryptTranscriptEntry(key, contextOf(tx.userId, run, row.round), row.entry);
+    const opened = decryptTranscriptEntry(key, contextOf(run, row.round), row.entry);
     const entry = roundEntrySchema.safeParse(opened);
     if (entry.success) entries.push(entry.data);
   }
@@ -112,11 +111,11 @@ export async function storeRound(
   const call = { ...run, keyId: transcriptKeyId(key), round, purpose: 'plan' as const };
   // Not there for a round that is not asked any more.
   await claimCall(tx, call);
-  return storeEntry(tx, call, encryptTranscriptEntry(key, contextOf(tx.userId, run, round), entry));
+  return storeEntry(tx, call, encryptTranscriptEntry(key, contextOf(run, round), entry));
 }
 
-const contextOf = (userId: UserId, run: RunRef, round: number) => ({
-  userId,
+const contextOf = (run: RunRef, round: number) => ({
+  userId: run.userId,
   missionId: run.missionId,
   iterationId: run.iterationId,
   round,

@@ -150,7 +150,7 @@ async function claim(
     },
     crashIn: async (number, planner = {}) => {
       const deps = { ...runner, planner: { ...runner.planner, ...planner } };
-      const prepared = await prepareRound(deps, userId, { ...run, round: number, ...options });
+      const prepared = await prepareRound(deps, { ...run, round: number, ...options });
       if (prepared.kind !== 'ask') throw new Error(`nothing to ask: ${prepared.kind}`);
     },
     die: () => void runner.openRuns.delete(runId),

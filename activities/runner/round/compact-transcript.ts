@@ -67,7 +67,7 @@ export async function compactTranscript(
   if ('compacted' in prepared) return prepared;
   try {
     const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
-    return await derive(deps, userId, input, prepared, raw);
+    return await derive(deps, input, prepared, raw);
   } finally {
     prepared.key.fill(0);
   }
@@ -156,14 +156,13 @@ async function ask(
  */
 async function derive(
   deps: RunnerDependencies,
-  userId: UserId,
   input: CompactTranscriptInput,
   { call, key, request }: Prepared,
   raw: RawReply,
 ): Promise<CompactTranscriptResult> {
   const reply = readReply(raw);
-  if (reply === null) throw await takeBack(deps, userId, { call, key, request, raw });
-  await deps.database.asUser(userId, (tx) => settleTokens(tx, call, reply));
+  if (reply === null) throw await takeBack(deps, input.userId, { call, key, request, raw });
+  await deps.database.asUser(input.userId, (tx) => settleTokens(tx, call, reply));
   const { totalTokens } = reply;
   const found = (reply.content ?? '').trim();
   const isUsable = reply.finishReason !== 'content_filter' && flawOf(reply, 0) === null;

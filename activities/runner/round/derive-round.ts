@@ -11,7 +11,6 @@ import { holdsSlot } from '#db/run-slots.ts';
 import { unknownTokensOfRound } from '#db/token-usage.ts';
 import { shownIdsIn, type ArgumentFacts } from '#domain/planner/tools/argument-checks.ts';
 import { GrantUnusableError } from '#domain/base/errors.ts';
-import type { UserId } from '#domain/base/ids.ts';
 import { planRound as planReply, type RoundOutcome } from '#domain/planner/plan/plan.ts';
 import { boundedReply, type PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { readSources } from '#domain/planner/prompt/read-sources.ts';
@@ -35,19 +34,18 @@ import { countFlaw } from '#metrics/replies.ts';
  */
 export async function deriveRound(
   deps: RunnerDependencies,
-  userId: UserId,
   input: PlanRoundInput,
   prepared: AskedRound,
   raw: RawReply,
 ): Promise<PlanRoundResult> {
   const { earlier, key, call } = prepared;
   const received = readReply(raw);
-  if (received === null) throw await takeBack(deps, userId, { ...prepared, raw });
+  if (received === null) throw await takeBack(deps, input.userId, { ...prepared, raw });
   const reply = boundedReply(received);
   const window = windowOf(deps, { earlier, again: prepared.asked.again });
   const maxReadChars = readChars(window);
   const wantsToRead = reply.toolCalls.some(({ name }) => prepared.asked.answered.includes(name));
-  const kept = await deps.database.asUser(userId, async (tx) => {
+  const kept = await deps.database.asUser(input.userId, async (tx) => {
     // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
     if (wantsToRead && input.grantUsable) await lockMission(tx, input.missionId);
     await settleTokens(tx, call, reply);

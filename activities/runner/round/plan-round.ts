@@ -37,11 +37,11 @@ export async function planRound(
   const userId = input.userId;
   let again: AskedAgain | null = null;
   for (;;) {
-    const prepared = await prepare(deps, userId, input, again);
+    const prepared = await prepare(deps, input, again);
     if (prepared.kind === 'done') return prepared.result;
     try {
       const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
-      return await deriveRound(deps, userId, input, prepared, raw);
+      return await deriveRound(deps, input, prepared, raw);
     } catch (error) {
       const changed = changeAfter(error, prepared);
       if (changed === null) throw verdictOn(error);
@@ -69,15 +69,14 @@ type Ready = Extract<PreparedRound, { kind: 'ask' | 'done' }>;
 /** Runs that are dead settle nothing any more: somebody else has to, before it is said that they hold the budget. */
 async function prepare(
   deps: RunnerDependencies,
-  userId: UserId,
   input: PlanRoundInput,
   changed: AskedAgain | null,
 ): Promise<Ready> {
-  const prepared = await prepareInPlace(deps, userId, input, changed);
+  const prepared = await prepareInPlace(deps, input, changed);
   if (prepared.kind !== 'held') return prepared;
   const { agentId } = prepared;
-  const settled = await settleDeadReservations(deps, userId, { agentId, runId: input.runId });
-  const again = settled ? await prepareInPlace(deps, userId, input, changed) : prepared;
+  const settled = await settleDeadReservations(deps, input.userId, { agentId, runId: input.runId });
+  const again = settled ? await prepareInPlace(deps, input, changed) : prepared;
   if (again.kind === 'held') throw new BudgetReservedError();
   return again;
 }
@@ -85,16 +84,15 @@ async function prepare(
 /** A place of the agent is held while rounds are asked: one that was let go of to wait is taken again first. */
 async function prepareInPlace(
   deps: RunnerDependencies,
-  userId: UserId,
   input: PlanRoundInput,
   changed: AskedAgain | null,
 ): Promise<Exclude<PreparedRound, { kind: 'no-place' }>> {
-  const prepared = await prepareRound(deps, userId, input, changed);
+  const prepared = await prepareRound(deps, input, changed);
   if (prepared.kind !== 'no-place') return prepared;
   const { missionId, runId, iterationId } = input;
   const run = { missionId, runId, agentId: prepared.agentId };
-  const again = (await claimAgentSlot(deps, userId, run))
-    ? await prepareRound(deps, userId, input, changed)
+  const again = (await claimAgentSlot(deps, input.userId, run))
+    ? await prepareRound(deps, input, changed)
     : prepared;
   if (again.kind === 'no-place') throw new SlotBusyError(iterationId, 0);
   return again;

@@ -25,7 +25,6 @@ import { readOwnSlot } from '#db/run-slots.ts';
 import { auditUnopened } from '#db/run-storage.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
-import type { UserId } from '#domain/base/ids.ts';
 import { ranElsewhere } from '#domain/iteration/iterations.ts';
 import { isStopped } from '#domain/mission/mission.ts';
 import { closingEntry, stepsOf, type Notice, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
@@ -64,11 +63,10 @@ export type PreparedRound =
  */
 export const prepareRound = (
   deps: RunnerDependencies,
-  userId: UserId,
   input: PlanRoundInput,
   again: AskedAgain | null = null,
 ): Promise<PreparedRound> =>
-  deps.database.asUser(userId, async (tx) => {
+  deps.database.asUser(input.userId, async (tx) => {
     // A revocation must not come between the check of the grant and the reading of what it opens.
     if (input.grantUsable) await lockMission(tx, input.missionId);
     // The run has ended meanwhile: nobody waits for this round, and nobody would forget it.
