@@ -10,6 +10,7 @@ import { collectProcessMetrics } from './metrics/registry.ts';
 import { createDataConverter } from './temporal/data-converter.ts';
 import { connectWorker } from './temporal/worker-connection.ts';
 import { watchCodecKeys } from './worker/codec-key-watch.ts';
+import { failureOf } from './worker/failed-worker.ts';
 import type { WorkerContext, WorkerPart } from './worker/part.ts';
 import { createTemporalLogger } from './worker/temporal-logger.ts';
 
@@ -86,7 +87,8 @@ async function run(): Promise<void> {
   });
   stopOnSignals(parts);
   // One that the SDK declares failed ends the process, whatever the others do: nobody would poll in its place.
-  await Promise.all([...parts.map((part) => part.worker.run()), announce(parts, liveness.port)]);
+  const running = Promise.all([...parts.map((part) => part.worker.run()), announce(parts, liveness.port)]);
+  await Promise.race([running, failureOf(parts)]);
   await Promise.all(parts.map((part) => part.close()));
   await connection.close();
   await liveness.close();
