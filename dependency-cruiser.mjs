@@ -188,7 +188,7 @@ export default {
       '^(worker/|worker\\.ts$)',
       [
         '^config\\.ts$',
-        '^(activities|db|health|llm|logging|metrics|research|runs|schedules|temporal)/',
+        '^(activities|db|domain|health|llm|logging|metrics|research|runs|schedules|temporal)/',
         npm('@temporalio/(client|common|proto|worker)', 'pino'),
         node('url'),
       ],
