@@ -126,7 +126,9 @@ describe.each(['v1', 'v2'] as const)('a grant of %s', (version) => {
   });
 
   it('with a key that is cut, lengthened or not canonical base64 is refused', () => {
-    const { grant } = mint({ version });
+    // One that begins with a zero: as a number it is the same without.
+    let { grant } = mint({ version });
+    while (Buffer.from(grant.wrappedKey, 'base64')[0] !== 0) ({ grant } = mint({ version }));
     const bytes = Buffer.from(grant.wrappedKey, 'base64');
     for (const changed of [bytes.subarray(1), bytes.subarray(0, -1), Buffer.concat([bytes, Buffer.of(0)])]) {
       expect(unwrap({ ...grant, wrappedKey: changed.toString('base64') })).toEqual(rejected);

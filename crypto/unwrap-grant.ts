@@ -58,6 +58,8 @@ export function unwrapGrant({ privateKeys, userId, grant, nowMs }: UnwrapGrantIn
 const failed = (reason: UnwrapProblem): UnwrappedGrant => ({ ok: false, reason });
 
 function rsaOaepDecrypt(key: KeyObject, ciphertext: Buffer, label: Buffer | undefined): Buffer | null {
+  // RFC 8017 section 7.1.2, step 1b. OpenSSL reads a number, to which a leading zero that was cut off makes no difference.
+  if (ciphertext.length * 8 !== key.asymmetricKeyDetails?.modulusLength) return null;
   try {
     return privateDecrypt(
       {
