@@ -229,7 +229,11 @@ describe('readiness', () => {
     const url = new URL(around.databases.urls.api.sync);
     url.pathname = '/postgres';
     const running = await start('api', { SYNC_DATABASE_URL: url.href });
-    expect(await checksOf(running)).toMatchObject({ syncDatabase: 'schema missing' });
+    // The first connection may take longer than a probe waits.
+    await waitUntil('it says so', async () => {
+      const checks = (await checksOf(running)) as Record<string, string>;
+      return checks['syncDatabase'] === 'schema missing';
+    });
   });
 });
 
