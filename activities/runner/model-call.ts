@@ -2,7 +2,7 @@ import type { MissionId, UserId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import type { RunnerDependencies } from './dependencies.ts';
 import { persistently } from './persistently.ts';
-import { settleUnreadable, type BudgetedCall } from './token-budget.ts';
+import { endFailedCall, settleUnreadable, type BudgetedCall } from './token-budget.ts';
 import {
   decryptCallPart,
   encryptCallPart,
@@ -80,6 +80,28 @@ export async function keepRaw(
   );
   if (standing === null) return raw;
   return rawReplySchema.safeParse(decryptCallPart(key, context, standing)).data ?? raw;
+}
+
+/** @returns the reply of the gateway, which is kept by then; see `keepRaw` */
+export async function askAndKeep(
+  deps: RunnerDependencies,
+  userId: UserId,
+  asked: {
+    readonly call: KeptCall & BudgetedCall;
+    readonly key: Buffer;
+    readonly request: StoredRequest;
+  },
+  signal: AbortSignal,
+): Promise<RawReply> {
+  const { call, key, request } = asked;
+  const { bodyText, idempotencyKey } = request;
+  let raw: RawReply;
+  try {
+    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
+  } catch (error) {
+    throw await endFailedCall(deps, userId, call, error);
+  }
+  return keepRaw(deps, userId, call, key, raw, signal);
 }
 
 /**

@@ -2,16 +2,15 @@ import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { inOpenedMission } from '#activities/runner/open-mission.ts';
 import { readNote, storeNote } from '#activities/runner/run-notes.ts';
 import {
+  askAndKeep,
   callOf,
   claim,
-  keepRaw,
   keepRequest,
   newIdempotencyKey,
   takeBack,
   type KeptCall,
 } from '#activities/runner/model-call.ts';
 import {
-  endFailedCall,
   reserveTokens,
   settleTokens,
   sizeOfRequest,
@@ -28,7 +27,6 @@ import {
   type RoundsToCompact,
 } from '#domain/planner/plan/compaction.ts';
 import type { Compaction } from '#domain/planner/plan/conversation.ts';
-import type { UserId } from '#domain/base/ids.ts';
 import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
 import { flawOf } from '#domain/planner/plan/reply-flaw.ts';
 import type { CompactTranscriptInput, CompactTranscriptResult, RunRef } from '#domain/run/run.ts';
@@ -66,7 +64,7 @@ export async function compactTranscript(
   const prepared = await prepare(deps, input);
   if ('compacted' in prepared) return prepared;
   try {
-    const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
+    const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal));
     return await derive(deps, input, prepared, raw);
   } finally {
     prepared.key.fill(0);
@@ -132,23 +130,6 @@ const newRequest = (deps: RunnerDependencies, summarised: RoundsToCompact): Stor
   idempotencyKey: newIdempotencyKey(),
   round: null,
 });
-
-/** @returns the reply, which is kept by then */
-async function ask(
-  deps: RunnerDependencies,
-  userId: UserId,
-  { call, key, request }: Prepared,
-  signal: AbortSignal,
-): Promise<RawReply> {
-  const { bodyText, idempotencyKey } = request;
-  let raw: RawReply;
-  try {
-    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
-  } catch (error) {
-    throw await endFailedCall(deps, userId, call, error);
-  }
-  return keepRaw(deps, userId, call, key, raw, signal);
-}
 
 /**
  * Makes the summary of a reply that is kept. Tokens are counted whatever becomes of it: a run that has ended or lost its

@@ -1,20 +1,18 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { deriveRound } from './derive-round.ts';
-import { keepRaw } from '#activities/runner/model-call.ts';
+import { askAndKeep } from '#activities/runner/model-call.ts';
 import { prepareRound, type AskedRound, type PreparedRound } from './prepare-round.ts';
 import { claimAgentSlot } from '#activities/runner/slots.ts';
-import { endFailedCall, settleDeadReservations } from '#activities/runner/token-budget.ts';
+import { settleDeadReservations } from '#activities/runner/token-budget.ts';
 import {
   BudgetReservedError,
   GatewayRejectedError,
   SlotBusyError,
   WindowTooSmallError,
 } from '#domain/base/errors.ts';
-import type { UserId } from '#domain/base/ids.ts';
 import type { PlanRoundInput, PlanRoundResult } from '#domain/run/run.ts';
 import type { AskedAgain } from '#domain/planner/plan/stored-request.ts';
 import { sizeOf } from '#llm/request-size.ts';
-import type { RawReply } from '#llm/reply-schema.ts';
 
 /**
  * One round with the model, in three steps that a repeated attempt does not repeat: the request is kept, the reply is kept as
@@ -40,7 +38,7 @@ export async function planRound(
     const prepared = await prepare(deps, input, again);
     if (prepared.kind === 'done') return prepared.result;
     try {
-      const raw = prepared.raw ?? (await ask(deps, userId, prepared, signal));
+      const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal));
       return await deriveRound(deps, input, prepared, raw);
     } catch (error) {
       const changed = changeAfter(error, prepared);
@@ -96,21 +94,4 @@ async function prepareInPlace(
     : prepared;
   if (again.kind === 'no-place') throw new SlotBusyError(iterationId, 0);
   return again;
-}
-
-/** @returns the reply, which is kept by then */
-async function ask(
-  deps: RunnerDependencies,
-  userId: UserId,
-  { call, key, request }: AskedRound,
-  signal: AbortSignal,
-): Promise<RawReply> {
-  const { bodyText, idempotencyKey } = request;
-  let raw: RawReply;
-  try {
-    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
-  } catch (error) {
-    throw await endFailedCall(deps, userId, call, error);
-  }
-  return keepRaw(deps, userId, call, key, raw, signal);
 }
