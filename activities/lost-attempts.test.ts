@@ -13,7 +13,9 @@ describe('attempts that were lost', () => {
     ['none where each one said that it ended', 6, { ended: 5 }, 0],
     ['those that did not say so', 6, { ended: 3 }, 2],
     ['all of them, where nothing was said yet', 3, { ended: 0 }, 2],
-    ['three', 4, { ended: 0 }, 3],
+    ['three, the last one on its last chance', 4, { ended: 0, lastChance: true }, 3],
+    ['two, where the last one died before its turn came', 4, { ended: 0 }, 2],
+    ['two, however many died before their turn came', 9, { ended: 0 }, 2],
     ['no fewer than none, whatever the heartbeat says', 3, { ended: 7 }, 0],
   ])('%s', (_, attempt, details, lost) => {
     expect(countAttempts(attemptOf(attempt, details)).lost).toBe(lost);

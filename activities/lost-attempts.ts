@@ -16,6 +16,8 @@ export interface AttemptCount {
 /** What a heartbeat of a counted activity carries. */
 export interface AttemptDetails {
   readonly ended: number;
+  /** The attempt is on its last chance and has its turn. */
+  readonly lastChance?: true;
 }
 
 type CountedInfo = Pick<Info, 'attempt' | 'heartbeatDetails' | 'activityId' | 'workflowExecution'>;
@@ -28,8 +30,14 @@ export function countAttempts(info: CountedInfo): AttemptCount {
   // they cost the activity its further chances, but not the last one.
   const known = told ?? Math.max(0, earlier - (MAX_LOST_ATTEMPTS - 1));
   const ended = Math.min(earlier, Math.max(known, endedHere.get(keyOf(info)) ?? 0));
-  return { ended, lost: earlier - ended };
+  // One that died before its turn came did so beside the work of others: its last chance is still to come.
+  const most = hadLastChance(info.heartbeatDetails) ? earlier : MAX_LOST_ATTEMPTS - 1;
+  const lost = Math.min(earlier - ended, most);
+  return { ended: earlier - lost, lost };
 }
+
+const hadLastChance = (details: unknown): boolean =>
+  typeof details === 'object' && details !== null && 'lastChance' in details && details.lastChance === true;
 
 /** Whether the count of earlier attempts has not reached the server yet. */
 export const isUncounted = (info: CountedInfo): boolean =>

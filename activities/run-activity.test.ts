@@ -89,6 +89,41 @@ describe('runActivity', () => {
     }
   });
 
+  describe('on its last chance', () => {
+    /** Two attempts took their worker along. */
+    const onLastChance = (activityId: string) => {
+      const mock = new MockActivityEnvironment(
+        { activityId, attempt: 3, heartbeatDetails: { ended: 0 } },
+        { logger: new DefaultLogger('ERROR', () => undefined) },
+      );
+      const beats: unknown[] = [];
+      mock.on('heartbeat', (details: unknown) => beats.push(details));
+      return { mock, beats };
+    };
+    const options = { heartbeatEveryMs: 2_000 };
+
+    it('says so before the work, which may end the process', async () => {
+      const { mock, beats } = onLastChance('one');
+      const known = await mock.run(() => runActivity(() => Promise.resolve([...beats]), options));
+      expect(known).toEqual([{ ended: 0, lastChance: true }]);
+    });
+
+    it('waits for its turn without having said so', async () => {
+      const first = onLastChance('first');
+      const second = onLastChance('second');
+      const begun = Promise.withResolvers<null>();
+      const end = Promise.withResolvers<null>();
+      const running = first.mock.run(() => runActivity(() => (begun.resolve(null), end.promise), options));
+      await begun.promise;
+      await expect(
+        second.mock.run(() => runActivity(() => Promise.resolve(null), options)),
+      ).rejects.toMatchObject({ type: 'TURN_TAKEN' });
+      expect(second.beats).toEqual([{ ended: 1 }]);
+      end.resolve(null);
+      await running;
+    });
+  });
+
   it('a cancelled activity ends as cancelled, whatever its work threw', async () => {
     const { mock } = environment();
     const running = mock.run(() =>

@@ -24,8 +24,8 @@ export interface ActivityOptions {
 }
 
 const byRetryPolicy: RetryDelay = () => undefined;
-/** A heartbeat leaves at once; this is for encoding it. */
-const FIRST_HEARTBEAT_MS = 250;
+/** A heartbeat leaves at once; this is for encoding it, on a busy machine as well. */
+const FIRST_HEARTBEAT_MS = 1_000;
 const TURN_PAUSE_MS = 2_000;
 
 /**
@@ -43,25 +43,30 @@ export async function runActivity<T>(
   const endWork = startWork(info.activityType);
   const isCounted = options.heartbeatEveryMs !== undefined && !info.isLocal;
   const { ended, lost } = isCounted ? countAttempts(info) : { ended: 0, lost: 0 };
-  const beat = (count: number): void => context.heartbeat({ ended: count } satisfies AttemptDetails);
-  const timer = isCounted ? setInterval(() => beat(ended), options.heartbeatEveryMs) : undefined;
   let giveTurnBack: (() => void) | null = null;
+  const beat = (): void =>
+    context.heartbeat({
+      ended,
+      ...(giveTurnBack === null ? {} : { lastChance: true }),
+    } satisfies AttemptDetails);
+  const timer = isCounted ? setInterval(beat, options.heartbeatEveryMs) : undefined;
   try {
     if (lost > 0) {
       countLostAttempt(info.activityType);
       log.warn('the worker of an earlier attempt died or went silent', { attempt, lost });
     }
-    if (isCounted && isUncounted(info)) {
-      beat(ended);
-      await delay(FIRST_HEARTBEAT_MS);
-    }
     if (options.isNeverGivenUp !== true) {
       if (lost >= MAX_LOST_ATTEMPTS) throw new WorkerLostError();
       giveTurnBack = isLastChance(lost) ? turnOrThrow() : null;
     }
+    // Before the work that may end the worker: what is known so far, and that the last chance has begun.
+    if (isCounted && (isUncounted(info) || giveTurnBack !== null)) {
+      beat();
+      await delay(FIRST_HEARTBEAT_MS);
+    }
     return await work({ signal: context.cancellationSignal, attempt });
   } catch (error) {
-    if (isCounted) beat(ended + 1);
+    if (isCounted) context.heartbeat({ ended: ended + 1 } satisfies AttemptDetails);
     // As cancelled it would not take its last heartbeat along, and this attempt would count as lost.
     if (isCounted && context.cancellationDetails?.workerShutdown === true) throw workerStopping();
     if (context.cancellationSignal.aborted) throw new CancelledFailure('the activity was cancelled');

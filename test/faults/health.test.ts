@@ -190,10 +190,15 @@ describe('readiness', () => {
       const url = livenessUrl(running);
       await waitUntil('it is ready', async () => (await probe(`${url}/ready`, 5_000)).status === 200);
       await temporal.stop();
-      const { status, body } = await probe(`${url}/ready`, 5_000);
-      expect(status).toBe(503);
-      expect(body).toMatchObject({ checks: { polls: 'no answer', database: 'ok' } });
-      expect((await probe(`${url}/health`, 1_000)).status).toBe(200);
+      // On a busy machine the database's answer may be late, too; then the next probe has it.
+      const checks = await waitUntil('only Temporal is missing', async () => {
+        const { status, body } = await probe(`${url}/ready`, 5_000);
+        expect(status).toBe(503);
+        const found = (body as { checks: Record<string, string> }).checks;
+        return found['database'] === 'ok' ? found : null;
+      });
+      expect(checks).toMatchObject({ polls: 'no answer' });
+      expect((await probe(`${url}/health`, 5_000)).status).toBe(200);
       expect(running.isRunning()).toBe(true);
     } finally {
       await temporal.stop();

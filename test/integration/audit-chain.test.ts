@@ -12,6 +12,7 @@ import {
   setUpAuditChain,
   upTo,
 } from '#test/support/audit-chain.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 setUpAuditChain();
 
@@ -225,6 +226,29 @@ describe('no two writers wait for each other', () => {
       expect(await readSeqs(databases, userId)).toEqual(upTo(1010));
       expect((await check(userId)).findings).toEqual([]);
     }
+  });
+
+  it('when another transaction is just ending: a chain that it has not given back yet is waited for', async () => {
+    const [one, two] = [newUser(), newUser()];
+    await asSuperuser((ending) =>
+      asSuperuser(async (writer) => {
+        // PostgreSQL gives back the locks of a transaction one by one: the order of all chains is free, this one not yet.
+        await ending.query('begin');
+        await ending.query('select pg_advisory_xact_lock(1835101793, hashtext($1))', [two]);
+        const writing = insertBoth(writer, one, two);
+        const isWaiting = async () => {
+          const { rows } = await ending.query<{ waits: boolean }>(
+            `select exists (select from pg_locks where locktype = 'advisory' and not granted
+               and database = (select oid from pg_database where datname = current_database())) as waits`,
+          );
+          return rows[0]?.waits === true;
+        };
+        await Promise.race([writing, waitUntil('it waits for the chain', isWaiting)]);
+        await ending.query('commit');
+        await writing;
+      }),
+    );
+    for (const userId of [one, two]) expect(await readSeqs(databases, userId)).toEqual(upTo(50));
   });
 
   it('when transactions change their user: the one that would wait is told to try again, at once', async () => {
