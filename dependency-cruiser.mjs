@@ -268,6 +268,12 @@ export default {
       '^eval/',
       ['^dev/', '^domain/', '^llm/reply-schema\\.ts$', node('crypto', 'timers/promises')],
     ),
+    mayImportOnly(
+      'the-checker-knows-what-is-stored',
+      'test/checker/ counts what the fault suite promises, and must not err where the product errs.',
+      '^test/checker/',
+      [npm('@temporalio/client', 'pg'), node('crypto', 'events', 'fs')],
+    ),
     {
       name: 'the-stack-knows-no-missions-to-score',
       severity: 'error',

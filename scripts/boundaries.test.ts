@@ -55,6 +55,7 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'commands/audit-verify.ts': ['../scripts/shared.ts', 'vitest'],
   'scripts/demo.ts': ['../dev/stack.ts', 'vitest'],
   'scripts/shared.ts': ['../dev/stack.ts'],
+  'test/checker/check.ts': ['pg', 'node:crypto', '../../domain/rule.ts'],
   'temporal/connection.ts': ['@temporalio/client', '../db/client.ts', 'node:fs', '@temporalio/testing'],
   'vault/open.ts': ['../crypto/unwrap-master-key.ts', '../db/client.ts', '../research/deep.ts', 'vitest'],
   'worker.ts': ['./worker/part.ts', './vault/open.ts', 'vitest'],
@@ -132,6 +133,7 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ['no-way-to-the-llm-outside-the-runner', 'vault/open.ts', 'llm/gateway.ts'],
   ['vault-opens-vaults', 'vault/open.ts', 'research/deep.ts'],
   ['eval-judges-models-from-outside', 'eval/score.ts', 'activities/runner/good.ts'],
+  ['the-checker-knows-what-is-stored', 'test/checker/check.ts', 'domain/rule.ts'],
   ['the-stack-knows-no-missions-to-score', 'dev/leading-up.ts', 'eval/score.ts'],
   ['only-entry-points-and-tests-use-development-code', 'schedules/development.ts', 'dev/stack.ts'],
 ];
