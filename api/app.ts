@@ -14,7 +14,7 @@ import { requireUser } from './plugins/authentication.ts';
 import { answerClientErrors } from './plugins/client-errors.ts';
 import { answerError, answerErrors } from './plugins/errors.ts';
 import { readJsonBodies } from './plugins/json-bodies.ts';
-import { describeRoutes, openApiRoute } from './plugins/openapi.ts';
+import { describeRoutes, openApiPage, openApiRoute } from './plugins/openapi.ts';
 import { refuseOtherOptions } from './plugins/preflights.ts';
 import { DEFAULT_RATE_LIMITS, limitAddresses, limitUser, type RateLimits } from './plugins/rate-limits.ts';
 import { createLogController, logRequests } from './plugins/request-log.ts';
@@ -51,6 +51,8 @@ export interface ApiDependencies {
   readonly codecEndpoint?: CodecEndpointSettings | null;
   /** SHA-256 of the service keys that may read `/metrics`; nobody by default. */
   readonly serviceKeySha256?: readonly Buffer[];
+  /** Whether the description of the API is served as a page, too. */
+  readonly openApiPage?: boolean;
   readonly logger: FastifyBaseLogger;
   readonly rateLimits?: RateLimits;
   readonly timeouts?: ApiTimeouts;
@@ -123,6 +125,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
 
   await describeRoutes(app);
   openApiRoute(app);
+  if (dependencies.openApiPage === true) await openApiPage(app);
   metricsRoute(app, dependencies.serviceKeySha256 ?? []);
   const { syncDatabase } = dependencies;
   const { runs, operatorNote, runPass } = createApiCalls(dependencies.temporalClient ?? null);

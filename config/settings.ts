@@ -56,6 +56,8 @@ const api = {
   MANA_SERVICE_KEY_SHA256: sha256Hashes.default([]),
   OPERATOR_TOKEN_SHA256: sha256Hashes.optional(),
   CODEC_CORS_ORIGIN: origin.optional(),
+  // A page for developers of clients; nothing that it shows is secret.
+  OPENAPI_PAGE: boolean.default(false),
 };
 const vault = {
   ...vaultZone,
@@ -148,6 +150,7 @@ const apiSettings = (env: Values<typeof common & typeof api> & { HEALTH_PORT: nu
   grantPublicKey: env.MANA_AI_PUBLIC_KEY_PEM ?? null,
   grantMintVersion: env.GRANT_MINT_VERSION,
   serviceKeySha256: env.MANA_SERVICE_KEY_SHA256,
+  openApiPage: env.OPENAPI_PAGE,
   /** Null: there is no codec endpoint. */
   codecEndpoint:
     env.OPERATOR_TOKEN_SHA256 === undefined

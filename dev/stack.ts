@@ -266,6 +266,7 @@ function environmentsOf(of: {
       MANA_SERVICE_KEY_SHA256: sha256Hex(keys.serviceKey),
       OPERATOR_TOKEN_SHA256: sha256Hex(keys.operatorToken),
       ...(temporal.uiUrl !== null && { CODEC_CORS_ORIGIN: temporal.uiUrl }),
+      OPENAPI_PAGE: 'true',
     },
     vault: {
       ...common,

@@ -1,15 +1,21 @@
 /** `yarn dev`: the whole system on this machine until Ctrl-C; API and workers restart when a source file changes. */
+import { readFileSync } from 'node:fs';
 import { watch } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { createDemoMissions } from '#dev/demo/missions.ts';
 import { startStack, type Stack } from '#dev/stack.ts';
 
 const root = resolve(import.meta.dirname, '..');
-/** What API and workers load. Not `node --watch`: it breaks the SDK's workflow threads. */
-const WATCHED =
-  'activities api config crypto db domain health http llm logging metrics research runs schedules temporal vault worker workflows'.split(
-    ' ',
-  );
-const DEVELOPER = 'user-dev';
+/** Files that are loaded by no process of the product. */
+const NOT_WATCHED = ['bench', 'commands', 'dev', 'eval', 'migrations', 'scripts', 'test'];
+/** What API and workers load, as the package names it. Not `node --watch`: it breaks the SDK's workflow threads. */
+const WATCHED = Object.values(
+  (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { imports: Record<string, string> })
+    .imports,
+)
+  .map((path) => path.replace(/^\.\/|\/\*$/g, ''))
+  .filter((path) => !NOT_WATCHED.includes(path));
+const TOKEN_DAYS = 30;
 
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
@@ -19,14 +25,25 @@ const stack = await startStack({
   say: (line) => console.log(`starting: ${line}`),
 });
 try {
+  const { user, missions } = await createDemoMissions(stack, (line) => console.log(`missions: ${line}`));
+  const token = await stack.issuer.issueToken({
+    sub: user.userId,
+    expiresInSeconds: TOKEN_DAYS * 24 * 60 * 60,
+  });
+  const runsUrl = (path: string) => `${stack.apiUrl}/api/v1/me/missions/${missions[0]?.missionId}/${path}`;
   console.log(`
-API          ${stack.apiUrl}
+API          ${stack.apiUrl}, described at ${stack.apiUrl}/openapi/
 Temporal     ${stack.temporal.address}, UI ${stack.temporal.uiUrl ?? 'none'}
 Change log   ${stack.databases.asWebApp.syncUrl}
 Vault        ${stack.databases.asWebApp.authUrl}
 Logs         ${stack.directory}
-Token of ${DEVELOPER}, 15 minutes:
-${await stack.issuer.issueToken({ sub: DEVELOPER })}
+Token of ${user.userId}, whose three missions are due every hour, ${TOKEN_DAYS} days:
+${token}
+
+Run the first one now, and see its runs:
+TOKEN=…
+curl -X POST -H "authorization: Bearer $TOKEN" ${runsUrl('run')}
+curl -H "authorization: Bearer $TOKEN" ${runsUrl('runs')}
 
 Ctrl-C ends everything and removes its data.`);
   await restartOnChanges(stack);

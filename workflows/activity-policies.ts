@@ -1,4 +1,9 @@
-import { proxyActivities, proxyLocalActivities, type ActivityOptions } from '@temporalio/workflow';
+import {
+  proxyActivities,
+  proxyLocalActivities,
+  type ActivityInterfaceFor,
+  type ActivityOptions,
+} from '@temporalio/workflow';
 import { VAULT_TASK_QUEUE } from '#temporal/messages.ts';
 import type { RunnerActivities } from '#activities/runner/activities.ts';
 import type { VaultActivities } from '#activities/vault/activities.ts';
@@ -76,7 +81,7 @@ const VAULT_POLICY = {
  */
 export function activitiesOf(userId: UserId) {
   const inTurn = { priority: { fairnessKey: fairnessKeyOf(userId) } };
-  const runner = (policy: keyof typeof POLICIES): RunnerActivities =>
+  const runner = (policy: keyof typeof POLICIES): ActivityInterfaceFor<RunnerActivities> =>
     proxyActivities<RunnerActivities>({ ...inTurn, ...POLICIES[policy] });
   return {
     patient: runner('patient'),

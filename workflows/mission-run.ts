@@ -269,7 +269,9 @@ async function planRoundWithResearch(
 function planRound(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<PlanRoundResult> {
   enter(run, 'calling-llm');
   const due = loaded.dueAtMs === undefined ? {} : { dueAtMs: loaded.dueAtMs };
-  return run.by.planner.planRound({ ...ref, round: run.round, ...opened(run, loaded), ...due });
+  const input = { ...ref, round: run.round, ...opened(run, loaded), ...due };
+  // In the timeline of the Temporal UI; no part of the command that a replay compares.
+  return run.by.planner.planRound.executeWithOptions({ summary: `round ${run.round}` }, [input]);
 }
 
 /** With whom and with which key the activities of a round work. */
@@ -331,7 +333,9 @@ async function forget(run: RunState): Promise<void> {
 }
 
 function finish(run: RunState, outcome: RunOutcome): MissionRunResult {
-  enter(run, 'finished');
+  run.phase = 'finished';
+  const ending = run.failureCode === null ? outcome : `${outcome} (${run.failureCode})`;
+  setCurrentDetails(`${ending}, rounds: ${run.round}, steps: ${run.steps}, tokens: ${run.totalTokens}`);
   // One event for both; ids and codes only, search attributes are not encrypted.
   upsertSearchAttributes([
     { key: OUTCOME, value: outcome },

@@ -1,4 +1,5 @@
 import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 
@@ -7,6 +8,7 @@ export const USER_TOKEN = 'userToken';
 export const SERVICE_KEY = 'serviceKey';
 
 export const OPENAPI_URL = '/openapi.json';
+export const OPENAPI_PAGE_URL = '/openapi';
 
 /**
  * Describes every route that is registered after it, from the very schemas that check requests, and serves the
@@ -35,4 +37,22 @@ export async function describeRoutes(app: FastifyInstance): Promise<void> {
 /** `GET /openapi.json` */
 export function openApiRoute(app: FastifyInstance): void {
   app.get(OPENAPI_URL, { schema: { hide: true } }, () => app.swagger());
+}
+
+/** `GET /openapi/`: the description as a page that can be read and tried, of files of this process alone. */
+export async function openApiPage(app: FastifyInstance): Promise<void> {
+  await app.register(swaggerUi, {
+    routePrefix: OPENAPI_PAGE_URL,
+    // Its own would have browsers ask for https on every host but this machine.
+    staticCSP: {
+      'default-src': "'self'",
+      'style-src': ["'self'", "'unsafe-inline'"],
+      'img-src': ["'self'", 'data:'],
+      'base-uri': "'none'",
+      'object-src': "'none'",
+      'frame-ancestors': "'none'",
+    },
+    // A token typed in here is gone with the page.
+    uiConfig: { persistAuthorization: false, validatorUrl: null },
+  });
 }

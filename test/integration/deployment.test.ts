@@ -165,6 +165,7 @@ describe('docker-compose.temporal.yml', () => {
           'POLICY_MODE',
           ...['MANA_LLM_CONTEXT_TOKENS', 'MANA_LLM_MAX_TOKENS', 'MANA_LLM_TIMEOUT_SECONDS'],
           'DEFAULT_TOKENS_PER_DAY',
+          'OPENAPI_PAGE',
           'TEMPORAL_CODEC_ACCEPT_PLAINTEXT',
         ],
         ...['MANA_API_URL', 'MANA_RESEARCH_URL', 'DEEP_RESEARCH_ENABLED'],

@@ -28,6 +28,22 @@ afterAll(() => granting.close());
 
 const body = { tables: ['notes'], recordIds: ['notes:n1'] };
 
+describe('the page of the description', () => {
+  const page = async (openApiPage: boolean) => (await granting.startApp({ openApiPage })).inject('/openapi/');
+
+  it('is there where an operator switches it on, with files of this process alone', async () => {
+    const response = await page(true);
+    expect(response.statusCode).toBe(200);
+    expect(response.body).toContain('swagger-ui-bundle.js');
+    expect(response.body).not.toMatch(/(?:src|href)="(?:https?:)?\/\//);
+    expect(response.headers['content-security-policy']).toMatch(/^default-src 'self';/);
+  });
+
+  it('and nowhere else', async () => {
+    expect((await page(false)).statusCode).toBe(404);
+  });
+});
+
 describe('the figures of the API', () => {
   const keys = ['service-key-1', 'service-key-2'];
   const hashes = keys.map((key) => createHash('sha256').update(key).digest());
