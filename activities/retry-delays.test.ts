@@ -54,6 +54,14 @@ describe('gatewayRetryDelay', () => {
     expect(gatewayRetryDelay(most)(hiccup, 9)).toBe(10_000);
   });
 
+  it('a call that was held back comes when the pause is over, spread over thirty times as long, whatever failed before', () => {
+    const heldBack = (retryAfterMs: number) =>
+      new GatewayUnavailableError({ kind: null, status: null, notSent: true, heldBack: true, retryAfterMs });
+    expect(gatewayRetryDelay(least)(heldBack(2_000), 9)).toBe(2_000);
+    expect(gatewayRetryDelay(most)(heldBack(2_000), 9)).toBe(62_000);
+    expect(gatewayRetryDelay(most)(heldBack(60_000), 1)).toBe(360_000);
+  });
+
   it('has nothing to say about other errors', () => {
     const refused = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: 60_000 });
     expect(gatewayRetryDelay(least)(refused, 1)).toBeUndefined();

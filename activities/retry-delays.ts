@@ -11,6 +11,7 @@ import {
 
 const GATEWAY_FIRST_MS = 5_000;
 const GATEWAY_LONGEST_MS = 5 * 60_000;
+const HELD_BACK_SPREAD = 30;
 const BUDGET_SHORTEST_MS = 2_000;
 const BUDGET_LONGEST_MS = 10_000;
 const RESEARCH_FIRST_MS = 10_000;
@@ -26,6 +27,10 @@ const backoffMs = (firstMs: number, longestMs: number, attempt: number, random: 
   return Math.round(fullMs / 2 + (random() * fullMs) / 2);
 };
 
+/** The sooner the gateway may be well again the sooner, and never all at once: ten thousand runs may be waiting. */
+const heldBackDelayMs = (pauseMs: number, random: () => number): number =>
+  Math.round(pauseMs + random() * Math.min(HELD_BACK_SPREAD * pauseMs, GATEWAY_LONGEST_MS));
+
 /**
  * When to ask the gateway again. Its breaker answers 503 for 60 s although the provider may be well
  * (docs/platform.md section 10), so the delays outlast it; `Retry-After` is a lower bound.
@@ -35,6 +40,7 @@ export const gatewayRetryDelay =
   (error, attempt) => {
     if (!isGatewayFailure(error)) return undefined;
     if (error instanceof GatewayRejectedError && !error.worthOneMoreTry) return undefined;
+    if (error.problem.heldBack === true) return heldBackDelayMs(error.problem.retryAfterMs ?? 0, random);
     // Of the gateway's failures, not of the attempts: workers that were killed before say nothing about the gateway.
     const failures = error.counted?.failures ?? attempt;
     const backoff = backoffMs(GATEWAY_FIRST_MS, GATEWAY_LONGEST_MS, failures, random);

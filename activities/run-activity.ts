@@ -12,7 +12,13 @@ import {
   takeTurn,
   type AttemptDetails,
 } from './lost-attempts.ts';
-import { MAX_LOST_ATTEMPTS, MissionError, TurnTakenError, WorkerLostError } from '#domain/base/errors.ts';
+import {
+  isGatewayFailure,
+  MAX_LOST_ATTEMPTS,
+  MissionError,
+  TurnTakenError,
+  WorkerLostError,
+} from '#domain/base/errors.ts';
 import { countLostAttempt } from '#metrics/workers.ts';
 import { startWork } from './work-under-way.ts';
 
@@ -86,6 +92,7 @@ export async function runActivity<T>(
 /** What no user can mend is said where an operator looks: a figure, and a line with what to do. */
 function tellOperator(error: unknown): void {
   if (!(error instanceof MissionError)) return;
+  if (isGatewayFailure(error) && error.problem.heldBack === true) return;
   const outside = OUTSIDE_FAILURES[error.code];
   if (outside === undefined) return;
   countOutsideFailure(outside);

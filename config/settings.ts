@@ -79,8 +79,10 @@ const runner = {
   // Of one call. An attempt of a round may take ten minutes.
   MANA_LLM_TIMEOUT_SECONDS: integer(5, 570).default(300),
   MAX_PLANNER_ROUNDS: integer(1, 20).default(MAX_PLANNER_ROUNDS),
-  // Of all runners together, kept by the server: ten thousand waiting missions must not hammer the gateway.
-  PLANNER_ROUNDS_PER_SECOND: integer(1, 10_000).default(20),
+  // Calls of this runner at a time; what the gateway says makes them fewer (llm/gateway-limit.ts).
+  MANA_LLM_MAX_IN_FLIGHT: integer(1, 10_000).default(100),
+  // Of all runners together, kept by the server. Off unless set: the gateway is asked as much as it bears.
+  PLANNER_ROUNDS_PER_SECOND: integer(1, 10_000).optional(),
   POLICY_MODE: oneOf(POLICY_MODES).default('flag'),
   // Of a user's missions without an agent, together: a small mission every hour fits, a loop does not.
   DEFAULT_TOKENS_PER_DAY: integer(0, 1_000_000_000).default(500_000),
@@ -176,6 +178,7 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
   gateway: {
     ...{ url: env.MANA_LLM_URL, serviceKey: env.MANA_SERVICE_KEY },
     timeoutMs: env.MANA_LLM_TIMEOUT_SECONDS * 1_000,
+    mostInFlight: env.MANA_LLM_MAX_IN_FLIGHT,
   },
   planner: {
     model: env.MANA_LLM_MODEL,
@@ -186,7 +189,8 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
     policyMode: env.POLICY_MODE,
     defaultTokensPerDay: env.DEFAULT_TOKENS_PER_DAY,
   },
-  roundsPerSecond: env.PLANNER_ROUNDS_PER_SECOND,
+  /** Null: no limit. */
+  roundsPerSecond: env.PLANNER_ROUNDS_PER_SECOND ?? null,
   research: {
     /** Null: off. */
     shallowUrl: env.MANA_API_URL ?? null,

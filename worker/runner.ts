@@ -7,6 +7,7 @@ import type { Config } from '#config.ts';
 import { openDatabase } from '#db/client.ts';
 import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
 import { createGateway } from '#llm/gateway.ts';
+import { limitGateway } from '#llm/gateway-limit.ts';
 import { createResearchServices } from '#research/services.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import { ensureSystemSchedule, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
@@ -32,10 +33,13 @@ export async function createRunnerPart(
     database,
     privateKeys: settings.grantPrivateKeys,
     codecKeys: context.codecKeys,
-    gateway: createGateway({
-      ...{ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey },
-      timeoutMs: settings.gateway.timeoutMs,
-    }),
+    gateway: limitGateway(
+      createGateway({
+        ...{ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey },
+        timeoutMs: settings.gateway.timeoutMs,
+      }),
+      { mostInFlight: settings.gateway.mostInFlight },
+    ),
     planner: settings.planner,
     research: createResearchServices(settings.research),
     isRunOpen: (workflowId, runId) => isRunOpen(context.client, workflowId, runId),
@@ -51,7 +55,9 @@ export async function createRunnerPart(
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: SHUTDOWN_GRACE,
     // Database work is done by local activities, so this is the rate of what goes out: rounds and research.
-    maxTaskQueueActivitiesPerSecond: settings.roundsPerSecond,
+    ...(settings.roundsPerSecond === null
+      ? {}
+      : { maxTaskQueueActivitiesPerSecond: settings.roundsPerSecond }),
   });
   return {
     name: 'runner',

@@ -127,7 +127,7 @@ export async function endFailedCall(
     return await deps.database.asUser(userId, async (tx) => {
       if (wasNotCharged(error)) await releaseTokens(tx, call);
       else countTokens('unknown', await settleCallAsUnknown(tx, call));
-      if (!isGatewayFailure(error)) return error;
+      if (!isGatewayFailure(error) || error.problem.heldBack === true) return error;
       const isRefusal = error instanceof GatewayRejectedError;
       return withCount(error, await countFailure(tx, call, isRefusal));
     });

@@ -129,6 +129,8 @@ export interface GatewayProblem {
   readonly retryAfterMs: number | null;
   /** True where no connection came about, so that nothing can have been charged; absent where that is not known. */
   readonly notSent?: true;
+  /** We did not send it, because the gateway is overloaded: no failure of this request. */
+  readonly heldBack?: true;
   /** True where the request was larger than the model's window. */
   readonly overflow?: true;
 }

@@ -163,7 +163,12 @@ describe('docker-compose.temporal.yml', () => {
           'LOG_LEVEL',
           'DATABASE_PREPARED_STATEMENTS',
           'POLICY_MODE',
-          ...['MANA_LLM_CONTEXT_TOKENS', 'MANA_LLM_MAX_TOKENS', 'MANA_LLM_TIMEOUT_SECONDS'],
+          ...[
+            'MANA_LLM_CONTEXT_TOKENS',
+            'MANA_LLM_MAX_TOKENS',
+            'MANA_LLM_TIMEOUT_SECONDS',
+            'MANA_LLM_MAX_IN_FLIGHT',
+          ],
           'DEFAULT_TOKENS_PER_DAY',
           'OPENAPI_PAGE',
           'TEMPORAL_CODEC_ACCEPT_PLAINTEXT',

@@ -101,9 +101,9 @@ const startRunner = (grantPrivateKeys: KeyObject[]): Promise<Running> =>
     createRunnerPart(context, {
       syncDatabase: { url: system.databases.urls.runner.sync, ...POOL },
       grantPrivateKeys,
-      gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000 },
+      gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000, mostInFlight: 100 },
       planner: PLANNER_SETTINGS,
-      roundsPerSecond: 1000,
+      roundsPerSecond: null,
       research: { shallowUrl: null, deep: null },
     }),
   );

@@ -53,7 +53,6 @@ export interface SystemKeys {
 
 /** What the gateway of every system expects, and its API. */
 export const SERVICE_KEY = 'test-service-key';
-const UNLIMITED_ROUNDS = 1_000;
 /** Tests ask more often than users. */
 const UNLIMITED_REQUESTS = { perAddress: 1e6, perUser: 1e6, mintsPerUser: 1e6 };
 const POOL = { maxConnections: 4, preparedStatements: true };
@@ -66,8 +65,6 @@ export interface SystemOptions {
   readonly grantsConfigured?: boolean;
   /** What differs from `PLANNER_SETTINGS`. */
   readonly planner?: Partial<PlannerSettings>;
-  /** Far more than a test asks by default. */
-  readonly roundsPerSecond?: number;
   /** Off by default. */
   readonly research?: Config<'runner'>['runner']['research'];
   /** A Temporal server of the test's own; the shared one by default. */
@@ -208,9 +205,9 @@ async function startParts(
       await createRunnerPart(context, {
         syncDatabase: { url: databases.urls.runner.sync, ...POOL },
         grantPrivateKeys: options.grantsConfigured === false ? [] : [keys.privateKey],
-        gateway: { url: gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000 },
+        gateway: { url: gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000, mostInFlight: 100 },
         planner: { ...PLANNER_SETTINGS, ...options.planner },
-        roundsPerSecond: options.roundsPerSecond ?? UNLIMITED_ROUNDS,
+        roundsPerSecond: null,
         research: options.research ?? { shallowUrl: null, deep: null },
       }),
     );

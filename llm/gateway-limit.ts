@@ -1,0 +1,110 @@
+import pLimit from 'p-limit';
+import type { Gateway } from './gateway.ts';
+import { GatewayUnavailableError } from '#domain/base/errors.ts';
+import { countHeldBack, reportLimit } from '#metrics/gateway-limit.ts';
+
+export interface GatewayLimits {
+  /** Most calls of this process at a time. */
+  readonly mostInFlight: number;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+/** What a gateway asks for beyond this is left to the delays of the runs. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
+/** When a call that found the queue full comes back, at the soonest. */
+const QUEUE_FULL_MS = 2_000;
+/** Too many requests, or not able to answer them. A 500 is about one request, and may be a provider's alone. */
+const OVERLOADED: ReadonlySet<number | null> = new Set([null, 408, 429, 502, 503, 504]);
+
+/**
+ * Asks no more of a gateway than it can take, which only the gateway knows: additive increase and multiplicative decrease of
+ * the calls in flight, as TCP does it (RFC 5681 section 3.1). Each sign of overload halves them, once for all calls that were
+ * under way; each reply adds its part. Where nothing but signs come, calls pause, and one at a time asks whether it is over.
+ *
+ * What is held back is not sent, costs nothing, and gives its activity slot back; Temporal brings it again.
+ *
+ * @throws GatewayUnavailableError `notSent`, with the time after which another try may be let through
+ */
+export function limitGateway(gateway: Gateway, { mostInFlight, now = Date.now }: GatewayLimits): Gateway {
+  const places = pLimit(mostInFlight);
+  let limit = mostInFlight;
+  let cutAt = Number.NEGATIVE_INFINITY;
+  let pauseMs = 0;
+  let pausedUntil = Number.NEGATIVE_INFINITY;
+  let repliedSinceCut = true;
+
+  const setLimit = (next: number): void => {
+    limit = Math.min(mostInFlight, Math.max(1, next));
+    places.concurrency = Math.floor(limit);
+    reportLimit(places.concurrency);
+  };
+  const onReply = (): void => {
+    repliedSinceCut = true;
+    pauseMs = 0;
+    pausedUntil = Number.NEGATIVE_INFINITY;
+    setLimit(limit + 1 / limit);
+  };
+  const onOverload = (startedAt: number, retryAfterMs: number): void => {
+    // Sent before we slowed down: it says nothing about the pace of now.
+    if (startedAt < cutAt) return;
+    cutAt = now();
+    setLimit(limit / 2);
+    pauseMs = repliedSinceCut ? 0 : Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, pauseMs * 2));
+    pausedUntil = cutAt + Math.max(pauseMs, Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS));
+    repliedSinceCut = false;
+  };
+  const throwIfPaused = (): void => {
+    const leftMs = pausedUntil - now();
+    if (leftMs > 0) throw heldBack(leftMs);
+  };
+
+  setLimit(mostInFlight);
+  return {
+    async complete(bodyText, options) {
+      throwIfPaused();
+      // Whoever waits, waits for about one call: an attempt has ten minutes.
+      if (places.pendingCount >= places.concurrency) throw heldBack(QUEUE_FULL_MS);
+      const asking = places(async () => {
+        options.signal.throwIfAborted();
+        throwIfPaused();
+        const startedAt = now();
+        try {
+          const reply = await gateway.complete(bodyText, options);
+          onReply();
+          return reply;
+        } catch (error) {
+          if (error instanceof GatewayUnavailableError && OVERLOADED.has(error.problem.status))
+            onOverload(startedAt, error.problem.retryAfterMs ?? 0);
+          throw error;
+        }
+      });
+      return unlessAborted(asking, options.signal);
+    },
+  };
+}
+
+function heldBack(retryAfterMs: number): GatewayUnavailableError {
+  countHeldBack();
+  return new GatewayUnavailableError({
+    kind: null,
+    status: null,
+    notSent: true,
+    heldBack: true,
+    retryAfterMs,
+  });
+}
+
+/** The same, but a call that still waits for its place ends with the signal. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
