@@ -122,7 +122,7 @@ export default {
     mayImportOnly('llm-is-the-gateway', 'llm/ is the gateway client.', '^llm/', [
       '^domain/',
       '^http/',
-      npm('openai', 'undici', 'zod'),
+      npm('openai', 'p-limit', 'undici', 'zod'),
     ]),
     mayImportOnly('http-is-of-no-service', 'http/ is what the clients of services share.', '^http/', []),
     mayImportOnly(
