@@ -1,13 +1,15 @@
 import pLimit from 'p-limit';
 import type { Gateway } from './gateway.ts';
 import { GatewayUnavailableError } from '#domain/base/errors.ts';
-import { countHeldBack, reportLimit } from '#metrics/gateway-limit.ts';
 
 export interface GatewayLimits {
   /** Most calls of this process at a time. */
   readonly mostInFlight: number;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** Hears how many calls at a time there may be, from the beginning on. */
+  readonly onLimit?: (calls: number) => void;
+  readonly onHeldBack?: () => void;
 }
 
 const FIRST_PAUSE_MS = 1_000;
@@ -16,6 +18,7 @@ const LONGEST_PAUSE_MS = 30_000;
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** When a call that found the queue full comes back, at the soonest. */
 const QUEUE_FULL_MS = 2_000;
+const HELD_BACK = { kind: null, status: null, notSent: true, heldBack: true } as const;
 /** Too many requests, or not able to answer them. A 500 is about one request, and may be a provider's alone. */
 const OVERLOADED: ReadonlySet<number | null> = new Set([null, 408, 429, 502, 503, 504]);
 
@@ -28,7 +31,10 @@ const OVERLOADED: ReadonlySet<number | null> = new Set([null, 408, 429, 502, 503
  *
  * @throws GatewayUnavailableError `notSent`, with the time after which another try may be let through
  */
-export function limitGateway(gateway: Gateway, { mostInFlight, now = Date.now }: GatewayLimits): Gateway {
+export function limitGateway(
+  gateway: Gateway,
+  { mostInFlight, now = Date.now, onLimit, onHeldBack }: GatewayLimits,
+): Gateway {
   const places = pLimit(mostInFlight);
   let limit = mostInFlight;
   let cutAt = Number.NEGATIVE_INFINITY;
@@ -39,7 +45,7 @@ export function limitGateway(gateway: Gateway, { mostInFlight, now = Date.now }:
   const setLimit = (next: number): void => {
     limit = Math.min(mostInFlight, Math.max(1, next));
     places.concurrency = Math.floor(limit);
-    reportLimit(places.concurrency);
+    onLimit?.(places.concurrency);
   };
   const onReply = (): void => {
     repliedSinceCut = true;
@@ -56,9 +62,13 @@ export function limitGateway(gateway: Gateway, { mostInFlight, now = Date.now }:
     pausedUntil = cutAt + Math.max(pauseMs, Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS));
     repliedSinceCut = false;
   };
+  const holdBack = (retryAfterMs: number): never => {
+    onHeldBack?.();
+    throw new GatewayUnavailableError({ ...HELD_BACK, retryAfterMs });
+  };
   const throwIfPaused = (): void => {
     const leftMs = pausedUntil - now();
-    if (leftMs > 0) throw heldBack(leftMs);
+    if (leftMs > 0) holdBack(leftMs);
   };
 
   setLimit(mostInFlight);
@@ -66,7 +76,7 @@ export function limitGateway(gateway: Gateway, { mostInFlight, now = Date.now }:
     async complete(bodyText, options) {
       throwIfPaused();
       // Whoever waits, waits for about one call: an attempt has ten minutes.
-      if (places.pendingCount >= places.concurrency) throw heldBack(QUEUE_FULL_MS);
+      if (places.pendingCount >= places.concurrency) holdBack(QUEUE_FULL_MS);
       const asking = places(async () => {
         options.signal.throwIfAborted();
         throwIfPaused();
@@ -84,17 +94,6 @@ export function limitGateway(gateway: Gateway, { mostInFlight, now = Date.now }:
       return unlessAborted(asking, options.signal);
     },
   };
-}
-
-function heldBack(retryAfterMs: number): GatewayUnavailableError {
-  countHeldBack();
-  return new GatewayUnavailableError({
-    kind: null,
-    status: null,
-    notSent: true,
-    heldBack: true,
-    retryAfterMs,
-  });
 }
 
 /** The same, but a call that still waits for its place ends with the signal. */

@@ -9,6 +9,7 @@ import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
 import { createGateway } from '#llm/gateway.ts';
 import { limitGateway } from '#llm/gateway-limit.ts';
 import { createResearchServices } from '#research/services.ts';
+import { countHeldBack, reportLimit } from '#metrics/gateway-limit.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import { ensureSystemSchedule, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
@@ -38,7 +39,7 @@ export async function createRunnerPart(
         ...{ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey },
         timeoutMs: settings.gateway.timeoutMs,
       }),
-      { mostInFlight: settings.gateway.mostInFlight },
+      { mostInFlight: settings.gateway.mostInFlight, onLimit: reportLimit, onHeldBack: countHeldBack },
     ),
     planner: settings.planner,
     research: createResearchServices(settings.research),
