@@ -3,7 +3,7 @@
 #
 #   api                node api/server.ts
 #   worker             node worker.ts runner | vault | projection
-#   migrations (a job) node commands/db-migrate.ts && node commands/temporal-setup.ts
+#   migrations (a job) node commands/missions.ts migrate && node commands/missions.ts setup
 #
 # A tag moves. For builds that can be repeated pass a digest: --build-arg NODE_IMAGE=node:24-slim@sha256:...
 # (`docker buildx imagetools inspect node:24-slim` shows it).

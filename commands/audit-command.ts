@@ -1,9 +1,8 @@
 import { MaintenanceConfigurationError } from '#config/maintenance.ts';
 import { openDatabase, type Database } from '#db/client.ts';
-import { DatabaseUnavailableError } from '#domain/base/errors.ts';
 import { masked } from '#logging/masked.ts';
-import { endCommandOnUncaughtErrors } from '#logging/uncaught-errors.ts';
 import { isMaintenanceUser } from '#db/maintenance.ts';
+import { messageOf } from './verb.ts';
 
 /** What an audit command found or did, one JSON line each on stdout. */
 export type AuditLine = Readonly<Record<string, string | number | boolean | null>>;
@@ -27,7 +26,6 @@ export async function runAuditCommand<Config extends { readonly databaseUrl: str
   loadConfig: (env: NodeJS.ProcessEnv) => Config,
   work: (database: Database, config: Config) => Promise<boolean>,
 ): Promise<void> {
-  endCommandOnUncaughtErrors('audit');
   let databaseUrl = '';
   try {
     const config = loadConfig(process.env);
@@ -51,21 +49,9 @@ export async function runAuditCommand<Config extends { readonly databaseUrl: str
     }
   } catch (error) {
     process.exitCode = 1;
-    process.stderr.write(`${messageOf(error, databaseUrl)}\n`);
+    const isOurs = error instanceof MaintenanceConfigurationError;
+    process.stderr.write(`${isOurs ? error.message : masked(messageOf(error), [databaseUrl])}\n`);
   }
-}
-
-function messageOf(error: unknown, databaseUrl: string): string {
-  if (error instanceof MaintenanceConfigurationError) return error.message;
-  if (!(error instanceof Error)) return 'the command failed';
-  // What is in the way is said by the driver.
-  if (error instanceof DatabaseUnavailableError) return messageOf(error.cause, databaseUrl);
-  // A connection that fails on all addresses of a host gives an AggregateError without a message.
-  const message =
-    error instanceof AggregateError
-      ? error.errors.map((inner) => messageOf(inner, databaseUrl)).join('; ')
-      : error.message;
-  return masked(message, [databaseUrl]);
 }
 
 /** An instant in ISO 8601 with its zone. */

@@ -1,16 +1,15 @@
 /**
- * `yarn audit:erase --user <id>`: deletes a user's decrypt audit and its checkpoints, for good, when the account is
+ * `yarn missions audit erase --user <id>`: deletes a user's decrypt audit and its checkpoints, for good, when the account is
  * erased. Sealed rows of a run under way go with it. Prints the head that the chain had.
  */
-import { parseArgs } from 'node:util';
 import { printLine, runAuditCommand, UsageError } from './audit-command.ts';
+import type { Command } from 'commander';
 import { loadMaintenanceConfig } from '#config/maintenance.ts';
 import { readAuditHead } from '#db/audit-chain.ts';
 import type { Database } from '#db/client.ts';
 import { eraseAudit } from '#db/maintenance.ts';
 
-async function erase(database: Database): Promise<boolean> {
-  const { values } = parseArgs({ options: { user: { type: 'string' } } });
+async function erase(database: Database, values: { readonly user?: string }): Promise<boolean> {
   const userId = values.user ?? '';
   if (userId === '') throw new UsageError('--user: give the id of the user whose audit is to be erased');
   await database.asSystem(async (tx) => {
@@ -27,4 +26,13 @@ async function erase(database: Database): Promise<boolean> {
   return true;
 }
 
-await runAuditCommand(loadMaintenanceConfig, erase);
+export const addAuditErase = (audit: Command): void => {
+  audit
+    .command('erase')
+    .description("deletes a user's audit and its checkpoints, for good; prints the head that the chain had")
+    .option('--user <id>', 'whose')
+    .addHelpText('after', '\nEnvironment: MAINTENANCE_DATABASE_URL')
+    .action((values: { readonly user?: string }) =>
+      runAuditCommand(loadMaintenanceConfig, (database) => erase(database, values)),
+    );
+};

@@ -1,8 +1,9 @@
 /**
- * `yarn audit:heads`: prints the head of every user's chain, one JSON line each, as the projection logs them daily. Keep
+ * `yarn missions audit heads`: prints the head of every user's chain, one JSON line each, as the projection logs them daily. Keep
  * them where whoever administers the database cannot change it: `yarn audit:verify --heads` holds the chains against it.
  */
 import { printLine, runAuditCommand } from './audit-command.ts';
+import type { Command } from 'commander';
 import { loadMaintenanceConfig } from '#config/maintenance.ts';
 import { readAuditHeads } from '#db/audit-chain.ts';
 import type { Database } from '#db/client.ts';
@@ -21,4 +22,12 @@ async function printHeads(database: Database): Promise<boolean> {
   return true;
 }
 
-await runAuditCommand(loadMaintenanceConfig, printHeads);
+export const addAuditHeads = (audit: Command): void => {
+  audit
+    .command('heads')
+    .description(
+      "prints the head of every user's chain: keep them where no administrator of the database can change them",
+    )
+    .addHelpText('after', '\nEnvironment: MAINTENANCE_DATABASE_URL')
+    .action(() => runAuditCommand(loadMaintenanceConfig, printHeads));
+};

@@ -1,11 +1,11 @@
 /**
- * `yarn audit:prune --before <iso> [--user <id>]`: deletes audit rows older than an instant, oldest first, and leaves a
+ * `yarn missions audit prune --before <iso> [--user <id>]`: deletes audit rows older than an instant, oldest first, and leaves a
  * signed checkpoint for each chain. A chain that does not verify is left alone, or the checkpoint would vouch for it.
  * Mint-log rows of v2 grants that expired before that instant (and 30 days ago) go as well.
  */
-import { parseArgs } from 'node:util';
 import { checkChain } from './audit-chain-check.ts';
 import { instantArgument, printLine, runAuditCommand, UsageError } from './audit-command.ts';
+import type { Command } from 'commander';
 import { loadPruneConfig, type PruneConfig } from '#config/maintenance.ts';
 import { signCheckpoint } from '#crypto/audit-checkpoint.ts';
 import { nextAuditedUser, readCheckpoints } from '#db/audit-chain.ts';
@@ -65,8 +65,11 @@ async function pruneUser(
   }
 }
 
-async function prune(database: Database, config: PruneConfig): Promise<boolean> {
-  const { values } = parseArgs({ options: { before: { type: 'string' }, user: { type: 'string' } } });
+async function prune(
+  database: Database,
+  config: PruneConfig,
+  values: { readonly before?: string; readonly user?: string },
+): Promise<boolean> {
   const beforeIso = instantArgument('before', values.before);
   if (values.user !== undefined) {
     if (values.user === '') throw new UsageError('--user: give a user id');
@@ -85,4 +88,14 @@ async function prune(database: Database, config: PruneConfig): Promise<boolean> 
   return ok;
 }
 
-await runAuditCommand(loadPruneConfig, prune);
+export const addAuditPrune = (audit: Command): void => {
+  audit
+    .command('prune')
+    .description('deletes audit rows older than an instant, oldest first, and leaves signed checkpoints')
+    .option('--before <iso>', 'an instant like 2026-01-31T00:00:00Z')
+    .option('--user <id>', 'of one user alone')
+    .addHelpText('after', '\nEnvironment: MAINTENANCE_DATABASE_URL, AUDIT_CHECKPOINT_PRIVATE_KEY_PEM')
+    .action((values: { readonly before?: string; readonly user?: string }) =>
+      runAuditCommand(loadPruneConfig, (database, config) => prune(database, config, values)),
+    );
+};

@@ -1,14 +1,14 @@
 /**
- * `yarn audit:verify [--user <id>] [--heads <file>]`: recomputes the chains of the decrypt audit and names every row that
+ * `yarn missions audit verify [--user <id>] [--heads <file>]`: recomputes the chains of the decrypt audit and names every row that
  * was changed, removed or moved. `--heads` takes lines that `yarn audit:heads` printed, and finds chains that were cut
  * off or rewritten since; lines of `yarn audit:erase` may stand among them. Exit code 1 when anything is wrong.
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { checkChain, type LoggedHead } from './audit-chain-check.ts';
 import { printLine, runAuditCommand, UsageError } from './audit-command.ts';
+import type { Command } from 'commander';
 import { loadMaintenanceConfig, type MaintenanceConfig } from '#config/maintenance.ts';
 import { nextAuditedUser } from '#db/audit-chain.ts';
 import type { Database } from '#db/client.ts';
@@ -58,8 +58,11 @@ function jsonOf(text: string): unknown {
 }
 
 /** @returns whether everything is as it was written */
-async function verify(database: Database, config: MaintenanceConfig): Promise<boolean> {
-  const { values } = parseArgs({ options: { user: { type: 'string' }, heads: { type: 'string' } } });
+async function verify(
+  database: Database,
+  config: MaintenanceConfig,
+  values: { readonly user?: string; readonly heads?: string },
+): Promise<boolean> {
   const onlyUser = values.user ?? null;
   if (onlyUser === '') throw new UsageError('--user: give a user id');
   const heads =
@@ -106,4 +109,14 @@ async function verify(database: Database, config: MaintenanceConfig): Promise<bo
   return counts.problems === 0;
 }
 
-await runAuditCommand(loadMaintenanceConfig, verify);
+export const addAuditVerify = (audit: Command): void => {
+  audit
+    .command('verify')
+    .description('recomputes the chains and names every row that was changed, removed or moved')
+    .option('--user <id>', 'of one user alone')
+    .option('--heads <file>', 'lines of "audit heads", which the chains must still go through')
+    .addHelpText('after', '\nEnvironment: MAINTENANCE_DATABASE_URL, AUDIT_CHECKPOINT_PUBLIC_KEY_PEM')
+    .action((values: { readonly user?: string; readonly heads?: string }) =>
+      runAuditCommand(loadMaintenanceConfig, (database, config) => verify(database, config, values)),
+    );
+};

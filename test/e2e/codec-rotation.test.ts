@@ -79,13 +79,17 @@ const startGeneration = (...ids: string[]): Promise<SystemProcess[]> =>
 
 /** As the operator calls it. */
 async function reconcile(...ids: string[]): Promise<ReconcileResult> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['commands/schedules-reconcile.ts'], {
-    env: {
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      TEMPORAL_NAMESPACE: system.namespace,
-      ...codecKeys(...ids),
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['commands/missions.ts', 'reconcile', '--json'],
+    {
+      env: {
+        TEMPORAL_ADDRESS: inject('temporalAddress'),
+        TEMPORAL_NAMESPACE: system.namespace,
+        ...codecKeys(...ids),
+      },
     },
-  });
+  );
   return JSON.parse(stdout) as ReconcileResult;
 }
 

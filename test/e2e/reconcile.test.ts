@@ -56,13 +56,17 @@ async function fingerprints(): Promise<Map<string, string>> {
 /** As the operator calls it. */
 async function reconcileByCommand(): Promise<unknown> {
   const { primaryKeyId, keys } = system.keys.codecKeys;
-  const { stdout } = await promisify(execFile)(process.execPath, ['commands/schedules-reconcile.ts'], {
-    env: {
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      TEMPORAL_NAMESPACE: system.namespace,
-      TEMPORAL_CODEC_KEYS: `${primaryKeyId}:${keys.get(primaryKeyId)?.toString('base64') ?? ''}`,
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['commands/missions.ts', 'reconcile', '--json'],
+    {
+      env: {
+        TEMPORAL_ADDRESS: inject('temporalAddress'),
+        TEMPORAL_NAMESPACE: system.namespace,
+        TEMPORAL_CODEC_KEYS: `${primaryKeyId}:${keys.get(primaryKeyId)?.toString('base64') ?? ''}`,
+      },
     },
-  });
+  );
   return JSON.parse(stdout);
 }
 

@@ -244,16 +244,16 @@ describe('readiness', () => {
 
 describe("an operator's command", () => {
   it.each([
-    ['db-migrate', { MIGRATE_DATABASE_URL: 'postgres://x:y@192.0.2.1:9/none' }],
-    ['audit-verify', { MAINTENANCE_DATABASE_URL: 'postgres://x:y@192.0.2.1:9/none' }],
-    ['temporal-setup', { TEMPORAL_ADDRESS: '192.0.2.1:9' }],
-    ['schedules-reconcile', { TEMPORAL_ADDRESS: '192.0.2.1:9' }],
-  ])('%s ends with 1 and one line without values when nobody catches an error', async (script, env) => {
+    ['migrate', { MIGRATE_DATABASE_URL: 'postgres://x:y@192.0.2.1:9/none' }],
+    ['audit verify', { MAINTENANCE_DATABASE_URL: 'postgres://x:y@192.0.2.1:9/none' }],
+    ['setup', { TEMPORAL_ADDRESS: '192.0.2.1:9' }],
+    ['reconcile', { TEMPORAL_ADDRESS: '192.0.2.1:9' }],
+  ])('%s ends with 1 and one line without values when nobody catches an error', async (verb, env) => {
     const failing = loadingFirst(
       `setInterval(() => { if (process.listenerCount('uncaughtException') > 0) ${THROW} }, 1)`,
     );
     const { TEMPORAL_CODEC_KEYS = '' } = environmentOf('api', around);
-    const child = spawn(process.execPath, [`commands/${script}.ts`], {
+    const child = spawn(process.execPath, ['commands/missions.ts', ...verb.split(' ')], {
       cwd: root,
       env: { PATH: process.env['PATH'], TEMPORAL_CODEC_KEYS, ...env, ...failing },
     });

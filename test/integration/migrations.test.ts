@@ -260,8 +260,8 @@ describe('the files', () => {
 describe('yarn db:migrate', () => {
   const migrateCommand = async (env: Readonly<Record<string, string>>, args: readonly string[] = []) => {
     try {
-      const script = join(root, 'commands', 'db-migrate.ts');
-      return { code: 0, ...(await run(process.execPath, [script, ...args], { env: { ...env } })) };
+      const script = join(root, 'commands', 'missions.ts');
+      return { code: 0, ...(await run(process.execPath, [script, 'migrate', ...args], { env: { ...env } })) };
     } catch (error) {
       return error as { code: number; stdout: string; stderr: string };
     }

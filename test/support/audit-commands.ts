@@ -18,8 +18,11 @@ export async function runAuditScript(
   env: Readonly<Record<string, string>>,
   args: readonly string[] = [],
 ): Promise<CommandResult> {
-  const script = join(root, 'commands', `audit-${name}.ts`);
-  const result = await run(process.execPath, [script, ...args], { cwd: root, env: { ...env } }).then(
+  const script = join(root, 'commands', 'missions.ts');
+  const result = await run(process.execPath, [script, 'audit', name, ...args], {
+    cwd: root,
+    env: { ...env },
+  }).then(
     (done) => ({ ...done, code: 0 }),
     (error: unknown) => error as { code: number; stdout: string; stderr: string },
   );

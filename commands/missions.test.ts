@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const missions = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  run(process.execPath, ['commands/missions.ts', ...args], { env: { ...env } }).then(
+    (done) => ({ code: 0, ...done }),
+    (error: unknown) => error as { code: number; stdout: string; stderr: string },
+  );
+
+describe('yarn missions', { timeout: 60_000 }, () => {
+  it('its help names every verb, the exit codes and where to read on', async () => {
+    const { code, stdout } = await missions(['--help']);
+    expect(code).toBe(0);
+    for (const word of [
+      'migrate',
+      'setup',
+      'reconcile',
+      'audit',
+      'Exit codes',
+      'docs/operations.md',
+      '--json',
+    ]) {
+      expect(stdout).toContain(word);
+    }
+  });
+
+  it.each([
+    ['migrate', 'MIGRATE_DATABASE_URL'],
+    ['setup', 'TEMPORAL_RETENTION_DAYS'],
+    ['reconcile', 'TEMPORAL_CODEC_KEYS'],
+    ['audit prune', 'AUDIT_CHECKPOINT_PRIVATE_KEY_PEM'],
+  ])('the help of %s names its variables', async (verb, variable) => {
+    expect((await missions([...verb.split(' '), '--help'])).stdout).toContain(variable);
+  });
+
+  it.each([
+    [[], 'Usage'],
+    [['audit'], 'Usage'],
+    [['reconcil'], 'Did you mean reconcile?'],
+    [['reconcile', '--timeout-seconds', 'soon'], 'expected a whole number of seconds, 1 or more'],
+  ])('%j ends with 2 and says what is allowed', async (args, text) => {
+    const { code, stdout, stderr } = await missions(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(text);
+  });
+
+  it('what cannot be done ends with 1 and one message without a stack or a value', async () => {
+    const env = { TEMPORAL_CODEC_KEYS: 'first:not-a-key-of-ours' };
+    const { code, stdout, stderr } = await missions(['reconcile', '--json'], env);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(stderr).toContain('TEMPORAL_CODEC_KEYS');
+    expect(stderr).not.toContain('not-a-key-of-ours');
+  });
+});
