@@ -2,7 +2,7 @@ import type { RunnerDependencies } from './dependencies.ts';
 import { claimState } from './claim-instant.ts';
 import { missionWords } from './open-run.ts';
 import { openSealed } from './resolve-inputs.ts';
-import { missionDataKey, readRounds, runKey } from './transcript.ts';
+import { missionDataKey, readRounds, standingRunKey } from './transcript.ts';
 import type { UserTransaction } from '#db/client.ts';
 import type { ReadMission } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
@@ -77,7 +77,7 @@ export async function outcomeOf(
   });
   let key: Buffer;
   try {
-    key = input.grantUsable ? await missionDataKey(deps, tx, read) : await runKey(deps, tx, input);
+    key = input.grantUsable ? await missionDataKey(deps, tx, read) : await standingRunKey(deps, tx, input);
   } catch (error) {
     const isLost = error instanceof RunKeyLostError;
     if (!isLost && !(error instanceof GrantUnusableError)) throw error;

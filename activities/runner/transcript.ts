@@ -86,6 +86,24 @@ export async function runKey(deps: RunnerDependencies, tx: UserTransaction, run:
 }
 
 /**
+ * The key of a run without a grant, where there is one: what writes back makes none, for nobody might forget it.
+ *
+ * @returns 32 bytes, to be overwritten by the caller
+ * @throws RunKeyLostError when there is none (any more), or no codec key of this process unwraps it
+ */
+export async function standingRunKey(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  run: RunRef,
+): Promise<Buffer> {
+  const stored = await readRunKey(tx, run.iterationId);
+  const context = { userId: tx.userId, iterationId: run.iterationId };
+  const key = stored === null ? null : unwrapRunKey(deps.codecKeys.keys, context, stored);
+  if (key === null) throw new RunKeyLostError();
+  return key;
+}
+
+/**
  * Reads the rounds done so far, in order and without gaps. What does not open is another key's, and stays for whoever has
  * that one: it was paid for.
  */

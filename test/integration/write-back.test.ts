@@ -16,6 +16,7 @@ import type { IterationResult, LoadRunInput, RunRef, WriteIterationInput } from 
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { whileLocked } from '#test/support/held-lock.ts';
 import { query } from '#test/support/inspect.ts';
+import { countLeftovers, NOTHING_LEFT } from '#test/support/stored-rows.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
 let harness: ActivityHarness;
@@ -300,6 +301,18 @@ describe('writing back', () => {
     await plan(told, [reply([{ title: 'eins' }])]);
     await forgetRun(harness.runner.database, told.user.userId, told.run);
     expect(await write(told)).toEqual({ outcome: 'failed', steps: 0, failureCode: 'run-interrupted' });
+  });
+
+  it('leaves no key where the run holds nothing any more: nobody would forget it', async () => {
+    const told = await story();
+    // As after a reset: the slot was another execution's, and has gone with it.
+    await query(
+      harness.databases.superuser.syncUrl,
+      'delete from mana_ai.run_slots where mission_id = $1 returning 1',
+      [told.missionId],
+    );
+    expect(await write(told, failure())).toMatchObject({ outcome: 'failed', failureCode: 'grant-absent' });
+    expect(await countLeftovers(harness.databases, told.missionId)).toEqual(NOTHING_LEFT);
   });
 
   it('only advancing writes no iteration, as the system', async () => {
