@@ -4,6 +4,7 @@ import { chownSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { onPort } from './free-port.ts';
@@ -13,12 +14,14 @@ import { spawnProcess, waitUntilReady, type ManagedProcess } from './processes.t
 export interface EmbeddedCluster {
   readonly host: string;
   readonly port: number;
-  /** Of the server's first process, the parent of all others. */
+  /** Of the server's first process, the parent of all others; another one after a restart. */
   readonly pid: number;
   /** Connection string of the superuser `postgres`. */
   readonly superuserUrl: (database: string) => string;
   /** The server's log, errors included. */
   readonly logFile: string;
+  /** Ends the server in order, or with SIGKILL, waits until `downMs` have passed and starts it again with what it stored. */
+  restart(how: 'stop' | 'kill', downMs: number): Promise<void>;
   /** Ends the server and removes everything it stored. */
   stop(): Promise<void>;
 }
@@ -29,6 +32,8 @@ export interface PostgresOptions {
   readonly port?: number;
   /** Receives one line per stage. */
   readonly log?: (message: string) => void;
+  /** What was committed outlives the server's end, as in production; not the machine's. */
+  readonly keepsCommits?: boolean;
 }
 
 const run = promisify(execFile);
@@ -65,15 +70,26 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Embe
     options.log?.('creating the database cluster');
     await initialise({ binaries, dataDirectory, password, user });
     options.log?.('starting PostgreSQL');
-    const started = await onPort(options.port, (port) =>
-      startServer({ binaries, dataDirectory, logFile, password, user, port }),
-    );
+    const start = (port: number): Promise<StartedServer> =>
+      startServer({
+        ...{ binaries, dataDirectory, logFile, password, user, port },
+        settings:
+          options.keepsCommits === true ? { ...serverSettings, synchronous_commit: 'on' } : serverSettings,
+      });
+    let started = await onPort(options.port, start);
     return {
       host,
       port: started.port,
-      pid: started.server.pid,
+      get pid() {
+        return started.server.pid;
+      },
       superuserUrl: (database) => superuserUrl(started.port, password, database),
       logFile,
+      restart: async (how, downMs) => {
+        await (how === 'stop' ? started.server.stop() : started.server.kill9());
+        await delay(downMs);
+        started = await persistently(() => start(started.port));
+      },
       stop: async () => {
         await started.server.stop();
         rmSync(dataDirectory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
@@ -83,6 +99,17 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Embe
   } catch (error) {
     temporary?.remove();
     throw error;
+  }
+}
+
+/** The processes of a server that was killed take a moment to notice; until then the next one refuses to start. */
+async function persistently<T>(work: () => Promise<T>, attempts = 20): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (attempts === 1) throw error;
+    await delay(250);
+    return persistently(work, attempts - 1);
   }
 }
 
@@ -194,9 +221,10 @@ async function startServer(options: {
   readonly password: string;
   readonly user: User | undefined;
   readonly port: number;
+  readonly settings: Readonly<Record<string, string>>;
 }): Promise<StartedServer> {
   const { port } = options;
-  const settings = Object.entries(serverSettings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const settings = Object.entries(options.settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const server = await spawnProcess({
     name: 'PostgreSQL',
     command: options.binaries.postgres,

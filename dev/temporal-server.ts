@@ -28,6 +28,8 @@ export interface TemporalServer {
   readonly uiUrl: string | null;
   readonly logFile: string;
   stop(): Promise<void>;
+  /** As a crashing machine would; with a file it can be started again on its port. */
+  kill9(): Promise<void>;
 }
 
 /** Fairness keys do nothing unless they are switched on; "daily at 08:00" must not trickle through 30 starts a second. */
@@ -53,7 +55,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
       address,
       uiUrl: uiPort === null ? null : `http://127.0.0.1:${uiPort}`,
       logFile: options.logFile,
-      stop: () => stopped(server),
+      ...endsOf(server),
     };
   };
   return await onPort(options.port, start);
@@ -100,7 +102,7 @@ export async function startTimeSkippingServer(options: {
       env: {},
       logFile: options.logFile,
     });
-    return { address, uiUrl: null, logFile: options.logFile, stop: () => stopped(server) };
+    return { address, uiUrl: null, logFile: options.logFile, ...endsOf(server) };
   };
   return await onPort(options.port, start);
 }
@@ -139,6 +141,11 @@ async function answers(address: string): Promise<boolean> {
   }
 }
 
-async function stopped(server: ManagedProcess): Promise<void> {
-  await server.stop();
-}
+const endsOf = (server: ManagedProcess): Pick<TemporalServer, 'stop' | 'kill9'> => ({
+  stop: async () => {
+    await server.stop();
+  },
+  kill9: async () => {
+    await server.kill9();
+  },
+});

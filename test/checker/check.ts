@@ -10,8 +10,8 @@ export interface Report {
 }
 
 export interface Allowed {
-  /** Rounds whose reply may have been lost: gateway calls that were open when their runner was killed or cut off. */
-  readonly repaidRounds: number;
+  /** When a process, a server or a connection was ended or disturbed: a round that was in flight then may be paid again. */
+  readonly faultsAtMs: readonly number[];
   /** Between the look at a grant and the request that is made of it. */
   readonly graceMs: number;
 }
@@ -21,16 +21,18 @@ export function check(facts: Facts, allowed: Allowed): Report {
   const missions = missionsOf(facts.missionRows, facts.runs, facts.checkedAtMs);
   const rounds = roundsOf(facts.asked);
   const iterations = new Map(missions.map(({ missionId, ended }) => [missionId, ended.length]));
-  const { paidTwice, repaid } = paymentsOf(
+  const { paidTwice, repaid, withoutFault } = paymentsOf(
     rounds,
     facts.usage,
     (missionId) => iterations.get(missionId) ?? 0,
+    allowed.faultsAtMs,
   );
   const zero = {
     'instants without an iteration': missions.flatMap(lostIn),
     'iterations too many': missions.flatMap((mission) => tooManyIn(mission, facts)),
     'due times not advanced': missions.filter((mission) => isOverdue(mission, facts.checkedAtMs)).map(idOf),
     'completed rounds paid twice': paidTwice,
+    'rounds repaid without a fault': withoutFault,
     'opened records without an earlier audit row': openedWithoutAudit(rounds, facts.audit),
     'broken rows of the audit': brokenChains(facts.audit),
     'uses of a grant after its end': usesWithoutGrant(rounds, facts.audit, facts.grants, allowed.graceMs),
@@ -47,8 +49,6 @@ export function check(facts: Facts, allowed: Allowed): Report {
     'places with plaintext': [...facts.markedPlaces],
   };
   const violations = Object.entries(zero).flatMap(([name, found]) => found.map((what) => `${name}: ${what}`));
-  if (repaid.length > allowed.repaidRounds)
-    violations.push(`rounds repaid: ${repaid.length}, at most ${allowed.repaidRounds} were in flight`);
   return {
     counts: {
       missions: missions.length,

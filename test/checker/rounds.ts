@@ -35,15 +35,21 @@ export interface Payments {
   readonly paidTwice: string[];
   /** Asked for again because nobody was left to keep the reply. */
   readonly repaid: string[];
+  /** Those of them between whose two requests nothing happened that could have cost the reply. */
+  readonly withoutFault: string[];
 }
 
-/** @param iterationsOf how many iterations a mission has; each may pay for a round once */
+/**
+ * @param iterationsOf how many iterations a mission has; each may pay for a round once
+ * @param faultsAtMs when a process, a server or a connection was ended or disturbed
+ */
 export function paymentsOf(
   rounds: readonly RoundAsked[],
   usage: Facts['usage'],
   iterationsOf: (missionId: string) => number,
+  faultsAtMs: readonly number[],
 ): Payments {
-  const [paidTwice, repaid]: [string[], string[]] = [[], []];
+  const [paidTwice, repaid, withoutFault]: [string[], string[], string[]] = [[], [], []];
   const byRound = Map.groupBy(rounds, ({ missionId, round, model }) =>
     JSON.stringify([missionId, round, model]),
   );
@@ -63,6 +69,9 @@ export function paymentsOf(
           ),
         );
         (isKept ? paidTwice : repaid).push(name);
+        const firstAtMs = again[0]?.askedAtMs ?? 0;
+        const hasFault = faultsAtMs.some((atMs) => atMs >= firstAtMs && atMs <= request.askedAtMs);
+        if (!isKept && !hasFault) withoutFault.push(name);
       }
     }
     const answeredKeys = [...byKey.values()].filter((again) =>
@@ -72,7 +81,7 @@ export function paymentsOf(
     for (let extra = allowed; extra < answeredKeys.length; extra += 1)
       paidTwice.push(`${name} under another key`);
   }
-  return { paidTwice, repaid };
+  return { paidTwice, repaid, withoutFault };
 }
 
 const isBefore = (answeredAtMs: number | null, { askedAtMs }: RoundAsked): boolean =>

@@ -14,7 +14,7 @@ import { waitUntil } from '#test/support/wait-until.ts';
 /** The checker of the fault suite, on a run without faults and on bugs that somebody plants in what is stored. */
 const gateway = logged();
 const plantedRequests: Asked[] = [];
-const MISSIONS = 12;
+const MISSIONS = 13;
 
 let system: MissionSystem;
 const missions: WrittenMission[] = [];
@@ -27,7 +27,7 @@ const look = async (): Promise<Report> => {
     asked: [...gateway.asked, ...plantedRequests],
     files: [join(inject('serverLogDirectory'), 'postgres.log')],
   });
-  return check(facts, { repaidRounds: 0, graceMs: 1_000 });
+  return check(facts, { faultsAtMs: [], graceMs: 1_000 });
 };
 
 beforeAll(async () => {
@@ -91,6 +91,17 @@ describe('the checker', () => {
         return Promise.resolve();
       },
       ['completed rounds paid twice'],
+    ],
+    [
+      'a round repaid though nobody was killed',
+      ({ missionId }) => {
+        const paid = gateway.asked.find(({ body }) => body.includes(missionId));
+        if (paid === undefined || paid.answeredAtMs === null) throw new Error('it was never answered');
+        // Before the reply could be kept.
+        plantedRequests.push({ ...paid, askedAtMs: paid.answeredAtMs + 0.001 });
+        return Promise.resolve();
+      },
+      ['rounds repaid without a fault'],
     ],
     [
       'a plaintext mark',

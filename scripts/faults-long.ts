@@ -1,0 +1,59 @@
+/**
+ * The long form of the fault suite (docs/reliability.md): `yarn test:faults:long`. Each part has a seed and a service of its own;
+ * its result is added to a file when it has ended, and a part that stands there is not run again.
+ */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { PARTS, type PartName } from '#test/faults/long/faults.ts';
+import { runPart, type PartResult } from '#test/faults/long/part.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    parts: { type: 'string', default: Object.keys(PARTS).join(',') },
+    missions: { type: 'string', default: '400' },
+    kills: { type: 'string', default: '50' },
+    minutes: { type: 'string', default: '6' },
+    results: { type: 'string', default: 'faults-long.json' },
+  },
+});
+
+function numberOf(name: 'seed' | 'missions' | 'kills' | 'minutes'): number {
+  const number = Number(values[name]);
+  if (!(number > 0)) fail(`--${name}: found ${values[name]}, expected a number above 0`);
+  return number;
+}
+
+function fail(text: string): never {
+  console.error(text);
+  process.exit(2);
+}
+
+const isPart = (name: string): name is PartName => Object.hasOwn(PARTS, name);
+const parts = values.parts.split(',').map((name) => {
+  if (!isPart(name)) fail(`--parts: found ${name}, expected some of ${Object.keys(PARTS).join(', ')}`);
+  return name;
+});
+const [missions, kills, minutes] = [numberOf('missions'), numberOf('kills'), numberOf('minutes')];
+
+/** Together with these, a seed chooses the same faults again. */
+const nameOf = (part: PartName, seed: number): string => `${part} ${seed} ${missions} ${kills} ${minutes}`;
+
+const results = (
+  existsSync(values.results) ? JSON.parse(readFileSync(values.results, 'utf8')) : {}
+) as Record<string, PartResult>;
+
+for (const [index, part] of parts.entries()) {
+  const seed = numberOf('seed') * 1_000 + index * 10;
+  const name = nameOf(part, seed);
+  if (Object.hasOwn(results, name)) {
+    console.info(`${name}: done before`);
+    continue;
+  }
+  const result = await runPart({ part, seed, missions, kills, forMs: minutes * 60_000 }, console.info);
+  results[name] = result;
+  writeFileSync(`${values.results}.new`, `${JSON.stringify(results, null, 2)}\n`);
+  renameSync(`${values.results}.new`, values.results);
+  console.info(JSON.stringify(result, null, 2));
+  if (result.violations.length > 0) process.exitCode = 1;
+}
