@@ -58,6 +58,7 @@ beforeAll(async () => {
       MANA_API_URL: research.url,
       MANA_RESEARCH_URL: research.url,
       DEEP_RESEARCH_ENABLED: 'true',
+      PLANNER_ROUNDS_PER_SECOND: '50',
     });
     runners.push(started);
   };
