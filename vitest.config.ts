@@ -27,7 +27,7 @@ export default defineConfig({
           // Properties run thousands of cases, and must hold on a machine that has twenty other things to do.
           testTimeout: 120_000,
           include: [
-            '{activities,api,commands,config,crypto,db,dev,domain,eval,health,http,llm,logging,migrations,research,runs,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
+            '{activities,api,commands,config,crypto,db,dev,domain,eval,health,http,llm,logging,metrics,migrations,research,runs,schedules,scripts,temporal,vault,worker,workflows}/**/*.test.ts',
             'config.test.ts',
           ],
         },

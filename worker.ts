@@ -81,7 +81,6 @@ async function run(): Promise<void> {
     logLevel: config.logLevel,
     logger,
     readiness: createReadiness({ ...checksOf(parts), codecKeys: codecKeysCheck }),
-    servesMetrics: true,
     workUnderWay: workSinceLastLook,
     onWorkChanged,
   });

@@ -67,7 +67,6 @@ async function start(): Promise<void> {
     logLevel: config.logLevel,
     logger,
     readiness: createApiReadiness({ syncDatabase, authDatabase }),
-    servesMetrics: false,
   });
   logger.info({ healthPort: liveness.port }, 'liveness is served');
   stopOnSignals(async () => {

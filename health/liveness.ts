@@ -69,8 +69,6 @@ export async function startLiveness(options: {
   readonly logLevel: string;
   readonly logger: Logger;
   readonly readiness: () => Promise<Readiness>;
-  /** False where metrics are served elsewhere, to those who have a key. */
-  readonly servesMetrics: boolean;
   /** What is under way, and has been since the last call; our own names only. */
   readonly workUnderWay?: () => readonly string[];
   /** Called with a listener for its changes. */
@@ -78,7 +76,7 @@ export async function startLiveness(options: {
 }): Promise<Liveness> {
   const { host, port, processName, logLevel, logger, workUnderWay = () => [] } = options;
   const state = createSharedState();
-  const routes = options.servesMetrics ? (['ready', 'metrics'] as const) : (['ready'] as const);
+  const routes = ['ready', 'metrics'] as const;
   const data: ThreadData = {
     state,
     host,

@@ -23,6 +23,12 @@ const revoked = new Counter({
   registers: [registry],
 });
 
+const scopeViolations = new Counter({
+  name: 'mana_grant_scope_violations_total',
+  help: 'Records that a grant would have had opened although they are not in its scope, or hold the ciphertext of another record; each is refused and audited.',
+  registers: [registry],
+});
+
 // A series that appears with its first event hides that event from `increase()`.
 for (const reason of UNWRAP_FAILURE_REASONS) unwrapFailures.inc({ reason }, 0);
 for (const version of GRANT_VERSIONS) minted.inc({ version }, 0);
@@ -32,6 +38,8 @@ export function countUnwrapFailure(problem: string): void {
   const reason = UNWRAP_FAILURE_REASONS.find((known) => known === problem);
   if (reason !== undefined) unwrapFailures.inc({ reason });
 }
+
+export const countScopeViolations = (records: number): void => scopeViolations.inc(records);
 
 export const countMinted = (version: GrantVersion): void => minted.inc({ version });
 

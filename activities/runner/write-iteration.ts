@@ -47,6 +47,7 @@ import {
 import { writerTime } from '#domain/change-log/writer-time.ts';
 import { countInjectionMarks } from '#metrics/injection.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
+import { countOutcome } from '#metrics/runs.ts';
 
 /**
  * Writes the outcome of a run into the change log, exactly once: one update row with a deterministic id, under the
@@ -70,6 +71,7 @@ export async function writeIteration(
     deps.database.asUser(userId, (tx) => writeOnce(deps, tx, input)),
   );
   // Only now: what a transaction that did not commit found is found again.
+  if (isNew) countOutcome(result);
   if (isNew && outcome?.kind === 'planned') countMarks(outcome.rounds);
   return result;
 }

@@ -31,6 +31,7 @@ import {
   recordsInScope,
   type SealableRecord,
 } from '#domain/grant/sealable-records.ts';
+import { countScopeViolations } from '#metrics/grants.ts';
 import { openVault } from '#vault/open-vault.ts';
 
 /**
@@ -48,7 +49,7 @@ const BATCH_SIZE = 50;
  */
 export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<SealResult> {
   const userId = run.userId;
-  return deps.syncDatabase.asUser(userId, async (tx) => {
+  const result = await deps.syncDatabase.asUser(userId, async (tx) => {
     await lockMission(tx, run.missionId);
     const read = await readMissionOfDevices(tx, run.missionId);
     if (read === null) return nothingSealed('absent');
@@ -76,6 +77,9 @@ export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<
       masterKey.fill(0);
     }
   });
+  // Only now: what a transaction that did not commit found is found again.
+  countScopeViolations(result.scopeViolations);
+  return result;
 }
 
 const nothingSealed = (problem: GrantProblem): SealResult => ({

@@ -126,7 +126,6 @@ describe('the figures of the API', () => {
       ...{ host: '127.0.0.1', port: 0, processName: 'test', logLevel: 'silent' },
       logger: createLogger('test', 'silent'),
       readiness: () => Promise.resolve({ ok: true, status: 'ok', checks: {} }),
-      servesMetrics: true,
     });
     const response = await fetch(`http://127.0.0.1:${server.port}/metrics`);
     expect(response.status).toBe(200);

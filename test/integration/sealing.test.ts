@@ -11,6 +11,7 @@ import type { Grant } from '#domain/grant/grant.ts';
 import { toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import type { RunRef, SealResult } from '#domain/run/run.ts';
+import { registry } from '#metrics/registry.ts';
 import {
   createActivityHarness,
   newRun,
@@ -241,6 +242,9 @@ describe('sealing', () => {
   });
 });
 
+const countOf = async (name: string): Promise<number> =>
+  (await registry.getSingleMetric(name)?.get())?.values[0]?.value ?? Number.NaN;
+
 describe('the ciphertext of another record', () => {
   /** A note that no grant names, and its ciphertext in a field of the mission: what a stolen session can write. */
   const copyInto = async (told: Story, field: string): Promise<void> => {
@@ -256,7 +260,9 @@ describe('the ciphertext of another record', () => {
       const told = await story();
       await copyInto(told, field);
       const expected = { problem: null, sealed: 2, scopeViolations: 1, ownFieldsReadable: false };
+      const before = await countOf('mana_grant_scope_violations_total');
       expect(await seal(told.run)).toMatchObject(expected);
+      expect(await countOf('mana_grant_scope_violations_total')).toBe(before + 1);
       const violation = `scope-violation aiMissions:${told.missionId} holds the ciphertext of another record: ${field}`;
       expect(await auditOf(told)).toContain(violation);
       const opened = await openedOf(told);

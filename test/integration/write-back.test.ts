@@ -13,6 +13,7 @@ import { formatInstant } from '#domain/base/instant.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { IterationResult, LoadRunInput, RunRef, WriteIterationInput } from '#domain/run/run.ts';
+import { registry } from '#metrics/registry.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { whileLocked } from '#test/support/held-lock.ts';
 import { query } from '#test/support/inspect.ts';
@@ -128,6 +129,11 @@ describe('the time of our rows', () => {
     expect(String(written?.createdAt) > pulledAt).toBe(true);
   });
 });
+
+const failedForGrants = async (): Promise<number> => {
+  const metric = await registry.getSingleMetric('mana_run_outcomes_total')?.get();
+  return metric?.values.find(({ labels }) => labels['reason'] === 'grant-absent')?.value ?? 0;
+};
 
 describe('writing back', () => {
   it('is one update row that puts the iteration in the place of the claim', async () => {
@@ -311,7 +317,12 @@ describe('writing back', () => {
       'delete from mana_ai.run_slots where mission_id = $1 returning 1',
       [told.missionId],
     );
+    const before = await failedForGrants();
     expect(await write(told, failure())).toMatchObject({ outcome: 'failed', failureCode: 'grant-absent' });
+    expect(await failedForGrants()).toBe(before + 1);
+    // Found again, it is not counted again.
+    await write(told, failure());
+    expect(await failedForGrants()).toBe(before + 1);
     expect(await countLeftovers(harness.databases, told.missionId)).toEqual(NOTHING_LEFT);
   });
 

@@ -152,7 +152,7 @@ if (worker === null) throw new TypeError('expected a runner or a vault worker');
 process.on('SIGTERM', () => worker.shutdown());
 const liveness = await startLiveness({
   ...{ host: config.host, port: config.healthPort, processName: role, logLevel: config.logLevel, logger },
-  ...{ readiness: createReadiness({}), servesMetrics: true, workUnderWay: workSinceLastLook, onWorkChanged },
+  ...{ readiness: createReadiness({}), workUnderWay: workSinceLastLook, onWorkChanged },
 });
 const running = worker.run();
 logger.info({ healthPort: liveness.port }, 'worker started');
