@@ -15,6 +15,7 @@ const mission: MissionSeen = {
     missionId: 'm',
     dueCount: 1,
     runsWithIteration: 1,
+    runsCutShort: 0,
     iterations: [planned],
     losses: [],
     isInjected: false,

@@ -29,6 +29,8 @@ export interface MissionSeen {
   readonly dueCount: number | null;
   /** Runs that ended with an iteration. */
   readonly runsWithIteration: number;
+  /** Runs that were ended on their way (cancelled, stopped): those that had claimed their instant have an iteration that says so. */
+  readonly runsCutShort: number;
   /** As the rows hold them that wrote them, each row's own. */
   readonly iterations: readonly Iteration[];
   /** What the array that stands lacks. */
@@ -87,11 +89,11 @@ const processViolations = ({ name, hasEnded, healthMs }: ProcessSeen): string[] 
 ];
 
 function missionViolations(mission: MissionSeen): string[] {
-  const { dueCount, runsWithIteration, iterations, losses, isInjected } = mission;
+  const { dueCount, runsWithIteration, runsCutShort, iterations, losses, isInjected } = mission;
   const ids = iterations.map(({ id }) => id);
   const found: string[] = losses.map((loss) => `lost: ${loss}`);
   if (new Set(ids).size < ids.length) found.push('an iteration was written twice');
-  if (iterations.length !== runsWithIteration)
+  if (iterations.length < runsWithIteration || iterations.length > runsWithIteration + runsCutShort)
     found.push(`${iterations.length} iterations of ${runsWithIteration} runs`);
   if (dueCount !== null && iterations.length !== dueCount)
     found.push(`${iterations.length} iterations, due ${dueCount} times`);

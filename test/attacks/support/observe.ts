@@ -29,12 +29,12 @@ export async function observe(
     ...{ deadlineMs: restWithinMs, everyMs: 250 },
     // What is not at rest is seen in what is left.
   }).catch(() => undefined);
-  const runs = await runsWithIteration(hostile);
+  const runs = await runsOfMissions(hostile);
   return {
     processes: await Promise.all(hostile.processes.map((running) => lookAt(hostile, running))),
     victims,
     missions: await Promise.all(
-      targets.map((target) => missionSeen(hostile, target, runs.get(target.missionId) ?? 0)),
+      targets.map((target) => missionSeen(hostile, target, runs.get(target.missionId) ?? NO_RUNS)),
     ),
     asked: hostile.asked,
     opened: await openedRecords(hostile, targets),
@@ -64,29 +64,44 @@ async function isAtRest(hostile: HostileSystem, targets: readonly Target[]): Pro
   );
   const left = Object.values(await leftovers(hostile)).reduce((sum, count) => sum + count, 0);
   if (open + waiting + left > 0) return false;
-  const runs = await runsWithIteration(hostile);
+  const runs = await runsOfMissions(hostile);
   for (const target of targets.filter(({ dueCount }) => dueCount !== null)) {
-    const { iterations, losses } = await missionSeen(hostile, target, runs.get(target.missionId) ?? 0);
+    const { iterations, losses } = await missionSeen(hostile, target, runs.get(target.missionId) ?? NO_RUNS);
     if (iterations.length < (target.dueCount ?? 0) || losses.length > 0) return false;
   }
   return true;
 }
 
-/** By mission, as the server knows it: of runs that say of themselves that they wrote an iteration. */
-async function runsWithIteration({ system }: HostileSystem): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
+interface RunsOfMission {
+  readonly withIteration: number;
+  readonly cutShort: number;
+}
+const NO_RUNS: RunsOfMission = { withIteration: 0, cutShort: 0 };
+const CUT_SHORT: readonly string[] = ['cancelled', 'paused', 'agent-busy', 'ran-elsewhere'];
+
+/** By mission, as the server knows it: of runs that say of themselves what they wrote. */
+async function runsOfMissions({ system }: HostileSystem): Promise<Map<string, RunsOfMission>> {
+  const counts = new Map<string, RunsOfMission>();
   for await (const run of system.client.workflow.list({
     query: `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}'`,
   })) {
-    const outcome = run.typedSearchAttributes.get(MISSION_SEARCH_ATTRIBUTES.outcome);
+    const outcome = run.typedSearchAttributes.get(MISSION_SEARCH_ATTRIBUTES.outcome) ?? '';
     const missionId = run.typedSearchAttributes.get(MISSION_SEARCH_ATTRIBUTES.missionId);
-    if (missionId === undefined || !['planned', 'empty-plan', 'failed'].includes(outcome ?? '')) continue;
-    counts.set(missionId, (counts.get(missionId) ?? 0) + 1);
+    if (missionId === undefined) continue;
+    const { withIteration, cutShort } = counts.get(missionId) ?? NO_RUNS;
+    counts.set(missionId, {
+      withIteration: withIteration + (['planned', 'empty-plan', 'failed'].includes(outcome) ? 1 : 0),
+      cutShort: cutShort + (CUT_SHORT.includes(outcome) ? 1 : 0),
+    });
   }
   return counts;
 }
 
-async function missionSeen(hostile: HostileSystem, target: Target, runs: number): Promise<MissionSeen> {
+async function missionSeen(
+  hostile: HostileSystem,
+  target: Target,
+  runs: RunsOfMission,
+): Promise<MissionSeen> {
   const { missionId, user, dueCount, isInjected } = target;
   const rows = await hostile.system.webApp.rows(user, missionAt(missionId));
   // Whoever writes rows may name our client id in them, but not choose the ids of rows.
@@ -104,7 +119,8 @@ async function missionSeen(hostile: HostileSystem, target: Target, runs: number)
       null) satisfies FailureCode | null,
   }));
   return {
-    ...{ missionId, dueCount, isInjected, runsWithIteration: runs, iterations },
+    ...{ missionId, dueCount, isInjected, iterations },
+    ...{ runsWithIteration: runs.withIteration, runsCutShort: runs.cutShort },
     // What a device wrote that holds to nothing can be lost in ways that no promise speaks of.
     losses: dueCount === null ? [] : lossesIn(rows, written),
   };
