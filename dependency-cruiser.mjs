@@ -56,7 +56,7 @@ export default {
         pathNot: [
           '^(dev|scripts|test|bench|eval|node_modules)/',
           tests,
-          '^vitest(\\.(ui|mutation))?\\.config\\.ts$',
+          '^vitest(\\.(ui|mutation|windows))?\\.config\\.ts$',
         ],
       },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },

@@ -117,6 +117,7 @@ export default tseslint.config(
   {
     files: [
       'vitest.ui.config.ts',
+      'vitest.windows.config.ts',
       'commands/**',
       'scripts/**',
       'dev/**',
