@@ -1,13 +1,5 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-
-const run = promisify(execFile);
-const missions = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  run(process.execPath, ['commands/missions.ts', ...args], { env: { ...env } }).then(
-    (done) => ({ code: 0, ...done }),
-    (error: unknown) => error as { code: number; stdout: string; stderr: string },
-  );
+import { runMissions as missions } from '#test/support/operator-commands.ts';
 
 describe('yarn missions', { timeout: 60_000 }, () => {
   it('its help names every verb, the exit codes and where to read on', async () => {

@@ -10,6 +10,7 @@ const failed = {
   ...{ id: 'i1', overallStatus: 'failed', plan: [], summary: 'Warum.' },
   errorDetails: { name: 'no-plan', message: 'Warum.' },
 };
+const cancelled = { ...failed, id: 'i2', errorDetails: { name: 'run-cancelled', message: 'Warum.' } };
 const mission: MissionSeen = {
   ...{
     missionId: 'm',
@@ -27,7 +28,11 @@ const round: Asked = {
 const sound: Observation = {
   processes: [{ name: 'runner', hasEnded: false, healthMs: 5 }],
   victims: [{ name: 'victim', lateMs: 900 }],
-  missions: [mission, { ...mission, iterations: [failed] }],
+  missions: [
+    mission,
+    { ...mission, iterations: [failed] },
+    { ...mission, dueCount: null, iterations: [planned, cancelled], runsCutShort: 2 },
+  ],
   asked: [round, { ...round, idempotencyKey: 'l', body: 'y' }],
   opened: [{ recordId: 'n', seenAtMs: 5, auditedAtMs: 4 }],
   ...{ auditProblems: [], leaks: [], leftovers: { run_slots: 0 } },
@@ -67,6 +72,16 @@ describe('the look at a service after an attack', () => {
       'due 1 times',
     ],
     ['an iteration that no row holds', withMission({ iterations: [] }), '0 iterations of 1 runs'],
+    [
+      'an iteration of no run beside one that was cut short',
+      withMission({ dueCount: null, runsWithIteration: 0, runsCutShort: 1 }),
+      '1 iterations of 0 runs: awaiting-review',
+    ],
+    [
+      'an end of a run that nobody ended',
+      withMission({ dueCount: null, iterations: [planned, cancelled] }),
+      '1 iterations of 0 runs that were cut short',
+    ],
     ['a lost iteration', withMission({ losses: ['iteration i1'] }), 'lost: iteration i1'],
     [
       'a failure without words',

@@ -1,7 +1,5 @@
 import { Client } from '@temporalio/client';
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { gate, type Gate } from '#dev/scripted-gateway.ts';
 import { missionAt } from '#dev/web-app.ts';
@@ -26,6 +24,7 @@ import {
   type Surroundings,
   type SystemProcess,
 } from '#test/support/worker-process.ts';
+import { runMissions } from '#test/support/operator-commands.ts';
 
 const OLD = 'test-1';
 const NEW = 'renewed';
@@ -79,17 +78,11 @@ const startGeneration = (...ids: string[]): Promise<SystemProcess[]> =>
 
 /** As the operator calls it. */
 async function reconcile(...ids: string[]): Promise<ReconcileResult> {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['commands/missions.ts', 'reconcile', '--json'],
-    {
-      env: {
-        TEMPORAL_ADDRESS: inject('temporalAddress'),
-        TEMPORAL_NAMESPACE: system.namespace,
-        ...codecKeys(...ids),
-      },
-    },
-  );
+  const { stdout } = await runMissions(['reconcile', '--json'], {
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    TEMPORAL_NAMESPACE: system.namespace,
+    ...codecKeys(...ids),
+  });
   return JSON.parse(stdout) as ReconcileResult;
 }
 

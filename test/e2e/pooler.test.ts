@@ -7,7 +7,7 @@ import { formatInstant } from '#domain/base/instant.ts';
 import { toUserId } from '#domain/base/ids.ts';
 import { migrateSyncDatabase } from '#migrations/migrate.ts';
 import { surroundingsOf } from '#test/faults/surroundings.ts';
-import { runAuditScript } from '#test/support/audit-commands.ts';
+import { runAuditScript } from '#test/support/operator-commands.ts';
 import { writeGrantedMission } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';

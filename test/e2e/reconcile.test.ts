@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { missionAt } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -14,6 +12,7 @@ import type { WrittenMission } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
+import { runMissions } from '#test/support/operator-commands.ts';
 
 /** No runner: what is started stays open, and can be counted. */
 let system: MissionSystem;
@@ -56,17 +55,11 @@ async function fingerprints(): Promise<Map<string, string>> {
 /** As the operator calls it. */
 async function reconcileByCommand(): Promise<unknown> {
   const { primaryKeyId, keys } = system.keys.codecKeys;
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['commands/missions.ts', 'reconcile', '--json'],
-    {
-      env: {
-        TEMPORAL_ADDRESS: inject('temporalAddress'),
-        TEMPORAL_NAMESPACE: system.namespace,
-        TEMPORAL_CODEC_KEYS: `${primaryKeyId}:${keys.get(primaryKeyId)?.toString('base64') ?? ''}`,
-      },
-    },
-  );
+  const { stdout } = await runMissions(['reconcile', '--json'], {
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    TEMPORAL_NAMESPACE: system.namespace,
+    TEMPORAL_CODEC_KEYS: `${primaryKeyId}:${keys.get(primaryKeyId)?.toString('base64') ?? ''}`,
+  });
   return JSON.parse(stdout);
 }
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signCheckpoint } from '#crypto/audit-checkpoint.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { addAuditRows, asUser, readSeqs, tamper } from '#test/support/audit-rows.ts';
-import { runAuditScript, type CommandResult } from '#test/support/audit-commands.ts';
+import { runAuditScript, type CommandResult } from '#test/support/operator-commands.ts';
 import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
 
 const keys = generateKeyPairSync('ed25519');

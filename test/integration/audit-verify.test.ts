@@ -6,7 +6,7 @@ import { logAuditHeads } from '#activities/projection/log-audit-heads.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { createActivityHarness } from '#test/support/activity-dependencies.ts';
 import { addAuditRows, tamper } from '#test/support/audit-rows.ts';
-import { runAuditScript } from '#test/support/audit-commands.ts';
+import { runAuditScript } from '#test/support/operator-commands.ts';
 import { createTestDatabases } from '#test/support/databases.ts';
 import { databases, newUser, setUpAuditChain, upTo } from '#test/support/audit-chain.ts';
 

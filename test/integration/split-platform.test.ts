@@ -21,7 +21,7 @@ import type { PlatformDatabases } from '#dev/databases.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '#migrations/migrate.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
-import { runAuditScript } from '#test/support/audit-commands.ts';
+import { runAuditScript } from '#test/support/operator-commands.ts';
 import { addAuditRows } from '#test/support/audit-rows.ts';
 
 /**

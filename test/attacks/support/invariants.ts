@@ -27,9 +27,9 @@ export interface MissionSeen {
   readonly missionId: string;
   /** How often it was due or asked for, where its user is well-behaved; null where nobody can say. */
   readonly dueCount: number | null;
-  /** Runs that ended with an iteration. */
+  /** Runs that ended with a plan or a failure. */
   readonly runsWithIteration: number;
-  /** Runs that were ended on their way (cancelled, stopped): those that had claimed their instant have an iteration that says so. */
+  /** Runs that were ended on their way: those of them that had claimed their instant have an iteration that says so. */
   readonly runsCutShort: number;
   /** As the rows hold them that wrote them, each row's own. */
   readonly iterations: readonly Iteration[];
@@ -88,13 +88,22 @@ const processViolations = ({ name, hasEnded, healthMs }: ProcessSeen): string[] 
   ...(healthMs === null ? [`${name}: no health within a second`] : []),
 ];
 
+/** What a run writes that was cancelled or stopped, or got no place, after it had claimed its instant. */
+const CUT_SHORT_CODES: readonly unknown[] = ['run-cancelled', 'run-stopped', 'agent-busy'];
+const codeOf = ({ overallStatus, errorDetails }: Iteration): string =>
+  String((errorDetails as { readonly name?: unknown } | undefined)?.name ?? overallStatus);
+const isCutShort = (iteration: Iteration): boolean => CUT_SHORT_CODES.includes(codeOf(iteration));
+
 function missionViolations(mission: MissionSeen): string[] {
   const { dueCount, runsWithIteration, runsCutShort, iterations, losses, isInjected } = mission;
   const ids = iterations.map(({ id }) => id);
   const found: string[] = losses.map((loss) => `lost: ${loss}`);
   if (new Set(ids).size < ids.length) found.push('an iteration was written twice');
-  if (iterations.length < runsWithIteration || iterations.length > runsWithIteration + runsCutShort)
-    found.push(`${iterations.length} iterations of ${runsWithIteration} runs`);
+  const [cutShort, others] = [iterations.filter(isCutShort), iterations.filter((each) => !isCutShort(each))];
+  if (others.length !== runsWithIteration)
+    found.push(`${others.length} iterations of ${runsWithIteration} runs: ${others.map(codeOf).join(', ')}`);
+  if (cutShort.length > runsCutShort)
+    found.push(`${cutShort.length} iterations of ${runsCutShort} runs that were cut short`);
   if (dueCount !== null && iterations.length !== dueCount)
     found.push(`${iterations.length} iterations, due ${dueCount} times`);
   for (const iteration of iterations) {

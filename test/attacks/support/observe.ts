@@ -9,7 +9,7 @@ import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import type { FailureCode } from '#domain/run/run.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
-import { runAuditScript } from '#test/support/audit-commands.ts';
+import { runAuditScript } from '#test/support/operator-commands.ts';
 import { SERVICE_KEY } from '#test/support/mission-system.ts';
 import { countRows, query } from '#test/support/inspect.ts';
 import { lossesIn } from '#test/support/iteration-losses.ts';
@@ -77,7 +77,7 @@ interface RunsOfMission {
   readonly cutShort: number;
 }
 const NO_RUNS: RunsOfMission = { withIteration: 0, cutShort: 0 };
-const CUT_SHORT: readonly string[] = ['cancelled', 'paused', 'agent-busy', 'ran-elsewhere'];
+const CUT_SHORT: readonly string[] = ['cancelled', 'paused', 'deleted', 'agent-busy'];
 
 /** By mission, as the server knows it: of runs that say of themselves what they wrote. */
 async function runsOfMissions({ system }: HostileSystem): Promise<Map<string, RunsOfMission>> {
