@@ -30,8 +30,6 @@ export const roundsOf = (asked: readonly Asked[]): RoundAsked[] =>
     })
     .toSorted((a, b) => a.askedAtMs - b.askedAtMs);
 
-const ON_ITS_WAY_MS = 500;
-
 export interface Payments {
   /** Asked for again although the reply was kept: the money is lost. */
   readonly paidTwice: string[];
@@ -72,10 +70,7 @@ export function paymentsOf(
         );
         (isKept ? paidTwice : repaid).push(name);
         const firstAtMs = again[0]?.askedAtMs ?? 0;
-        // What a process sent in its last moment arrives after its end.
-        const hasFault = faultsAtMs.some(
-          (atMs) => atMs >= firstAtMs - ON_ITS_WAY_MS && atMs <= request.askedAtMs,
-        );
+        const hasFault = faultsAtMs.some((atMs) => atMs >= firstAtMs && atMs <= request.askedAtMs);
         if (!isKept && !hasFault) withoutFault.push(name);
       }
     }
