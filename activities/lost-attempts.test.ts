@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { countAttempts, isUncounted, noteEnd, takeTurn } from './lost-attempts.ts';
+import { TurnTakenError } from '#domain/base/errors.ts';
+import { countAttempts, isUncounted, noteEnd, takeTurn, waitForTurn } from './lost-attempts.ts';
 
 const attemptOf = (attempt: number, heartbeatDetails?: unknown, activityId: string = randomUUID()) => ({
   ...{ attempt, heartbeatDetails, activityId },
@@ -46,4 +47,34 @@ it('the turn of a last chance is one at a time', () => {
   const again = takeTurn();
   expect(again).not.toBeNull();
   again?.();
+});
+
+describe('waiting for the turn', () => {
+  const patiently = () => waitForTurn(new AbortController().signal, 60_000);
+
+  it('gets it in the order in which they came, and gives it back in the end', async () => {
+    const giveBack = takeTurn();
+    const order: number[] = [];
+    const all = [1, 2, 3].map(async (number) => {
+      const end = await patiently();
+      order.push(number);
+      expect(takeTurn()).toBeNull();
+      end();
+    });
+    giveBack?.();
+    await Promise.all(all);
+    expect(order).toEqual([1, 2, 3]);
+    (await patiently())();
+  });
+
+  it('ends when it takes too long, or with the signal, and takes no turn along', async () => {
+    const giveBack = takeTurn();
+    const controller = new AbortController();
+    const cancelled = waitForTurn(controller.signal, 60_000);
+    controller.abort(new Error('cancelled'));
+    await expect(cancelled).rejects.toThrow('cancelled');
+    await expect(waitForTurn(new AbortController().signal, 1)).rejects.toBeInstanceOf(TurnTakenError);
+    giveBack?.();
+    (await patiently())();
+  });
 });

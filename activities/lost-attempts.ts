@@ -1,5 +1,6 @@
 import type { Info } from '@temporalio/activity';
-import { MAX_LOST_ATTEMPTS } from '#domain/base/errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MAX_LOST_ATTEMPTS, TurnTakenError } from '#domain/base/errors.ts';
 
 /**
  * How often an activity took its worker with it. Neither the server nor the SDK tells an attempt that failed from one whose
@@ -68,6 +69,8 @@ const keyOf = ({ workflowExecution, activityId }: CountedInfo): string =>
   JSON.stringify([workflowExecution?.runId, activityId]);
 
 let isTurnTaken = false;
+/** Told that the turn is theirs, in the order in which they came. */
+const waiting: (() => void)[] = [];
 
 /**
  * The turn of whatever is on its last chance, one at a time in a process: what dies in its neighbourhood meanwhile was not
@@ -78,9 +81,38 @@ let isTurnTaken = false;
 export function takeTurn(): (() => void) | null {
   if (isTurnTaken) return null;
   isTurnTaken = true;
-  return () => {
-    isTurnTaken = false;
-  };
+  return giveTurnBack;
+}
+
+function giveTurnBack(): void {
+  const next = waiting.shift();
+  if (next === undefined) isTurnTaken = false;
+  else next();
+}
+
+/**
+ * The same, waiting for others in the order of their coming. Each further attempt would lengthen the pause that the server
+ * makes when one dies: five minutes after ten of them.
+ *
+ * @param signal ends the waiting; its reason is thrown
+ * @throws TurnTakenError when the turn has not come within `withinMs`
+ */
+export async function waitForTurn(signal: AbortSignal, withinMs: number): Promise<() => void> {
+  const taken = takeTurn();
+  if (taken !== null) return taken;
+  const { promise: isOurs, resolve: enter } = Promise.withResolvers<undefined>();
+  const entering = (): void => enter(undefined);
+  waiting.push(entering);
+  const over = new AbortController();
+  const tooLate = delay(withinMs, undefined, { signal: AbortSignal.any([signal, over.signal]) });
+  await Promise.race([isOurs, tooLate.catch(() => undefined)]);
+  over.abort();
+  const index = waiting.indexOf(entering);
+  // It may have come in the very moment in which the waiting ended.
+  if (index < 0) return giveTurnBack;
+  waiting.splice(index, 1);
+  signal.throwIfAborted();
+  throw new TurnTakenError();
 }
 
 export const isLastChance = (lost: number): boolean => lost === MAX_LOST_ATTEMPTS - 1;

@@ -108,19 +108,18 @@ describe('runActivity', () => {
       expect(known).toEqual([{ ended: 0, lastChance: true }]);
     });
 
-    it('waits for its turn without having said so', async () => {
+    it('waits for its turn without having said so, in one attempt', async () => {
       const first = onLastChance('first');
       const second = onLastChance('second');
       const begun = Promise.withResolvers<null>();
       const end = Promise.withResolvers<null>();
       const running = first.mock.run(() => runActivity(() => (begun.resolve(null), end.promise), options));
       await begun.promise;
-      await expect(
-        second.mock.run(() => runActivity(() => Promise.resolve(null), options)),
-      ).rejects.toMatchObject({ type: 'TURN_TAKEN' });
-      expect(second.beats).toEqual([{ ended: 1 }]);
+      const waiting = second.mock.run(() => runActivity(() => Promise.resolve([...second.beats]), options));
       end.resolve(null);
       await running;
+      // A further attempt would lengthen the pause that the server makes after a worker has died.
+      expect(await waiting).toEqual([{ ended: 0, lastChance: true }]);
     });
   });
 

@@ -9,7 +9,7 @@ import {
   isLastChance,
   isUncounted,
   noteEnd,
-  takeTurn,
+  waitForTurn,
   type AttemptDetails,
 } from './lost-attempts.ts';
 import {
@@ -32,6 +32,9 @@ export interface ActivityOptions {
 const byRetryPolicy: RetryDelay = () => undefined;
 /** A heartbeat leaves at once; this is for encoding it, on a busy machine as well. */
 const FIRST_HEARTBEAT_MS = 1_000;
+/** Half of what an attempt may be silent for: nothing is told before the turn, or that it has come would be held back (Core
+ * sends the first heartbeat of an attempt at once, later ones at most every 8 s). */
+const TURN_WITHIN_MS = 5_000;
 const TURN_PAUSE_MS = 2_000;
 
 /**
@@ -55,7 +58,7 @@ export async function runActivity<T>(
       ended,
       ...(giveTurnBack === null ? {} : { lastChance: true }),
     } satisfies AttemptDetails);
-  const timer = isCounted ? setInterval(beat, options.heartbeatEveryMs) : undefined;
+  let timer: ReturnType<typeof setInterval> | undefined;
   try {
     if (lost > 0) {
       countLostAttempt(info.activityType);
@@ -63,13 +66,16 @@ export async function runActivity<T>(
     }
     if (options.isNeverGivenUp !== true) {
       if (lost >= MAX_LOST_ATTEMPTS) throw new WorkerLostError();
-      giveTurnBack = isLastChance(lost) ? turnOrThrow() : null;
+      giveTurnBack = isLastChance(lost)
+        ? await waitForTurn(context.cancellationSignal, TURN_WITHIN_MS)
+        : null;
     }
     // Before the work that may end the worker: what is known so far, and that the last chance has begun.
     if (isCounted && (isUncounted(info) || giveTurnBack !== null)) {
       beat();
       await delay(FIRST_HEARTBEAT_MS);
     }
+    if (isCounted) timer = setInterval(beat, options.heartbeatEveryMs);
     return await work({ signal: context.cancellationSignal, attempt });
   } catch (error) {
     if (isCounted) context.heartbeat({ ended: ended + 1 } satisfies AttemptDetails);
@@ -104,12 +110,6 @@ const workerStopping = (): ApplicationFailure =>
     type: 'WORKER_STOPPING',
     message: 'the worker is stopping; another one goes on',
   });
-
-function turnOrThrow(): () => void {
-  const giveBack = takeTurn();
-  if (giveBack === null) throw new TurnTakenError();
-  return giveBack;
-}
 
 const withTurns =
   (retryDelay: RetryDelay): RetryDelay =>
