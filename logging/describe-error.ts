@@ -23,7 +23,7 @@ const CAUSES_KEPT = 4;
  * own errors are kept.
  */
 export function describeError(error: unknown, depth = 0): DescribedError {
-  if (!(error instanceof Error)) return { type: typeof error };
+  if (!(error instanceof Error)) return describeOther(error);
   const code = codeOf(error);
   const address = addressOf(error);
   // Where several addresses were tried, the first attempt speaks for all.
@@ -35,6 +35,32 @@ export function describeError(error: unknown, depth = 0): DescribedError {
     ...(error instanceof OwnError && { message: error.message }),
     at: stackFrames(error),
     ...(cause !== undefined && depth < CAUSES_KEPT && { cause: describeError(cause, depth + 1) }),
+  };
+}
+
+/**
+ * What is no error has no place of its own: where it is logged has to do. The SDK's core hands errors on as the text of a Rust
+ * value, `Status { code: Unavailable, message: "…", … 127.0.0.1:7233, Os { code: 111, kind: ConnectionRefused, …`.
+ */
+function describeOther(thrown: unknown): DescribedError {
+  if (typeof thrown === 'string' && thrown.startsWith('Status {')) return describeStatus(thrown);
+  const at = stackFrames(new Error()).filter((frame) => !NO_PLACE.test(frame));
+  return { type: typeof thrown, ...(at.length > 0 && { at }) };
+}
+
+const NO_PLACE = /node_modules|\(node:|\/(?:describe-error|logger|temporal-logger)\.ts/;
+
+/** Its message may quote content; status, address and the kind of a system error cannot. */
+function describeStatus(text: string): DescribedError {
+  const [, name = ''] = /^Status \{ code: (\w{1,40})/.exec(text) ?? [];
+  const code = GRPC_STATUSES.find((status) => status.replaceAll('_', '') === name.toUpperCase());
+  const [address] = /(?:\b(?:\d{1,3}\.){3}\d{1,3}|\[[\da-f:]{2,39}\]):\d{1,5}\b/.exec(text) ?? [];
+  const [, kind] = /\bOs \{ code: \d{1,5}, kind: (\w{1,40})/.exec(text) ?? [];
+  return {
+    type: 'Status',
+    ...(code !== undefined && { code }),
+    ...(address !== undefined && { address }),
+    ...(kind !== undefined && { cause: { type: 'Os', code: kind } }),
   };
 }
 

@@ -59,7 +59,18 @@ describe('an error in the log', () => {
 
   it('a code that is no name is left out, and so is a thrown text', () => {
     expect(describeError(Object.assign(new Error('x'), { code: 'a secret value' })).code).toBeUndefined();
-    expect(describeError('secret')).toEqual({ type: 'string' });
+    const thrown = describeError('secret');
+    expect(thrown).toEqual({ type: 'string', at: expect.any(Array) as unknown });
+    expect(JSON.stringify(thrown)).not.toContain('secret');
+  });
+
+  it('what was thrown and is no error has the place where it is logged', () => {
+    const lines: string[] = [];
+    const log = createLogger('api', 'info', { write: (line) => void lines.push(line) });
+    log.error({ error: 'secret' }, 'something');
+    const { error } = JSON.parse(lines[0] ?? '{}') as { error: ReturnType<typeof describeError> };
+    expect(error.at?.[0]).toContain('logger.test.ts');
+    expect(lines[0]).not.toContain('secret');
   });
 });
 

@@ -19,3 +19,21 @@ it('what the SDK says besides does not', () => {
   expect(said).toMatchObject({ runId: 'r1' });
   expect(JSON.stringify(said)).not.toMatch(/taskToken|secret|quotes/);
 });
+
+it('an error of the SDK’s core, which comes as a text, has type, code, address and place', () => {
+  const error =
+    'Status { code: Unavailable, message: "secret", source: Some(tonic::transport::Error(Transport, ConnectError(ConnectError("tcp connect error", 127.0.0.1:42319, Os { code: 111, kind: ConnectionRefused, message: "Connection refused" })))) }';
+  const said = logged({ sdkComponent: 'core', target: 'temporalio_client::retry', error });
+  expect(said).toMatchObject({
+    target: 'temporalio_client::retry',
+    error: {
+      ...{ type: 'Status', code: 'UNAVAILABLE', address: '127.0.0.1:42319' },
+      cause: { type: 'Os', code: 'ConnectionRefused' },
+    },
+  });
+  expect(JSON.stringify(said)).not.toContain('secret');
+  const other = logged({
+    error: 'Status { code: DeadlineExceeded, message: "secret", address: [::1]:7233 }',
+  });
+  expect(other).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED', address: '[::1]:7233' } });
+});

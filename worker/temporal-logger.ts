@@ -6,6 +6,8 @@ const LEVELS = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERR
 /** Fields that hold ids, counts, states or codes. The SDK logs others too, such as task tokens; they stay out. */
 const FIELDS: ReadonlySet<string> = new Set([
   'sdkComponent',
+  // Where in the SDK's core: its errors have no stack.
+  'target',
   'taskQueue',
   'isLocal',
   'attempt',
