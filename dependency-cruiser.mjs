@@ -189,7 +189,7 @@ export default {
       [
         '^config\\.ts$',
         '^(activities|db|domain|health|llm|logging|metrics|research|runs|schedules|temporal)/',
-        npm('@temporalio/(client|common|proto|worker)', 'pino'),
+        npm('@temporalio/(client|common|proto|worker|workflow)', 'pino'),
         node('timers/promises', 'url'),
       ],
     ),

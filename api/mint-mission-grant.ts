@@ -62,7 +62,12 @@ export async function mintMissionGrant(
   await enter(dependencies.syncDatabase, caller.userId, minted, request.timeZone ?? null);
   countMinted(minted.grant.derivation.version);
   caller.log.info(
-    { missionId: request.missionId, keyId: minted.keyId, recordIds: request.recordIds.length },
+    {
+      userId: caller.userId,
+      missionId: request.missionId,
+      keyId: minted.keyId,
+      recordIds: request.recordIds.length,
+    },
     'grant minted',
   );
   return minted.grant;

@@ -1,4 +1,5 @@
 import { OwnError } from '#domain/base/errors.ts';
+import { safeMessageOf } from './safe-messages.ts';
 
 /** What a log line may hold of an error. */
 export interface DescribedError {
@@ -8,7 +9,7 @@ export interface DescribedError {
   readonly code?: string;
   /** Host and port that could not be reached. */
   readonly address?: string;
-  /** Only of errors of our own, whose texts hold no content. */
+  /** Of errors of our own, whose texts hold no content; of others what `safeMessageOf` says in its own words. */
   readonly message?: string;
   /** Stack frames, the innermost first. */
   readonly at?: readonly string[];
@@ -20,19 +21,20 @@ const CAUSES_KEPT = 4;
 
 /**
  * The type, code and place of an error. Messages of PostgreSQL, of parsers and of schemas quote values, so only those of our
- * own errors are kept.
+ * own errors are kept; for others, what is certainly safe to say.
  */
 export function describeError(error: unknown, depth = 0): DescribedError {
   if (!(error instanceof Error)) return describeOther(error);
   const code = codeOf(error);
   const address = addressOf(error);
+  const message = error instanceof OwnError ? error.message : safeMessageOf(error, code);
   // Where several addresses were tried, the first attempt speaks for all.
   const cause: unknown = error instanceof AggregateError ? error.errors[0] : error.cause;
   return {
     type: error.constructor.name,
     ...(code !== null && { code }),
     ...(address !== null && { address }),
-    ...(error instanceof OwnError && { message: error.message }),
+    ...(message !== null && { message }),
     at: stackFrames(error),
     ...(cause !== undefined && depth < CAUSES_KEPT && { cause: describeError(cause, depth + 1) }),
   };

@@ -1,10 +1,21 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { NamespaceNotFoundError } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
 import { IdentityUnavailableError, ZeroKnowledgeError } from '#domain/base/errors.ts';
 import { describeError } from './describe-error.ts';
 import { createLogger } from './logger.ts';
 import { TemporalUnreachableError } from '#temporal/connection.ts';
+
+/** Of somebody else, with a text that may quote anything. */
+function coded(code: string): Error {
+  return Object.assign(new Error('secret'), { code });
+}
+
+/** As the core of Temporal's SDK reports it. */
+function ofCore(text: string): Error {
+  return Object.assign(new Error(text), { name: 'TransportError' });
+}
 
 describe('an error in the log', () => {
   it('keeps type, code and place, and no text of a stranger', () => {
@@ -55,6 +66,52 @@ describe('an error in the log', () => {
     const described = describeError(new IdentityUnavailableError({ cause: new TypeError('secret') }));
     expect(described.cause?.type).toBe('TypeError');
     expect(JSON.stringify(described)).not.toContain('secret');
+  });
+
+  it.each<[string, Error, string]>([
+    ['a missing namespace, of the client', new NamespaceNotFoundError('secret'), 'missing namespace'],
+    [
+      'a missing namespace, of the core',
+      ofCore('Namespace secret was not found: Status { details: b"…NamespaceNotFoundFailure" }'),
+      'missing namespace',
+    ],
+    [
+      'a refused connection, of the core',
+      ofCore('tcp connect error", 10.0.0.1:1, Os { code: 111, kind: ConnectionRefused, message: "secret" }'),
+      'refused connection',
+    ],
+    ['a wrong password', coded('28P01'), 'wrong password'],
+    ['a missing database', coded('3D000'), 'missing database'],
+    ['a taken port', coded('EADDRINUSE'), 'taken port'],
+    ['an unknown host', coded('ENOTFOUND'), 'unknown host'],
+    ['a missing right', coded('42501'), 'missing right'],
+    ['the driver that waited in vain', new Error('Query read timeout'), 'did not answer in time'],
+  ])('says in our words what is safe: %s', (_, error, words) => {
+    const described = describeError(error);
+    expect(described.message).toContain(words);
+    expect(JSON.stringify(described)).not.toContain('secret');
+  });
+
+  it.each<Error>([coded('22P02'), coded('constructor'), ofCore('secret'), new TypeError('secret')])(
+    'says nothing of what is not listed: %o',
+    (error) => {
+      expect(describeError(error)).not.toHaveProperty('message');
+      expect(JSON.stringify(describeError(error))).not.toContain('secret');
+    },
+  );
+
+  it('says so where a server does it, too', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address() as AddressInfo;
+    const second = createServer().listen(address.port, '127.0.0.1');
+    const taken = await once(second, 'listening').catch((error: unknown) => error);
+    expect(describeError(taken)).toMatchObject({
+      code: 'EADDRINUSE',
+      address: `127.0.0.1:${address.port}`,
+      message: 'taken port: another process listens there',
+    });
+    server.close();
   });
 
   it('a code that is no name is left out, and so is a thrown text', () => {

@@ -38,7 +38,7 @@ export async function createProjectionPart(
     namespace: context.namespace,
     taskQueue: PROJECTION_TASK_QUEUE,
     dataConverter: context.dataConverter,
-    ...workflowSource(context.workflowBundlePath),
+    ...workflowSource(context.workflowBundlePath, context.logger),
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: '2s',
     // Following the log ends with the worker and goes on elsewhere: nothing is worth waiting for.

@@ -51,7 +51,7 @@ export async function createRunnerPart(
     namespace: context.namespace,
     taskQueue: RUNNER_TASK_QUEUE,
     dataConverter: context.dataConverter,
-    ...workflowSource(context.workflowBundlePath),
+    ...workflowSource(context.workflowBundlePath, context.logger),
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: SHUTDOWN_GRACE,

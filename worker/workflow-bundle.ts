@@ -1,19 +1,31 @@
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, type WorkerOptions } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createRunReports } from './run-reports.ts';
 import { FAILURE_CONVERTER_PATH } from '#temporal/data-converter.ts';
 
 const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+const INTERCEPTORS = [fileURLToPath(new URL('../workflows/report-runs.ts', import.meta.url))];
 
-/** Production runs a bundle that was made ahead (`yarn build:workflows`); a development process bundles at start. */
+/**
+ * The workflows of a worker, and who listens to what they report. Production runs a bundle that was made ahead
+ * (`yarn build:workflows`); a development process bundles at start.
+ */
 export const workflowSource = (
   bundlePath: string | null,
-): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath'> =>
-  bundlePath === null ? { workflowsPath: WORKFLOWS_PATH } : { workflowBundle: { codePath: bundlePath } };
+  logger: Logger,
+): Pick<WorkerOptions, 'workflowBundle' | 'workflowsPath' | 'interceptors' | 'sinks'> => ({
+  ...(bundlePath === null
+    ? { workflowsPath: WORKFLOWS_PATH, interceptors: { workflowModules: INTERCEPTORS } }
+    : { workflowBundle: { codePath: bundlePath } }),
+  sinks: createRunReports(logger),
+});
 
 /** @returns the code of all workflows, with the failure converter that our data converter names */
 export async function bundleWorkflows(): Promise<string> {
   const { code } = await bundleWorkflowCode({
     workflowsPath: WORKFLOWS_PATH,
+    workflowInterceptorModules: INTERCEPTORS,
     failureConverterPath: FAILURE_CONVERTER_PATH,
   });
   return code;

@@ -7,6 +7,7 @@ import type { PlatformDatabases } from '#dev/databases.ts';
 import { replyWithText, startScriptedGateway } from '#dev/scripted-gateway.ts';
 import { createGateway } from '#llm/gateway.ts';
 import { createResearchServices } from '#research/services.ts';
+import { createLogger } from '#logging/logger.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import { connectWorker } from '#temporal/worker-connection.ts';
@@ -74,7 +75,7 @@ export async function benchRunner(
     namespace,
     taskQueue: RUNNER_TASK_QUEUE,
     dataConverter: createDataConverter(codecKeys),
-    ...workflowSource(null),
+    ...workflowSource(null, createLogger('bench', 'silent')),
     activities: { ...activities },
     maxConcurrentActivityTaskExecutions: ROUND_CONCURRENCY,
   });

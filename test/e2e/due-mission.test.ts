@@ -233,6 +233,33 @@ describe('a due mission with a grant', () => {
     expect(await countLeftovers(system.databases, missionId)).toEqual(NOTHING_LEFT);
   });
 
+  it('has two lines in the log: its start, and its end with outcome and counts', () => {
+    const lines = system.logLines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ workflowId, msg }) => workflowId === run.workflowId && String(msg).startsWith('run '));
+    const ids = {
+      userId: ada.user.userId,
+      missionId,
+      trigger: 'schedule',
+      runId: expect.any(String) as unknown,
+    };
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatchObject({ msg: 'run started', ...ids });
+    expect(lines[1]).toMatchObject({
+      ...{ msg: 'run ended', ...ids, outcome: 'planned', failureCode: null },
+      ...{ rounds: 2, steps: 1, totalTokens: 240 },
+    });
+    const { durationMs, phaseMs } = lines[1] as { durationMs: number; phaseMs: Record<string, number> };
+    expect(Object.keys(phaseMs).sort()).toEqual(
+      ['calling-llm', 'finalizing', 'forgetting', 'loading', 'resolving-inputs'].sort(),
+    );
+    const inPhasesMs = Object.values(phaseMs).reduce((sum, ms) => sum + ms, 0);
+    expect(inPhasesMs).toBeGreaterThan(0);
+    expect(inPhasesMs).toBeLessThanOrEqual(durationMs);
+    const [minted] = system.logLines.filter((line) => line.includes('"msg":"grant minted"'));
+    expect(JSON.parse(minted ?? '{}')).toMatchObject({ userId: ada.user.userId, missionId });
+  });
+
   it('leaves the plaintexts in no table, no log line and no history', async () => {
     const secrets = Object.values(granted);
     const { superuser } = system.databases;

@@ -137,7 +137,7 @@ const worker =
     ? await Worker.create({
         ...common,
         taskQueue: RUNNER_TASK_QUEUE,
-        ...workflowSource(config.workflowBundlePath),
+        ...workflowSource(config.workflowBundlePath, logger),
         activities: runnerActivities(config.runner, config.codecKeys),
         stickyQueueScheduleToStartTimeout: '2s',
       })

@@ -1,0 +1,94 @@
+import {
+  isCancellation,
+  proxySinks,
+  workflowInfo,
+  type Sinks,
+  type WorkflowInterceptors,
+  type WorkflowInterceptorsFactory,
+} from '@temporalio/workflow';
+import type { RunnerActivities } from '#activities/runner/activities.ts';
+import type { VaultActivities } from '#activities/vault/activities.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import type { RunBegun, RunEnded, RunReports, TimedPhase } from '#domain/run/run-report.ts';
+import { MISSION_RUN_WORKFLOW_TYPE, type MissionRunInput } from '#temporal/messages.ts';
+
+const { runs } = proxySinks<RunReports & Sinks>();
+
+/** The phase that each activity of a run belongs to. */
+const PHASES: Readonly<
+  Record<Exclude<keyof RunnerActivities, 'healIterations' | 'sweepRuns'> | keyof VaultActivities, TimedPhase>
+> = {
+  loadRun: 'loading',
+  sealInputs: 'resolving-inputs',
+  submitResearch: 'researching',
+  awaitResearch: 'researching',
+  giveUpResearch: 'researching',
+  planRound: 'calling-llm',
+  compactTranscript: 'calling-llm',
+  writeIteration: 'finalizing',
+  forgetRun: 'forgetting',
+};
+
+/** Tells the worker when a run begins and ends. It makes no command and changes none, so histories replay with it and without. */
+export const interceptors: WorkflowInterceptorsFactory = () =>
+  workflowInfo().workflowType === MISSION_RUN_WORKFLOW_TYPE ? reportRun() : {};
+
+function reportRun(): WorkflowInterceptors {
+  const phaseMs: Partial<Record<TimedPhase, number>> = {};
+  const timed = async <T>(activityType: string, work: () => Promise<T>): Promise<T> => {
+    const startedAtMs = Date.now();
+    try {
+      return await work();
+    } finally {
+      const phase = phaseOf(activityType);
+      if (phase !== null) phaseMs[phase] = (phaseMs[phase] ?? 0) + Date.now() - startedAtMs;
+    }
+  };
+  return {
+    inbound: [
+      {
+        execute: async (input, next) => {
+          const { userId, missionId, trigger } = input.args[0] as MissionRunInput;
+          const begun = { userId, missionId, trigger };
+          runs.begun(begun);
+          try {
+            const result = await next(input);
+            runs.ended(reportOf(begun, result as MissionRunResult, phaseMs));
+            return result;
+          } catch (error) {
+            const outcome = isCancellation(error) ? 'cancelled' : 'stuck';
+            runs.ended(reportOf(begun, { outcome, ...UNKNOWN }, phaseMs));
+            throw error;
+          }
+        },
+      },
+    ],
+    outbound: [
+      {
+        scheduleActivity: (input, next) => timed(input.activityType, () => next(input)),
+        scheduleLocalActivity: (input, next) => timed(input.activityType, () => next(input)),
+      },
+    ],
+  };
+}
+
+const UNKNOWN = { failureCode: null, rounds: null, steps: null, totalTokens: null };
+
+const reportOf = (
+  begun: RunBegun,
+  {
+    outcome,
+    failureCode,
+    rounds,
+    steps,
+    totalTokens,
+  }: Omit<RunEnded, keyof RunBegun | 'durationMs' | 'phaseMs'>,
+  phaseMs: RunEnded['phaseMs'],
+): RunEnded => ({
+  ...{ ...begun, outcome, failureCode, rounds, steps, totalTokens },
+  durationMs: Date.now() - workflowInfo().startTime.getTime(),
+  phaseMs,
+});
+
+const phaseOf = (activityType: string): TimedPhase | null =>
+  Object.entries(PHASES).find(([known]) => known === activityType)?.[1] ?? null;
