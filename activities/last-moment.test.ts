@@ -6,6 +6,8 @@ import { untilLastMoment } from './last-moment.ts';
 import { runActivity } from './run-activity.ts';
 
 const TWO_HOURS_MS = 2 * 3_600_000;
+/** Of a server. */
+const clock = () => Promise.resolve(Date.now());
 
 /** A gateway that never answers: the call ends with the reason of its signal, as the real one does. */
 const hang = async (signal: AbortSignal): Promise<never> => {
@@ -21,7 +23,7 @@ const activityWith = (scheduledAgoMs: number, scheduleToCloseTimeoutMs = TWO_HOU
 
 it('a call that is unanswered when all time is up fails for what it is', async () => {
   const running = activityWith(TWO_HOURS_MS - 15_100).run(() =>
-    runActivity(({ signal }) => untilLastMoment(signal, hang)),
+    runActivity(({ signal }) => untilLastMoment(signal, clock, hang)),
   );
   await expect(running).rejects.toMatchObject({ type: 'GATEWAY_UNAVAILABLE', nonRetryable: false });
 });
@@ -31,11 +33,11 @@ it('fails early enough before the server’s own timeout to be told, and no earl
   try {
     const ended: string[] = [];
     const running = activityWith(0)
-      .run(() => runActivity(({ signal }) => untilLastMoment(signal, hang)))
+      .run(() => runActivity(({ signal }) => untilLastMoment(signal, clock, hang)))
       .catch((error: unknown) => ended.push((error as { readonly type: string }).type));
     await vi.advanceTimersByTimeAsync(TWO_HOURS_MS - 15_001);
     expect(ended).toEqual([]);
-    // A worker's clock may be ten seconds off.
+    // Two servers' clocks may be ten seconds apart.
     await vi.advanceTimersByTimeAsync(5_000);
     await running;
     expect(ended).toEqual(['GATEWAY_UNAVAILABLE']);
@@ -44,11 +46,31 @@ it('fails early enough before the server’s own timeout to be told, and no earl
   }
 });
 
+it('the worker’s own clock takes no part', async () => {
+  for (const offMs of [-600_000, 600_000]) {
+    const serverClock = () => Promise.resolve(Date.now() + offMs);
+    const running = new MockActivityEnvironment(
+      { scheduledTimestampMs: Date.now() + offMs, scheduleToCloseTimeoutMs: 15_200 },
+      { logger: new DefaultLogger('ERROR') },
+    ).run(() => runActivity(({ signal }) => untilLastMoment(signal, serverClock, hang)));
+    await expect(running).rejects.toMatchObject({ type: 'GATEWAY_UNAVAILABLE' });
+    const answered = new MockActivityEnvironment(
+      { scheduledTimestampMs: Date.now() + offMs, scheduleToCloseTimeoutMs: TWO_HOURS_MS },
+      { logger: new DefaultLogger('ERROR') },
+    ).run(() =>
+      runActivity(({ signal }) =>
+        untilLastMoment(signal, serverClock, (inTime) => Promise.resolve(inTime.aborted)),
+      ),
+    );
+    expect(await answered).toBe(false);
+  }
+});
+
 it('a call that is answered in time leaves no timer behind', async () => {
   vi.useFakeTimers();
   try {
     const answer = activityWith(0).run(() =>
-      runActivity(({ signal }) => untilLastMoment(signal, () => Promise.resolve(vi.getTimerCount()))),
+      runActivity(({ signal }) => untilLastMoment(signal, clock, () => Promise.resolve(vi.getTimerCount()))),
     );
     expect(await answer).toBe(1);
     expect(vi.getTimerCount()).toBe(0);
@@ -60,7 +82,7 @@ it('a call that is answered in time leaves no timer behind', async () => {
 it('a cancelled call ends as cancelled, with or without an end of all time', async () => {
   for (const timeoutMs of [TWO_HOURS_MS, 0]) {
     const environment = activityWith(0, timeoutMs);
-    const running = environment.run(() => runActivity(({ signal }) => untilLastMoment(signal, hang)));
+    const running = environment.run(() => runActivity(({ signal }) => untilLastMoment(signal, clock, hang)));
     environment.cancel();
     await expect(running).rejects.toMatchObject({ name: 'CancelledFailure' });
   }

@@ -5,7 +5,8 @@ import type { Client } from '@temporalio/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { KekRing } from '#crypto/unwrap-master-key.ts';
-import type { Database } from '#db/client.ts';
+import type { Database, UserTransaction } from '#db/client.ts';
+import { readClockMs } from '#db/sync-changes.ts';
 import type { GrantVersion } from '#domain/grant/grant.ts';
 import type { CodecKeys } from '#temporal/payload-codec.ts';
 import { createApiCalls } from './temporal-calls.ts';
@@ -56,8 +57,10 @@ export interface ApiDependencies {
   readonly logger: FastifyBaseLogger;
   readonly rateLimits?: RateLimits;
   readonly timeouts?: ApiTimeouts;
-  /** Milliseconds since the epoch; the machine's clock by default. */
+  /** Of sessions of operators. Milliseconds since the epoch; the machine's clock by default. */
   readonly now?: () => number;
+  /** Of grants, schedules and runs; the database's by default, as everywhere. */
+  readonly readClock?: (tx: UserTransaction) => Promise<number>;
 }
 
 /** Nobody can hold a connection, or us, for longer than this. */
@@ -93,6 +96,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     rateLimits = DEFAULT_RATE_LIMITS,
     timeouts = TIMEOUTS,
     now = Date.now,
+    readClock = readClockMs,
   } = dependencies;
   const app: FastifyInstance = Fastify({
     loggerInstance: logger,
@@ -133,7 +137,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
     syncDatabase,
     runs,
     cursors: createRunCursors(dependencies.codecKeys ?? null),
-    now,
+    readClock,
   };
   tickRoute(app, dependencies.serviceKeySha256 ?? [], runPass);
   healthRoutes(app, createApiReadiness(dependencies));
@@ -144,10 +148,10 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
       me.addHook('onRequest', async (_request, reply) => {
         reply.header('cache-control', 'no-store');
       });
-      missionGrantRoutes(me, { ...dependencies, now }, rateLimits.mintsPerUser);
+      missionGrantRoutes(me, { ...dependencies, readClock }, rateLimits.mintsPerUser);
       missionGrantOfMissionRoutes(me, syncDatabase, rateLimits.mintsPerUser);
       decryptAuditRoutes(me, syncDatabase);
-      missionScheduleRoutes(me, { syncDatabase, operatorNote, now }, rateLimits.mintsPerUser);
+      missionScheduleRoutes(me, { syncDatabase, operatorNote, readClock }, rateLimits.mintsPerUser);
       missionRunsRoutes(me, runDependencies, rateLimits.mintsPerUser);
       missionRunRoutes(me, runDependencies, rateLimits.mintsPerUser);
       done();

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { FastifyBaseLogger } from 'fastify';
 import { withSecret } from '#crypto/key-bytes.ts';
 import { mintGrant, type MintedGrant } from '#crypto/wrap-grant.ts';
-import type { Database } from '#db/client.ts';
+import type { Database, UserTransaction } from '#db/client.ts';
 import { enterMintedGrant } from '#db/mission-grants.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { saveTimeZone } from '#db/time-zones.ts';
@@ -18,8 +18,8 @@ export interface MintDependencies extends VaultAccessor {
   /** The runner's; null: grants are off. */
   readonly grantPublicKey: KeyObject | null;
   readonly grantMintVersion: GrantVersion;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  /** The clock that a grant is issued by and later ends by: the database's, in milliseconds since the epoch. */
+  readonly readClock: (tx: UserTransaction) => Promise<number>;
 }
 
 /** Who asks, also for the audit row. */
@@ -45,6 +45,7 @@ export async function mintMissionGrant(
   if (grantPublicKey === null || (keks.default === null && keks.byId.size === 0))
     throw new GrantNotConfiguredError();
 
+  const issuedAtMs = await dependencies.syncDatabase.asUser(caller.userId, dependencies.readClock);
   const masterKey = await openVaultFor(dependencies, caller, request.missionId);
   const minted = withSecret(masterKey, () =>
     mintGrant({
@@ -54,7 +55,7 @@ export async function mintMissionGrant(
       missionId: toMissionId(request.missionId),
       tables: request.tables,
       recordIds: request.recordIds,
-      issuedAtMs: dependencies.now(),
+      issuedAtMs,
       ttlMs: clampTtlMs(request.ttlMs),
       publicKey: grantPublicKey,
     }),

@@ -1,4 +1,4 @@
-import type { Database } from '#db/client.ts';
+import type { Database, UserTransaction } from '#db/client.ts';
 import { findMissionSlot, findSlotOfRun } from '#db/mission-schedule.ts';
 import {
   AgentNotActiveError,
@@ -18,8 +18,8 @@ export interface RunDependencies {
   readonly syncDatabase: Database;
   readonly runs: MissionRuns;
   readonly cursors: RunCursors;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  /** The database's clock, in milliseconds since the epoch. */
+  readonly readClock: (tx: UserTransaction) => Promise<number>;
 }
 
 /**
@@ -29,18 +29,18 @@ export interface RunDependencies {
  * @throws NotFoundError, MissionNotActiveError, AgentNotActiveError, AlreadyRunningError; TemporalUnavailableError
  */
 export async function startRunNow(
-  { syncDatabase, runs, now }: RunDependencies,
+  { syncDatabase, runs, readClock }: RunDependencies,
   userId: UserId,
   missionId: MissionId,
 ): Promise<string> {
-  const { mission, slot } = await syncDatabase.asUser(userId, async (tx) => ({
+  const { mission, slot, nowMs } = await syncDatabase.asUser(userId, async (tx) => ({
     mission: await requireMission(tx, missionId),
     slot: await findMissionSlot(tx, missionId),
+    nowMs: await readClock(tx),
   }));
   if (mission.state !== 'active') throw new MissionNotActiveError();
   if (mission.agentState !== null && mission.agentState !== 'active') throw new AgentNotActiveError();
   const run = { userId, missionId, agentId: mission.agentId };
-  const nowMs = now();
   if (await runs.hasOpenRun(run, nowMs, slot)) throw new AlreadyRunningError();
   const runId = await runs.startNow(run, nowMs);
   if (runId === null) throw new AlreadyRunningError();

@@ -11,13 +11,14 @@ export interface ScheduleDependencies {
   readonly syncDatabase: Database;
   /** The note of an operator's pause in the Temporal UI, possibly empty; null if there is none. */
   readonly operatorNote: (userId: UserId, missionId: MissionId) => Promise<string | null>;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  /** The database's clock, in milliseconds since the epoch. */
+  readonly readClock: (tx: UserTransaction) => Promise<number>;
 }
 
 interface ScheduleRecord extends ProjectedMission {
   readonly timeZone: string | null;
   readonly timeZoneSource: TimeZoneSource | null;
+  readonly nowMs: number;
 }
 
 /**
@@ -30,9 +31,10 @@ export async function showSchedule(
   userId: UserId,
   missionId: MissionId,
 ): Promise<MissionScheduleBody> {
-  const record = await dependencies.syncDatabase.asUser(userId, (tx) => readRecord(tx, missionId));
+  const { syncDatabase, readClock } = dependencies;
+  const record = await syncDatabase.asUser(userId, (tx) => readRecord(tx, missionId, readClock));
   const note = await dependencies.operatorNote(userId, missionId);
-  return bodyOf(missionId, record, note, dependencies.now());
+  return bodyOf(missionId, record, note);
 }
 
 /**
@@ -47,7 +49,7 @@ export async function putSchedule(
   missionId: MissionId,
   timeZone: string | null,
 ): Promise<MissionScheduleBody> {
-  const { syncDatabase, operatorNote, now } = dependencies;
+  const { syncDatabase, operatorNote, readClock } = dependencies;
   await syncDatabase.asUser(userId, (tx) => requireMission(tx, missionId));
   const note = await operatorNote(userId, missionId);
   const record = await syncDatabase.asUser(userId, async (tx) => {
@@ -55,9 +57,9 @@ export async function putSchedule(
     await requireMission(tx, missionId);
     if (timeZone !== null) await saveTimeZone(tx, missionId, timeZone);
     await setOptedOut(tx, missionId, false);
-    return readRecord(tx, missionId);
+    return readRecord(tx, missionId, readClock);
   });
-  return bodyOf(missionId, record, note, now());
+  return bodyOf(missionId, record, note);
 }
 
 /**
@@ -84,20 +86,23 @@ export async function requireMission(tx: UserTransaction, missionId: MissionId):
   return mission;
 }
 
-async function readRecord(tx: UserTransaction, missionId: MissionId): Promise<ScheduleRecord> {
+async function readRecord(
+  tx: UserTransaction,
+  missionId: MissionId,
+  readClock: ScheduleDependencies['readClock'],
+): Promise<ScheduleRecord> {
   const mission = await requireMission(tx, missionId);
   const { timeZone, source } = await timeZoneAndSource(tx, missionId);
-  return { ...mission, timeZone, timeZoneSource: source };
+  return { ...mission, timeZone, timeZoneSource: source, nowMs: await readClock(tx) };
 }
 
 function bodyOf(
   missionId: MissionId,
   record: ScheduleRecord,
   operatorNote: string | null,
-  nowMs: number,
 ): MissionScheduleBody {
   const facts = { ...record, pausedByOperator: operatorNote !== null };
-  const { nextFiresMs, pausedReason } = viewSchedule(facts, nowMs);
+  const { nextFiresMs, pausedReason } = viewSchedule(facts, record.nowMs);
   return {
     missionId,
     timeZone: record.timeZone,

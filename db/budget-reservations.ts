@@ -113,13 +113,13 @@ export async function otherReservers(
     where user_id = ${tx.userId} and ${ofAccount(agentId)} and run_id <> ${runId}`;
 }
 
-/** Runs of all users that reserved before an instant, for the sweep; ids only. */
-export async function listReserversBefore(
+/** Runs of all users that reserved so long ago, by the database's clock, for the sweep; ids only. */
+export async function listReservationsOlderThan(
   tx: SystemSql,
-  reservedBeforeMs: number,
+  ageMs: number,
 ): Promise<(Reserver & { readonly userId: string })[]> {
   return await tx<(Reserver & { readonly userId: string })[]>`
     select distinct user_id as "userId", workflow_id as "workflowId", run_id as "runId"
     from mana_ai.budget_reservations
-    where reserved_at < to_timestamp(${reservedBeforeMs}::float8 / 1000) limit 1000`;
+    where reserved_at < statement_timestamp() - ${ageMs}::float8 * interval '1 millisecond' limit 1000`;
 }

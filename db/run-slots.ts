@@ -213,18 +213,18 @@ export async function releaseSlot(tx: UserTransaction, missionId: string, runId:
 }
 
 /**
- * Slots of all users claimed before an instant, for the sweep, one page in the order of their key; ids only.
+ * Slots of all users that were claimed so long ago, by the database's clock, for the sweep, one page in the order of their key; ids only.
  *
  * @param after the last slot of the page before: those of runs that go on must not hide the others
  */
-export async function listSlotsClaimedBefore(
+export async function listSlotsOlderThan(
   tx: SystemSql,
-  claimedBeforeMs: number,
+  ageMs: number,
   after: { readonly userId: UserId; readonly missionId: MissionId } | null,
 ): Promise<(RunSlot & { readonly userId: UserId })[]> {
   return await tx<(RunSlot & { readonly userId: UserId })[]>`
     select user_id as "userId", ${slotColumns} from mana_ai.run_slots
-    where claimed_at < to_timestamp(${claimedBeforeMs}::float8 / 1000)
+    where claimed_at < statement_timestamp() - ${ageMs}::float8 * interval '1 millisecond'
       and (user_id, mission_id) > (${after?.userId ?? ''}, ${after?.missionId ?? ''})
     order by user_id, mission_id limit 1000`;
 }

@@ -36,6 +36,8 @@ export interface PendingMission {
   readonly isPending: boolean;
   /** Changes with every write of the row: see `markApplied`. */
   readonly rowVersion: string;
+  /** The database's clock, which has gone on since the row was read: what is due is not for the process's own to say. */
+  readonly nowMs: () => number;
 }
 
 /** Names a mission's snapshot. */
@@ -52,7 +54,7 @@ const pendingColumns = sql`
   user_id as "userId", mission_id as "missionId", exists_now as exists, state, cadence,
   extract(epoch from next_run_at)::float8 * 1000 as "nextRunAtMs", agent_id as "agentId",
   version::text as version, applied_schedule as applied, version <> applied_version as "isPending",
-  missions.xmin::text as "rowVersion",
+  missions.xmin::text as "rowVersion", extract(epoch from clock_timestamp())::float8 * 1000 as "readAtMs",
   ${isOptedOut} as "isOptedOut",
   exists (select from mana_ai.missions_put_aside aside where aside.user_id = missions.user_id
     and aside.mission_id = missions.mission_id and aside.put_aside_at >= missions.next_run_at) as "isPutAside",
@@ -66,12 +68,19 @@ const pendingColumns = sql`
   ${knownZone(sql`missions.user_id`, sql`missions.mission_id`)} as zone`;
 
 /** A row of `pendingColumns`. */
-type PendingRow = Omit<PendingMission, 'timeZone'> & { readonly zone: KnownZone };
+type PendingRow = Omit<PendingMission, 'timeZone' | 'nowMs'> & {
+  readonly zone: KnownZone;
+  readonly readAtMs: number;
+};
 
-const pendingMission = ({ zone, ...row }: PendingRow): PendingMission => ({
-  ...row,
-  timeZone: sourcedTimeZone(zone).timeZone,
-});
+function pendingMission({ zone, readAtMs, ...row }: PendingRow): PendingMission {
+  const aheadMs = readAtMs - performance.now();
+  return {
+    ...row,
+    timeZone: sourcedTimeZone(zone).timeZone,
+    nowMs: () => aheadMs + performance.now(),
+  };
+}
 
 /** How long a mission whose schedule could not be written waits for its next turn. */
 const postponement = sql`interval '10 seconds'`;

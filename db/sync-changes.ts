@@ -1,4 +1,4 @@
-import type { UserTransaction } from './client.ts';
+import type { SystemSql, UserTransaction } from './client.ts';
 import { readRows, type StoredRow, type StoredRowOfRecord } from './record-rows.ts';
 import { sql } from './sql.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
@@ -51,8 +51,8 @@ export async function readTimeBlockRows(
 export const recordKey = (table: string, recordId: string): string => `${table}:${recordId}`;
 
 /** The database's clock in milliseconds: it also stamps `created_at`, so field times and row times agree. */
-export async function readClockMs(tx: UserTransaction): Promise<number> {
-  const [row] = await tx<{ nowMs: number }[]>`
+export async function readClockMs(statements: SystemSql): Promise<number> {
+  const [row] = await statements<{ nowMs: number }[]>`
     select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs"`;
   if (row === undefined) throw new Error('the database returned no clock');
   return row.nowMs;

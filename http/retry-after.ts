@@ -12,6 +12,12 @@ export function parseRetryAfter(header: string | null, nowMs: number): number | 
   return Number.isNaN(waitMs) ? null : Math.ceil(Math.min(Math.max(waitMs, 0), MAX_RETRY_AFTER_MS));
 }
 
+/** What the sender's clock said, by which it reckons its dates; ours where it does not say. */
+export function senderClockMs(headers: { get(name: string): string | null }): number {
+  const ms = dateMs(headers.get('date') ?? '');
+  return Number.isNaN(ms) ? Date.now() : ms;
+}
+
 /** HTTP dates begin with a day's name; `Date.parse` alone would take a lone number for a year. */
 const dateMs = (text: string): number =>
   /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text) ? Date.parse(text) : NaN;

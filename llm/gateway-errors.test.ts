@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { GatewayDeniedError, GatewayRejectedError, GatewayUnavailableError } from '#domain/base/errors.ts';
 import { wasNotSent } from '#http/connection-errors.ts';
 import { failureOfStatus } from './gateway-errors.ts';
-import { parseRetryAfter } from '#http/retry-after.ts';
+import { parseRetryAfter, senderClockMs } from '#http/retry-after.ts';
 
 const NOW_MS = Date.parse('2026-05-04T08:00:00Z');
 const failure = (status: number, body: unknown, bodyIsText = false) =>
@@ -23,6 +23,12 @@ describe('Retry-After', () => {
     ['', null],
     [null, null],
   ])('%j is %j ms', (header, waitMs) => expect(parseRetryAfter(header, NOW_MS)).toBe(waitMs));
+
+  test('a date is reckoned by the clock of whoever sent it', () => {
+    expect(senderClockMs(new Headers({ date: 'Mon, 04 May 2026 08:00:00 GMT' }))).toBe(NOW_MS);
+    for (const date of ['', 'soon', '2026'])
+      expect(Math.abs(senderClockMs(new Headers({ date })) - Date.now())).toBeLessThan(1_000);
+  });
 });
 
 describe('a 400', () => {

@@ -1,7 +1,7 @@
 import { boundedFetch } from '#http/bounded-fetch.ts';
 import { wasNotSent } from '#http/connection-errors.ts';
 import { jsonOrUndefined } from '#http/json-or-undefined.ts';
-import { parseRetryAfter } from '#http/retry-after.ts';
+import { parseRetryAfter, senderClockMs } from '#http/retry-after.ts';
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST';
@@ -46,7 +46,10 @@ export async function exchange(request: ExchangeRequest, signal: AbortSignal): P
       signal: AbortSignal.any([signal, AbortSignal.timeout(request.timeoutMs)]),
     });
     if (response.ok) return { kind: 'answered', body: jsonOrUndefined(await response.text()) };
-    const retryAfterMs = parseRetryAfter(response.headers.get('retry-after'), Date.now());
+    const retryAfterMs = parseRetryAfter(
+      response.headers.get('retry-after'),
+      senderClockMs(response.headers),
+    );
     return { kind: 'refused', status: response.status, retryAfterMs };
   } catch (error) {
     signal.throwIfAborted();

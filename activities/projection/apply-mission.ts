@@ -81,14 +81,14 @@ async function bringUpToDate(
   return { change, schedule };
 }
 
-const isShortlyAhead = (instantMs: number | null): boolean => {
-  const aheadMs = (instantMs ?? 0) - Date.now();
+const isShortlyAhead = ({ nextRunAtMs, nowMs }: PendingMission): boolean => {
+  const aheadMs = (nextRunAtMs ?? 0) - nowMs();
   return aheadMs > 0 && aheadMs < SHORTLY_MS;
 };
 
-const lookAgainAtMs = ({ nextRunAtMs }: PendingMission, start: StartResult): number | null => {
-  if (isShortlyAhead(nextRunAtMs)) return nextRunAtMs;
-  return start === 'waits' ? Date.now() + LOOK_AGAIN_MS : null;
+const lookAgainAtMs = (mission: PendingMission, start: StartResult): number | null => {
+  if (isShortlyAhead(mission)) return mission.nextRunAtMs;
+  return start === 'waits' ? mission.nowMs() + LOOK_AGAIN_MS : null;
 };
 
 /** Runs of one user that are open before no more of that user's are started: whoever comes next must not queue behind them. */
@@ -108,9 +108,9 @@ export async function startIfPassed(
 ): Promise<StartResult> {
   const { userId, missionId, agentId, nextRunAtMs, slot } = mission;
   if (mission.isPutAside) return 'not-started';
-  if (nextRunAtMs === null || nextRunAtMs > Date.now()) return 'not-started';
+  if (nextRunAtMs === null || nextRunAtMs > mission.nowMs()) return 'not-started';
   if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return 'not-started';
-  if (mission.openRunsOfUser >= MAX_OPEN_RUNS || !deps.mayStart(userId, Date.now())) return 'waits';
+  if (mission.openRunsOfUser >= MAX_OPEN_RUNS || !deps.mayStart(userId, mission.nowMs())) return 'waits';
   if (await deps.schedules.holdsBack(userId, missionId)) return 'not-started';
   const result = await deps.schedules.startDue({
     ...{ userId, missionId, agentId },

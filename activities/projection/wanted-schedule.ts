@@ -29,7 +29,7 @@ export async function wantedSchedule(
 ): Promise<WantedSchedule | null> {
   const wanted = await newSchedule(mission, followsZone);
   const { applied } = mission;
-  const isApplied = wanted !== null && applied !== null && firesAs(applied, wanted);
+  const isApplied = wanted !== null && applied !== null && firesAs(applied, wanted, mission.nowMs());
   const schedule = isApplied ? applied : wanted;
   const spec = schedule === null ? null : missionScheduleSpec(schedule);
   return schedule === null || spec === null ? null : { schedule, spec, isApplied };
@@ -53,15 +53,15 @@ async function newSchedule(
     isWithoutRules(zoned.timeZone) ||
     wallClockFields(zoned.cadence) === null ||
     (await followsZone(zoned.timeZone));
-  return { ...zoned, nextRunAtMs, agentId, ...(isOurs ? {} : { computedFromMs: Date.now() }) };
+  return { ...zoned, nextRunAtMs, agentId, ...(isOurs ? {} : { computedFromMs: mission.nowMs() }) };
 }
 
 /** Zones about which no two databases disagree. */
 const isWithoutRules = (timeZone: string): boolean => timeZone === 'UTC' || timeZone.startsWith('Etc/');
 
-const firesAs = (applied: AppliedSchedule, wanted: AppliedSchedule): boolean =>
+const firesAs = (applied: AppliedSchedule, wanted: AppliedSchedule, nowMs: number): boolean =>
   applied.agentId === wanted.agentId &&
-  (isSameTiming(applied, wanted) || wouldFireNextAt(applied, wanted, Date.now()));
+  (isSameTiming(applied, wanted) || wouldFireNextAt(applied, wanted, nowMs));
 
 /** Spares the calendars' arithmetic: a reconcile compares every mission, and nearly all are as they were applied. */
 const isSameTiming = (one: AppliedSchedule, other: AppliedSchedule): boolean =>

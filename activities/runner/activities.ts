@@ -16,6 +16,7 @@ import {
   slotRetryDelay,
 } from '#activities/retry-delays.ts';
 import { runActivity } from '#activities/run-activity.ts';
+import { readClockMs } from '#db/sync-changes.ts';
 import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
 import type {
   CompactTranscriptInput,
@@ -73,7 +74,11 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
       runActivity(
         ({ signal }) =>
           lettingGoOfPlace(deps, input, () =>
-            untilLastMoment(signal, (inTime) => planRound(deps, input, inTime)),
+            untilLastMoment(
+              signal,
+              () => readClockMs(deps.database.system),
+              (inTime) => planRound(deps, input, inTime),
+            ),
           ),
         {
           heartbeatEveryMs: HEARTBEAT_EVERY_MS,

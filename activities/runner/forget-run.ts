@@ -4,14 +4,14 @@ import { endOpenClaim } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
 import { oneAtATime } from '#activities/one-at-a-time.ts';
 import { settleEndedRun } from './token-budget.ts';
-import { listReserversBefore } from '#db/budget-reservations.ts';
+import { listReservationsOlderThan } from '#db/budget-reservations.ts';
 import type { Database, UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { putMissionAside } from '#db/put-aside.ts';
 import {
   beginStage,
   endStage,
-  listSlotsClaimedBefore,
+  listSlotsOlderThan,
   readSlotIteration,
   releaseSlot,
   type RunSlot,
@@ -113,18 +113,17 @@ export type OnUnswept = (run: EndedRun, error: unknown) => void;
  * @throws what Temporal answered with while it cannot say which runs are open
  */
 export async function sweepRuns(deps: RunnerDependencies, onUnswept: OnUnswept): Promise<number> {
-  const olderThanMs = Date.now() - SWEEP_AGE_MS;
   const sweep = sweeper(deps, onUnswept);
   let swept = 0;
-  let page = await listSlotsClaimedBefore(deps.database.system, olderThanMs, null);
+  let page = await listSlotsOlderThan(deps.database.system, SWEEP_AGE_MS, null);
   while (page.length > 0) {
     for (const slot of page) {
       if (await sweep(slot, (userId) => forgetRun(deps.database, userId, slot))) swept += 1;
     }
-    page = await listSlotsClaimedBefore(deps.database.system, olderThanMs, page.at(-1) ?? null);
+    page = await listSlotsOlderThan(deps.database.system, SWEEP_AGE_MS, page.at(-1) ?? null);
   }
   // Reservations of runs that are over and whose mission another run has taken over since.
-  for (const run of await listReserversBefore(deps.database.system, olderThanMs)) {
+  for (const run of await listReservationsOlderThan(deps.database.system, SWEEP_AGE_MS)) {
     await sweep(run, async (userId) => {
       await deps.database.asUser(userId, (tx) => settleEndedRun(tx, run.runId));
       return 'ended';

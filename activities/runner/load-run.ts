@@ -109,7 +109,7 @@ async function passGates(
   const tooLarge = isTooLarge(read);
   if (tooLarge) countPutAside('mission');
   const run = {
-    ...ready(deps, tx.userId, mission, iterationId, agent?.id ?? null),
+    ...ready(deps, tx.userId, mission, iterationId, agent?.id ?? null, await readClockMs(tx)),
     budgetExhausted,
     tooLarge,
   };
@@ -159,11 +159,12 @@ const ready = (
   mission: Mission,
   iterationId: IterationId,
   agentId: string | null,
+  nowMs: number,
 ): LoadedRun => ({
   outcome: 'ready',
   iterationId,
   agentId,
-  grant: grantState(deps, userId, mission.grant),
+  grant: grantState(deps, userId, mission.grant, nowMs),
   ownFieldsEncrypted: ENCRYPTED_MISSION_FIELDS.some((field) => isEncryptedValue(mission[field])),
   maxRounds: deps.planner.maxRounds,
   longestWaitMs: Math.min(cadencePeriodMs(mission.cadence ?? { kind: 'manual' }) ?? DAY_MS, DAY_MS),
@@ -185,9 +186,14 @@ const dueAt = (mission: Mission, input: LoadRunInput): number | null =>
   instantMs(mission.nextRunAt) ?? (mission.cadence?.kind === 'cron' ? input.scheduledAtMs : null);
 
 /** Tries the grant and keeps nothing of it. */
-function grantState(deps: RunnerDependencies, userId: UserId, grant: unknown): 'usable' | GrantProblem {
+function grantState(
+  deps: RunnerDependencies,
+  userId: UserId,
+  grant: unknown,
+  nowMs: number,
+): 'usable' | GrantProblem {
   if (grant === null) return 'absent';
-  const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId, grant, nowMs: Date.now() });
+  const unwrapped = unwrapGrant({ privateKeys: deps.privateKeys, userId, grant, nowMs });
   if (!unwrapped.ok) {
     countUnwrapFailure(unwrapped.reason);
     return unwrapped.reason;

@@ -9,6 +9,7 @@ import { grantEnd } from '#db/grant-use.ts';
 import type { ReadMission } from '#db/missions.ts';
 import { claimCall, hasCalls, readEntries, storeEntry } from '#db/model-calls.ts';
 import { insertRunKey, readRunKey, replaceRunKey } from '#db/run-storage.ts';
+import { readClockMs } from '#db/sync-changes.ts';
 import { GrantUnusableError, RunKeyLostError, type GrantProblem } from '#domain/base/errors.ts';
 import { parseGrant } from '#domain/grant/grant.ts';
 import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
@@ -40,7 +41,7 @@ export async function missionDataKey(
     privateKeys: deps.privateKeys,
     userId: tx.userId,
     grant,
-    nowMs: Date.now(),
+    nowMs: await readClockMs(tx),
   });
   if (!unwrapped.ok) throw unusable(unwrapped.reason);
   return unwrapped.mdk;

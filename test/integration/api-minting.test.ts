@@ -133,7 +133,7 @@ describe('minting a grant', () => {
     [30 * DAY_MS + 1, 30 * DAY_MS],
     [1e300, 30 * DAY_MS],
   ])('a ttl of %s lives %i ms', async (ttlMs, livesMs) => {
-    const app = await startApp({ now: () => nowMs });
+    const app = await startApp({ readClock: () => Promise.resolve(nowMs) });
     const { token } = await createOwner();
     const grant = grantOf(await mint(app, token, { ...request, ttlMs }));
     expect(grant.issuedAt).toBe('2026-01-01T00:00:00.000Z');

@@ -153,7 +153,7 @@ describe('a grant that ends before the next run', () => {
       nextRunAt: formatInstant(due.getTime()),
     };
   };
-  /** A mission with a grant of the default 7 days from the API, whose clock stood at that instant. */
+  /** A mission with a grant of the default 7 days from the API, as if the database's clock had stood at that instant. */
   const weeklyMission = async (objective: string, grantedAtMs: number): Promise<WrittenMission> => {
     const open = (url: string): Database =>
       openDatabase({ url, applicationName: 'earlier-api', maxConnections: 1 });
@@ -172,7 +172,7 @@ describe('a grant that ends before the next run', () => {
       corsOrigins: [],
       trustedProxies: [],
       logger: createLogger('api', 'silent'),
-      now: () => grantedAtMs,
+      readClock: () => Promise.resolve(grantedAtMs),
     });
     try {
       return await writeGrantedMission(
