@@ -128,8 +128,9 @@ export async function endFailedCall(
       if (wasNotCharged(error)) await releaseTokens(tx, call);
       else countTokens('unknown', await settleCallAsUnknown(tx, call));
       if (!isGatewayFailure(error) || error.problem.heldBack === true) return error;
-      const isRefusal = error instanceof GatewayRejectedError;
-      return withCount(error, await countFailure(tx, call, isRefusal));
+      // One that is final, or answered by a smaller request, takes no try away from one that may be a hiccup.
+      const isHiccup = error instanceof GatewayRejectedError && error.worthOneMoreTry;
+      return withCount(error, await countFailure(tx, call, isHiccup));
     });
   } catch {
     // The gateway's error is the one to report.

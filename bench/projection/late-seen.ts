@@ -14,7 +14,7 @@ const LAST_AHEAD_MS = 8_000;
 const LONGEST_MS = 120_000;
 
 /**
- * So many missions, every second with jitter, whose rows become visible together, seconds before their instants: from the
+ * So many missions of as many users, every second with jitter, whose rows become visible together, seconds before their instants: from the
  * instant to the run's start. No worker polls the queue.
  */
 export const benchLateSeen = (postgres: BenchPostgres, missions: number): Promise<string> =>
@@ -42,7 +42,7 @@ export const benchLateSeen = (postgres: BenchPostgres, missions: number): Promis
       const lags = [...instants].map(([id, instantMs]) => ((startedAtMs.get(id) ?? NaN) - instantMs) / 1000);
       const cell = (share: number): string => quantile(lags, share).toFixed(1);
       return plainTable(
-        `${missions} missions that become visible ${FIRST_AHEAD_MS} to ${LAST_AHEAD_MS} ms before their instants`,
+        `${missions} missions of as many users that become visible ${FIRST_AHEAD_MS} to ${LAST_AHEAD_MS} ms before their instants`,
         ['instant to start: p50 (s)', 'p99 (s)', 'longest (s)', 'started'],
         [[cell(0.5), cell(0.99), cell(1), String(lags.length)]],
       );

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { acceptableIterations, failedIteration, plannedIteration, withIteration } from './iterations.ts';
+import {
+  acceptableIterations,
+  failedIteration,
+  plannedIteration,
+  ranElsewhere,
+  withIteration,
+} from './iterations.ts';
 import type { FailureCode } from '#domain/run/run.ts';
 
 const times = (iterationId: string) => ({
@@ -92,4 +98,29 @@ it('no iteration without a plan list leaves here: it would stop the pick-up of a
     { id: 'b', plan: [] },
     { id: 'c', plan: [step] },
   ]);
+});
+
+describe('a browser has run an instant', () => {
+  const dueMs = Date.parse('2026-05-04T12:00:00.000Z');
+  const began = (atMs: number, more = {}) =>
+    ofDevice('d1', { startedAt: new Date(atMs).toISOString(), ...more });
+
+  it('if its iteration began in that very millisecond or later, and not if it began before', () => {
+    expect(ranElsewhere([began(dueMs)], dueMs, dueMs + 60_000)).toBe(true);
+    expect(ranElsewhere([began(dueMs + 1)], dueMs, dueMs + 60_000)).toBe(true);
+    expect(ranElsewhere([began(dueMs - 1)], dueMs, dueMs + 60_000)).toBe(false);
+  });
+
+  it('while it has been running for less than five minutes; one that is finished counts whenever', () => {
+    const running = [began(dueMs, { overallStatus: 'running' })];
+    const minutesMs = 5 * 60_000;
+    expect(ranElsewhere(running, dueMs, dueMs + minutesMs - 1)).toBe(true);
+    expect(ranElsewhere(running, dueMs, dueMs + minutesMs)).toBe(false);
+    expect(ranElsewhere([began(dueMs)], dueMs, dueMs + 10 * minutesMs)).toBe(true);
+  });
+
+  it('and never by an iteration of ours, or by what is no list', () => {
+    expect(ranElsewhere([began(dueMs, { source: 'server' })], dueMs, dueMs)).toBe(false);
+    expect(ranElsewhere('text', dueMs, dueMs)).toBe(false);
+  });
 });

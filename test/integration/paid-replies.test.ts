@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { toApplicationFailure } from '#activities/failures.ts';
 import { createRunnerActivities } from '#activities/runner/activities.ts';
 import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
 import { planRound } from '#activities/runner/round/plan-round.ts';
@@ -10,7 +11,7 @@ import { writeIteration } from '#activities/runner/write-iteration.ts';
 import type { Database } from '#db/client.ts';
 import { modelGateway, rawReplyOf, type ModelAnswer } from '#dev/scripted-model.ts';
 import { missionAt } from '#dev/web-app.ts';
-import { GatewayUnavailableError } from '#domain/base/errors.ts';
+import { GatewayRejectedError, GatewayUnavailableError } from '#domain/base/errors.ts';
 import type { Gateway } from '#llm/gateway.ts';
 import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
@@ -99,6 +100,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 const NEVER = new AbortController().signal;
+const HICCUP = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: null }, true);
 
 /** A database whose transaction of that number, from 1, fails as if its connection broke. */
 function breaking(number: number, when: 'before' | 'after its commit', times = 1): Database {
@@ -262,6 +264,38 @@ describe.each(KINDS)('$name', ({ write, answer, work, result }) => {
     for (const failures of [1, 2])
       await expect(work(told, fails, NEVER)).rejects.toMatchObject({ counted: { failures } });
   });
+
+  it('that is refused by a hiccup has its one more try, whatever failed before: a killed worker, 503, a reset', async () => {
+    const told = await write();
+    await failing(told, { database: breaking(PREPARE, 'after its commit') });
+    for (const [error, isLast] of [
+      [new GatewayUnavailableError({ kind: null, status: 503, retryAfterMs: null }), false],
+      [new GatewayUnavailableError({ kind: null, status: null, retryAfterMs: null }), false],
+      [HICCUP, false],
+      [new GatewayUnavailableError({ kind: null, status: 503, retryAfterMs: null }), false],
+      [HICCUP, true],
+    ] as const) {
+      const gateway = modelGateway(() => Promise.reject(error));
+      const failed: unknown = await work(told, { gateway }, NEVER).catch((thrown: unknown) => thrown);
+      expect(toApplicationFailure(failed, 7, () => undefined).nonRetryable).toBe(isLast);
+    }
+  });
+});
+
+it('a request that was made smaller has its one more try for a hiccup as well', async () => {
+  const told = await stories.write({}, POLICY);
+  const problem = { kind: null, status: 400, retryAfterMs: null, overflow: true as const };
+  const answers: Error[] = [new GatewayRejectedError(problem), HICCUP, HICCUP];
+  const gateway = modelGateway(() => Promise.reject(answers.shift() ?? new Error('asked too often')));
+  const input = { ...told.run, round: 1, agentId: told.loaded.agentId, grantUsable: false };
+  const attempt = () =>
+    planRound({ ...harness.runner, gateway }, input, NEVER).catch((error: unknown) => error);
+  const ends = [await attempt(), await attempt()];
+  expect(answers).toEqual([]);
+  expect(ends.map((error) => toApplicationFailure(error, 7, () => undefined).nonRetryable)).toEqual([
+    false,
+    true,
+  ]);
 });
 
 /** A lock that another connection holds. */

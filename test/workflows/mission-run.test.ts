@@ -416,6 +416,7 @@ describe('a later round that fails', () => {
       new GatewayRejectedError({ kind: 'blocked', status: 422, retryAfterMs: null }),
       'gateway-rejected',
     ],
+    ['a request that is too large for the model', new WindowTooSmallError(), 'window-too-small'],
     ['a gateway that is down', unavailable(), 'gateway-unavailable'],
     ['a key that is not accepted', denied, 'gateway-unavailable'],
     ['a key that is lost', new RunKeyLostError(), 'run-interrupted'],
