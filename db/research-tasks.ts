@@ -67,6 +67,7 @@ export async function finishResearchTask(tx: UserTransaction, iterationId: strin
   await tx`
     update mana_ai.research_tasks set state = 'done'
     where user_id = ${tx.userId} and iteration_id = ${iterationId}`;
+  await dropTakenOver(tx, iterationId);
 }
 
 /** There is no result and will be none; what is done stays done. */
@@ -75,4 +76,34 @@ export async function failResearchTask(tx: UserTransaction, task: ResearchTaskRe
     insert into mana_ai.research_tasks as known (user_id, iteration_id, mission_id, kind, state)
     values (${tx.userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'failed')
     on conflict (user_id, iteration_id) do update set state = 'failed' where known.state <> 'done'`;
+  await dropTakenOver(tx, task.iterationId);
+}
+
+/**
+ * The deep task that the service before this one submitted for a mission and did not see end (docs/upgrade-from-before.md). It stands there
+ * until it has come to its end, so that a run that is interrupted leaves it to the next one.
+ *
+ * @returns null when there is none; the id as it stood there, which need not be one
+ */
+export async function readTaskOfServiceBefore(
+  tx: UserTransaction,
+  missionId: string,
+): Promise<{ readonly taskId: string | null } | null> {
+  const [row] = await tx<{ taskId: string | null }[]>`
+    select task_id as "taskId" from mana_ai.research_before
+    where user_id = ${tx.userId} and mission_id = ${missionId}`;
+  return row ?? null;
+}
+
+export async function dropTaskOfServiceBefore(tx: UserTransaction, missionId: string): Promise<void> {
+  await tx`
+    delete from mana_ai.research_before where user_id = ${tx.userId} and mission_id = ${missionId}`;
+}
+
+async function dropTakenOver(tx: UserTransaction, iterationId: string): Promise<void> {
+  await tx`
+    delete from mana_ai.research_before as taken_over using mana_ai.research_tasks as task
+    where task.user_id = ${tx.userId} and task.iteration_id = ${iterationId}
+      and taken_over.user_id = task.user_id and taken_over.mission_id = task.mission_id
+      and taken_over.task_id = task.task_id`;
 }

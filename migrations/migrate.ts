@@ -5,6 +5,7 @@ import { readMigrationFiles } from './files.ts';
 import { missingFromManifest } from './manifest.ts';
 import { MigrationRefusedError } from './refused.ts';
 import { runFiles } from './run-files.ts';
+import { moveServiceBeforeAside } from './service-before.ts';
 
 /** Tells the operator what happens; never gets a connection string. */
 export type Log = (message: string) => void;
@@ -36,6 +37,11 @@ const platformSets: Readonly<Record<'sync' | 'auth', PlatformSet>> = {
  */
 export async function migrateSyncDatabase(url: string, options: MigrationOptions = {}): Promise<void> {
   await asMigrator(url, async (client) => {
+    // What a file has to tell the operator it raises as a warning; the others are PostgreSQL's own remarks.
+    client.on('notice', ({ severity, message }) => {
+      if (severity === 'WARNING') options.log?.(`mana_ai: ${message}`);
+    });
+    await moveServiceBeforeAside(client, options.log);
     await runSet(client, ownSet, options);
     await runPlatformSet(client, platformSets.sync, options);
   });

@@ -61,6 +61,7 @@ const DEFAULT_TIMEOUT_MS = 40_000;
 
 /** It becomes a part of an address, so `..` is none. */
 const taskIdSchema = z.string().regex(/^[A-Za-z0-9][\w.:-]{0,199}$/);
+export const isTaskId = (value: unknown): value is string => taskIdSchema.safeParse(value).success;
 const submittedSchema = z.object({ taskId: taskIdSchema });
 const stateSchema = z.object({
   status: z.enum(['queued', 'running', 'completed', 'failed', 'cancelled']),

@@ -6,10 +6,12 @@ import { readNote, storeNote } from './run-notes.ts';
 import { researchIdempotencyKey } from '#crypto/derived-ids.ts';
 import type { UserTransaction } from '#db/client.ts';
 import {
+  dropTaskOfServiceBefore,
   failResearchTask,
   finishResearchTask,
   insertResearchTask,
   readResearchTask,
+  readTaskOfServiceBefore,
   recordSubmission,
   takeBackResearchTask,
 } from '#db/research-tasks.ts';
@@ -31,7 +33,7 @@ import {
 } from '#domain/run/research.ts';
 import { noteOfAnswer, noteOfArticles } from '#domain/run/research-note.ts';
 import type { ResearchInput, ResearchKind, RunRef, SubmitResearchResult } from '#domain/run/run.ts';
-import type { DeepResearch } from '#research/deep.ts';
+import { isTaskId, type DeepResearch } from '#research/deep.ts';
 import type { ShallowResearch } from '#research/shallow.ts';
 
 /**
@@ -103,6 +105,10 @@ async function beginResearch(
     const { mission, language } = await openRun(tx, input, read, options);
     const query = researchQueryOf(input.kind, mission);
     const service = deps.research[input.kind];
+    if (task === null && input.kind === 'deep' && service !== null) {
+      const takenOver = await takeOverTask(tx, input);
+      if (takenOver !== null) return takenOver;
+    }
     const isFirst = task === null && (await insertResearchTask(tx, input));
     // Looking for articles twice costs nobody anything.
     const maySend = isFirst || input.kind === 'shallow';
@@ -113,6 +119,20 @@ async function beginResearch(
     return { service, query, language };
   });
   return begun ?? { state: 'failed' };
+}
+
+/** What the service before this one submitted is paid for: it is asked for, and nothing is submitted. Null when there is nothing. */
+async function takeOverTask(tx: UserTransaction, input: ResearchInput): Promise<SubmitResearchResult | null> {
+  const before = await readTaskOfServiceBefore(tx, input.missionId);
+  if (before === null) return null;
+  if (!isTaskId(before.taskId)) {
+    await dropTaskOfServiceBefore(tx, input.missionId);
+    await failResearchTask(tx, input);
+    return { state: 'failed' };
+  }
+  await insertResearchTask(tx, input);
+  await releaseAgent(tx, input);
+  return { state: (await recordSubmission(tx, input.iterationId, before.taskId)) ? 'submitted' : 'failed' };
 }
 
 async function searchArticles(

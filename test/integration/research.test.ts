@@ -396,6 +396,42 @@ describe('a deep task', () => {
     expect(await told.task()).toMatchObject({ state: 'failed' });
   });
 
+  it('of the service before is asked for instead of paid again, by every run until it has come to its end', async () => {
+    const superuserUrl = harness.databases.superuser.syncUrl;
+    const before = (told: Researching) =>
+      query(superuserUrl, 'select task_id from mana_ai.research_before where user_id = $1', [
+        told.user.userId,
+      ]);
+    const leave = (told: Researching, taskId: string) =>
+      query(
+        superuserUrl,
+        'insert into mana_ai.research_before (user_id, mission_id, task_id) values ($1, $2, $3)',
+        [told.user.userId, told.input.missionId, taskId],
+      );
+    const states: DeepState[] = [
+      { kind: 'pending' },
+      { kind: 'completed', answer: { answer: 'Bericht', citations: [] } },
+    ];
+    const { services, submissions, looks } = scripted({
+      state: () => Promise.resolve(states.shift() ?? { kind: 'failed' }),
+    });
+    const told = await write(DEEP, 'deep');
+    await leave(told, 'task-of-before');
+    expect(await told.submit(services)).toBe('submitted');
+    expect(await told.submit(services)).toBe('submitted');
+    await expect(told.look(services)).rejects.toBeInstanceOf(ResearchPendingError);
+    expect(await before(told)).toHaveLength(1);
+    await told.look(services);
+    expect(await before(told)).toEqual([]);
+    expect(await told.task()).toEqual({ kind: 'deep', state: 'done', task_id: 'task-of-before' });
+    expect(looks).toEqual([1, 2].map(() => ({ taskId: 'task-of-before', userId: told.user.userId })));
+
+    const odd = await write(DEEP, 'deep');
+    await leave(odd, '../odd');
+    expect(await odd.submit(services)).toBe('failed');
+    expect([await before(odd), submissions]).toEqual([[], []]);
+  });
+
   it('of a run that has ended sends and stores nothing', async () => {
     const told = await write(DEEP, 'deep');
     await told.forget();

@@ -251,6 +251,12 @@ const MANA_AI: readonly TableRights[] = [
     },
   ),
   mana(
+    'research_before',
+    ['user_id', 'mission_id'],
+    perUser((userId, n) => ({ user_id: userId, mission_id: `m${n}`, task_id: 'task' })),
+    { runner: { select: ofOwn('*'), delete: ofOwn('*') } },
+  ),
+  mana(
     'missions_put_aside',
     ['user_id', 'mission_id'],
     perUser((userId, n) => ({ user_id: userId, mission_id: `m${n}`, put_aside_at: NOW })),
