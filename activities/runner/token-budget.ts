@@ -47,6 +47,12 @@ export function sizeOfRequest(deps: RunnerDependencies, bodyText: string): CallS
   return callSize(calibrated, maxReplyTokens ?? deps.planner.maxReplyTokens);
 }
 
+/** What a request takes of a window, its reply included, by what its model was seen to count. */
+export function wholeTokens(deps: RunnerDependencies, bodyText: string): number {
+  const { model, tokens, maxReplyTokens } = sizeOf(bodyText);
+  return tokens * deps.calibration.factor(model) + (maxReplyTokens ?? deps.planner.maxReplyTokens);
+}
+
 /** Once for each reply: what its model counted for the request. */
 export function learnFrom(deps: RunnerDependencies, bodyText: string, reply: PlannerReply): void {
   const { model, tokens } = sizeOf(bodyText);

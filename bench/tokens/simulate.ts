@@ -1,4 +1,4 @@
-import { fitConversation } from '#domain/planner/plan/fit-conversation.ts';
+import { fitConversation, tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
 import { fitPrompt } from '#domain/planner/prompt/planner-prompt.ts';
 import {
   conversationOf,
@@ -9,14 +9,17 @@ import { planRound } from '#domain/planner/plan/plan.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { answerRead } from '#domain/planner/prompt/read-tools.ts';
 import { endOfRound, type RoundEnd } from '#domain/planner/plan/round-end.ts';
-import { fillOfFirstRound, toolsOfRound, toolsTokens } from '#domain/planner/prompt/round-tools.ts';
+import { fillOfFirstRound, toolsOfRound } from '#domain/planner/prompt/round-tools.ts';
 import { toGatewayTool, toolsByName, type GatewayTool } from '#domain/planner/tools/tool-catalog.ts';
-import { readChars, requestTokens, type ModelWindow } from '#domain/planner/model/window.ts';
+import { toolsTokens } from '#domain/planner/tools/tool-choice.ts';
+import { readChars, replyTokens, requestTokens, type ModelWindow } from '#domain/planner/model/window.ts';
 import type { Scenario } from './scenarios.ts';
 
 export interface SimulatedRound {
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly GatewayTool[];
+  /** `max_tokens`. */
+  readonly maxTokens: number;
 }
 
 type Model = (round: number, tools: ReadonlySet<string>) => PlannerReply;
@@ -32,7 +35,7 @@ export function simulateRun(
 ): SimulatedRound[] {
   const { agent, mission } = prompt;
   const words = [...Object.values(mission), agent?.role ?? null, agent?.systemPrompt ?? null];
-  const first = fitPrompt(prompt, fillOfFirstRound({ policy, records, words, earlier: [] }, window));
+  const first = fitPrompt(prompt, fillOfFirstRound({ policy, records, words, earlier: [], window }));
   const rounds: SimulatedRound[] = [];
   const done: (ConversationRound & {
     readonly flaw: RoundEnd['flaw'];
@@ -40,16 +43,19 @@ export function simulateRun(
   })[] = [];
   for (let round = 1; round <= prompt.maxRounds; round += 1) {
     const earlier = done.map((each) => each.reply);
-    const { callable, offered, reads } = toolsOfRound({ policy, records, words, earlier }, first);
     const conversation = conversationOf({ prompt: first, rounds: done, language: prompt.language });
+    const tools = { policy, records, words, earlier, window };
+    const { callable, offered, reads } = toolsOfRound(tools, first, conversation);
+    const toolTokens = toolsTokens(offered);
+    const messages = fitConversation(conversation, requestTokens(window) - toolTokens);
     rounds.push({
-      messages: fitConversation(conversation, requestTokens(window) - toolsTokens(offered)),
-      tools: offered.map(toGatewayTool),
+      ...{ messages, tools: offered.map(toGatewayTool) },
+      maxTokens: replyTokens(window, tokensOfMessages(messages) + toolTokens),
     });
     const reply = model(round, new Set(offered.map(({ name }) => name)));
     const previousSteps = done.flatMap(({ steps }) => steps);
     const { newSteps, toolResults } = planRound({
-      ...{ reply, round, previousSteps, offered: toolsByName(callable) },
+      ...{ reply, round, previousSteps, offered: toolsByName(callable), maxReadChars: readChars(window) },
       reads: {
         tools: toolsByName(reads),
         answer: (toolName, params) =>

@@ -70,12 +70,35 @@ describe('a request that is larger than the model’s window', () => {
     expect(large).toBeGreaterThan(8_000 - 2_000);
     expect(small).toBeLessThan(8_000 - 2_000);
     expect(later).toBeLessThan(8_000 - 2_000);
-    expect(told.requests.map((request) => bodyOf(request).max_tokens)).toEqual([4_000, 2_000, 2_000]);
+    const [atFirst, ...smaller] = told.requests.map((request) => bodyOf(request).max_tokens);
+    expect(atFirst).toBe(4_000);
+    expect(smaller[0]).toBeLessThan(2_000);
+    expect(smaller[1]).toBe(smaller[0]);
     expect(await stories.usage(told)).toEqual([
       { round: 1, purpose: 'plan', tokens: 12 },
       { round: 2, purpose: 'plan', tokens: 12 },
     ]);
     expect(await reservationsOf(told)).toEqual([]);
+  });
+
+  it('is smaller by half whatever the setting says, and by half again in a round that is refused as well', async () => {
+    const told = await stories.write(TASKS, POLICY);
+    const window = { contextTokens: 1_000_000 };
+    await told.round(1, after([overflow()], plan), window);
+    await told.round(2, plan, window);
+    await told.round(3, after([overflow()], plan), window);
+    const whole = told.requests.map((request) => tokensOf(request) + (bodyOf(request).max_tokens ?? 0));
+    const [large = 0, small = 0, later = 0, again = 0, least = 0] = whole;
+    expect(large).toBeGreaterThan(15_000);
+    for (const each of [small, later, again]) expect(each).toBeLessThanOrEqual(large / 2);
+    expect(again).toBeGreaterThan(small);
+    expect(least).toBeLessThan(again);
+    const entries = await told.entries();
+    const windows = entries.map(({ shrunkTo }) => Number(shrunkTo));
+    expect(windows[1]).toBe(windows[0]);
+    expect(windows[2]).toBeLessThanOrEqual((windows[0] ?? 0) / 2);
+    // A refusal costs nothing, so none is kept.
+    expect(entries.map(({ shrunk }) => shrunk)).toEqual([true, true, true]);
   });
 
   it('and is so again when it is smaller, says that the window is too small', async () => {

@@ -42,7 +42,7 @@ export async function deriveRound(
   const received = readReply(raw);
   if (received === null) throw await takeBack(deps, input.userId, { ...prepared, raw });
   const reply = boundedReply(received);
-  const window = windowOf(deps, { earlier, again: prepared.asked.again });
+  const window = windowOf(deps, prepared.asked.windowTokens);
   const maxReadChars = readChars(window);
   const wantsToRead = reply.toolCalls.some(({ name }) => prepared.asked.answered.includes(name));
   const kept = await deps.database.asUser(input.userId, async (tx) => {
@@ -127,7 +127,8 @@ function entryOf(
     language: opening?.language ?? earlier[0]?.language ?? 'de',
     requestTokens: sizeOf(request.bodyText).tokens,
     compactedUpTo: asked.compactedUpTo,
-    shrunk: asked.again === 'smaller',
+    shrunk: asked.again === 'smaller' || asked.windowTokens !== null,
+    shrunkTo: asked.windowTokens,
     flaggedInputs: [...(opening?.flaggedInputs ?? []), ...read.flaggedInputs],
     knownUrls: [...(opening?.knownUrls ?? []), ...read.knownUrls],
     notices: [

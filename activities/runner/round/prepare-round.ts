@@ -2,7 +2,7 @@ import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { openMission } from '#activities/runner/open-mission.ts';
 import { openRun, problemOfWords } from '#activities/runner/open-run.ts';
 import { researchWanted } from '#activities/runner/research.ts';
-import { roundRequestOf, windowOf, type RequestedRun } from './round-request.ts';
+import { roundRequestOf, shrunkWindow, windowOf, type RequestedRun } from './round-request.ts';
 import {
   callOf,
   claim,
@@ -14,6 +14,7 @@ import { resultOfRound } from './round-result.ts';
 import {
   reserveTokens,
   sizeOfRequest,
+  wholeTokens,
   type BudgetedCall,
   type Reservation,
 } from '#activities/runner/token-budget.ts';
@@ -93,8 +94,10 @@ async function prepareWith(
   const rounds = await readRounds(tx, input, key);
   const earlier = rounds.slice(0, input.round - 1);
   const done = rounds[input.round - 1];
-  if (done !== undefined)
-    return { kind: 'done', result: resultOfRound(earlier, done, windowOf(deps, { earlier, again })) };
+  if (done !== undefined) {
+    const shrunkTo = shrunkWindow(deps, { earlier: [...earlier, done], refusedTokens: null });
+    return { kind: 'done', result: resultOfRound(earlier, done, windowOf(deps, shrunkTo)) };
+  }
   if (earlier.length < input.round - 1) return ended('transcript-lost', earlier);
   const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
   if (isStopped(read.mission, input.agentId, agent)) return ended('stopped', earlier);
@@ -111,7 +114,12 @@ async function prepareWith(
 
   // Asked for anew: what was kept was refused.
   const standing = again === null || known?.again === again ? claimed.request : null;
-  const made = await requestOf(deps, tx, input, { read, key, earlier, agent, again }, standing);
+  const refusedTokens =
+    again === 'smaller' && standing === null && claimed.request !== null
+      ? wholeTokens(deps, claimed.request.bodyText)
+      : null;
+  const run = { read, key, earlier, agent, again, refusedTokens };
+  const made = await requestOf(deps, tx, input, run, standing);
   if ('status' in made) return { kind: 'done', result: made };
   const size = sizeOfRequest(deps, made.bodyText);
   const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);

@@ -12,19 +12,15 @@ import type { Agent } from '#domain/mission/agent.ts';
 import { budgetReminder, type BudgetReminder } from '#domain/run/budget.ts';
 import { conversationOf, type ChatMessage } from '#domain/planner/plan/conversation.ts';
 import { openStepsOf } from '#domain/iteration/open-steps.ts';
-import { fitConversation } from '#domain/planner/plan/fit-conversation.ts';
+import { fitConversation, tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
 import { flaggedBlocksIn } from '#domain/planner/prompt/prompt-sources.ts';
 import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
 import { promptMessages, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
-import {
-  fillOfFirstRound,
-  toolsOfRound,
-  toolsTokens,
-  type ToolsOfRun,
-} from '#domain/planner/prompt/round-tools.ts';
+import { fillOfFirstRound, toolsOfRound, type ToolsOfRun } from '#domain/planner/prompt/round-tools.ts';
 import type { PlanRoundInput } from '#domain/run/run.ts';
 import type { AskedAgain, AskedOfRound } from '#domain/planner/plan/stored-request.ts';
 import { replyTokens, requestTokens, type ModelWindow } from '#domain/planner/model/window.ts';
+import { toolsTokens } from '#domain/planner/tools/tool-choice.ts';
 import type { CompletionRequest } from '#llm/gateway.ts';
 
 /** What the model is asked in a round, and what has to be known to make steps of its reply. */
@@ -43,6 +39,8 @@ export interface RequestedRun {
   readonly agent: Agent | null;
   /** How the request is to differ from one that was refused; null for the usual one. */
   readonly again: AskedAgain | null;
+  /** What that one had, with room for its reply; for one that is to be smaller. */
+  readonly refusedTokens: number | null;
 }
 
 /** The messages and the tools of a round; all of it is text by now, whatever the records say later. */
@@ -54,7 +52,8 @@ export async function roundRequestOf(
 ): Promise<RoundRequest> {
   const { earlier, opened, agent, again } = run;
   const [first] = earlier;
-  const window = windowOf(deps, run);
+  const windowTokens = shrunkWindow(deps, run);
+  const window = windowOf(deps, windowTokens);
   const research = await readResearchNote(tx, input, run.key);
   const kept = first?.prompt ?? null;
   const nowMs = await readClockMs(tx);
@@ -65,7 +64,7 @@ export async function roundRequestOf(
       : resolvePrompt(opened, run.read, {
           ...{ nowMs, timeZone, research, maxRounds: deps.planner.maxRounds },
           budget: await reminderOf(tx, agent),
-          fillOf: fillOfFirstRound(toolsOfRun(run), window),
+          fillOf: fillOfFirstRound(toolsOfRun(run, window)),
         });
   const prompt = kept ?? opening?.prompt ?? [];
   const delimiter = delimiterOf(prompt);
@@ -73,16 +72,17 @@ export async function roundRequestOf(
   const isFlagged = [...earlier, ...(opening === null ? [] : [opening])].some(
     ({ flaggedInputs }) => flaggedInputs.length > 0,
   );
-  const { reads, callable, offered } = toolsOfRound(toolsOfRun(run), prompt);
   const compaction = first === undefined ? null : await readCompaction(tx, input, run.key);
   const conversation = conversationOf({
     ...{ prompt, compaction, rounds: earlier, language: first?.language ?? opened.language },
   });
+  const { reads, callable, offered } = toolsOfRound(toolsOfRun(run, window), prompt, conversation);
   const messages = fitConversation(conversation, requestTokens(window) - toolsTokens(offered));
   const isLast = input.round >= deps.planner.maxRounds;
   return {
     request: {
-      ...{ model: deps.planner.model, messages, tools: offered, maxTokens: replyTokens(window) },
+      ...{ model: deps.planner.model, messages, tools: offered },
+      maxTokens: replyTokens(window, tokensOfMessages(messages) + toolsTokens(offered)),
       // Whatever it called now, nobody would answer; a run of one round has to plan in it.
       toolChoice: isLast && input.round > 1 && again !== 'plainer' ? 'none' : 'auto',
     },
@@ -90,7 +90,7 @@ export async function roundRequestOf(
       opening: opening === null ? null : { ...opening, prompt: promptMessages(opening.prompt) },
       planned: callable.map(({ name }) => name),
       answered: reads.map(({ name }) => name),
-      ...{ compactedUpTo: compaction?.upToRound ?? 0, again },
+      ...{ compactedUpTo: compaction?.upToRound ?? 0, again, windowTokens },
       delimiter,
       flaggedTexts:
         delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
@@ -107,21 +107,39 @@ export async function roundRequestOf(
   };
 }
 
-/** Smaller than it is set where a request that fitted was refused as too large; by what the model was seen to count. */
+/**
+ * The window of a run's requests, by what the model was seen to count.
+ *
+ * @param shrunkTo in tokens; null: as it is set
+ */
 export function windowOf(
-  deps: Pick<RunnerDependencies, 'planner' | 'calibration'>,
-  { earlier, again }: Pick<RequestedRun, 'earlier' | 'again'>,
+  { planner, calibration }: Pick<RunnerDependencies, 'planner' | 'calibration'>,
+  shrunkTo: number | null,
 ): ModelWindow {
-  const { model, contextTokens, maxReplyTokens } = deps.planner;
-  const isShrunk = again === 'smaller' || earlier.some(({ shrunk }) => shrunk);
-  const counted = Math.max(1, deps.calibration.factor(model));
-  return { contextTokens: (isShrunk ? contextTokens / 2 : contextTokens) / counted, maxReplyTokens };
+  const counted = Math.max(1, calibration.factor(planner.model));
+  return {
+    contextTokens: (shrunkTo ?? planner.contextTokens) / counted,
+    maxReplyTokens: planner.maxReplyTokens,
+  };
 }
 
-const toolsOfRun = ({ agent, opened, earlier }: RequestedRun): ToolsOfRun => ({
+/**
+ * What a model that refused a request as too large is taken to have: half of what was asked of it, and so for the rest of the
+ * run. Half of the setting alone would often be as large as the request was. Null where nothing was refused.
+ */
+export function shrunkWindow(
+  { planner }: Pick<RunnerDependencies, 'planner'>,
+  { earlier, refusedTokens }: Pick<RequestedRun, 'earlier' | 'refusedTokens'>,
+): number | null {
+  const last = earlier.findLast(({ shrunk }) => shrunk);
+  const before = last === undefined ? null : (last.shrunkTo ?? planner.contextTokens / 2);
+  return refusedTokens === null ? before : Math.min(before ?? planner.contextTokens, refusedTokens) / 2;
+}
+
+const toolsOfRun = ({ agent, opened, earlier }: RequestedRun, window: ModelWindow): ToolsOfRun => ({
   ...{ policy: agent?.policy ?? null, records: opened.records },
   words: [...Object.values(opened.mission), opened.agent?.role ?? null, opened.agent?.systemPrompt ?? null],
-  earlier: earlier.map(({ reply }) => reply),
+  ...{ earlier: earlier.map(({ reply }) => reply), window },
 });
 
 /** What the model has read so far, whether or not it was summarised since. */

@@ -12,12 +12,22 @@ export interface ModelWindow {
 
 /** A reply gets no more than this share of a window. */
 const REPLY_SHARE = 0.25;
+/** Some closing words. */
+const LEAST_REPLY_TOKENS = 256;
 /** Estimates, and what a template puts around messages. */
 const MARGIN = 0.08;
 
-/** `max_tokens` of a request. */
-export const replyTokens = ({ contextTokens, maxReplyTokens }: ModelWindow): number =>
-  Math.min(maxReplyTokens, Math.floor(contextTokens * REPLY_SHARE));
+/**
+ * `max_tokens` of a request.
+ *
+ * @param asked estimated tokens of the request: one that found no way to fit leaves less to its reply
+ */
+export function replyTokens(window: ModelWindow, asked = 0): number {
+  const { contextTokens, maxReplyTokens } = window;
+  const most = Math.min(maxReplyTokens, Math.floor(contextTokens * REPLY_SHARE));
+  const tooMuch = asked === 0 ? 0 : Math.max(0, asked - requestTokens(window));
+  return Math.max(Math.min(most, LEAST_REPLY_TOKENS), most - tooMuch);
+}
 
 /** What messages and tools of a request may have together. */
 export const requestTokens = (window: ModelWindow): number =>
@@ -35,6 +45,29 @@ const CHARS_PER_TOKEN = 2;
 /** In UTF-16 code units. */
 export const readChars = (window: ModelWindow): number =>
   Math.min(MAX_READ_CHARS, Math.floor(requestTokens(window) * READ_SHARE * CHARS_PER_TOKEN));
+
+/** Of what a request may have: the tools that a mission makes likely, and those that its rounds find. */
+const [LIKELY_SHARE, FOUND_SHARE] = [0.15, 0.25];
+/** Of tools besides the core that a first round offers in any window; the rest is found. */
+const MAX_LIKELY_TOKENS = 800;
+
+/** In tokens; what does not fit can be called all the same. */
+export interface ToolRoom {
+  readonly likely: number;
+  readonly found: number;
+  /** For all tools of a request together: what the messages leave that have to stay in it. */
+  readonly all: number;
+}
+
+/** @param messagesTokens of the messages that have to stay; 0 as long as they can still be made to fit */
+export function toolRoom(window: ModelWindow, messagesTokens: number): ToolRoom {
+  const room = requestTokens(window);
+  return {
+    likely: Math.min(MAX_LIKELY_TOKENS, Math.floor(room * LIKELY_SHARE)),
+    found: Math.floor(room * FOUND_SHARE),
+    all: Math.max(0, room - messagesTokens),
+  };
+}
 
 /** The core tools, and the finder of an agent that may propose everything. */
 const TOOLS_TOKENS = 700;

@@ -5,7 +5,7 @@ import type { RoundEntry } from './round-entry.ts';
 const DELIMITER = '0123456789abcdef';
 const entry = (content: string, answer: string): RoundEntry => ({
   ...{ prompt: null, unreadableInputs: [], finished: false, flaw: null, language: 'de', flaggedInputs: [] },
-  ...{ knownUrls: [], notices: [], requestTokens: 0, compactedUpTo: 0, shrunk: false },
+  ...{ knownUrls: [], notices: [], requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
   reply: {
     content,
     toolCalls: [{ id: 'a', name: 'list_notes', arguments: { query: 'Zelt' } }],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { conversationOf, type ChatMessage } from './conversation.ts';
-import { fitConversation, tokensOfMessages } from './fit-conversation.ts';
+import { fitConversation, tokensOfMessages, tokensThatStay } from './fit-conversation.ts';
 import { strictRequestProblems } from '#test/support/strict-provider.ts';
 
 const PROMPT: ChatMessage[] = [
@@ -53,6 +53,15 @@ describe('a conversation that is too long', () => {
     const [, , first] = fitConversation(long, tokensOfMessages(long) * 0.7);
     expect(JSON.stringify(first)).toContain('[…cut]');
     expect(fitConversation(long, 0)).toEqual([...PROMPT, ...long.slice(-3)]);
+  });
+
+  it('keeps of its last round everything but long arguments, and those as long as there is another way', () => {
+    const long = conversation(round('x'), round('y', data('ARGS')));
+    expect(fitConversation(long, tokensThatStay(long))).toEqual([...PROMPT, ...long.slice(-3)]);
+    const fitted = fitConversation(long, tokensThatStay(long) - 1);
+    expect(JSON.stringify(fitted[2])).toContain('[…cut]');
+    expect(fitted.slice(3)).toEqual(long.slice(-2));
+    expect(problemsOf(fitted)).toEqual([]);
   });
 
   it('of a prompt alone is the prompt', () => expect(fitConversation(PROMPT, 0)).toEqual(PROMPT));

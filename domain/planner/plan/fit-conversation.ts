@@ -25,7 +25,8 @@ const MAX_TEXT_CHARS = 120;
 
 /**
  * A conversation that fits: of earlier rounds, the oldest first, what was read is left out, then the arguments of calls are
- * cut, then whole rounds go. The prompt and the last round stay, and every call keeps its answer.
+ * cut, then whole rounds go. The prompt and the last round stay, but for long arguments if there is no other way, and every
+ * call keeps its answer.
  *
  * @param maxTokens estimated
  */
@@ -50,10 +51,21 @@ export function fitConversation(messages: readonly ChatMessage[], maxTokens: num
     const gone = fitted.splice(PROMPT_MESSAGES, next - PROMPT_MESSAGES);
     tokens -= tokensOfMessages(gone);
   }
+  const own = fitted.findLastIndex(({ role }) => role === 'assistant');
+  const message = fitted[own];
+  if (tokens > maxTokens && message !== undefined) put(own, withShortArguments(message));
   return fitted;
 }
 
 const PROMPT_MESSAGES = 2;
+
+/** Of the messages that have to stay: the prompt, and the round that is to be answered now. */
+export function tokensThatStay(messages: readonly ChatMessage[]): number {
+  const last = messages.findLastIndex(({ role }) => role === 'assistant');
+  return tokensOfMessages(
+    messages.filter((_, index) => index < PROMPT_MESSAGES || (last >= 0 && index >= last)),
+  );
+}
 
 const withoutData = (message: ChatMessage): ChatMessage =>
   message.role === 'tool' && message.content.length > SHORT_CHARS

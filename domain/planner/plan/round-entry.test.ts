@@ -33,7 +33,7 @@ const entry: RoundEntry = {
   flaggedInputs: [],
   knownUrls: [],
   notices: [],
-  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false },
+  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
 };
 
 describe('roundEntrySchema', () => {

@@ -76,6 +76,8 @@ export const roundEntrySchema = z.object({
   compactedUpTo: z.number().int().min(0).default(0),
   /** The model's window was found to be smaller than its setting. */
   shrunk: z.boolean().default(false),
+  /** What it was taken for; null in older entries. */
+  shrunkTo: z.number().positive().nullable().default(null),
 });
 export type RoundEntry = z.infer<typeof roundEntrySchema>;
 
@@ -108,5 +110,5 @@ export const closingEntry = (first: RoundEntry, notice: Notice): RoundEntry => (
   flaggedInputs: [],
   knownUrls: [],
   notices: [notice],
-  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false },
+  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
 });

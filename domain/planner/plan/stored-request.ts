@@ -27,6 +27,8 @@ const roundSchema = z.object({
   compactedUpTo: z.number().int().min(0).default(0),
   /** How it differs from the request that was refused before it. */
   again: z.enum(ASKED_AGAIN).nullable().default(null),
+  /** The window that it was made for, where the model's was found to be smaller than its setting. */
+  windowTokens: z.number().positive().nullable().default(null),
   /** Marks data in this run's prompt, and so in what its tools read. */
   delimiter: z.string().nullable(),
   /** Data that bears marks of injected instructions, for the review of steps. */

@@ -29,7 +29,7 @@ const round = (changes: Partial<RoundEntry> & { readonly words?: string | null }
     flaggedInputs: [],
     knownUrls: [],
     notices: [],
-    ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false },
+    ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
     ...entry,
   };
 };

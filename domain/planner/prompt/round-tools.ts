@@ -1,13 +1,17 @@
 import type { AgentPolicy } from '#domain/mission/agent.ts';
 import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
-import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
+import { tokensOfMessages, tokensThatStay } from '#domain/planner/plan/fit-conversation.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { delimiterOf, readToolsFor, readToolsToOffer } from './read-tools.ts';
 import type { ReadableRecord } from '#domain/mission/readable-record.ts';
-import { estimateTokens } from '#domain/planner/model/token-estimate.ts';
-import { toolText, type ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
-import { chooseTools, type ToolChoice } from '#domain/planner/tools/tool-choice.ts';
-import { FIRST_ROUND_SHARE, requestTokens, type ModelWindow } from '#domain/planner/model/window.ts';
+import type { ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
+import { chooseTools, toolsTokens, type ToolChoice } from '#domain/planner/tools/tool-choice.ts';
+import {
+  FIRST_ROUND_SHARE,
+  requestTokens,
+  toolRoom,
+  type ModelWindow,
+} from '#domain/planner/model/window.ts';
 
 /** What the tools of a round depend on, besides the prompt. */
 export interface ToolsOfRun {
@@ -18,6 +22,7 @@ export interface ToolsOfRun {
   readonly words: readonly (string | null)[];
   /** Replies of the rounds so far. */
   readonly earlier: readonly Pick<PlannerReply, 'toolCalls'>[];
+  readonly window: ModelWindow;
 }
 
 export interface RoundTools extends ToolChoice {
@@ -25,25 +30,27 @@ export interface RoundTools extends ToolChoice {
   readonly reads: readonly ToolDefinition[];
 }
 
-/** @param prompt the first messages of the run: what they show whole needs no reading tool */
+/**
+ * @param prompt the first messages of the run: what they show whole needs no reading tool
+ * @param conversation the messages of a further round, the prompt among them
+ */
 export function toolsOfRound(
-  { policy, records, words, earlier }: ToolsOfRun,
+  { policy, records, words, earlier, window }: ToolsOfRun,
   prompt: readonly ChatMessage[],
+  conversation: readonly ChatMessage[] = [],
 ): RoundTools {
   const delimiter = delimiterOf(prompt);
   // Data that cannot be marked as data is not read.
   const reads = delimiter === null ? [] : readToolsFor(policy, records);
   const worthOffering =
     delimiter === null ? [] : readToolsToOffer(reads, records, { messages: prompt, delimiter });
-  return { reads, ...chooseTools({ policy, records, words, earlier, reads: worthOffering }) };
+  const room = toolRoom(window, tokensThatStay(conversation));
+  return { reads, ...chooseTools({ policy, records, words, earlier, reads: worthOffering, room }) };
 }
-
-export const toolsTokens = (tools: readonly ToolDefinition[]): number =>
-  tools.reduce((sum, tool) => sum + estimateTokens(toolText(tool)), 0);
 
 /** How much of its room in a window a first round fills, with its tools; see `fitPrompt`. */
 export const fillOfFirstRound =
-  (run: ToolsOfRun, window: ModelWindow) =>
+  (run: ToolsOfRun) =>
   (messages: readonly ChatMessage[]): number =>
     (tokensOfMessages(messages) + toolsTokens(toolsOfRound(run, messages).offered)) /
-    (requestTokens(window) * FIRST_ROUND_SHARE);
+    (requestTokens(run.window) * FIRST_ROUND_SHARE);

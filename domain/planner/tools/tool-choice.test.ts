@@ -3,6 +3,7 @@ import type { AgentPolicy } from '#domain/mission/agent.ts';
 import { answerFind, FIND_TOOLS } from './find-tools.ts';
 import { TOOL_CATALOG, toGatewayTool } from './tool-catalog.ts';
 import { callableTools, chooseTools, type ToolCircumstances } from './tool-choice.ts';
+import { toolRoom } from '#domain/planner/model/window.ts';
 import { strictToolProblems } from '#test/support/strict-provider.ts';
 
 const policy = (more: Partial<AgentPolicy>): AgentPolicy => ({
@@ -11,8 +12,9 @@ const policy = (more: Partial<AgentPolicy>): AgentPolicy => ({
 });
 const names = (tools: readonly { readonly name: string }[]): string[] => tools.map(({ name }) => name);
 const recordsOf = (...tables: string[]) => tables.map((table) => ({ table }));
+const ROOMY = toolRoom({ contextTokens: 128_000, maxReplyTokens: 8_192 }, 0);
 const choose = (more: Partial<ToolCircumstances> = {}) =>
-  chooseTools({ policy: null, records: [], words: [], reads: [], earlier: [], ...more });
+  chooseTools({ policy: null, records: [], words: [], reads: [], earlier: [], room: ROOMY, ...more });
 const offeredFor = (more: Partial<ToolCircumstances> = {}): string[] => names(choose(more).offered);
 const found = (module: string) => ({
   toolCalls: [{ id: '', name: FIND_TOOLS, arguments: { module } }],
@@ -101,7 +103,9 @@ describe('the first round offers', () => {
     ).toEqual(['create_quiz']));
 
   it('less where there is little room', () =>
-    expect(offeredFor({ words: ['Quiz, Rechnung, Newsletter, Gewohnheit'], likelyTokens: 0 })).toEqual(CORE));
+    expect(
+      offeredFor({ words: ['Quiz, Rechnung, Newsletter, Gewohnheit'], room: { ...ROOMY, likely: 0 } }),
+    ).toEqual(CORE));
 
   it('what every provider takes', () =>
     expect(
@@ -112,15 +116,20 @@ describe('the first round offers', () => {
 });
 
 describe('the finder', () => {
-  it('reaches everything that may be called', () => {
+  it.each([
+    ['without records', []],
+    ['with every kind of record', recordsOf('tasks', 'notes', 'companionGoals', 'events', 'journalEntries')],
+  ])('reaches everything that may be called, %s', (_, records) => {
     for (const of of [null, policy({})]) {
-      const { callable, offered } = choose({ policy: of });
+      const { callable, offered } = choose({ policy: of, records });
       const finder = offered.find(({ name }) => name === FIND_TOOLS);
       const modules = finder?.parameters.properties['module']?.enum ?? [];
-      const reached = modules.flatMap((module) => offeredFor({ policy: of, earlier: [found(module)] }));
+      const reached = modules.flatMap((module) =>
+        offeredFor({ policy: of, records, earlier: [found(module)] }),
+      );
       expect(names(callable).filter((name) => !reached.includes(name))).toEqual([]);
       // A model may also call by name what it has only read of.
-      for (const name of names(callable).filter((known) => !CORE.includes(known)))
+      for (const name of names(callable).filter((known) => !names(offered).includes(known)))
         expect(finder?.description).toContain(name);
     }
   });
@@ -137,6 +146,18 @@ describe('the finder', () => {
     expect(
       offeredFor({ earlier: [{ toolCalls: [{ id: '', name: 'create_quiz', arguments: {} }] }] }),
     ).toEqual([...CORE, 'create_quiz']));
+
+  it('hands out what was found last where there is not room for all; the rest may be called all the same', () => {
+    const room = { ...ROOMY, found: 400 };
+    const all = { earlier: [found('habits'), found('invoices'), found('quiz')] };
+    expect(offeredFor(all).slice(CORE.length)).toEqual(['create_habit', 'create_invoice', 'create_quiz']);
+    expect(offeredFor({ ...all, room }).slice(CORE.length)).toEqual(['create_habit', 'create_quiz']);
+    expect(offeredFor({ earlier: [...all.earlier, found('invoices')], room }).slice(CORE.length)).toEqual([
+      'create_invoice',
+    ]);
+    expect(names(choose({ ...all, room }).callable)).toContain('create_invoice');
+    expect(offeredFor({ ...all, room: { ...ROOMY, all: 0 } })).toEqual(CORE);
+  });
 
   it('hands out nothing that the policy denies, also when it has come to deny it since', () => {
     const denying = policy({ defaultsByModule: { quiz: 'deny' } });

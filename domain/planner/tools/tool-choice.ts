@@ -4,6 +4,7 @@ import { findTool, foundIn } from './find-tools.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { ReadableRecord } from '#domain/mission/readable-record.ts';
 import { estimateTokens } from '#domain/planner/model/token-estimate.ts';
+import type { ToolRoom } from '#domain/planner/model/window.ts';
 import { decisionOn, isReadingTool, TOOL_CATALOG, toolText, type ToolDefinition } from './tool-catalog.ts';
 import { modulesInWords } from './tool-words.ts';
 
@@ -37,8 +38,6 @@ export const proposedTools = (policy: AgentPolicy | null): ToolDefinition[] =>
 
 /** With so few there is nothing to find: all of them are offered. */
 const FEW_TOOLS = 8;
-/** Of tools besides the core that a first round offers; the rest is found. */
-export const MAX_LIKELY_TOKENS = 800;
 
 export interface ToolChoice {
   /** Everything whose calls become steps, offered or not: what a model knows by name it may call. */
@@ -57,36 +56,58 @@ export interface ToolCircumstances {
   readonly reads: readonly ToolDefinition[];
   /** Of the rounds so far: what they found is offered from then on, as long as the policy of now has it. */
   readonly earlier: readonly Pick<PlannerReply, 'toolCalls'>[];
-  /** Room for the likely tools, in tokens. */
-  readonly likelyTokens?: number;
+  readonly room: ToolRoom;
 }
 
 /**
  * Chooses the tools of a round: the core, then what the mission makes likely, then what reads, then what was found.
  *
  * The core and `find_tools` come first and are the same for all missions of a policy, so that a provider's cache serves them
- * all; within a run the list only grows at its end.
+ * all; within a run the list only grows at its end. In a small window that would come to be too much: then what was found
+ * first goes again.
  */
 export function chooseTools(circumstances: ToolCircumstances): ToolChoice {
-  const { policy, records, reads, earlier } = circumstances;
+  const { policy, records, reads, earlier, room } = circumstances;
   const callable = callableTools(policy, records);
-  if (callable.length <= FEW_TOOLS) return { callable, offered: [...callable, ...reads] };
+  if (callable.length <= FEW_TOOLS && toolsTokens(callable) <= room.likely + room.found)
+    return { callable, offered: [...callable, ...reads] };
   const byName = new Map(callable.map((tool) => [tool.name, tool]));
   const core = CORE_TOOLS.flatMap((name) => byName.get(name) ?? []);
   // Not what this run's records add: the list of what can be found is the same for all missions of a policy.
   const finder = findTool(callableTools(policy, []).filter(({ name }) => !isCore(name)));
   const likely = likelyTools(circumstances, callable);
-  const first = new Set([...core, ...likely].map(({ name }) => name));
-  const found = new Set(foundIn(earlier, callable));
-  const later = [...found].flatMap((name) => (first.has(name) ? [] : (byName.get(name) ?? [])));
-  return { callable, offered: [...core, finder, ...likely, ...reads, ...later] };
+  const first = [...core, finder, ...likely, ...reads];
+  const isFirst = new Set(first.map(({ name }) => name));
+  const found = foundIn(earlier, callable).filter((name) => !isFirst.has(name));
+  const newest = new Set(found.toReversed());
+  const kept = fitting(
+    [...newest].flatMap((name) => byName.get(name) ?? []),
+    Math.min(room.found, room.all - toolsTokens(first)),
+  );
+  const later = [...new Set(found)].flatMap((name) => kept.filter((tool) => tool.name === name));
+  return { callable, offered: [...first, ...later] };
+}
+
+/** As sent. */
+export const toolsTokens = (tools: readonly ToolDefinition[]): number =>
+  tools.reduce((sum, tool) => sum + estimateTokens(toolText(tool)), 0);
+
+/** Those that fit, the first ones first. */
+function fitting(tools: readonly ToolDefinition[], tokens: number): ToolDefinition[] {
+  let left = tokens;
+  return tools.filter((tool) => {
+    const needed = toolsTokens([tool]);
+    if (needed > left) return false;
+    left -= needed;
+    return true;
+  });
 }
 
 const isCore = (name: string): boolean => CORE_TOOLS.some((core) => core === name);
 
 /** Those that work on the run's records, then those that the policy names, then those of modules that the words name. */
 function likelyTools(
-  { policy, words, likelyTokens = MAX_LIKELY_TOKENS }: ToolCircumstances,
+  { policy, words, room }: ToolCircumstances,
   callable: readonly ToolDefinition[],
 ): ToolDefinition[] {
   const modules = modulesInWords(words);
@@ -98,15 +119,11 @@ function likelyTools(
     const place = modules.indexOf(tool.module);
     return place < 0 ? Infinity : 2 + place;
   };
-  let left = likelyTokens;
-  const chosen = callable
-    .filter((tool) => !isCore(tool.name) && rank(tool) !== Infinity)
-    .toSorted((a, b) => rank(a) - rank(b))
-    .filter((tool) => {
-      const tokens = estimateTokens(toolText(tool));
-      if (tokens > left) return false;
-      left -= tokens;
-      return true;
-    });
+  const chosen = fitting(
+    callable
+      .filter((tool) => !isCore(tool.name) && rank(tool) !== Infinity)
+      .toSorted((a, b) => rank(a) - rank(b)),
+    room.likely,
+  );
   return callable.filter((tool) => chosen.includes(tool));
 }
