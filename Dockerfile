@@ -27,6 +27,6 @@ WORKDIR /app
 COPY --from=build /app /app
 ENV NODE_ENV=production HOST=0.0.0.0 WORKFLOW_BUNDLE=/app/dist/workflow-bundle.js
 USER node
-EXPOSE 3065 3066 3067 3068 3069
+EXPOSE 3565 3566 3567 3568 3569
 STOPSIGNAL SIGTERM
 CMD ["node", "api/server.ts"]

@@ -72,7 +72,7 @@ describe('a complete environment', () => {
 
   it('gives the API its defaults', () => {
     const { api, host, logLevel } = loadConfig('api', complete.api);
-    expect({ host, logLevel, port: api.port }).toEqual({ host: '127.0.0.1', logLevel: 'info', port: 3066 });
+    expect({ host, logLevel, port: api.port }).toEqual({ host: '127.0.0.1', logLevel: 'info', port: 3566 });
     expect(api.identity).toEqual({
       jwksUrl: 'https://auth.example.org/api/v1/auth/jwks',
       issuer: 'https://auth.example.org',
@@ -128,11 +128,14 @@ describe('a complete environment', () => {
     expect(loadConfig('runner', slow).runner.gateway.timeoutMs).toBeLessThan(600_000);
   });
 
-  it('gives every worker a health port of its own', () => {
-    const ports = (['vault', 'runner', 'projection'] as const).map(
+  it('gives every process ports of its own, that no neighbour on the same machine has', () => {
+    const healthPorts = (['vault', 'runner', 'projection'] as const).map(
       (role) => loadConfig(role, complete[role]).healthPort,
     );
-    expect(new Set(ports).size).toBe(3);
+    const { api } = loadConfig('api', complete.api);
+    const ports = new Set([api.port, api.healthPort, ...healthPorts]);
+    expect(ports.size).toBe(5);
+    expect([3001, 3025, 3042, 3060, 3066, 3067, 3068, 3069].filter((port) => ports.has(port))).toEqual([]);
     expect(loadConfig('runner', { ...complete.runner, HEALTH_PORT: '0' }).healthPort).toBe(0);
   });
 

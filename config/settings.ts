@@ -45,7 +45,7 @@ const api = {
   ...vaultZone,
   SYNC_DATABASE_URL_API: databaseUrl,
   // 0 takes any free port.
-  PORT: port.default(3066),
+  PORT: port.default(3566),
   CORS_ORIGINS: origins.default([]),
   TRUST_PROXY: proxies.default([]),
   MANA_AUTH_URL: httpUrl,
@@ -95,8 +95,9 @@ const runner = {
 const projection = { SYNC_DATABASE_URL_PROJECTION: databaseUrl };
 /** Of the workers that run workflows. */
 const workflows = { WORKFLOW_BUNDLE: nonEmpty('the file that "yarn build:workflows" wrote').optional() };
-// One port for each worker, so that all of them fit on one machine. 0 takes any free port.
-const HEALTH_PORTS = { api: 3065, all: 3067, runner: 3067, vault: 3068, projection: 3069 } as const;
+// One port for each process, so that all of them fit on one machine, beside the platform's other services (docs/platform.md section 13). 0
+// takes any free port.
+const HEALTH_PORTS = { api: 3565, all: 3567, runner: 3567, vault: 3568, projection: 3569 } as const;
 
 type Values<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>;
 

@@ -21,7 +21,7 @@ const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
 
 const stack = await startStack({
-  ports: { api: 3066, ui: 8233 },
+  ports: { api: 3566, ui: 8233 },
   say: (line) => console.log(`starting: ${line}`),
 });
 try {

@@ -100,8 +100,8 @@ const decode = (
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 const sameOrigin = {
-  host: '127.0.0.1:3066',
-  origin: 'http://127.0.0.1:3066',
+  host: '127.0.0.1:3566',
+  origin: 'http://127.0.0.1:3566',
   'sec-fetch-site': 'same-origin',
 };
 const form = (
@@ -417,7 +417,7 @@ describe('the login page', () => {
     ['nobody knows where', {}],
   ])('takes no form from %s', async (_where, headers) => {
     const { cookie, origin } = await logIn();
-    const host = { host: '127.0.0.1:3066' };
+    const host = { host: '127.0.0.1:3566' };
     const login = await form('/codec/login', { token: TOKEN }, { ...host, ...headers });
     expect(login.statusCode).toBe(400);
     expect(cookieOf(login)).toBeUndefined();
@@ -427,7 +427,7 @@ describe('the login page', () => {
   });
 
   it('takes its own form from a browser that sends the origin only', async () => {
-    const headers = { host: '127.0.0.1:3066', origin: 'http://127.0.0.1:3066' };
+    const headers = { host: '127.0.0.1:3566', origin: 'http://127.0.0.1:3566' };
     expect((await form('/codec/login', { token: TOKEN }, headers)).statusCode).toBe(303);
   });
 
