@@ -115,12 +115,17 @@ export async function saveMissions(tx: SystemSql, missions: readonly SavedMissio
     is distinct from
     (excluded.exists_now, excluded.state, excluded.cadence, excluded.next_run_at, excluded.agent_id,
      excluded.device_utc_offset_minutes))`;
+  // Behind a backlog its schedule may come too late.
+  const lookAgainAt = sql`
+    case when "exists" and state = 'active' and "nextRunAtIso"::timestamptz
+      between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '1 minute'
+    then "nextRunAtIso"::timestamptz end`;
   await tx`
     insert into mana_ai.mission_snapshots as known
       (user_id, mission_id, exists_now, state, cadence, next_run_at, agent_id, merge_state, device_utc_offset_minutes,
-       device_offset_at, space_id)
+       device_offset_at, space_id, look_again_at)
     select "userId", "missionId", "exists", state, nullif(cadence, 'null'), "nextRunAtIso"::timestamptz, "agentId", kept,
-      "offsetMinutes", "offsetShownAtIso"::timestamptz, "spaceId"
+      "offsetMinutes", "offsetShownAtIso"::timestamptz, "spaceId", ${lookAgainAt}
     from jsonb_to_recordset(${JSON.stringify(missions)}::text::jsonb) as saved
       ("userId" text, "missionId" text, "exists" boolean, state text, cadence jsonb, "nextRunAtIso" text, "agentId" text,
        kept jsonb, "offsetMinutes" integer, "offsetShownAtIso" text, "spaceId" text)
@@ -131,6 +136,7 @@ export async function saveMissions(tx: SystemSql, missions: readonly SavedMissio
       next_run_at = excluded.next_run_at, agent_id = excluded.agent_id, merge_state = excluded.merge_state,
       device_utc_offset_minutes = excluded.device_utc_offset_minutes, device_offset_at = excluded.device_offset_at,
       space_id = excluded.space_id,
+      look_again_at = case when ${isChanged} then excluded.look_again_at else known.look_again_at end,
       version = known.version + case when ${isChanged} then 1 else 0 end,
       updated_at = case when ${isChanged} then clock_timestamp() else known.updated_at end`;
 }

@@ -166,11 +166,14 @@ export async function readPassedMissions(
   return rows.map(pendingMission);
 }
 
-/** Missions whose schedule was written shortly before its instant, which has passed by now; the oldest first. */
+/**
+ * Missions that were first seen, or whose schedule was written, shortly before their instant, which has passed by now; the
+ * oldest first. Those that are pending are among them: a backlog must not keep them waiting.
+ */
 export async function readMissionsToLookAt(tx: SystemSql, limit: number): Promise<PendingMission[]> {
   const rows = await tx<PendingRow[]>`
     select ${pendingColumns} from mana_ai.mission_snapshots missions
-    where look_again_at < clock_timestamp() - interval '1 second' and version = applied_version
+    where look_again_at < clock_timestamp() - interval '1 second'
     order by look_again_at limit ${limit}`;
   return rows.map(pendingMission);
 }

@@ -2,6 +2,7 @@ import { startIfPassed } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
+import { runsByItself } from './wanted-schedule.ts';
 import {
   markLookedAt,
   readMissionsToLookAt,
@@ -47,8 +48,8 @@ export async function startPassed(
 }
 
 /**
- * Looks at the missions whose schedules were written shortly before their instants: the server may have taken up such a
- * schedule only afterwards, and a passed instant never fires. One whose run has come is left alone.
+ * Looks at the missions that were first seen, or whose schedules were written, shortly before their instants: the server may
+ * have taken up such a schedule only afterwards, and a passed instant never fires. One whose run has come is left alone.
  *
  * @returns how many were started
  */
@@ -57,7 +58,8 @@ export async function startLateSeen(deps: ProjectionDependencies, signal: AbortS
   const look = async (mission: PendingMission): Promise<void> => {
     let again: boolean;
     try {
-      const start = await startIfPassed(deps, mission);
+      const isToRun = runsByItself(mission) && !mission.isOverLimit;
+      const start = isToRun ? await startIfPassed(deps, mission) : 'not-started';
       if (start === 'started') started += 1;
       again = start === 'waits';
     } catch (error) {

@@ -161,6 +161,25 @@ describe('a mission that is first seen shortly before its instant', () => {
     expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
   });
 
+  it('does not wait for its schedule behind others that are written first', async () => {
+    await writeMission('m1', Date.now() + 20_000);
+    await writeMission('resumed', Date.now() - 20_000);
+    await writeMission('paused', Date.now() + 20_000, { state: 'paused' });
+    await writeMission('later', Date.now() + 90_000);
+    await writeMission('opted-out', Date.now() + 20_000);
+    await superuser(`insert into mana_ai.schedule_opt_outs values ('${user.userId}', 'opted-out')`);
+    const deps = recording();
+    expect(await startLateSeen(deps, signal)).toBe(1);
+    await passInstant();
+    expect(await startLateSeen(deps, signal)).toBe(1);
+    expect(await startLateSeen(deps, signal)).toBe(0);
+    expect(deps.schedules.asked).toEqual(['start resumed', 'start m1']);
+    await applySchedules(deps, signal);
+    expect([...deps.schedules.present.values()].map(({ missionId }) => missionId).sort()).toEqual([
+      ...['later', 'm1', 'resumed'],
+    ]);
+  });
+
   it('is left alone if its run has come, or an operator holds it back', async () => {
     await writeMission('m1', Date.now() + 20_000);
     const deps = recording();
