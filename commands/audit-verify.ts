@@ -1,7 +1,7 @@
 /**
  * `yarn missions audit verify [--user <id>] [--heads <file>]`: recomputes the chains of the decrypt audit and names every row that
- * was changed, removed or moved. `--heads` takes lines that `yarn audit:heads` printed, and finds chains that were cut
- * off or rewritten since; lines of `yarn audit:erase` may stand among them. Exit code 1 when anything is wrong.
+ * was changed, removed or moved. `--heads` takes lines that `bin/yarn audit:heads` printed, and finds chains that were cut
+ * off or rewritten since; lines of `bin/yarn audit:erase` may stand among them. Exit code 1 when anything is wrong.
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
@@ -20,7 +20,7 @@ const headLine = z.object({
   seq: z.string().regex(/^\d{1,19}$/),
   hash: z.string().regex(/^[\da-f]{64}$/),
 });
-/** `yarn audit:erase` prints it: what that user's chain was before counts no more. */
+/** `bin/yarn audit:erase` prints it: what that user's chain was before counts no more. */
 const erasureLine = z.object({ event: z.literal('audit-erased'), userId: z.string().min(1) });
 const loggedLine = z.discriminatedUnion('event', [headLine, erasureLine]);
 
@@ -34,7 +34,7 @@ async function readHeads(file: string, onlyUser: string | null): Promise<Map<str
     const parsed = loggedLine.safeParse(jsonOf(line));
     if (!parsed.success) {
       throw new UsageError(
-        `--heads: line ${lineNumber} is not one of "yarn audit:heads" or "yarn audit:erase"`,
+        `--heads: line ${lineNumber} is not one of "bin/yarn audit:heads" or "bin/yarn audit:erase"`,
       );
     }
     const { data } = parsed;

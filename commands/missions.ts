@@ -1,5 +1,5 @@
 /**
- * `yarn missions <verb>`: what an operator has done to the service, one file for each verb. Exit code 0: done, and all is
+ * `bin/yarn missions <verb>`: what an operator has done to the service, one file for each verb. Exit code 0: done, and all is
  * well; 1: something is wrong, or the verb could not be carried out; 2: the arguments do not say what to do.
  */
 import { Command, CommanderError } from 'commander';
@@ -16,7 +16,7 @@ import { messageOf } from './verb.ts';
 
 const HELP = `
 Exit codes: 0 done, and all is well; 1 something is wrong, or it could not be done; 2 the arguments do not say what to do.
-Each verb reads its settings from the environment and says in its own help which: yarn missions <verb> --help
+Each verb reads its settings from the environment and says in its own help which: bin/yarn missions <verb> --help
 What to do when: docs/operations.md`;
 
 /** In the order of the help. `audit` and other groups are commands with verbs of their own. */
@@ -34,7 +34,7 @@ function addVerbs(program: Command): void {
 endCommandOnUncaughtErrors('missions');
 
 // Inherited by every verb that is added after it.
-const program = new Command('yarn missions')
+const program = new Command('bin/yarn missions')
   .description('what an operator does to Mana Missions')
   .option('--json', 'print JSON, one object a line, instead of text (the verbs of audit always do)')
   .addHelpText('after', HELP)

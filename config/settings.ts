@@ -94,7 +94,7 @@ const runner = {
 };
 const projection = { SYNC_DATABASE_URL_PROJECTION: databaseUrl };
 /** Of the workers that run workflows. */
-const workflows = { WORKFLOW_BUNDLE: nonEmpty('the file that "yarn build:workflows" wrote').optional() };
+const workflows = { WORKFLOW_BUNDLE: nonEmpty('the file that "bin/yarn build:workflows" wrote').optional() };
 // One port for each process, so that all of them fit on one machine, beside the platform's other services (docs/platform.md section 13). 0
 // takes any free port.
 const HEALTH_PORTS = { api: 3565, all: 3567, runner: 3567, vault: 3568, projection: 3569 } as const;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # For a trial only: makes the two databases of the platform as mana-sync and mana-auth have them, the databases of
 # Temporal, and one user for each of our processes. It runs once, on an empty volume.
-# Elsewhere the platform's databases exist; what their owners run is printed by: yarn db:migrate --print-platform-sql
+# Elsewhere the platform's databases exist; what their owners run is printed by: bin/yarn db:migrate --print-platform-sql
 set -euo pipefail
 
 psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \

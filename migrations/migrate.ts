@@ -105,7 +105,7 @@ async function runPlatformSet(client: Client, set: PlatformSet, options: Migrati
     throw new MigrationRefusedError(
       `the user is not the owner of ${set.table}, and its owner has not run all of our SQL yet; missing:\n` +
         `${missing.map((line) => `  ${line}`).join('\n')}\n` +
-        'yarn db:migrate --print-platform-sql prints what the owner must run',
+        'bin/yarn db:migrate --print-platform-sql prints what the owner must run',
     );
   }
   options.log?.(`${set.folder}: up to date (run by the owner of ${set.table})`);

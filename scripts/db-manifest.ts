@@ -32,7 +32,7 @@ if (values.write === values.check) {
   writeFileSync(file, await freshManifest());
 } else if ((await freshManifest()) !== readFileSync(file, 'utf8')) {
   console.error(
-    'migrations/manifest.json is not what the migrations make: run "yarn db:manifest" and look at the difference',
+    'migrations/manifest.json is not what the migrations make: run "bin/yarn db:manifest" and look at the difference',
   );
   process.exitCode = 1;
 }

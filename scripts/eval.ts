@@ -17,7 +17,7 @@ import { reportOf, tableOf } from '#eval/report.ts';
 import { Exchanges, runMissions } from '#eval/run.ts';
 import { scoreOf } from '#eval/score.ts';
 
-const USAGE = `usage: yarn eval [--json FILE] [--min-score PERCENT] [--at-once N] [--only ID,…]
+const USAGE = `usage: bin/yarn eval [--json FILE] [--min-score PERCENT] [--at-once N] [--only ID,…]
                  [--scripted good|bad]
   --json       also write the report to this file
   --min-score  fail below this score, in per cent
