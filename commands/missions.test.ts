@@ -9,6 +9,7 @@ describe('yarn missions', { timeout: 60_000 }, () => {
       'migrate',
       'setup',
       'reconcile',
+      'doctor',
       'audit',
       'Exit codes',
       'docs/operations.md',
@@ -45,5 +46,15 @@ describe('yarn missions', { timeout: 60_000 }, () => {
     expect(stderr.trim().split('\n')).toHaveLength(1);
     expect(stderr).toContain('TEMPORAL_CODEC_KEYS');
     expect(stderr).not.toContain('not-a-key-of-ours');
+  });
+
+  it('the doctor names what is missing, refused or of another zone, without values, and ends with 1', async () => {
+    const env = { MANA_AUTH_KEK: 'kek-of-others', MANA_LLM_MAX_TOKENS: 'many-tokens' };
+    const { code, stdout, stderr } = await missions(['doctor', '--process', 'runner'], env);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(stdout).toMatch(/^fault +configuration of runner: MANA_LLM_URL: is not set.* -> /m);
+    expect(stdout).toMatch(/^fault +configuration of runner: MANA_AUTH_KEK: belongs to another trust zone/m);
+    expect(stdout).toMatch(/^fault +configuration of runner: MANA_LLM_MAX_TOKENS: cannot be used/m);
+    expect(stdout).not.toMatch(/kek-of-others|many-tokens/);
   });
 });

@@ -9,6 +9,7 @@ import { addAuditErase } from './audit-erase.ts';
 import { addAuditHeads } from './audit-heads.ts';
 import { addAuditPrune } from './audit-prune.ts';
 import { addAuditVerify } from './audit-verify.ts';
+import { addDoctor } from './doctor.ts';
 import { addMigrate } from './migrate.ts';
 import { addReconcile } from './reconcile.ts';
 import { addSetup } from './setup.ts';
@@ -24,6 +25,7 @@ function addVerbs(program: Command): void {
   addMigrate(program);
   addSetup(program);
   addReconcile(program);
+  addDoctor(program);
   const audit = program.command('audit').description("the users' decrypt audit (docs/audit.md)");
   addAuditVerify(audit);
   addAuditHeads(audit);

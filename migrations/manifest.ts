@@ -43,11 +43,39 @@ export async function missingFromManifest(
   });
 }
 
+/** How a schema differs from what the migrations make of an empty platform. */
+export interface SchemaDifferences {
+  /** Not there, rights that differ, and tables without the row-level security that they should have. */
+  readonly missing: readonly string[];
+  /** There, and of no migration: a policy or a right that opens what should be closed, among others. */
+  readonly extra: readonly string[];
+  /** Defined otherwise, or printed otherwise by another version of PostgreSQL. */
+  readonly different: readonly string[];
+}
+
+/** Compares names and definitions; whoever may connect may ask. */
+export async function compareWithManifest(
+  client: Client,
+  schema: keyof Manifest,
+  migrationsDirectory: string,
+): Promise<SchemaDifferences> {
+  const manifest = JSON.parse(readFileSync(join(migrationsDirectory, manifestFile), 'utf8')) as Manifest;
+  const expected = manifest[schema];
+  const found = await describeSchema(client, schema);
+  const isExact = (name: string): boolean => name.startsWith('grant ') || name.startsWith('table ');
+  const differing = Object.keys(expected).filter((name) => found[name] !== expected[name]);
+  return {
+    missing: differing.filter((name) => found[name] === undefined || isExact(name)),
+    extra: Object.keys(found).filter((name) => expected[name] === undefined),
+    different: differing.filter((name) => found[name] !== undefined && !isExact(name)),
+  };
+}
+
 /** $1 is the schema, $2 whether everything in it is ours. The bookkeeping table is not described. */
 const queries = [
   `select format('table %s', relname) as name,
-          case when relforcerowsecurity then 'row security forced' when relrowsecurity then 'row security'
-               else 'no row security' end as definition
+          case when not relrowsecurity then 'no row security' when relforcerowsecurity then 'row security forced'
+               else 'row security' end as definition
      from described where relkind in ('r', 'p') and $2`,
   `select format('column %s.%s', relname, attname) as name,
           concat_ws(' ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,

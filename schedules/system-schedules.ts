@@ -1,5 +1,6 @@
 import { ScheduleAlreadyRunning, type Client } from '@temporalio/client';
 import { withCallDeadline } from '#temporal/connection.ts';
+import { describeSchedule } from './schedule-update.ts';
 import {
   PROJECTION_TASK_QUEUE,
   RECONCILE_SCHEDULES_WORKFLOW_TYPE,
@@ -30,6 +31,20 @@ export const SWEEP_SCHEDULE: SystemSchedule = {
   workflowType: SWEEP_RUNS_WORKFLOW_TYPE,
   taskQueue: RUNNER_TASK_QUEUE,
 };
+
+export interface SystemWork {
+  readonly id: string;
+  readonly state: 'there' | 'paused' | 'missing';
+}
+
+/** How the schedules of our own stand. @throws gRPC errors of the SDK */
+export const systemWorkAt = (client: Client): Promise<SystemWork[]> =>
+  Promise.all(
+    [RECONCILE_SCHEDULE, SWEEP_SCHEDULE].map(async ({ id }): Promise<SystemWork> => {
+      const present = await describeSchedule(client, id);
+      return { id, state: present === null ? 'missing' : present.state.paused ? 'paused' : 'there' };
+    }),
+  );
 
 /** Creates a schedule unless it is there already, as an operator may have changed it. */
 export async function ensureSystemSchedule(client: Client, schedule: SystemSchedule): Promise<void> {

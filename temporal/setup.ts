@@ -73,15 +73,12 @@ async function createNamespace(
 }
 
 async function addSearchAttributes(connection: Connection, namespace: string): Promise<readonly string[]> {
-  const present = await withNamespaceReady(() => listSearchAttributes(connection, namespace));
-  const names = Object.values(SEARCH_ATTRIBUTE_NAMES);
-  const otherTypes = names.filter((name) => present[name] !== undefined && present[name] !== KEYWORD);
+  const { missing, otherTypes } = await withNamespaceReady(() => searchAttributesOf(connection, namespace));
   if (otherTypes.length > 0) {
     throw new TemporalSetupError(
       `namespace ${namespace}: ${otherTypes.join(', ')} exist with another type than Keyword; remove or rename them`,
     );
   }
-  const missing = names.filter((name) => present[name] === undefined);
   if (missing.length === 0) return [];
   const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]));
   try {
@@ -96,11 +93,19 @@ async function addSearchAttributes(connection: Connection, namespace: string): P
   }
 }
 
-async function listSearchAttributes(connection: Connection, namespace: string) {
-  const response = await withCallDeadline(connection, () =>
+/** Our search attributes that a namespace lacks, or has with another type. */
+export async function searchAttributesOf(
+  connection: Connection,
+  namespace: string,
+): Promise<{ readonly missing: readonly string[]; readonly otherTypes: readonly string[] }> {
+  const { customAttributes: present } = await withCallDeadline(connection, () =>
     connection.operatorService.listSearchAttributes({ namespace }),
   );
-  return response.customAttributes;
+  const names = Object.values(SEARCH_ATTRIBUTE_NAMES);
+  return {
+    missing: names.filter((name) => present[name] === undefined),
+    otherTypes: names.filter((name) => present[name] !== undefined && present[name] !== KEYWORD),
+  };
 }
 
 /** Asks for each attribute in a query, which is how the frontend checks them when a run or a schedule is written. */

@@ -1,37 +1,22 @@
-import proto from '@temporalio/proto';
 import type { Client } from '@temporalio/client';
 import type { Worker } from '@temporalio/worker';
 import type { Check } from '#health/readiness.ts';
-import { withCallDeadline } from '#temporal/connection.ts';
+import { pollsOf } from '#temporal/task-queue-polls.ts';
 
-const { TASK_QUEUE_TYPE_WORKFLOW: WORKFLOW, TASK_QUEUE_TYPE_ACTIVITY: ACTIVITY } =
-  proto.temporal.api.enums.v1.TaskQueueType;
 const CALL_WITHIN_MS = 1_800;
 
 /** Asks the server whether this very worker polls: it answers now, and it has seen our polls. */
 export function pollsAt(client: Client, worker: Worker, kinds: { readonly runsWorkflows: boolean }): Check {
-  const types = kinds.runsWorkflows ? [WORKFLOW, ACTIVITY] : [ACTIVITY];
-  const watches = types.map((taskQueueType) => ({ taskQueueType, isRecent: watchPolls() }));
+  const types = kinds.runsWorkflows ? (['workflow', 'activity'] as const) : (['activity'] as const);
+  const watches = types.map((type) => ({ type, isRecent: watchPolls() }));
   return async () => {
     const state = worker.getState();
     if (state !== 'RUNNING') return `worker is ${state.toLowerCase()}`;
-    const { namespace, taskQueue, identity } = worker.options;
-    for (const { taskQueueType, isRecent } of watches) {
-      const { pollers } = await withCallDeadline(
-        client.connection,
-        () =>
-          client.workflowService.describeTaskQueue({
-            namespace,
-            taskQueue: { name: taskQueue },
-            taskQueueType,
-          }),
-        CALL_WITHIN_MS,
-      );
-      const seen = pollers.filter((poller) => poller.identity === identity);
-      const polls = seen.map(
-        ({ lastAccessTime: at }) => `${at?.seconds?.toString() ?? ''}.${at?.nanos ?? ''}`,
-      );
-      if (!isRecent(polls.sort().at(-1) ?? null)) return 'not polling';
+    const { taskQueue, identity } = worker.options;
+    for (const { type, isRecent } of watches) {
+      const polls = await pollsOf(client, { taskQueue, type, deadlineMs: CALL_WITHIN_MS });
+      const seen = polls.filter((poll) => poll.identity === identity).map(({ at }) => at);
+      if (!isRecent(seen.sort().at(-1) ?? null)) return 'not polling';
     }
     return 'ok';
   };

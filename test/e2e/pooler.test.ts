@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openDatabase, type Database } from '#db/client.ts';
+import { lookAtConnection } from '#db/connection-kind.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { requestGrant } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -139,6 +140,25 @@ it('an audit command goes through a pooler that keeps no prepared statements', (
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   }));
+
+it.each([
+  { kept: 0, keepsStatements: false },
+  { kept: 100, keepsStatements: true },
+])(
+  'the doctor sees a pooler in transaction mode, and whether it keeps statements ($kept)',
+  ({ kept, keepsStatements }) =>
+    withPooler(kept, async (pooler) => {
+      const url = pooler.through(system.databases.urls.runner.sync);
+      const seen = await lookAtConnection(url, { applicationName: 'pooler-test', timeoutMs: 5_000 });
+      expect(seen).toMatchObject({ kind: 'transaction', keepsStatements });
+    }),
+);
+
+it('the doctor sees PostgreSQL itself', async () => {
+  const url = system.databases.urls.runner.sync;
+  const seen = await lookAtConnection(url, { applicationName: 'pooler-test', timeoutMs: 5_000 });
+  expect(seen).toMatchObject({ kind: 'direct', keepsStatements: null });
+});
 
 it('the migrations refuse to go through a pooler, and say why', () =>
   withPooler(100, (pooler) =>
