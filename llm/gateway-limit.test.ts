@@ -10,11 +10,12 @@ const statusError = (status: number | null, retryAfterMs: number | null = null) 
   new GatewayUnavailableError({ kind: null, status, retryAfterMs });
 
 /** A limited gateway whose calls are ended by the test, and a clock that stands until the test moves it. */
-function createLimited(mostInFlight: number) {
+function createLimited(mostInFlight: number, timeoutMs?: number) {
   const calls: ReturnType<typeof Promise.withResolvers<Reply>>[] = [];
   let nowMs = 0;
   const gateway = limitGateway(
     {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
       complete: () => {
         const call = Promise.withResolvers<Reply>();
         calls.push(call);
@@ -133,6 +134,27 @@ describe('calls of the gateway', () => {
       await end(statusError(429, said));
       await expect(ask()).rejects.toMatchObject({ problem: { notSent: true, retryAfterMs: waited } });
     }
+  });
+
+  it('that waited too long for a slow model to answer within their attempt are not sent, and come back', async () => {
+    const { ask, calls, settled, wait, end } = createLimited(1, 570_000);
+    void ask();
+    const late = ask();
+    await settled();
+    wait(16_000);
+    await end(null);
+    await expect(late).rejects.toMatchObject({
+      problem: { notSent: true, heldBack: true, retryAfterMs: 2_000 },
+    });
+    expect(calls).toEqual([]);
+    void ask();
+    const inTime = ask();
+    await settled();
+    wait(14_000);
+    await end(null);
+    expect(calls).toHaveLength(1);
+    await end(null);
+    expect(await inTime).toBe(REPLY);
   });
 
   it('that wait for their place end with their signal, and are not sent', async () => {

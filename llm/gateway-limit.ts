@@ -16,8 +16,10 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 /** What a gateway asks for beyond this is left to the delays of the runs. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
-/** When a call that found the queue full comes back, at the soonest. */
+/** When a call comes back that found the queue full, or waited too long in it; at the soonest. */
 const QUEUE_FULL_MS = 2_000;
+/** What an attempt of a round or of a summary may take (workflows/activity-policies.ts), less what it does besides. */
+const ATTEMPT_MS = 600_000 - 15_000;
 const HELD_BACK = { kind: null, status: null, notSent: true, heldBack: true } as const;
 /** Too many requests, or not able to answer them. A 500 is about one request, and may be a provider's alone. */
 const OVERLOADED: ReadonlySet<number | null> = new Set([null, 408, 429, 502, 503, 504]);
@@ -72,15 +74,20 @@ export function limitGateway(
   };
 
   setLimit(mostInFlight);
+  const longestWaitMs = ATTEMPT_MS - (gateway.timeoutMs ?? 0);
   return {
+    ...gateway,
     async complete(bodyText, options) {
       throwIfPaused();
-      // Whoever waits, waits for about one call: an attempt has ten minutes.
+      // Whoever waits, waits for about one call.
       if (places.pendingCount >= places.concurrency) holdBack(QUEUE_FULL_MS);
+      const cameAt = now();
       const asking = places(async () => {
         options.signal.throwIfAborted();
         throwIfPaused();
         const startedAt = now();
+        // Its attempt could end before a slow model has answered, and the next one would ask, and pay, once more.
+        if (startedAt - cameAt > longestWaitMs) holdBack(QUEUE_FULL_MS);
         try {
           const reply = await gateway.complete(bodyText, options);
           onReply();

@@ -37,6 +37,8 @@ export interface CompletionOptions {
 }
 
 export interface Gateway {
+  /** What one exchange may take; not known of every gateway. */
+  readonly timeoutMs?: number;
   /**
    * Asks the model once; retries are Temporal's. What came is given back as it came, so that it can be kept before anything
    * is read into it (`readReply`): it is paid for by then.
@@ -57,8 +59,10 @@ const DEFAULT_TIMEOUT_MS = 300_000;
 const TEMPERATURE = 0.3;
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const client = createClient(options);
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const client = createClient({ ...options, timeoutMs });
   return {
+    timeoutMs,
     async complete(bodyText, { signal, idempotencyKey }) {
       try {
         const response = await client
@@ -83,7 +87,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 }
 
 /** The maintained client, with everything switched off that it would take from the environment or do by itself. */
-function createClient(options: GatewayOptions): OpenAI {
+function createClient(options: GatewayOptions & { readonly timeoutMs: number }): OpenAI {
   return new GatewayClient({
     baseURL: `${options.baseUrl.replace(/(?<!\/)\/+$/, '')}/v1`,
     apiKey: options.serviceKey,
@@ -94,7 +98,7 @@ function createClient(options: GatewayOptions): OpenAI {
     // A Bearer token alone gets 401; the gateway wants both.
     defaultHeaders: { 'X-API-Key': options.serviceKey },
     maxRetries: 0,
-    timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    timeout: options.timeoutMs,
     // At "debug", which OPENAI_LOG could set, the client logs prompts and replies.
     logLevel: 'off',
     fetch: boundedFetch(options.fetch ?? globalThis.fetch),
