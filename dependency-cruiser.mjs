@@ -190,7 +190,7 @@ export default {
         '^config\\.ts$',
         '^(activities|db|domain|health|llm|logging|metrics|research|runs|schedules|temporal)/',
         npm('@temporalio/(client|common|proto|worker|workflow)', 'pino'),
-        node('timers/promises', 'url'),
+        node('events', 'net', 'timers/promises', 'url'),
       ],
     ),
     mayImportOnly('health-is-liveness', 'health/ says whether its process can do its work.', '^health/', [

@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client';
-import { makeTelemetryFilterString, Runtime } from '@temporalio/worker';
+import { makeTelemetryFilterString } from '@temporalio/worker';
 import { ConfigurationError, loadConfig, type Config } from './config.ts';
 import { onWorkChanged, workSinceLastLook } from './activities/work-under-way.ts';
 import { startLiveness } from './health/liveness.ts';
@@ -13,6 +13,7 @@ import { watchCodecKeys } from './worker/codec-key-watch.ts';
 import { failureOf } from './worker/failed-worker.ts';
 import type { WorkerContext, WorkerPart } from './worker/part.ts';
 import { createTemporalLogger } from './worker/temporal-logger.ts';
+import { installRuntime } from './worker/temporal-metrics.ts';
 
 const WORKER_ROLES = ['runner', 'vault', 'projection', 'all'] as const;
 type WorkerRole = (typeof WORKER_ROLES)[number];
@@ -48,7 +49,7 @@ function exit(message: string): never {
 
 async function run(): Promise<void> {
   // Signals are ours: the SDK's own handling would end the process before the databases are closed.
-  Runtime.install({
+  await installRuntime({
     logger: createTemporalLogger(logger),
     // The SDK's core would write to stderr itself, with task tokens.
     telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN' }), forward: {} } },

@@ -3,6 +3,7 @@ import { openDatabase, type Database, type DatabaseLimits } from '#db/client.ts'
 import { startLiveness } from '#health/liveness.ts';
 import { createLogger } from '#logging/logger.ts';
 import { endOnUncaughtErrors } from '#logging/uncaught-errors.ts';
+import { observePoolWait, watchPool, type DatabaseName } from '#metrics/database.ts';
 import { collectProcessMetrics } from '#metrics/registry.ts';
 import { countUndecodable } from '#metrics/payloads.ts';
 import { openClient } from '#temporal/connection.ts';
@@ -40,10 +41,16 @@ function configOrExit(): Config<'api'> {
 async function start(): Promise<void> {
   collectProcessMetrics();
   const { api } = config;
-  const open = (database: Config<'api'>['api']['syncDatabase']): Database =>
-    openDatabase({ ...database, applicationName: APPLICATION_NAME, limits: DATABASE_LIMITS });
-  const syncDatabase = open(api.syncDatabase);
-  const authDatabase = open(api.authDatabase);
+  const open = (name: DatabaseName, database: Config<'api'>['api']['syncDatabase']): Database =>
+    watchPool(
+      name,
+      openDatabase({
+        ...{ ...database, applicationName: APPLICATION_NAME, limits: DATABASE_LIMITS },
+        onConnection: observePoolWait(name),
+      }),
+    );
+  const syncDatabase = open('sync', api.syncDatabase);
+  const authDatabase = open('auth', api.authDatabase);
   // Connected by the first request that needs it: grants and audit work while Temporal is down.
   const dataConverter = createDataConverter(config.codecKeys, {
     // Counted alone: users look at runs of long ago, and the API serves them all the same.

@@ -23,6 +23,8 @@ export interface Database {
   readonly system: SystemSql;
   /** Throws when the database does not answer. */
   ping(): Promise<void>;
+  /** Of the pool, now. */
+  connections(): { readonly used: number; readonly idle: number; readonly waiting: number };
   close(): Promise<void>;
 }
 
@@ -35,6 +37,8 @@ export interface DatabaseOptions {
    * by the transaction has to know of it.
    */
   readonly preparedStatements?: boolean;
+  /** Hears how long each transaction waited for its connection, also in vain. */
+  readonly onConnection?: (waitedMs: number) => void;
   /** What differs from `LIMITS`, where somebody waits for the answer. */
   readonly limits?: Partial<DatabaseLimits>;
 }
@@ -67,6 +71,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     statementTimeoutMs: statementMs,
     idleTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     preparedStatements: options.preparedStatements ?? true,
+    onConnection: options.onConnection ?? (() => undefined),
   };
   const system: SystemSql = (strings, ...values) => inOwnTransaction(sender, sql(strings, ...values));
   return {
@@ -78,6 +83,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     system,
     ping: async () => {
       await system`select 1`;
+    },
+    connections: () => {
+      const { totalCount, idleCount, waitingCount } = opened.pool;
+      return { used: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
     },
     close: () => opened.close(),
   };

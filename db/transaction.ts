@@ -20,6 +20,7 @@ export interface Sender {
   readonly statementTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly preparedStatements: boolean;
+  readonly onConnection: (waitedMs: number) => void;
 }
 
 /** A connection that does not answer this is not worth keeping. */
@@ -68,11 +69,14 @@ async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Prom
   }
 }
 
-async function connect({ pool }: Sender): Promise<PoolClient> {
+async function connect({ pool, onConnection }: Sender): Promise<PoolClient> {
+  const askedAtMs = performance.now();
   try {
     return await pool.connect();
   } catch (error) {
     throw nameConnectionFailure(error);
+  } finally {
+    onConnection(performance.now() - askedAtMs);
   }
 }
 

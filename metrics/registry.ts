@@ -9,8 +9,13 @@ export const registry = new Registry();
 /** Memory, CPU, event loop: called by the entry points, since it starts observers. */
 export const collectProcessMetrics = (): void => collectDefaultMetrics({ register: registry });
 
+const others: (() => Promise<string>)[] = [];
+
+/** @param source figures that are collected elsewhere, in the same text format and under other names */
+export const appendMetrics = (source: () => Promise<string>): number => others.push(source);
+
 /** @returns body and content type of `GET /metrics` */
-export const exposeMetrics = async (): Promise<{ readonly contentType: string; readonly body: string }> => ({
-  contentType: registry.contentType,
-  body: await registry.metrics(),
-});
+export async function exposeMetrics(): Promise<{ readonly contentType: string; readonly body: string }> {
+  const texts = await Promise.all([registry.metrics(), ...others.map((source) => source())]);
+  return { contentType: registry.contentType, body: texts.map((text) => text.trimEnd() + '\n').join('') };
+}

@@ -7,6 +7,7 @@ import { createStartTurns } from '#activities/projection/start-turns.ts';
 import type { Config } from '#config.ts';
 import { openDatabase } from '#db/client.ts';
 import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
+import { observePoolWait, watchPool } from '#metrics/database.ts';
 import { cancelRun } from '#runs/cancel-run.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
@@ -20,7 +21,13 @@ export async function createProjectionPart(
   settings: Config<'projection'>['projection'],
 ): Promise<WorkerPart> {
   const { client, logger } = context;
-  const database = openDatabase({ ...settings.syncDatabase, applicationName: 'mana-missions-projection' });
+  const database = watchPool(
+    'sync',
+    openDatabase({
+      ...{ ...settings.syncDatabase, applicationName: 'mana-missions-projection' },
+      onConnection: observePoolWait('sync'),
+    }),
+  );
   const activities = createProjectionActivities({
     database,
     schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),

@@ -2,16 +2,22 @@ import type { InjectedSinks } from '@temporalio/worker';
 import type { Sinks } from '@temporalio/workflow';
 import type { Logger } from 'pino';
 import type { RunReports } from '#domain/run/run-report.ts';
+import { observeAgentWait, observeRound, observeRun, observeStartLag } from '#metrics/runs.ts';
 
-/** One line when a run begins and one when it ends, with ids, counts and codes. */
+/** One line when a run begins and one when it ends, with ids, counts and codes; and the figures of runs. */
 export const createRunReports = (logger: Logger): InjectedSinks<RunReports & Sinks> => ({
   runs: {
     begun: {
       fn: ({ workflowId, runId }, begun) => logger.info({ workflowId, runId, ...begun }, 'run started'),
     },
+    passedGates: { fn: (_, lagMs) => observeStartLag(lagMs) },
+    waitedForAgent: { fn: (_, waitedMs) => observeAgentWait(waitedMs) },
+    roundEnded: { fn: (_, durationMs) => observeRound(durationMs) },
     ended: {
-      fn: ({ workflowId, runId }, { phaseMs, ...ended }) =>
-        logger.info({ workflowId, runId, ...ended, phaseMs }, 'run ended'),
+      fn: ({ workflowId, runId }, ended) => {
+        observeRun(ended);
+        logger.info({ workflowId, runId, ...ended }, 'run ended');
+      },
     },
   },
 });

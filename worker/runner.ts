@@ -1,4 +1,5 @@
 import { Worker } from '@temporalio/worker';
+import { observedGateway } from './observed-gateway.ts';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workflowSource } from './workflow-bundle.ts';
@@ -9,6 +10,7 @@ import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
 import { createGateway } from '#llm/gateway.ts';
 import { limitGateway } from '#llm/gateway-limit.ts';
 import { createResearchServices } from '#research/services.ts';
+import { observePoolWait, watchPool } from '#metrics/database.ts';
 import { countHeldBack, reportLimit } from '#metrics/gateway-limit.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import { ensureSystemSchedule, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
@@ -24,7 +26,13 @@ export async function createRunnerPart(
   context: WorkerContext,
   settings: Config<'runner'>['runner'],
 ): Promise<WorkerPart> {
-  const database = openDatabase({ ...settings.syncDatabase, applicationName: 'mana-missions-runner' });
+  const database = watchPool(
+    'sync',
+    openDatabase({
+      ...{ ...settings.syncDatabase, applicationName: 'mana-missions-runner' },
+      onConnection: observePoolWait('sync'),
+    }),
+  );
   if (settings.grantPrivateKeys.length === 0) {
     context.logger.warn(
       'MANA_AI_PRIVATE_KEY_PEM is not set: grants are off, missions without ciphertext run',
@@ -35,10 +43,12 @@ export async function createRunnerPart(
     privateKeys: settings.grantPrivateKeys,
     codecKeys: context.codecKeys,
     gateway: limitGateway(
-      createGateway({
-        ...{ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey },
-        timeoutMs: settings.gateway.timeoutMs,
-      }),
+      observedGateway(
+        createGateway({
+          ...{ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey },
+          timeoutMs: settings.gateway.timeoutMs,
+        }),
+      ),
       { mostInFlight: settings.gateway.mostInFlight, onLimit: reportLimit, onHeldBack: countHeldBack },
     ),
     planner: settings.planner,

@@ -3,8 +3,9 @@ import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { createVaultActivities } from '#activities/vault/activities.ts';
 import type { Config } from '#config.ts';
-import { openDatabase } from '#db/client.ts';
+import { openDatabase, type Database } from '#db/client.ts';
 import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
+import { observePoolWait, watchPool, type DatabaseName } from '#metrics/database.ts';
 import { VAULT_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** Longer than sealing a full grant takes. */
@@ -16,8 +17,10 @@ export async function createVaultPart(
   settings: Config<'vault'>['vault'],
 ): Promise<WorkerPart> {
   const applicationName = 'mana-missions-vault';
-  const syncDatabase = openDatabase({ ...settings.syncDatabase, applicationName });
-  const authDatabase = openDatabase({ ...settings.authDatabase, applicationName });
+  const open = (name: DatabaseName, database: typeof settings.syncDatabase): Database =>
+    watchPool(name, openDatabase({ ...database, applicationName, onConnection: observePoolWait(name) }));
+  const syncDatabase = open('sync', settings.syncDatabase);
+  const authDatabase = open('auth', settings.authDatabase);
   const { keks, acceptV1Grants: acceptV1 } = settings;
   if (keks.default === null && keks.byId.size === 0) {
     context.logger.warn('neither MANA_AUTH_KEK nor MANA_AUTH_KEKS is set: no vault can be opened');

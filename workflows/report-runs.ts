@@ -6,9 +6,10 @@ import {
   type WorkflowInterceptors,
   type WorkflowInterceptorsFactory,
 } from '@temporalio/workflow';
+import { applicationFailureOf } from './run-failures.ts';
 import type { RunnerActivities } from '#activities/runner/activities.ts';
 import type { VaultActivities } from '#activities/vault/activities.ts';
-import type { MissionRunResult } from '#domain/run/run.ts';
+import type { LoadRunResult, MissionRunResult } from '#domain/run/run.ts';
 import type { RunBegun, RunEnded, RunReports, TimedPhase } from '#domain/run/run-report.ts';
 import { MISSION_RUN_WORKFLOW_TYPE, type MissionRunInput } from '#temporal/messages.ts';
 
@@ -35,13 +36,18 @@ export const interceptors: WorkflowInterceptorsFactory = () =>
 
 function reportRun(): WorkflowInterceptors {
   const phaseMs: Partial<Record<TimedPhase, number>> = {};
+  const agent = watchAgent();
   const timed = async <T>(activityType: string, work: () => Promise<T>): Promise<T> => {
     const startedAtMs = Date.now();
     try {
-      return await work();
+      const result = activityType === 'loadRun' ? await agent.loading(work) : await work();
+      if (activityType === 'loadRun') reportLag(result as LoadRunResult);
+      return result;
     } finally {
+      const tookMs = Date.now() - startedAtMs;
       const phase = phaseOf(activityType);
-      if (phase !== null) phaseMs[phase] = (phaseMs[phase] ?? 0) + Date.now() - startedAtMs;
+      if (phase !== null) phaseMs[phase] = (phaseMs[phase] ?? 0) + tookMs;
+      if (activityType === 'planRound') runs.roundEnded(tookMs);
     }
   };
   return {
@@ -69,6 +75,29 @@ function reportRun(): WorkflowInterceptors {
         scheduleLocalActivity: (input, next) => timed(input.activityType, () => next(input)),
       },
     ],
+  };
+}
+
+function reportLag(loaded: LoadRunResult): void {
+  if (loaded.outcome === 'ready' && loaded.dueAtMs !== undefined)
+    runs.passedGates(Date.now() - loaded.dueAtMs);
+}
+
+/** The run waits from the moment in which its agent was found busy until it is loaded, or gives up. */
+function watchAgent(): { loading<T>(work: () => Promise<T>): Promise<T> } {
+  let busySinceMs: number | null = null;
+  return {
+    loading: async (work) => {
+      const waitsSinceMs = busySinceMs;
+      try {
+        return await work();
+      } catch (error) {
+        if (applicationFailureOf(error)?.type === 'SLOT_BUSY') busySinceMs ??= Date.now();
+        throw error;
+      } finally {
+        if (waitsSinceMs !== null) runs.waitedForAgent(Date.now() - waitsSinceMs);
+      }
+    },
   };
 }
 

@@ -33,6 +33,7 @@ import {
 } from '#db/projection.ts';
 import { pageShares, turnShares, type PageShares } from '#domain/projection/page-shares.ts';
 import type { Transaction } from '#db/transaction.ts';
+import { observeProjected } from '#metrics/projection.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
 
 const MINUTE_MS = 60_000;
@@ -179,6 +180,7 @@ async function projectShares(
     if (row.unread !== 'nothing' && !left.has(keyOf(row))) putAside(deps, row, row.unread);
   const projected = [...done, ...tooLarge];
   if (projected.length > 0) await markProjected(tx, projected);
+  for (const { createdAt } of projected) observeProjected(createdAt, Date.now());
   await beginBacklogs(tx, new Map([...shares.backlogs].filter(([, last]) => isNow(last))));
   const end = firstLeft === -1 ? shares.end : (heads[firstLeft - 1] ?? null);
   return { changes: projected.length, records: groups.size - failed.size - left.size, end };

@@ -5,6 +5,7 @@ import { logFailure } from './log-failure.ts';
 import { wantedSchedule } from './wanted-schedule.ts';
 import { isProjectionComplete, readMissionsAfter, type PendingMission } from '#db/schedule-state.ts';
 import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import { reportReconcile } from '#metrics/projection.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 import { isTemporalUnavailable } from '#temporal/unavailable.ts';
 
@@ -51,6 +52,7 @@ export async function reconcileSchedules(
   // What no mission has claimed. While the projection is being built, it may just not have come so far.
   if (mayRemove) await inParallel(found, signal, (leftover) => removeLeftover(deps, leftover, counts));
   signal.throwIfAborted();
+  reportReconcile(counts, Date.now());
   deps.log.info('schedules reconciled', { ...counts });
   return counts;
 }

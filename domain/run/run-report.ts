@@ -26,5 +26,14 @@ export interface RunEnded extends RunBegun {
 
 /** Who listens, in the worker: a line and a figure are written once, not again when a run is replayed. */
 export interface RunReports {
-  readonly runs: { begun(report: RunBegun): void; ended(report: RunEnded): void };
+  readonly runs: {
+    begun(report: RunBegun): void;
+    /** The run has passed the gates, so long after the instant that it was due at. */
+    passedGates(lagMs: number): void;
+    /** The run has waited so long for a place of its busy agent, perhaps in vain. */
+    waitedForAgent(waitedMs: number): void;
+    /** A round has ended, however it did. */
+    roundEnded(durationMs: number): void;
+    ended(report: RunEnded): void;
+  };
 }

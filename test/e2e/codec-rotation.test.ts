@@ -17,6 +17,7 @@ import {
 } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { TEMPORAL_METRICS } from '#test/support/temporal-metrics.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 import {
   startSystemProcess,
@@ -128,6 +129,16 @@ const counted = async (running: SystemProcess): Promise<number> => {
   const found = /^mana_codec_undecodable_payloads_total\{reason="unknown-key"\} (\d+)$/m.exec(metrics)?.[1];
   return Number(found);
 };
+/** What the SDK's core measures is part of the process's own scrape. */
+async function expectTemporalMetrics(running: SystemProcess): Promise<void> {
+  const scraped = await (await fetch(`${running.url()}/metrics`)).text();
+  for (const [name, labels] of Object.entries(TEMPORAL_METRICS)) {
+    const series = new RegExp(`^${name}(?:_count)?\\{(.*)\\} `, 'm').exec(scraped)?.[1];
+    expect(series, name).toBeDefined();
+    for (const label of labels) expect(series, name).toContain(`${label}="`);
+  }
+  expect(scraped.match(/^# TYPE temporal_request_total /gm)).toHaveLength(1);
+}
 const reencryptedBy = (running: SystemProcess): number =>
   running
     .output()
@@ -170,6 +181,7 @@ describe('codec keys', () => {
     expect(
       (await client.workflow.getHandle<() => Promise<MissionRunResult>>(running.workflowId).result()).outcome,
     ).toBe('planned');
+    await expectTemporalMetrics(runner as SystemProcess);
     await waitUntil(
       'no run of before is open',
       async () => (await openMissionRunsOfBefore(reconciledAt)) === 0,

@@ -14,6 +14,7 @@ import { parseGrant, type Grant } from '#domain/grant/grant.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { checkArguments, TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
+import { exposeMetrics } from '#metrics/registry.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 import { objectionsTo, openDevice, type Device } from '#test/support/device.ts';
 import type { WrittenMission } from '#test/support/granted-mission.ts';
@@ -258,6 +259,20 @@ describe('a due mission with a grant', () => {
     expect(inPhasesMs).toBeLessThanOrEqual(durationMs);
     const [minted] = system.logLines.filter((line) => line.includes('"msg":"grant minted"'));
     expect(JSON.parse(minted ?? '{}')).toMatchObject({ userId: ada.user.userId, missionId });
+  });
+
+  it('is measured: the log that was followed, the calls, and the waits for connections', async () => {
+    const { body } = await exposeMetrics();
+    expect(body).toMatch(/^mana_projection_lag_seconds_count [1-9]/m);
+    expect(body).toMatch(/^mana_projection_last_pass_timestamp_seconds 1\.?\d+/m);
+    expect(body).toMatch(/^mana_llm_call_duration_seconds_count\{outcome="answered"\} [1-9]/m);
+    expect(body).toMatch(/^mana_run_phase_duration_seconds_count\{phase="resolving-inputs"\} [1-9]/m);
+    for (const database of ['sync', 'auth']) {
+      expect(body).toMatch(
+        new RegExp(`^mana_database_pool_wait_seconds_count\\{database="${database}"\\} [1-9]`, 'm'),
+      );
+      expect(body).toContain(`mana_database_pool_connections{database="${database}",state="waiting"} 0`);
+    }
   });
 
   it('leaves the plaintexts in no table, no log line and no history', async () => {

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { applySchedules } from '#activities/projection/apply-schedules.ts';
 import { CONCURRENCY } from '#activities/projection/in-parallel.ts';
 import { reconcileSchedules } from '#activities/projection/reconcile-schedules.ts';
+import { registry } from '#metrics/registry.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 import { recordingSchedules, type RecordingSchedules } from '#test/support/recording-schedules.ts';
@@ -35,6 +36,12 @@ async function appliedMissions(count: number): Promise<void> {
   deps.schedules.asked.length = 0;
 }
 
+/** What the metric says that reconciles had to make. */
+const madeAnew = async (): Promise<number> => {
+  const found = await registry.getSingleMetric('mana_schedules_mended_total')?.get();
+  return found?.values.find(({ labels }) => labels['change'] === 'created')?.value ?? 0;
+};
+
 describe('a full reconcile', () => {
   it('asks nothing about missions whose schedules are as they were applied, over many pages', async () => {
     await appliedMissions(2_100);
@@ -59,7 +66,9 @@ describe('a full reconcile', () => {
     expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
     expect(await reconcileSchedules(deps, signal)).toEqual({ ...NOTHING_MENDED, missions: 1, schedules: 1 });
     deps.schedules.present.clear();
+    const before = await madeAnew();
     expect(await reconcileSchedules(deps, signal)).toMatchObject({ created: 1 });
+    expect(await madeAnew()).toBe(before + 1);
     expect(await reconcileSchedules(deps, signal)).toMatchObject(NOTHING_MENDED);
   });
 

@@ -10,6 +10,7 @@ import type { RunnerActivities } from '#activities/runner/activities.ts';
 import type { VaultActivities } from '#activities/vault/activities.ts';
 import { timeSkippingServerPath } from '#dev/temporal-server.ts';
 import {
+  EventIdConflictError,
   GatewayDeniedError,
   GatewayRejectedError,
   GatewayUnavailableError,
@@ -36,6 +37,9 @@ import type {
   WriteIterationInput,
   WriteIterationResult,
 } from '#domain/run/run.ts';
+import { createLogger } from '#logging/logger.ts';
+import { registry } from '#metrics/registry.ts';
+import { createRunReports } from '#worker/run-reports.ts';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import {
@@ -112,6 +116,24 @@ const written = ({ result }: WriteIterationInput): WriteIterationResult =>
   result.kind === 'failed'
     ? { outcome: 'failed', steps: 0, failureCode: result.failure.code }
     : { outcome: result.kind === 'planned' ? 'planned' : 'advanced', steps: 1, failureCode: null };
+
+const lines: string[] = [];
+/** The line that the log has of a run's end. */
+const endLineOf = (missionId: string): Promise<unknown> =>
+  waitUntil('its end is logged', () => {
+    const line = lines.find((each) => each.includes(missionId) && each.includes('"msg":"run ended"'));
+    return line === undefined ? null : (JSON.parse(line) as unknown);
+  });
+/** How many seconds were observed in how many cases, by one metric. */
+async function observed(name: string): Promise<{ readonly count: number; readonly sum: number }> {
+  const values = (await registry.getSingleMetric(name)?.get())?.values as
+    readonly { readonly metricName?: string; readonly value: number }[] | undefined;
+  const total = (suffix: string): number =>
+    (values ?? [])
+      .filter(({ metricName }) => metricName === `${name}_${suffix}`)
+      .reduce((sum, { value }) => sum + value, 0);
+  return { count: total('count'), sum: total('sum') };
+}
 
 let environment: TestWorkflowEnvironment;
 let stop: () => Promise<void>;
@@ -217,6 +239,7 @@ beforeAll(async () => {
   const workers = [
     await Worker.create({
       ...{ connection, dataConverter, workflowBundle, taskQueue: RUNNER_TASK_QUEUE },
+      sinks: createRunReports(createLogger('runner', 'info', { write: (line) => void lines.push(line) })),
       activities: { ...runner },
     }),
     await Worker.create({ connection, dataConverter, taskQueue: VAULT_TASK_QUEUE, activities: { ...vault } }),
@@ -597,8 +620,9 @@ describe('a conversation near the window', () => {
 describe('a busy agent', () => {
   const busy = new SlotBusyError('i1', 30 * MINUTE_MS);
 
-  it('makes the run wait until there is room', async () => {
+  it('makes the run wait until there is room, which is measured', async () => {
     let looks = 0;
+    const before = await observed('mana_agent_slot_wait_seconds');
     const done = await run({
       loadRun: () => {
         looks += 1;
@@ -608,6 +632,11 @@ describe('a busy agent', () => {
     });
     expect(done.result).toMatchObject({ outcome: 'planned' });
     expect(done.loads).toHaveLength(8);
+    const after = await observed('mana_agent_slot_wait_seconds');
+    expect(after.count).toBe(before.count + 1);
+    // The first look was a local activity's; then six pauses, of 3.75 to 45 s.
+    expect(after.sum - before.sum).toBeGreaterThan(60);
+    expect(after.sum - before.sum).toBeLessThan(300);
   });
 
   it('is waited for no longer than until the next run is due; then the run only moves on', async () => {
@@ -658,8 +687,57 @@ describe('cancelRun', () => {
     await handle.cancel();
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
     expect((await handle.describe()).status.name).toBe('CANCELLED');
+    expect(await endLineOf(handle.workflowId)).toMatchObject({ outcome: 'cancelled', rounds: null });
     expect(recorded.writes).toMatchObject([{ result: { kind: 'advance-only' } }]);
     expect(recorded.forgotten).toHaveLength(1);
+  });
+});
+
+describe('what is measured of a run', () => {
+  it('is how late it began, each round and each phase, in the time that the server knows', async () => {
+    const names = [
+      'mana_run_start_lag_seconds',
+      'mana_run_round_duration_seconds',
+      'mana_run_duration_seconds',
+    ];
+    const before = await Promise.all(names.map(observed));
+    const dueAtMs = (await environment.currentTimeMs()) - 20_000;
+    const slow = [throwing(unavailable()), () => round('continue'), () => round('finished')];
+    const { handle } = await start({
+      loadRun: () => ready({ dueAtMs }),
+      planRound: () => (slow.shift() ?? (() => round('finished')))(),
+    });
+    await handle.result();
+    const line = (await endLineOf(handle.workflowId)) as {
+      durationMs: number;
+      phaseMs: Record<string, number>;
+    };
+    const after = await Promise.all(names.map(observed));
+    const [lag, rounds, runs] = after.map(({ count, sum }, index) => ({
+      count: count - (before[index]?.count ?? 0),
+      sum: sum - (before[index]?.sum ?? 0),
+    }));
+    expect(lag).toMatchObject({ count: 1 });
+    expect(lag?.sum).toBeGreaterThanOrEqual(20);
+    expect(rounds).toMatchObject({ count: 2 });
+    expect(runs?.sum).toBeCloseTo(line.durationMs / 1_000, 3);
+    // The pause after the gateway's failure is part of its round, and so of the phase.
+    expect(line.phaseMs['calling-llm']).toBeGreaterThan(3_000);
+    expect(line.phaseMs['calling-llm']).toBeCloseTo((rounds?.sum ?? 0) * 1_000, 0);
+  });
+
+  it('and one that cannot even say that it failed ends as stuck', async () => {
+    const { handle } = await start({
+      writeIteration: () => {
+        throw new EventIdConflictError();
+      },
+    });
+    await expect(handle.result()).rejects.toThrow();
+    expect(await endLineOf(handle.workflowId)).toMatchObject({
+      outcome: 'stuck',
+      failureCode: null,
+      rounds: null,
+    });
   });
 });
 

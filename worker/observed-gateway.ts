@@ -1,0 +1,24 @@
+import { GatewayRejectedError } from '#domain/base/errors.ts';
+import type { Gateway } from '#llm/gateway.ts';
+import { observeCall, type CallOutcome } from '#metrics/gateway-calls.ts';
+
+/** Measures each call that is sent. */
+export const observedGateway = (gateway: Gateway): Gateway => ({
+  async complete(bodyText, options) {
+    const startedAtMs = performance.now();
+    let outcome: CallOutcome = 'answered';
+    try {
+      return await gateway.complete(bodyText, options);
+    } catch (error) {
+      outcome = outcomeOf(error, options.signal);
+      throw error;
+    } finally {
+      observeCall(outcome, performance.now() - startedAtMs);
+    }
+  },
+});
+
+function outcomeOf(error: unknown, signal: AbortSignal): CallOutcome {
+  if (signal.aborted) return 'aborted';
+  return error instanceof GatewayRejectedError ? 'refused' : 'failed';
+}
