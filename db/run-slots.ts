@@ -200,6 +200,34 @@ export async function otherSlotsOfAgent(
     where user_id = ${tx.userId} and agent_id = ${agentId} and mission_id <> ${missionId}`;
 }
 
+/** Longer than the way from a run's load to its first round where nothing is to be waited for. */
+const FIRST_ROUND_WITHIN = sql`interval '1 minute'`;
+
+/**
+ * Frees an agent's places of other missions whose runs have asked the model nothing yet, long after they began: they wait, for the
+ * vault worker perhaps, and take a place again before they ask (`readOwnSlot`).
+ *
+ * @returns how many
+ */
+export async function releaseWaitingPlaces(
+  tx: UserTransaction,
+  agentId: string,
+  missionId: string,
+): Promise<number> {
+  // Locked first: one that prepares its first round just now holds its slot, and is seen to have asked in the next statement.
+  const waiting = await tx<{ runId: string }[]>`
+    select run_id as "runId" from mana_ai.run_slots
+    where user_id = ${tx.userId} and agent_id = ${agentId} and mission_id <> ${missionId}
+      and claimed_at < clock_timestamp() - ${FIRST_ROUND_WITHIN} for update skip locked`;
+  const freed = await tx`
+    update mana_ai.run_slots slots set agent_id = null
+    where user_id = ${tx.userId} and agent_id = ${agentId} and run_id = any(${waiting.map(({ runId }) => runId)}::text[])
+      and not exists (select from mana_ai.model_calls calls
+        where calls.user_id = slots.user_id and calls.iteration_id = slots.iteration_id)
+    returning run_id`;
+  return freed.length;
+}
+
 /**
  * Lets go of what this very run holds.
  *

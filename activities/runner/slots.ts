@@ -9,6 +9,7 @@ import {
   holdAgent,
   otherSlotsOfAgent,
   releaseAgent,
+  releaseWaitingPlaces,
   takeOverMissionSlot,
   type RunSlot,
 } from '#db/run-slots.ts';
@@ -78,7 +79,11 @@ const tryAgentSlot = (
   deps.database.asUser(userId, async (tx) => {
     await lockAgent(tx, run.agentId);
     const others = await otherSlotsOfAgent(tx, run.agentId, run.missionId);
-    if (others.length >= (await concurrencyLimit(tx, run.agentId))) return false;
+    const limit = await concurrencyLimit(tx, run.agentId);
+    const isFree =
+      others.length < limit ||
+      others.length - (await releaseWaitingPlaces(tx, run.agentId, run.missionId)) < limit;
+    if (!isFree) return false;
     await holdAgent(tx, run);
     return true;
   });

@@ -474,6 +474,26 @@ describe('an agent with one place', () => {
     await expect(stories.writeAnother(told)).rejects.toMatchObject({ code: 'SLOT_BUSY' });
   });
 
+  it('is free while records wait to be sealed, and is whose who asks the model', async () => {
+    const told = await stories.write({}, ONE);
+    const input = { ...told.run, round: 1, agentId: told.loaded.agentId, grantUsable: false };
+    const waitsLong = ({ run }: Story) =>
+      asSuperuser(
+        `update mana_ai.run_slots set claimed_at = claimed_at - interval '1 minute' where run_id = $1`,
+        [run.runId],
+      );
+    const { gateway } = counting(() => reply({ toolCalls: [createTask('Zelt packen')] }));
+    const plan = () => withActivities(() => activitiesOf({ gateway }).planRound(input));
+    await expect(stories.writeAnother(told)).rejects.toMatchObject({ code: 'SLOT_BUSY' });
+    await waitsLong(told);
+    const other = await stories.writeAnother(told);
+    await expect(plan()).rejects.toMatchObject({ type: 'SLOT_BUSY' });
+    await waitsLong(other);
+    expect(await plan()).toMatchObject({ status: 'continue' });
+    // Between its rounds as well, however long ago it began.
+    await expect(other.round(1, () => reply())).rejects.toMatchObject({ code: 'SLOT_BUSY' });
+  });
+
   it('is free while a deep task is under way', async () => {
     const told = await stories.write({}, ONE);
     const { agentId } = told.loaded;
