@@ -36,7 +36,7 @@ import { overwrittenBy, type MemberWrites } from '#domain/iteration/space-member
 
 /** What the projection has of a record. */
 interface Before {
-  /** False for one of which no row was ever projected. */
+  /** False for one of which no row was ever projected, and for one that has been gone so long that it was forgotten. */
   readonly isKnown: boolean;
   /** JSON of an earlier version may not parse. */
   readonly kept: unknown;
@@ -66,7 +66,8 @@ export async function takeInMission(
   const known = kept.success ? kept.data : UNKNOWN_MISSION;
   let mayNeedHealing = false;
   let all = known;
-  if (!kept.success && before.isKnown) {
+  const readsOlder = !kept.success && mayHaveOlderRows(rows, before);
+  if (readsOlder) {
     for await (const some of readAll(deps.database.system, first(rows)[0])) {
       const older = takeInMissionRows(all, some);
       all = older.known;
@@ -75,8 +76,7 @@ export async function takeInMission(
   }
   const taken = takeInMissionRows(all, rows);
   const { space } = taken.known;
-  if (!kept.success && before.isKnown && space !== null)
-    await takeInSpaceAgain(deps, tx, missionId, space.id);
+  if (readsOlder && space !== null) await takeInSpaceAgain(deps, tx, missionId, space.id);
   const members =
     space === null ? [] : await readMembers(tx, user, { missionId, spaceId: space.id }, { outlines: false });
   await revokeGrants(deps, user, missionId, rows);
@@ -98,6 +98,10 @@ export async function takeInMission(
     isOverwrittenInSpace: isOverwrittenInSpace(taken.known, rows, members),
   };
 }
+
+/** A record begins with an insert: where an unknown one is only changed, what it was has been forgotten, its removal too. */
+const mayHaveOlderRows = (rows: readonly ChangeRow[], before: Before): boolean =>
+  before.isKnown || rows.every(({ op }) => op !== 'insert');
 
 /** A row of the mission's own that wrote iterations may have done so under a member's, or without what a member had done. */
 const isOverwrittenInSpace = (
@@ -130,7 +134,7 @@ export async function takeInAgent(
   const [{ userId, recordId: agentId }] = first(rows);
   const kept = mergeStateSchema.safeParse(before.kept);
   let state = kept.success ? kept.data : EMPTY_MERGE_STATE;
-  if (!kept.success && before.isKnown) {
+  if (!kept.success && mayHaveOlderRows(rows, before)) {
     for await (const some of readAll(deps.database.system, first(rows)[0]))
       state = takeInRows(state, some, keepFields(AGENT_FIELDS));
   }

@@ -8,6 +8,7 @@ import { listReservationsOlderThan } from '#db/budget-reservations.ts';
 import type { Database, UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { putMissionAside } from '#db/put-aside.ts';
+import { deleteOutdated } from '#db/retention.ts';
 import {
   beginStage,
   endStage,
@@ -107,7 +108,7 @@ export type OnUnswept = (run: EndedRun, error: unknown) => void;
 
 /**
  * Forgets runs that were terminated and so could not do it themselves (docs/architecture.md section 4, point 6). A run that
- * cannot be forgotten stops none of the others, and is tried again by the next sweep.
+ * cannot be forgotten stops none of the others, and is tried again by the next sweep. What has been kept for its time goes, too.
  *
  * @returns how many
  * @throws what Temporal answered with while it cannot say which runs are open
@@ -129,6 +130,7 @@ export async function sweepRuns(deps: RunnerDependencies, onUnswept: OnUnswept):
       return 'ended';
     });
   }
+  await deleteOutdated(deps.database.system);
   return swept;
 }
 

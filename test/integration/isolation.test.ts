@@ -138,6 +138,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.run_slots': { api: OWN, vault: NONE, runner: ALL, projection: ALL },
   'mana_ai.missions_put_aside': { api: NONE, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.token_usage': { api: OWN, vault: NONE, runner: OWN, projection: NONE },
+  'mana_ai.token_usage_by_day': { api: NONE, vault: NONE, runner: NONE, projection: NONE },
   'mana_ai.budget_reservations': { api: NONE, vault: NONE, runner: ALL, projection: NONE },
   'mana_ai.mission_time_zones': { api: OWN, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.schedule_opt_outs': { api: OWN, vault: NONE, runner: NONE, projection: ALL },

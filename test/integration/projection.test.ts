@@ -255,6 +255,26 @@ describe('projecting the change log', () => {
     expect(rows).toEqual([{ exists_now: false, state: null, next_run_at: null }]);
   });
 
+  it('a mission and an agent that have been gone so long that they were forgotten stay gone when a device changes them', async () => {
+    for (const [at, fields] of [
+      [missionAt('m1'), MISSION],
+      [agentAt('a1'), { state: 'active' }],
+    ] as const) {
+      await harness.webApp.insert(user, at, fields);
+      await harness.webApp.update(user, at, { deletedAt: '2026-01-01T00:00:00.000Z' });
+    }
+    await project();
+    await superuser('delete from mana_ai.mission_snapshots');
+    await superuser('delete from mana_ai.agent_snapshots');
+    await harness.webApp.update(user, missionAt('m1'), { state: 'active', cadence: MISSION.cadence });
+    await harness.webApp.update(user, agentAt('a1'), { state: 'active' });
+    expect(await project()).toMatchObject({ changes: 2, records: 2 });
+    const gone = [{ exists_now: false }, { exists_now: false }];
+    const both =
+      'select exists_now from mana_ai.mission_snapshots union all select exists_now from mana_ai.agent_snapshots';
+    expect(await superuser(both)).toEqual(gone);
+  });
+
   it('null for a grant revokes what was issued before it, in the mint log', async () => {
     const grant = await harness.grantFor(user, 'm1', ['notes:n1'], { issuedAtMs: Date.now() - 60_000 });
     await harness.grantFor(user, 'm1', ['notes:n1'], { issuedAtMs: Date.now() + 60_000 });

@@ -25,8 +25,10 @@ export interface TableRights {
   readonly key: readonly string[];
   /** All rows of the table while it is checked. */
   readonly rows: readonly Row[];
-  /** True for rows that the migrations made. */
+  /** True for rows that the migrations made, or that a view makes of another table's. */
   readonly hasRowsAlready?: boolean;
+  /** Nobody can write to it, whatever the rights. */
+  readonly isGrouped?: boolean;
   /** Rows that each role tries to insert. */
   readonly candidates: readonly Row[];
 }
@@ -49,7 +51,7 @@ const perUser = (row: (userId: string, n: number) => Row): Pick<TableRights, 'ro
 const mana = (
   table: string,
   key: readonly string[],
-  rows: Pick<TableRights, 'rows' | 'candidates' | 'hasRowsAlready'>,
+  rows: Pick<TableRights, 'rows' | 'candidates' | 'hasRowsAlready' | 'isGrouped'>,
   rights: TableRights['rights'],
 ): TableRights => ({ database: 'sync', name: `mana_ai.${table}`, key, ...rows, rights });
 
@@ -305,7 +307,18 @@ const MANA_AI: readonly TableRights[] = [
     {
       api: { select: ofOwn('user_id, iteration_id, round, purpose, mission_id, total_tokens, recorded_at') },
       runner: { select: ofOwn('*'), insert: ofOwn('*'), update: ofOwn('total_tokens, recorded_at') },
+      maintenance: { select: ofAll('*') },
     },
+  ),
+  mana(
+    'token_usage_by_day',
+    ['user_id'],
+    {
+      // Of the five rows above: a mission's day by purpose.
+      rows: ['alice', 'alice', 'bob', 'bob'].map((userId) => ({ user_id: userId, calls: 1 })),
+      ...{ candidates: [], hasRowsAlready: true, isGrouped: true },
+    },
+    { maintenance: { select: ofAll('*') } },
   ),
   mana(
     'budget_reservations',

@@ -292,6 +292,54 @@ describe('the sweep', () => {
     expect(await leftOf(user)).toEqual([going.runId, young.runId].sort());
   });
 
+  it('deletes what has been kept for its time, of everybody, and nothing that is younger or still needed', async () => {
+    const { syncUrl } = harness.databases.superuser;
+    const statements = [
+      `insert into mana_ai.token_usage (user_id, iteration_id, round, mission_id, prompt_tokens, completion_tokens,
+         total_tokens, resolved_model, recorded_at)
+       select 'u' || days, 'it', 1, 'm', 10, 1, 11, 'p/m', now() - days * interval '1 day' from unnest(array[399, 401]) days`,
+      `insert into mana_ai.mission_grants (user_id, wrapped_key_sha256, mission_id, version, tables, record_ids, origin,
+         issued_at, expires_at)
+       select 'u' || days, sha256(convert_to(version, 'UTF8')), version || '-' || days, version, '{}', '{}', 'minted',
+         now() - interval '300 days', now() - days * interval '1 day'
+       from unnest(array['v1', 'v2']) version, unnest(array[179, 181]) days`,
+      `insert into mana_ai.mission_snapshots
+         (user_id, mission_id, exists_now, applied_version, applied_schedule, device_utc_offset_minutes, updated_at)
+       select user_id, mission_id, exists_now, applied, schedule, shown, now() - days * interval '1 day' from (values
+         ('u1', 'gone-young', false, 1, null::jsonb, null::int, 89), ('u1', 'gone', false, 1, null, null, 91),
+         ('u1', 'gone-pending', false, 0, null, null, 91), ('u1', 'gone-scheduled', false, 1, '{}', null, 91),
+         ('u1', 'gone-clock', false, 1, null, 60, 91), ('u1', 'living', true, 1, null, null, 91),
+         ('u2', 'gone-clock-2', false, 1, null, 60, 91), ('u2', 'living-2', true, 1, null, 120, 91)
+       ) rows (user_id, mission_id, exists_now, applied, schedule, shown, days)`,
+      `insert into mana_ai.agent_snapshots (user_id, agent_id, exists_now, updated_at)
+       select 'u1', 'a' || days || exists_now, exists_now, now() - days * interval '1 day'
+       from unnest(array[89, 91]) days, unnest(array[true, false]) exists_now`,
+    ];
+    for (const text of statements) await query(syncUrl, text);
+    expect(await sweepRuns(harness.runner, () => undefined)).toBe(0);
+    const left = await query(
+      syncUrl,
+      `select array(select user_id from mana_ai.token_usage where iteration_id = 'it') as usage,
+         array(select mission_id from mana_ai.mission_grants where user_id in ('u179', 'u181') order by 1) as grants,
+         array(select mission_id from mana_ai.mission_snapshots where user_id in ('u1', 'u2') order by 1) as missions,
+         array(select agent_id from mana_ai.agent_snapshots where user_id = 'u1' order by 1) as agents`,
+    );
+    expect(left).toEqual([
+      {
+        usage: ['u399'],
+        grants: ['v1-179', 'v1-181', 'v2-179'],
+        missions: ['gone-clock', 'gone-pending', 'gone-scheduled', 'gone-young', 'living', 'living-2'],
+        agents: ['a89false', 'a89true', 'a91true'],
+      },
+    ]);
+    // What is left an operator reads, with the figures added up.
+    const costs = await query(
+      harness.databases.urls.maintenance.sync,
+      `select calls::int, prompt_tokens::int, total_tokens::int, resolved_model from mana_ai.token_usage_by_day where user_id = 'u399'`,
+    );
+    expect(costs).toEqual([{ calls: 1, prompt_tokens: 10, total_tokens: 11, resolved_model: 'p/m' }]);
+  });
+
   it('goes on behind a run that it cannot forget, says so, and tries it again the next time', async () => {
     const user = await harness.webApp.createUser();
     const runs = [];
