@@ -57,6 +57,8 @@ beforeAll(async () => {
        ), research as (
          insert into mana_ai.research_tasks (user_id, iteration_id, mission_id, kind, state)
          values ('${userId}', 'i', 'm', 'deep', 'submitting')
+       ), research_before as (
+         insert into mana_ai.research_before (user_id, mission_id, task_id) values ('${userId}', 'm', 't')
        ), slot as (
          insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
          values ('${userId}', 'm', 'w', 'r', 'i')
@@ -135,6 +137,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.run_keys': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_notes': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.research_tasks': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
+  'mana_ai.research_before': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.run_slots': { api: OWN, vault: NONE, runner: ALL, projection: ALL },
   'mana_ai.missions_put_aside': { api: NONE, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.token_usage': { api: OWN, vault: NONE, runner: OWN, projection: NONE },
