@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { OLD_VARIABLES } from './config/service-before.ts';
 import { SECRETS, shapes } from './config/settings.ts';
 import { foreignVariables, PROCESS_ROLES } from './config/zones.ts';
 import { ConfigurationError, isProcessRole, loadConfig, type ProcessRole } from './config.ts';
@@ -428,6 +429,74 @@ describe('secrets in files', () => {
   it('value and file at once are refused', () => {
     const env = { ...complete.api, MANA_AUTH_KEK_FILE: file(key()) };
     expect(namesIn(problemsOf('api', env))).toEqual(['MANA_AUTH_KEK']);
+  });
+});
+
+describe('a variable of the service before', () => {
+  const withOld = <Role extends ProcessRole>(role: Role, env: Env) =>
+    loadConfig(role, { ...complete[role], ...env });
+
+  it('is named once at the start of every process, without its value', () => {
+    const old: Env = { DATABASE_URL: databaseUrl, TICK_ENABLED: 'true', TICK_INTERVAL_MS: '60000' };
+    for (const role of PROCESS_ROLES) {
+      const { notices } = withOld(role, old);
+      expect(notices.map((notice) => notice.split(' ')[0])).toEqual(Object.keys(old));
+      expect(notices.join('\n')).not.toMatch(/s3cret|60000/);
+      expect(loadConfig(role, complete[role]).notices).toEqual([]);
+    }
+  });
+
+  it('that is called otherwise now is read under its old name', () => {
+    const { runner, notices } = withOld('runner', {
+      ...{ MANA_AI_DEEP_RESEARCH_ENABLED: 'true', MANA_RESEARCH_URL: 'http://127.0.0.1:3068' },
+      MANA_AI_COMPACT_MAX_CTX: '64000',
+    });
+    expect(runner.research.deep?.url).toBe('http://127.0.0.1:3068');
+    expect(runner.planner.contextTokens).toBe(64_000);
+    expect(notices).toHaveLength(2);
+    const odd = { ...complete.runner, MANA_AI_COMPACT_MAX_CTX: '0' };
+    expect(problemsOf('runner', odd)).toEqual([
+      expect.stringMatching(/^MANA_AI_COMPACT_MAX_CTX: .*a whole number/),
+    ]);
+  });
+
+  it('whose values mean something else is read as what comes next to it, and says so', () => {
+    for (const value of ['log-only', 'off']) {
+      const { runner, notices } = withOld('runner', { POLICY_MODE: value });
+      expect(runner.planner.policyMode).toBe('flag');
+      expect(notices).toEqual([expect.stringMatching(/^POLICY_MODE .*read as flag/)]);
+    }
+    const same = withOld('runner', { POLICY_MODE: 'enforce' });
+    expect([same.runner.planner.policyMode, same.notices]).toEqual(['enforce', []]);
+    expect(namesIn(problemsOf('runner', { ...complete.runner, POLICY_MODE: 'constructor' }))).toEqual([
+      'POLICY_MODE',
+    ]);
+  });
+
+  it('that contradicts what replaces it is refused', () => {
+    const both: Env = { MANA_AI_DEEP_RESEARCH_ENABLED: 'true', DEEP_RESEARCH_ENABLED: 'false' };
+    expect(namesIn(problemsOf('runner', { ...complete.runner, ...both }))).toEqual([
+      'MANA_AI_DEEP_RESEARCH_ENABLED',
+    ]);
+    expect(problemsOf('runner', { ...complete.runner, ...both, DEEP_RESEARCH_ENABLED: 'true' })).toEqual([]);
+  });
+
+  it('that says that no missions run is refused by what runs them', () => {
+    for (const value of ['false', '0']) {
+      const refusing = PROCESS_ROLES.filter(
+        (role) => problemsOf(role, { ...complete[role], TICK_ENABLED: value }).length > 0,
+      );
+      expect(refusing).toEqual(['runner', 'projection', 'all']);
+    }
+    expect(withOld('api', { TICK_ENABLED: 'false' }).notices).toHaveLength(1);
+  });
+
+  it('stands in the table of docs/upgrade-from-before.md', () => {
+    const page = readFileSync(new URL('docs/upgrade-from-before.md', import.meta.url), 'utf8');
+    const inTable = [...page.matchAll(/^\| `([A-Z_]+)(?:=[^`]*)?`[^|]*\| (?:not read|read as)/gm)].map(
+      ([, name]) => name,
+    );
+    expect(new Set(inTable)).toEqual(new Set(OLD_VARIABLES.map(({ name }) => name)));
   });
 });
 

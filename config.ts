@@ -1,6 +1,7 @@
 import { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
+import { readOldVariables } from './config/service-before.ts';
 import { SECRETS, schemas } from './config/settings.ts';
 import { foreignVariables, type ProcessRole } from './config/zones.ts';
 import { loadTemporalConfig } from './temporal/connection.ts';
@@ -16,6 +17,8 @@ type Settings<Role extends ProcessRole> = z.output<(typeof schemas)[Role]>;
 export type Config<Role extends ProcessRole = ProcessRole> = Settings<Role> & {
   readonly role: Role;
   readonly temporal: TemporalConfig;
+  /** What the process says in its log as it starts; without values. */
+  readonly notices: readonly string[];
 };
 
 /** Everything that is wrong with the environment, one line for each variable. */
@@ -30,7 +33,8 @@ export class ConfigurationError extends Error {
 
 /**
  * Reads the configuration of one process from the environment (docs/architecture.md section 7) and freezes it. Nothing else
- * reads `process.env`. A variable that is set to nothing counts as not set; unknown ones are ignored.
+ * reads `process.env`. A variable that is set to nothing counts as not set; unknown ones are ignored,
+ * but those of the service before are understood or named (config/service-before.ts).
  *
  * @throws ConfigurationError that lists every problem by variable name, and never shows a value or a part of one
  */
@@ -45,7 +49,8 @@ export function loadConfig<Role extends ProcessRole>(role: Role, env: Env = proc
       [...variables.problems].map(([name, problem]) => `${name}: ${problem}`),
     );
   }
-  return deepFreeze({ role, temporal, ...(parsed.data as Settings<Role>) });
+  const { notices } = variables;
+  return deepFreeze({ role, temporal, notices, ...(parsed.data as Settings<Role>) });
 }
 
 /** The variables that are set, whence they came, and what is wrong with them. */
@@ -53,6 +58,7 @@ class Variables {
   readonly values: Map<string, string>;
   /** By the name under which the operator set the variable; the first problem of each is told. */
   readonly problems = new Map<string, string>();
+  readonly notices: readonly string[];
   readonly #cameFrom = new Map<string, string>();
 
   constructor(role: ProcessRole, env: Env) {
@@ -63,6 +69,10 @@ class Variables {
     this.#refuseForeign(foreign);
     this.#readFiles(SECRETS.filter((name) => !foreign.includes(name)));
     this.#spreadSyncDatabaseUrl();
+    const old = readOldVariables(role, this.values);
+    for (const [name, oldName] of old.renamed) this.#cameFrom.set(name, oldName);
+    for (const [name, problem] of old.problems) this.refuse(name, problem);
+    this.notices = old.notices;
   }
 
   refuse(name: string, problem: string): void {

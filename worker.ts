@@ -22,6 +22,7 @@ type WorkerRole = (typeof WORKER_ROLES)[number];
 endOnUncaughtErrors(createLogger('worker', 'info'));
 const config = configOrExit(process.argv[2]);
 const logger = createLogger(config.role, config.logLevel);
+for (const notice of config.notices) logger.warn(notice);
 try {
   await run();
   process.exit(0);

@@ -21,6 +21,7 @@ const CLOSE_IDLE_EVERY_MS = 100;
 endOnUncaughtErrors(createLogger('api', 'info'));
 const config = configOrExit();
 const logger = createLogger('api', config.logLevel);
+for (const notice of config.notices) logger.warn(notice);
 try {
   await start();
 } catch (error) {

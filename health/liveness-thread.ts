@@ -2,6 +2,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
 import { readBeats, readLabel } from './shared-state.ts';
+import { TICK } from './tick.ts';
 import type { Answer, Question, ThreadData } from './liveness.ts';
 import { createLogger } from '#logging/logger.ts';
 
@@ -42,7 +43,7 @@ const sendJson = (response: ServerResponse, status: number, body: object): void 
 
 function answerHealth(response: ServerResponse): void {
   const ok = stalledMs < limits.unhealthyAfterMs;
-  sendJson(response, ok ? 200 : 503, { ok, status: ok ? 'ok' : 'stalled', version, stalledMs });
+  sendJson(response, ok ? 200 : 503, { ok, status: ok ? 'ok' : 'stalled', version, stalledMs, tick: TICK });
 }
 
 const waiting = new Map<number, (answer: Answer) => void>();

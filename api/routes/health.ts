@@ -1,10 +1,16 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { TICK } from '#health/tick.ts';
 import { VERSION } from '#health/version.ts';
 import type { Readiness } from '#health/readiness.ts';
 
-const healthSchema = z.object({ ok: z.boolean(), status: z.enum(['ok']), version: z.string() });
+const healthSchema = z.object({
+  ok: z.boolean(),
+  status: z.enum(['ok']),
+  version: z.string(),
+  tick: z.object({ enabled: z.boolean() }),
+});
 const readySchema = z.object({
   ok: z.boolean(),
   status: z.enum(['ok', 'unavailable']),
@@ -23,7 +29,7 @@ export function healthRoutes(app: FastifyInstance, readiness: () => Promise<Read
     // Probes come every few seconds.
     logLevel: 'warn',
     schema: { summary: 'Whether the process answers', response: { 200: healthSchema } },
-    handler: () => Promise.resolve({ ok: true, status: 'ok' as const, version: VERSION }),
+    handler: () => Promise.resolve({ ok: true, status: 'ok' as const, version: VERSION, tick: TICK }),
   });
   routes.route({
     method: 'GET',

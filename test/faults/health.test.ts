@@ -71,12 +71,18 @@ const linesOf = (running: SystemProcess): Record<string, unknown>[] =>
 
 describe.each(['api', 'runner', 'vault', 'projection'] as const)('process %s', (name) => {
   it('is alive and ready', async () => {
-    const running = await start(name);
+    // Of the service before.
+    const running = await start(name, { TICK_INTERVAL_MS: '4242424242' });
     const url = livenessUrl(running);
     expect(await probe(`${url}/health`, 1_000)).toMatchObject({
       status: 200,
-      body: { ok: true, status: 'ok' },
+      body: { ok: true, status: 'ok', version: expect.any(String) as string, tick: { enabled: true } },
     });
+    const said = linesOf(running).filter(({ msg }) =>
+      String(msg).startsWith('TICK_INTERVAL_MS is a variable'),
+    );
+    expect(said).toEqual([expect.objectContaining({ level: 40 })]);
+    expect(running.output()).not.toContain('4242424242');
     await waitUntil('it is ready', async () => {
       const ready = await probe(`${url}/ready`, 5_000);
       return ready.status === 200 ? ready : Promise.reject(new Error(JSON.stringify(ready)));

@@ -51,7 +51,10 @@ describe('around the routes', () => {
     for (const each of [app, illApp]) {
       const health = await each.inject('/health');
       expect(health.statusCode).toBe(200);
-      expect(health.json()).toEqual({ ok: true, status: 'ok', version: expect.any(String) as string });
+      expect(health.json()).toEqual({
+        ...{ ok: true, status: 'ok', version: expect.any(String) as string },
+        tick: { enabled: true },
+      });
     }
     await nowhere.close();
   });
