@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tokensIn, tokensOfTools } from '#bench/tokens/count.ts';
 import { createTemporaryDirectory } from '#dev/guardian.ts';
 import { spawnProcess } from '#dev/processes.ts';
 import type { RecordedRequest, ScriptedResponse } from '#dev/scripted-gateway.ts';
@@ -13,6 +14,9 @@ import { Exchanges, runMissions } from '#eval/run.ts';
 import { scoreOf } from '#eval/score.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 
+/** Small enough for a model on one's own machine. */
+const WINDOW_TOKENS = 8_000;
+
 type Planner = (request: RecordedRequest) => ScriptedResponse;
 
 let system: MissionSystem;
@@ -20,6 +24,7 @@ let planner: Planner;
 let exchanges: Exchanges;
 beforeAll(async () => {
   system = await startMissionSystem({
+    planner: { contextTokens: WINDOW_TOKENS },
     script: (request) => {
       const response = planner(request);
       if (response.kind === 'http') exchanges.add(request, response.body);
@@ -47,12 +52,19 @@ async function evaluate(by: Planner, missions: readonly EvalMission[]): Promise<
 }
 
 describe('the thirty missions', () => {
-  it('are all kept by a good planner', async () => {
+  it('are all kept by a good planner, in a window of 8,000 tokens that is never exceeded', async () => {
     const report = await evaluate(goodPlanner, MISSIONS);
     expect(report.missions.flatMap(({ id, broken }) => broken.map((each) => ({ id, ...each })))).toEqual([]);
     expect(report.score).toBe(100);
     expect(report.rules).toMatchObject({ outcome: { of: 30 }, feedback: { of: 6 }, ids: { of: 26 } });
     expect(report.tokens).toBeGreaterThan(0);
+    // With the tokenizer, as a provider would count.
+    const asked = system.gateway.requests.map(({ body, bodyText }) => {
+      const { max_tokens: maxTokens = 0 } = JSON.parse(bodyText) as { readonly max_tokens?: number };
+      return tokensIn(JSON.stringify(body.messages)) + tokensOfTools(body.tools) + maxTokens;
+    });
+    expect(asked.length).toBeGreaterThan(50);
+    expect(Math.max(...asked)).toBeLessThanOrEqual(WINDOW_TOKENS);
   });
 
   it('are told from those of a bad one: no rule of what it does wrong is kept', async () => {

@@ -309,6 +309,17 @@ describe('the size', () => {
     expect(user).toMatch(/(?<!\d)\d+ weitere Eingaben fehlen hier/);
   });
 
+  test('holds hundreds of short records as they are, and leaves out the last ones of too many', () => {
+    const many = Array.from({ length: 400 }, (_, index) => note(`n${index}`, `Eintrag ${index}.`));
+    const { user } = prompt({ inputs: many });
+    expect(user).toContain('vollständig');
+    expect(user).toContain('content: Eintrag 399.\n');
+    const small = prompt({ inputs: many }, 0.3);
+    expect(small.system.length + small.user.length).toBeLessThanOrEqual(MAX_PROMPT_CHARS * 0.3);
+    expect(small.user).toContain('content: Eintrag 100.\n');
+    expect(small.user).toMatch(/(?<!\d)\d+ weitere Eingaben fehlen hier/);
+  });
+
   test('is shared: short records stay whole, long ones are cut at a sentence with a mark', () => {
     const inputs = [note('short', 'Kurz und ganz.'), note('long1', long), note('long2', long)];
     const { system, user } = prompt({ inputs });

@@ -73,8 +73,6 @@ const withoutCiphertext = (_key: string, value: unknown): unknown =>
 const MAX_LABEL_PART_CHARS = 120;
 /** Less of a record than this is no use; rather some inputs are left out and counted. */
 const MIN_BODY_CHARS = 200;
-/** Room for the delimiter lines and three label parts. */
-const BLOCK_OVERHEAD_CHARS = 3 * MAX_LABEL_PART_CHARS + 160;
 
 /** Names a record in the prompt. */
 export const labelOf = (input: MissionInput): string =>
@@ -84,6 +82,8 @@ const bodyOf = ({ title, fields }: ResolvedInput, timeZone: UserZone): string =>
   [...(title === null ? [] : [{ name: 'title', value: title }]), ...fields]
     .map(({ name, value }) => `${name}: ${localTime(visibleText(value), timeZone)}`)
     .join('\n');
+
+const BETWEEN_BLOCKS = '\n\n';
 
 /**
  * All inputs as marked data within a budget. Short records stay whole; what they leave is shared evenly by the long
@@ -104,20 +104,28 @@ export function renderInputs(
   },
 ): RenderedInputs {
   const { delimiter, maxChars, strip } = options;
-  const most = Math.max(0, Math.floor(maxChars / (MIN_BODY_CHARS + BLOCK_OVERHEAD_CHARS)));
-  const fitting = inputs.slice(0, most);
-  const bodies = fitting.map((input) => strip(bodyOf(input, options.timeZone)));
+  const fitting: { readonly label: string; readonly body: string }[] = [];
+  let needed = 0;
+  let frames = 0;
+  for (const input of inputs) {
+    const label = strip(labelOf(input));
+    const body = strip(bodyOf(input, options.timeZone));
+    const frame = dataBlock(delimiter, label, '').length + BETWEEN_BLOCKS.length;
+    needed += frame + Math.min(body.length, MIN_BODY_CHARS);
+    if (needed > maxChars) break;
+    frames += frame;
+    fitting.push({ label, body });
+  }
+  const bodies = fitting.map(({ body }) => body);
   const share = evenShare(
     bodies.map((body) => body.length),
-    maxChars - fitting.length * BLOCK_OVERHEAD_CHARS,
+    maxChars - frames,
   );
-  const blocks = fitting.map((input, index) =>
-    dataBlock(delimiter, strip(labelOf(input)), cutAtSentence(bodies[index] ?? '', share)),
-  );
+  const blocks = fitting.map(({ label, body }) => dataBlock(delimiter, label, cutAtSentence(body, share)));
   const leftOut = inputs.length - fitting.length;
   if (leftOut > 0) blocks.push(options.leftOut(leftOut));
   return {
-    text: blocks.join('\n\n'),
+    text: blocks.join(BETWEEN_BLOCKS),
     isWhole: leftOut === 0 && bodies.every((body) => body.length <= share && !body.includes(CUT_MARK)),
   };
 }

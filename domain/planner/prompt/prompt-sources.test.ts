@@ -102,8 +102,8 @@ describe('marks are looked for in the text that the prompt shows', () => {
       research(filler + ORDER),
     ])
       expect(looked(place)).toMatchObject({ flagged: [], blocks: [] });
-    const many = Array.from({ length: 200 }, (_, index) =>
-      noteOf(index === 199 ? ORDER : 'Milch', `n${index}`),
+    const many = Array.from({ length: 2_000 }, (_, index) =>
+      noteOf(index === 1_999 ? ORDER : 'Milch', `n${index}`),
     );
     expect(looked({ inputs: many }).flagged).toEqual([]);
   });
