@@ -15,6 +15,7 @@ import {
   recordSubmission,
   takeBackResearchTask,
 } from '#db/research-tasks.ts';
+import { readAgent } from '#db/missions.ts';
 import { holdsSlot, releaseAgent } from '#db/run-slots.ts';
 import {
   ResearchDeniedError,
@@ -23,6 +24,7 @@ import {
   ResearchUnavailableError,
 } from '#domain/base/errors.ts';
 import { toIterationId } from '#domain/base/ids.ts';
+import { isStopped } from '#domain/mission/mission.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import {
   failedResearch,
@@ -110,8 +112,9 @@ async function beginResearch(
       if (takenOver !== null) return takenOver;
     }
     const isFirst = task === null && (await insertResearchTask(tx, input));
-    // Looking for articles twice costs nobody anything.
-    const maySend = isFirst || input.kind === 'shallow';
+    const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
+    // Looking for articles twice costs nobody anything; a run that is stopped meanwhile needs none.
+    const maySend = (isFirst || input.kind === 'shallow') && !isStopped(read.mission, input.agentId, agent);
     if (service === null || query === '' || !maySend) {
       await failResearchTask(tx, input);
       return { state: 'failed' as const };

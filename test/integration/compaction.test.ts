@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
 import { modelGateway, type SentRequest } from '#dev/scripted-model.ts';
+import { missionAt } from '#dev/web-app.ts';
 import { GatewayUnavailableError } from '#domain/base/errors.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
@@ -141,8 +142,11 @@ describe('the rounds stay as they are', () => {
     ]);
   });
 
-  it('when the agent has no budget left, or the run has ended: then nobody is asked', async () => {
+  it('when the agent has no budget left, the mission was paused, or the run has ended: then nobody is asked', async () => {
     const asked: Asked[] = [];
+    const paused = await afterOneRound();
+    await harness.webApp.update(paused.user, missionAt(paused.run.missionId), { state: 'paused' });
+    expect(await compact(paused, 1, summarised, asked)).toEqual({ compacted: false, totalTokens: 0 });
     const poor = await afterOneRound({ maxTokensPerDay: 12 });
     expect(await compact(poor, 1, summarised, asked)).toEqual({ compacted: false, totalTokens: 0 });
     const ended = await afterOneRound();

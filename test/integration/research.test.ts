@@ -432,6 +432,14 @@ describe('a deep task', () => {
     expect([await before(odd), submissions]).toEqual([[], []]);
   });
 
+  it('of a mission that was paused meanwhile is not submitted', async () => {
+    const told = await write(DEEP, 'deep');
+    await harness.webApp.update(told.user, missionAt(told.run.missionId), { state: 'paused' });
+    const { services, submissions } = scripted({});
+    expect(await told.submit(services)).toBe('failed');
+    expect(submissions).toEqual([]);
+  });
+
   it('of a run that has ended sends and stores nothing', async () => {
     const told = await write(DEEP, 'deep');
     await told.forget();

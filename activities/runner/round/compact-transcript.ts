@@ -20,6 +20,7 @@ import { readRounds } from '#activities/runner/transcript.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { readAgent } from '#db/missions.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
+import { isStopped } from '#domain/mission/mission.ts';
 import {
   compactionMessages,
   compactionOf,
@@ -84,15 +85,17 @@ async function prepare(
   deps: RunnerDependencies,
   input: CompactTranscriptInput,
 ): Promise<Prepared | CompactTranscriptResult> {
-  const prepared = await inOpenedMission(deps, input, async (tx, { key }) => {
+  const prepared = await inOpenedMission(deps, input, async (tx, { read, key }) => {
+    const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
+    // The next round ends the run.
+    if (isStopped(read.mission, input.agentId, agent)) return NOT_COMPACTED;
     const summarised = await readToCompact(tx, input, key);
     if ('compacted' in summarised) return summarised;
     const call = { ...callOf(input, key, input.round, 'compact'), agentId: input.agentId };
     const { request: known, raw } = await claim(tx, call, key);
     if (known !== null && raw !== null) return { call, key: Buffer.from(key), request: known, raw };
     const request = known ?? newRequest(deps, summarised);
-    const read = input.agentId === null ? null : await readAgent(tx, input.agentId);
-    const maxTokens = tokensPerDay(read?.agent ?? null, deps.planner.defaultTokensPerDay);
+    const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
     const reservation = await reserveTokens(tx, call, maxTokens, sizeOfRequest(deps, request.bodyText));
     if (reservation.kind !== 'reserved') return NOT_COMPACTED;
     if (known === null) await keepRequest(tx, call, key, request);
