@@ -116,6 +116,7 @@ export default tseslint.config(
   },
   {
     files: [
+      'vitest.image.config.ts',
       'vitest.ui.config.ts',
       'vitest.windows.config.ts',
       'commands/**',

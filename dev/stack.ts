@@ -32,8 +32,17 @@ export interface StackOptions {
   readonly gateway?: OutsideGateway;
   /** Hears every exchange with `gateway`. */
   readonly onExchange?: OnExchange;
+  /** Where API and workers run from, with the bundle that lies there, instead of this clone. */
+  readonly built?: BuiltPrograms;
   /** Receives one line per stage. */
   readonly say: (line: string) => void;
+}
+
+/** What is to become an image: production's packages, and the workflow bundle in `dist/`. */
+export interface BuiltPrograms {
+  readonly folder: string;
+  /** What a program's command line is given to, as its last arguments; empty: it is run as it stands. */
+  readonly wrapper: readonly string[];
 }
 
 /** The whole system on this machine: every process on its own, with its own secrets and database user. */
@@ -88,7 +97,8 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
   const apiPort = ports.api ?? (await freePort());
   say('PostgreSQL, Temporal and the workflow bundle');
   const temporalDatabaseFile = join(directory, 'temporal.db');
-  const bundleFile = join(directory, 'workflow-bundle.js');
+  const { built } = options;
+  const bundleFile = join(built?.folder ?? directory, built ? 'dist' : '', 'workflow-bundle.js');
   const started = await settled([
     startPostgres({ directory, ...given('port', ports.postgres) }).then((cluster) => {
       stops.unshift(() => cluster.stop());
@@ -106,7 +116,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
       stops.unshift(() => server.stop());
       return server;
     }),
-    buildBundle(bundleFile, logFile('workflow-bundle')),
+    built === undefined ? buildBundle(bundleFile, logFile('workflow-bundle')) : Promise.resolve(),
   ]);
   const [postgres, temporal] = started;
 
@@ -157,6 +167,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
       env: environments[name],
       logFile: logFile(name),
       port: name === 'api' ? apiPort : await freePort(),
+      built: built ?? { folder: root, wrapper: [] },
     })),
   );
   const running = new Map<string, ManagedProcess>();
@@ -343,6 +354,7 @@ interface Program {
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
   readonly port: number;
+  readonly built: BuiltPrograms;
 }
 
 const urlOf = (program: Program | undefined): string => `http://127.0.0.1:${program?.port ?? 0}`;
@@ -357,16 +369,18 @@ async function startPrograms(
 
 async function startProgram(program: Program, running: Map<string, ManagedProcess>): Promise<void> {
   const port = String(program.port);
+  const { folder, wrapper } = program.built;
+  const [command = '', ...args] = [...wrapper, process.execPath, ...program.args];
   const started = await spawnProcess({
     name: program.name,
-    command: process.execPath,
-    args: program.args,
+    command,
+    args,
     env: {
       ...program.env,
       ...(program.name === 'api' ? { PORT: port, HEALTH_PORT: '0' } : { HEALTH_PORT: port }),
     },
     logFile: program.logFile,
-    cwd: root,
+    cwd: folder,
   });
   running.set(program.name, started);
   await waitForHealth(`${urlOf(program)}/ready`, 60_000, started);

@@ -1,12 +1,13 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import dockerignore from '@balena/dockerignore';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig, type ProcessRole } from '#config.ts';
 import { shapes } from '#config/settings.ts';
 import { foreignVariables, PROCESS_ROLES } from '#config/zones.ts';
+import { buildSteps } from '#test/support/image-build.ts';
+import { contextPaths, isInContext } from '#test/support/image-context.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -216,11 +217,6 @@ describe('docker-compose.temporal.yml', () => {
   });
 });
 
-const filesIn = (path: string): string[] =>
-  statSync(join(root, path)).isDirectory()
-    ? readdirSync(join(root, path), { recursive: true, encoding: 'utf8' }).map((file) => `${path}/${file}`)
-    : [path];
-
 /** Top folder or root file of each import of ours, and the name of each package. */
 function importedBy(source: string): string[] {
   const imports = [
@@ -246,14 +242,7 @@ function importedBy(source: string): string[] {
 describe('Dockerfile', () => {
   const text = read('Dockerfile');
   const lastStage = text.slice(text.lastIndexOf('FROM '));
-  // Its types say that the function is one level deeper than it is.
-  const context = (dockerignore as unknown as typeof dockerignore.default)().add(read('.dockerignore'));
-  const isInContext = (path: string): boolean => !context.ignores(path);
-
-  const tracked = readdirSync(root)
-    .filter((name) => !/^(?:\.git|\.tools|node_modules|dist)$/.test(name))
-    .flatMap(filesIn);
-  const sent = tracked.filter(isInContext);
+  const sent = contextPaths();
   const sources = sent.filter((path) => path.endsWith('.ts'));
   const named = [...new Set(sent.map((path) => path.split('/')[0] ?? ''))];
 
@@ -272,6 +261,20 @@ describe('Dockerfile', () => {
     expect(text).toContain('workspaces focus --production');
     expect(text).toContain('build:workflows');
     expect(scripts['build:workflows']).toBeDefined();
+  });
+
+  it('drops what Temporal brings for other platforms, and has that Yarn in place of the classic one', () => {
+    const steps = buildSteps();
+    const kinds = new Set(steps.map(({ instruction }) => instruction));
+    // What bin/yarn test:image can carry out.
+    expect(kinds).toEqual(new Set(['WORKDIR', 'ARG', 'RUN', 'COPY']));
+    expect(steps.at(-1)?.rest).toMatch(
+      /^own=\$\(node .*getPrebuiltTargetName.*\) && find .*releases .*! -name "\$own"/,
+    );
+    expect(lastStage).toMatch(
+      /^COPY --from=build --chmod=755 \S+\/cli-dist\/bin\/yarn\.js \/usr\/local\/bin\/yarn$/m,
+    );
+    expect(lastStage).toContain('rm -rf /opt/yarn-v* /usr/local/bin/yarn');
   });
 
   it('names the command of every process, as package.json has it', () => {
