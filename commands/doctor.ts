@@ -6,11 +6,10 @@
 import { Option, type Command } from 'commander';
 import { PROCESS_ROLES, type ProcessRole } from '#config/zones.ts';
 import { diagnose } from './doctor/diagnose.ts';
-import type { Finding, FindingStatus } from './doctor/finding.ts';
+import { lineOf, type FindingStatus } from './finding.ts';
 import { print } from './verb.ts';
 
 const STATUSES: readonly FindingStatus[] = ['ok', 'warning', 'fault', 'unchecked'];
-const STATUS_WIDTH = Math.max(...STATUSES.map((status) => status.length));
 
 async function doctor(roles: readonly ProcessRole[], verb: Command): Promise<void> {
   const counts: Record<FindingStatus, number> = { ok: 0, warning: 0, fault: 0, unchecked: 0 };
@@ -21,9 +20,6 @@ async function doctor(roles: readonly ProcessRole[], verb: Command): Promise<voi
   print(verb, { counts }, STATUSES.map((status) => `${status}: ${counts[status]}`).join(', '));
   if (counts.fault > 0) process.exitCode = 1;
 }
-
-const lineOf = ({ status, check, found, advice }: Finding): string =>
-  `${status.padEnd(STATUS_WIDTH)}  ${check}: ${found}${advice === null ? '' : ` -> ${advice}`}`;
 
 const HELP = `
 Without --process, what an operator has is judged: each process whose SYNC_DATABASE_URL_<PROCESS> is set, by its own part of the

@@ -10,6 +10,9 @@ describe('yarn missions', { timeout: 60_000 }, () => {
       'setup',
       'reconcile',
       'doctor',
+      'explain',
+      'runs',
+      'sweep',
       'audit',
       'Exit codes',
       'docs/operations.md',
@@ -23,6 +26,7 @@ describe('yarn missions', { timeout: 60_000 }, () => {
     ['migrate', 'MIGRATE_DATABASE_URL'],
     ['setup', 'TEMPORAL_RETENTION_DAYS'],
     ['reconcile', 'TEMPORAL_CODEC_KEYS'],
+    ['explain', 'SYNC_DATABASE_URL_PROJECTION'],
     ['audit prune', 'AUDIT_CHECKPOINT_PRIVATE_KEY_PEM'],
   ])('the help of %s names its variables', async (verb, variable) => {
     expect((await missions([...verb.split(' '), '--help'])).stdout).toContain(variable);

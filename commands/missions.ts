@@ -10,9 +10,12 @@ import { addAuditHeads } from './audit-heads.ts';
 import { addAuditPrune } from './audit-prune.ts';
 import { addAuditVerify } from './audit-verify.ts';
 import { addDoctor } from './doctor.ts';
+import { addExplain } from './explain.ts';
 import { addMigrate } from './migrate.ts';
 import { addReconcile } from './reconcile.ts';
+import { addRuns } from './runs.ts';
 import { addSetup } from './setup.ts';
+import { addSweep } from './sweep.ts';
 import { messageOf } from './verb.ts';
 
 const HELP = `
@@ -26,6 +29,9 @@ function addVerbs(program: Command): void {
   addSetup(program);
   addReconcile(program);
   addDoctor(program);
+  addExplain(program);
+  addRuns(program);
+  addSweep(program);
   const audit = program.command('audit').description("the users' decrypt audit (docs/audit.md)");
   addAuditVerify(audit);
   addAuditHeads(audit);

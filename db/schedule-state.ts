@@ -208,6 +208,14 @@ export async function readMissionsAfter(
   return rows.map(pendingMission);
 }
 
+/** One mission, gone ones too; null where the projection has seen none of its rows. */
+export async function readMissionState(tx: SystemSql, key: MissionKey): Promise<PendingMission | null> {
+  const rows = await tx<PendingRow[]>`
+    select ${pendingColumns} from mana_ai.mission_snapshots missions
+    where user_id = ${key.userId} and mission_id = ${key.missionId}`;
+  return rows.map(pendingMission)[0] ?? null;
+}
+
 /**
  * Has the missions of a user that wait for a schedule, and have none, wait no more.
  *

@@ -170,7 +170,7 @@ async function upToDate(client: Client, userId: string, run: MissionRun): Promis
 }
 
 /** What the run came to; null too when its history is gone or was encrypted under a key that is gone. */
-async function resultOf(client: Client, run: MissionRun): Promise<MissionRunResult | null> {
+export async function resultOf(client: Client, run: MissionRun): Promise<MissionRunResult | null> {
   if (run.state !== 'completed') return null;
   try {
     const handle = client.workflow.getHandle(run.workflowId, run.runId, { followRuns: false });

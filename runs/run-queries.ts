@@ -1,3 +1,4 @@
+import type { RunOutcome } from '#domain/run/run.ts';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
@@ -27,3 +28,23 @@ export const openMissionRunsQuery = (userId: string, missionId: string): string 
 
 /** The run with this id, whoever's it is. */
 export const runQuery = (runId: string): string => `${RUNS} AND RunId = ${quoted(runId)}`;
+
+/** Which runs of all users are meant; null: whatever it is. */
+export interface RunFilter {
+  readonly userId: string | null;
+  readonly missionId: string | null;
+  readonly outcome: RunOutcome | null;
+  readonly isOpen: boolean;
+}
+
+/** Runs of all users: open ones first, then those that ended last, as the server lists them. */
+export function allRunsQuery({ userId, missionId, outcome, isOpen }: RunFilter): string {
+  const { userId: user, missionId: mission, outcome: ended } = SEARCH_ATTRIBUTE_NAMES;
+  const conditions = [
+    userId === null ? null : `${user} = ${quoted(userId)}`,
+    missionId === null ? null : `${mission} = ${quoted(missionId)}`,
+    outcome === null ? null : `${ended} = ${quoted(outcome)}`,
+    isOpen ? `ExecutionStatus = 'Running'` : null,
+  ];
+  return [RUNS, ...conditions.filter((condition) => condition !== null)].join(' AND ');
+}

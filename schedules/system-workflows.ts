@@ -10,11 +10,13 @@ import {
   PROJECTION_TASK_QUEUE,
   RECONCILE_SCHEDULES_WORKFLOW_TYPE,
   RUNNER_TASK_QUEUE,
+  SWEEP_RUNS_WORKFLOW_TYPE,
   type HealIterationsInput,
 } from '#temporal/messages.ts';
 
 const PROJECTION_WORKFLOW_ID = 'projection-follow';
 const PASS_WORKFLOW_ID = 'projection-pass';
+const SWEEP_WORKFLOW_ID = 'sweep-runs';
 const RECONCILE_WORKFLOW_ID = 'reconcile-schedules';
 /** A pass takes a second as a rule, and longer with a backlog; whoever asked for it does not wait for ever. */
 const PASS_WITHIN_MS = 30_000;
@@ -75,6 +77,23 @@ export const startReconcile = (client: Client) =>
  */
 export async function runReconcile(client: Client, deadlineMs: number): Promise<ReconcileResult> {
   const handle = await startReconcile(client);
+  return withCallDeadline(client.connection, () => handle.result(), deadlineMs);
+}
+
+/**
+ * Has the leftovers of terminated runs swept now, or joins the sweep that was asked for before, and waits for its count.
+ *
+ * @throws gRPC errors of the SDK when there is no result in time (the sweep goes on), WorkflowFailedError
+ */
+export async function runSweep(client: Client, deadlineMs: number): Promise<{ readonly swept: number }> {
+  const handle = await withCallDeadline(client.connection, () =>
+    client.workflow.start<() => Promise<{ swept: number }>>(SWEEP_RUNS_WORKFLOW_TYPE, {
+      workflowId: SWEEP_WORKFLOW_ID,
+      taskQueue: RUNNER_TASK_QUEUE,
+      args: [],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    }),
+  );
   return withCallDeadline(client.connection, () => handle.result(), deadlineMs);
 }
 

@@ -5,7 +5,7 @@ import { isMaintenanceUser } from '#db/maintenance.ts';
 import { authDatabaseOf, checkDatabase, syncDatabaseOf, type ExpectedDatabase } from '#db/readiness.ts';
 import type { Manifest, SchemaDifferences } from '#migrations/manifest.ts';
 import { schemaDifferences } from '#migrations/schema-differences.ts';
-import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from './finding.ts';
+import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from '../finding.ts';
 
 const APPLICATION_NAME = 'mana-missions-doctor';
 const TIMEOUT_MS = 8_000;

@@ -2,7 +2,7 @@ import { loadTemporalCommandConfig, type TemporalCommandConfig } from '#config/t
 import type { ProcessRole } from '#config/zones.ts';
 import { messageOf } from '../verb.ts';
 import { databaseChecks, databasesOf } from './databases.ts';
-import { fault, findingsOf, type DoctorCheck, type Finding } from './finding.ts';
+import { fault, findingsOf, type DoctorCheck, type Finding } from '../finding.ts';
 import { keyChecks } from './keys.ts';
 import { neighbourChecks } from './neighbours.ts';
 import { judgeProcesses, judgeZones, secretValues, type Env } from './processes.ts';

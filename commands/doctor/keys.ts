@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Config } from '#config.ts';
 import { publicKeyId } from '#crypto/key-id.ts';
-import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from './finding.ts';
+import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from '../finding.ts';
 
 /** Keys that several processes hold halves or copies of; by their ids, never their values. */
 export const keyChecks = (configs: readonly Config[]): DoctorCheck[] => [

@@ -1,6 +1,6 @@
 import type { Config } from '#config.ts';
 import { probeGateway } from '#llm/gateway-probe.ts';
-import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from './finding.ts';
+import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from '../finding.ts';
 
 const WITHIN_MS = 8_000;
 const HTTP_OK = 200;

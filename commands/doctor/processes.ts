@@ -1,7 +1,7 @@
 import { ConfigurationError, loadConfig, type Config } from '#config.ts';
 import { SECRETS } from '#config/settings.ts';
 import { foreignVariables, PROCESS_ROLES, type ProcessRole } from '#config/zones.ts';
-import { fault, ok, unchecked, warning, type Judgement } from './finding.ts';
+import { fault, ok, unchecked, warning, type Judgement } from '../finding.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 

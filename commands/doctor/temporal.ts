@@ -11,7 +11,7 @@ import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE, VAULT_TASK_QUEUE } from '#tem
 import { searchAttributesOf } from '#temporal/setup.ts';
 import { pollsOf } from '#temporal/task-queue-polls.ts';
 import { judgeClock } from './databases.ts';
-import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from './finding.ts';
+import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from '../finding.ts';
 
 const CONNECT_WITHIN_MS = 3_000;
 const CALL_WITHIN_MS = 5_000;

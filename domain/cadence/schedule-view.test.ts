@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { viewSchedule, type PauseReason, type ScheduleFacts } from './schedule-view.ts';
+import { allHolds, viewSchedule, type PauseReason, type ScheduleFacts } from './schedule-view.ts';
 
 const NOW = Date.parse('2026-06-01T00:00:00Z');
 const HOUR = 3_600_000;
@@ -35,6 +35,12 @@ describe('what a user sees of a schedule', () => {
     ['no-cadence', { cadence: { kind: 'daily', atHour: 8, atMinute: 0 }, nextRunAtMs: null }],
   ])('is the reason %s and no fire for %o', (pausedReason, change) => {
     expect(viewSchedule({ ...active, ...change }, NOW)).toEqual({ nextFiresMs: [], pausedReason });
+  });
+
+  it('names everything that holds it, once each, to whom asks for all', () => {
+    const held = { ...active, state: 'done', optedOut: true, agentState: 'archived', pausedByOperator: true };
+    expect(allHolds(held)).toEqual(['mission-done', 'opted-out', 'agent-archived', 'operator']);
+    expect(allHolds({ ...active, cadence: null })).toEqual([]);
   });
 
   it('is no pause for a manual mission whose instant has just passed: it is about to run', () => {

@@ -51,6 +51,24 @@ export function viewSchedule(facts: ScheduleFacts, nowMs: number): ScheduleView 
   return { nextFiresMs, pausedReason: nextFiresMs.length === 0 && !isDue ? 'no-cadence' : null };
 }
 
+/** Everything that holds the mission back, in the order in which `viewSchedule` would tell it once the one before has gone. */
+export function allHolds(facts: ScheduleFacts): PauseReason[] {
+  const reason = holdOf(facts);
+  return reason === null ? [] : [reason, ...allHolds({ ...facts, ...WITHOUT[reason] })];
+}
+
+/** The facts as they are once a reason has gone. */
+const WITHOUT: Readonly<Record<PauseReason, Partial<ScheduleFacts>>> = {
+  'mission-done': { state: 'active' },
+  'mission-archived': { state: 'active' },
+  'mission-paused': { state: 'active' },
+  'opted-out': { optedOut: false },
+  'agent-archived': { agentState: null },
+  'agent-paused': { agentState: null },
+  operator: { pausedByOperator: false },
+  'no-cadence': {},
+};
+
 /** Who holds the mission back. */
 function holdOf({ state, optedOut, agentState, pausedByOperator }: ScheduleFacts): PauseReason | null {
   if (state === 'done') return 'mission-done';

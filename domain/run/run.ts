@@ -17,19 +17,21 @@ export type RunPhase =
   | 'finished';
 
 /** How a run ends; stored as search attribute and as the workflow's result. */
-export type RunOutcome =
-  | 'planned'
-  | 'empty-plan'
-  | 'failed'
-  | 'not-due'
-  | 'already-running'
-  | 'already-written'
-  | 'paused'
-  | 'deleted'
-  | 'agent-paused'
-  | 'agent-busy'
-  | 'ran-elsewhere'
-  | 'cancelled';
+export const RUN_OUTCOMES = [
+  'planned',
+  'empty-plan',
+  'failed',
+  'not-due',
+  'already-running',
+  'already-written',
+  'paused',
+  'deleted',
+  'agent-paused',
+  'agent-busy',
+  'ran-elsewhere',
+  'cancelled',
+] as const;
+export type RunOutcome = (typeof RUN_OUTCOMES)[number];
 
 /** Why an iteration is written as failed; `errorDetails.name` on the wire. */
 export type FailureCode =

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judgeClock } from './databases.ts';
+import { judgeClock } from './doctor/databases.ts';
 import { findingsOf, ok } from './finding.ts';
 
 describe('a check', () => {

@@ -1,5 +1,5 @@
 import { masked } from '#logging/masked.ts';
-import { messageOf } from '../verb.ts';
+import { messageOf } from './verb.ts';
 
 /** `unchecked`: it cannot be looked at from this environment, or with what the server tells. */
 export type FindingStatus = 'ok' | 'warning' | 'fault' | 'unchecked';
@@ -82,3 +82,9 @@ async function looked(check: DoctorCheck, secrets: readonly string[]): Promise<r
     return [fault(text, 'mend what this names, then run the doctor again')];
   }
 }
+
+const STATUS_WIDTH = 'unchecked'.length;
+
+/** A finding as a line of text. */
+export const lineOf = ({ status, check, found, advice }: Finding): string =>
+  `${status.padEnd(STATUS_WIDTH)}  ${check}: ${found}${advice === null ? '' : ` -> ${advice}`}`;

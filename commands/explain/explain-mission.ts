@@ -1,0 +1,97 @@
+import type { Client } from '@temporalio/client';
+import type { ExplainConfig } from '#config/explain-command.ts';
+import { openDatabase, type Database } from '#db/client.ts';
+import { findProjectedMission } from '#db/mission-schedule.ts';
+import { readMissionState } from '#db/schedule-state.ts';
+import { timeZoneAndSource } from '#db/time-zones.ts';
+import { toMissionId, toUserId, type MissionId, type UserId } from '#domain/base/ids.ts';
+import { knownFailureText } from '#domain/run/failure-texts.ts';
+import { createMissionRuns } from '#runs/mission-runs.ts';
+import { isRunOpen } from '#runs/open-runs.ts';
+import type { MissionRun } from '#runs/run-execution.ts';
+import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { describeSchedule } from '#schedules/schedule-update.ts';
+import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
+import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from '../finding.ts';
+import { grantReasons, recordReasons } from './record-reasons.ts';
+import { scheduleReasons, type MissionFacts } from './schedule-reasons.ts';
+
+const RUNS_TOLD = 5;
+
+export interface ExplainedMission {
+  readonly checks: readonly DoctorCheck[];
+  readonly close: () => Promise<void>;
+}
+
+/** What is looked at of one mission; each with the database user whose business it is. */
+export function explainMission(
+  config: ExplainConfig,
+  client: Client,
+  ids: { readonly userId: string; readonly missionId: string },
+): ExplainedMission {
+  const [userId, missionId] = [toUserId(ids.userId), toMissionId(ids.missionId)];
+  const open = (url: string): Database =>
+    openDatabase({
+      ...{ url, applicationName: 'mana-missions-explain', maxConnections: 2, preparedStatements: false },
+    });
+  const projection = open(config.projectionUrl);
+  const [api, runner] = [config.apiUrl, config.runnerUrl].map((url) => (url === null ? null : open(url)));
+  let known: Promise<MissionFacts> | null = null;
+  const facts = (): Promise<MissionFacts> => (known ??= factsOf(projection, client, userId, missionId));
+  const checks: DoctorCheck[] = [
+    { name: 'schedule', look: async () => scheduleReasons(await facts()) },
+    {
+      name: 'grant',
+      look: async () =>
+        api ? grantReasons(api, userId, missionId) : unchecked('SYNC_DATABASE_URL_API is not set here'),
+    },
+    {
+      name: 'record',
+      look: async () => {
+        if (!runner) return unchecked('SYNC_DATABASE_URL_RUNNER is not set here: no budget, no grant tried');
+        return recordReasons(runner, config, { userId, missionId, pending: (await facts()).pending });
+      },
+    },
+    { name: 'last runs', look: () => lastRuns(client, userId, missionId) },
+  ];
+  const close = async (): Promise<void> => {
+    await Promise.all([projection.close(), api?.close(), runner?.close()]);
+  };
+  return { checks, close };
+}
+
+async function factsOf(
+  projection: Database,
+  client: Client,
+  userId: UserId,
+  missionId: MissionId,
+): Promise<MissionFacts> {
+  const pending = await readMissionState(projection.system, { userId, missionId });
+  const { projected, zone } = await projection.asUser(userId, async (tx) => ({
+    projected: await findProjectedMission(tx, missionId),
+    zone: await timeZoneAndSource(tx, missionId),
+  }));
+  const present = await describeSchedule(client, missionScheduleId(userId, missionId));
+  const slot = pending?.slot ?? null;
+  const isSlotOpen = slot !== null && (await isRunOpen(client, slot.workflowId, slot.runId));
+  return { pending, projected, zone, pause: present?.state ?? null, isSlotOpen };
+}
+
+async function lastRuns(client: Client, userId: UserId, missionId: MissionId): Promise<Judgement[]> {
+  const { runs } = await createMissionRuns({ client, taskQueue: RUNNER_TASK_QUEUE }).list(userId, missionId, {
+    limit: RUNS_TOLD,
+    pageToken: new Uint8Array(),
+  });
+  return runs.length === 0 ? [ok('Temporal knows none, or none any more')] : runs.map(judgeRun);
+}
+
+function judgeRun(run: MissionRun): Judgement {
+  const outcome = run.result?.outcome ?? run.outcome ?? run.state;
+  const code = run.result?.failureCode ?? null;
+  const found = `${run.startedAt.toISOString()} ${outcome}${code === null ? '' : ` (${code})`}, run ${run.runId}`;
+  if (code !== null) return warning(found, `its user reads: ${knownFailureText('en', code)}`);
+  if (run.state === 'running' || run.state === 'completed') return ok(found);
+  return run.state === 'failed'
+    ? fault(found, 'see docs/operations.md, Runs that take their worker with them')
+    : warning(found, 'an operator or its user ended it');
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { databaseUrl, integer, privateKeys } from './variables.ts';
+
+const schema = z.object({
+  SYNC_DATABASE_URL_PROJECTION: databaseUrl,
+  SYNC_DATABASE_URL_API: databaseUrl.optional(),
+  SYNC_DATABASE_URL_RUNNER: databaseUrl.optional(),
+  MANA_AI_PRIVATE_KEY_PEM: privateKeys.default([]),
+  DEFAULT_TOKENS_PER_DAY: integer(0, 1_000_000_000).default(500_000),
+});
+
+/** What an operator's command reads that looks at one mission; what is null cannot be looked at. */
+export interface ExplainConfig {
+  readonly projectionUrl: string;
+  readonly apiUrl: string | null;
+  readonly runnerUrl: string | null;
+  /** Of the runner; empty: grants are not tried. */
+  readonly privateKeys: z.output<typeof schema>['MANA_AI_PRIVATE_KEY_PEM'];
+  readonly defaultTokensPerDay: number;
+}
+
+/**
+ * Reads it as the processes do, secrets also from the file that `<name>_FILE` names.
+ *
+ * @throws Error that names every variable that cannot be used, and shows no value
+ */
+export function loadExplainConfig(env: Readonly<Record<string, string | undefined>>): ExplainConfig {
+  const names = Object.keys(schema.shape);
+  const parsed = schema.safeParse(Object.fromEntries(names.map((name) => [name, valueOf(env, name)])));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => `${String(path[0])}: ${message}`);
+    throw new Error(problems.join('\n'));
+  }
+  const read = parsed.data;
+  return {
+    projectionUrl: read.SYNC_DATABASE_URL_PROJECTION,
+    apiUrl: read.SYNC_DATABASE_URL_API ?? null,
+    runnerUrl: read.SYNC_DATABASE_URL_RUNNER ?? null,
+    privateKeys: read.MANA_AI_PRIVATE_KEY_PEM,
+    defaultTokensPerDay: read.DEFAULT_TOKENS_PER_DAY,
+  };
+}
+
+/** Set to nothing counts as not set; so does a file that cannot be read. */
+function valueOf(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  const path = env[`${name}_FILE`] ?? '';
+  if (path === '') return env[name] || undefined;
+  try {
+    return readFileSync(path, 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,44 @@
+import type { Client } from '@temporalio/client';
+import type { FailureCode } from '#domain/run/run.ts';
+import { withCallDeadline } from '#temporal/connection.ts';
+import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
+import { resultOf } from './mission-runs.ts';
+import { toMissionRun, type MissionRun } from './run-execution.ts';
+import { allRunsQuery, type RunFilter } from './run-queries.ts';
+
+const PAGE_SIZE = 100;
+/** The code of a failure stands in a run's result alone: so many runs are looked at for one. */
+const LOOKED_AT_FOR_CODE = 2_000;
+
+/** A run of any user. */
+export interface RunOfUser extends MissionRun {
+  readonly userId: string;
+}
+
+/**
+ * Runs of all users, open ones first, then those that ended last, each with its result where that can be read.
+ *
+ * @param failureCode those that failed with this code alone
+ * @throws gRPC errors of the SDK, TemporalUnavailableError
+ */
+export async function listAllRuns(
+  client: Client,
+  filter: RunFilter,
+  limit: number,
+  failureCode: FailureCode | null = null,
+): Promise<RunOfUser[]> {
+  const found: RunOfUser[] = [];
+  const listed = client.workflow.list({ query: allRunsQuery(filter), pageSize: Math.min(PAGE_SIZE, limit) });
+  const pages = listed[Symbol.asyncIterator]();
+  for (let looked = 0; found.length < limit && looked < LOOKED_AT_FOR_CODE; looked += 1) {
+    const next = await withCallDeadline(client.connection, () => pages.next());
+    if (next.done === true) break;
+    const userId = next.value.typedSearchAttributes.get(MISSION_SEARCH_ATTRIBUTES.userId) ?? '';
+    const run = toMissionRun(next.value, userId);
+    if (run === null) continue;
+    const result = await withCallDeadline(client.connection, () => resultOf(client, run));
+    if (failureCode !== null && result?.failureCode !== failureCode) continue;
+    found.push({ ...run, userId, result });
+  }
+  return found;
+}
