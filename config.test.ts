@@ -140,6 +140,14 @@ describe('a complete environment', () => {
     expect(loadConfig('runner', { ...complete.runner, HEALTH_PORT: '0' }).healthPort).toBe(0);
   });
 
+  it('takes a build id of workers that can be typed into a command, and none by default', () => {
+    expect(loadConfig('vault', complete.vault).buildId).toBeNull();
+    const withId = (BUILD_ID: string) => ({ ...complete.vault, BUILD_ID });
+    expect(loadConfig('vault', withId('v1.2.3+dd18f87')).buildId).toBe('v1.2.3+dd18f87');
+    for (const odd of ['two words', '-x', 'a:b', 'x'.repeat(101)])
+      expect(namesIn(problemsOf('vault', withId(odd)))).toEqual(['BUILD_ID']);
+  });
+
   it('is decoded: keys are bytes and key objects', () => {
     const { codecKeys, runner } = loadConfig('runner', complete.runner);
     expect(codecKeys.primaryKeyId).toBe('new');

@@ -59,7 +59,7 @@ async function run(): Promise<void> {
   collectProcessMetrics();
   const connection = await connectWorker(config.temporal);
   const { namespace } = config.temporal;
-  const { codecKeys, workflowBundlePath } = config;
+  const { codecKeys, workflowBundlePath, buildId } = config;
   const { onUndecodable, check: codecKeysCheck } = watchCodecKeys();
   const client = new Client({
     connection,
@@ -74,7 +74,7 @@ async function run(): Promise<void> {
     logger.warn('TEMPORAL_CODEC_ACCEPT_PLAINTEXT is on: whoever reaches the Temporal server can start runs');
   }
   const parts = await createParts({
-    ...{ connection, client, namespace, codecKeys, dataConverter, workflowBundlePath, logger },
+    ...{ connection, client, namespace, codecKeys, dataConverter, workflowBundlePath, buildId, logger },
   });
   const liveness = await startLiveness({
     host: config.host,

@@ -6,6 +6,7 @@ import { leastContextTokens } from '#domain/planner/model/window.ts';
 import {
   base64Key,
   boolean,
+  buildId,
   databaseUrl,
   httpUrl,
   integer,
@@ -119,6 +120,7 @@ const workerSettings = (
   ...processSettings(env),
   healthPort: env.HEALTH_PORT,
   acceptPlaintextPayloads: env.TEMPORAL_CODEC_ACCEPT_PLAINTEXT,
+  buildId: env.BUILD_ID ?? null,
   /** Null: bundled at start. */
   workflowBundlePath: env.WORKFLOW_BUNDLE ?? null,
 });
@@ -207,6 +209,8 @@ const projectionSettings = (env: Values<typeof common & typeof projection>) => (
 
 const worker = (role: Exclude<keyof typeof HEALTH_PORTS, 'api'>) => ({
   HEALTH_PORT: port.default(HEALTH_PORTS[role]),
+  // Not set: the worker has no version.
+  BUILD_ID: buildId.optional(),
   // For namespaces with runs of before there were codec keys.
   TEMPORAL_CODEC_ACCEPT_PLAINTEXT: boolean.default(false),
 });

@@ -46,6 +46,12 @@ export const boolean = variable('true or false', (text) => BOOLEANS.get(text) ??
 export const switchedOn = (expected: string) =>
   variable(expected, (text) => (BOOLEANS.get(text) === true ? true : null));
 
+/** Operators type it into commands. */
+export const buildId = variable(
+  'up to 100 letters, digits, "-", "_", "." and "+", beginning with a letter or digit',
+  (text) => (/^[a-z\d][\w.+-]{0,99}$/i.test(text) ? text : null),
+);
+
 export const nonEmpty = (expected: string) =>
   variable(expected, (text) => (text.trim() === text ? text : null));
 

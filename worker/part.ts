@@ -15,6 +15,8 @@ export interface WorkerContext {
   readonly dataConverter: DataConverter;
   /** A bundle made ahead, or null to bundle at start. */
   readonly workflowBundlePath: string | null;
+  /** Which version of the deployment the worker is; null: of none. */
+  readonly buildId: string | null;
   readonly logger: Logger;
 }
 

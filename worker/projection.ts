@@ -1,6 +1,7 @@
 import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
+import { workerVersion } from './worker-version.ts';
 import { workflowSource } from './workflow-bundle.ts';
 import { createProjectionActivities } from '#activities/projection/activities.ts';
 import { createStartTurns } from '#activities/projection/start-turns.ts';
@@ -45,6 +46,8 @@ export async function createProjectionPart(
     namespace: context.namespace,
     taskQueue: PROJECTION_TASK_QUEUE,
     dataConverter: context.dataConverter,
+    // What follows the log never ends.
+    ...workerVersion(context.buildId, 'AUTO_UPGRADE'),
     ...workflowSource(context.workflowBundlePath, context.logger),
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: '2s',

@@ -2,6 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { observedGateway } from './observed-gateway.ts';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
+import { workerVersion } from './worker-version.ts';
 import { workflowSource } from './workflow-bundle.ts';
 import { createRunnerActivities } from '#activities/runner/activities.ts';
 import type { Config } from '#config.ts';
@@ -61,6 +62,7 @@ export async function createRunnerPart(
     namespace: context.namespace,
     taskQueue: RUNNER_TASK_QUEUE,
     dataConverter: context.dataConverter,
+    ...workerVersion(context.buildId, 'PINNED'),
     ...workflowSource(context.workflowBundlePath, context.logger),
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,

@@ -1,6 +1,7 @@
 import { Worker } from '@temporalio/worker';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
+import { workerVersion } from './worker-version.ts';
 import { createVaultActivities } from '#activities/vault/activities.ts';
 import type { Config } from '#config.ts';
 import { openDatabase, type Database } from '#db/client.ts';
@@ -31,6 +32,7 @@ export async function createVaultPart(
     namespace: context.namespace,
     taskQueue: VAULT_TASK_QUEUE,
     dataConverter: context.dataConverter,
+    ...workerVersion(context.buildId, 'PINNED'),
     activities: { ...activities },
     shutdownGraceTime: SHUTDOWN_GRACE,
     // A run at a time for each connection of the pool: waiting in the pool would look like slow sealing.

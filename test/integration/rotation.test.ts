@@ -80,6 +80,7 @@ async function startPart(
     codecKeys: system.keys.codecKeys,
     dataConverter: createDataConverter(system.keys.codecKeys, { refusePlaintext: true }),
     workflowBundlePath: await workflowBundlePath(),
+    buildId: null,
     logger: createLogger('test', 'silent'),
   });
   const running = part.worker.run();

@@ -41,7 +41,14 @@ export interface MissionSystem {
   readonly keys: SystemKeys;
   /** Asks the API for a grant as the web app does; the response's body. */
   requestGrant(userId: string, body: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>>;
+  /** Another set of all three workers, of a version or (null) of none; `close` ends it, too. */
+  startVersion(buildId: string | null): Promise<StoppableWorkers>;
   close(): Promise<void>;
+}
+
+export interface StoppableWorkers {
+  /** They take no new work, and end what they have. */
+  stop(): Promise<void>;
 }
 
 export interface SystemKeys {
@@ -93,8 +100,15 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
   const api = await startApi(databases, issuer, keys, client, log.logger, stops);
   const webApp = openWebApp({ ...databases.asWebApp, kek: keys.kek });
   stops.unshift(() => webApp.close());
-  const workers = await startParts(options, { databases, temporal, keys, gateway, log });
-  stops.unshift(workers);
+  const system = { databases, temporal, keys, gateway, log };
+  const startStoppable = async (given: SystemOptions, buildId: string | null): Promise<StoppableWorkers> => {
+    const end = await startParts(given, system, buildId);
+    let stopped: Promise<void> | null = null;
+    const stop = (): Promise<void> => (stopped ??= end());
+    stops.unshift(stop);
+    return { stop };
+  };
+  await startStoppable(options, null);
   return {
     databases,
     gateway,
@@ -116,6 +130,7 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
       if (response.statusCode !== 200) throw new Error(`grant request: found status ${response.statusCode}`);
       return response.json();
     },
+    startVersion: (buildId) => startStoppable({ script: options.script }, buildId),
     close: async () => {
       for (const stop of stops) await stop();
     },
@@ -181,6 +196,7 @@ async function startParts(
     readonly gateway: ScriptedGateway;
     readonly log: Log;
   },
+  buildId: string | null,
 ): Promise<() => Promise<void>> {
   const { databases, temporal, keys, gateway, log } = system;
   installRuntime(log.logger);
@@ -196,6 +212,7 @@ async function startParts(
     codecKeys: keys.codecKeys,
     dataConverter: createDataConverter(keys.codecKeys, { refusePlaintext: true }),
     workflowBundlePath: await workflowBundlePath(),
+    buildId,
     logger: log.logger,
   };
   const names = options.parts ?? ['runner', 'vault', 'projection'];
