@@ -1,7 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sha256OfWrappedKey } from '#crypto/wrap-grant.ts';
+import { startDocumentedProxy } from '#test/support/documented-proxy.ts';
 import {
   startGrantingApi,
   bearer,
@@ -315,3 +320,43 @@ describe('revoking', () => {
     expect((await stateOf())['state']).toBe('active');
   });
 });
+
+describe('behind the reverse proxy of mana-auth’s address, by the rule of docs/upgrade-from-before.md', () => {
+  it('the web app’s dialog reaches us, and everything else mana-auth', async () => {
+    const page = readFileSync(resolve(import.meta.dirname, '../../docs/upgrade-from-before.md'), 'utf8');
+    const manaAuth = createServer((request, response) => response.writeHead(418).end(request.url));
+    await new Promise<void>((done) => manaAuth.listen(0, '127.0.0.1', done));
+    const ours = await granting.startApp({ trustedProxies: ['loopback'] });
+    const proxy = await startDocumentedProxy(/^```nginx\n(.*?)^```/ms.exec(page)?.[1] ?? '', {
+      'http://mana-missions-api:3566': await ours.listen({ host: '127.0.0.1', port: 0 }),
+      'http://mana-auth:3001': `http://127.0.0.1:${(manaAuth.address() as AddressInfo).port}`,
+    });
+    try {
+      const ask = (method: string, path: string, headers: Record<string, string> = {}, body?: object) =>
+        fetch(`${proxy.url}${path}`, {
+          ...{ method, headers: { origin: 'https://app.test', ...headers } },
+          ...(body !== undefined && { body: JSON.stringify(body) }),
+        });
+      const preflight = await ask('OPTIONS', GRANT_URL, {
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type',
+      });
+      expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([204, 'https://app.test']);
+      const recordIds = Array.from({ length: 1_000 }, () => `notes:${randomUUID()}`);
+      const headers = { authorization: `Bearer ${owner.token}`, 'content-type': 'application/json' };
+      const granted = await ask('POST', GRANT_URL, headers, { missionId, tables: ['notes'], recordIds });
+      expect(await granted.json()).toMatchObject({ derivation: { version: 'v2', missionId } });
+      expect(await stateOf()).toMatchObject({ state: 'active' });
+      const revoked = await ask('DELETE', `${GRANT_URL}/${missionId}?from=dialog`, { authorization: `Bearer ${owner.token}` });
+      expect([revoked.status, (await stateOf())['state']]).toEqual([204, 'revoked']);
+      for (const path of ['/', '/api/v1/auth/jwks', `${GRANT_URL}s`, `/x${GRANT_URL}`]) {
+        const other = await ask('GET', path);
+        expect([other.status, await other.text()]).toEqual([418, path]);
+      }
+    } finally {
+      await proxy.close();
+      manaAuth.closeAllConnections();
+      await new Promise((done) => manaAuth.close(done));
+    }
+  });
+}); // prettier-ignore

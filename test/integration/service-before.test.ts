@@ -97,7 +97,7 @@ async function chains(): Promise<Record<string, { rows: number; findings: unknow
 const sqlOf = (heading: string): string => {
   const page = readFileSync(resolve(root, 'docs', 'upgrade-from-before.md'), 'utf8');
   const section = page.split(/^## /m).find((part) => part.startsWith(heading)) ?? '';
-  return [...section.matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql]) => sql).join('\n');
+  return [...section.matchAll(/^ *```sql\n(.*?)^ *```/gms)].map(([, sql]) => sql).join('\n');
 };
 const auditOf = (schema: string) => query(`${AUDIT} ${schema}.decrypt_audit order by id`);
 
@@ -142,10 +142,18 @@ describe('yarn missions migrate where the service before ran', () => {
     const before = await shapeOf('mana_ai');
     await expect(migrate()).rejects.toThrow(/alter schema mana_ai owner to "?mana_sync_owner"?;\n.*alter table mana_ai\.agent_snapshots/s);
     expect(await shapeOf('mana_ai')).toEqual(before);
+    // Interrupted after the move, and the older service was started again.
     await handOver();
-    await query('create schema mana_ai_before');
+    await query('alter schema mana_ai rename to mana_ai_before');
+    await asSuperuser(async (client) => {
+      await startServiceBefore(client);
+      await workAsServiceBefore(client, 3);
+    });
     await expect(migrate()).rejects.toThrow('mana_ai_before, where they would be moved, is there already');
     expect(await query(`select to_regclass('mana_ai.migrations') as ours`)).toEqual([{ ours: null }]);
+    await query(sqlOf('In this order'));
+    await migrate();
+    expect(await auditOf('mana_ai')).toHaveLength(33);
   });
 
   it('waits for rows that are being written, sees rows behind a forced policy, and leaves what is no row of ours', async () => {
@@ -196,6 +204,7 @@ describe('yarn missions migrate where the service before ran', () => {
     await add('ours');
     await query(`insert into mana_ai.research_tasks (user_id, iteration_id, mission_id, kind, state, task_id)
                  values ('user-2', 'it', 'm2', 'deep', 'submitted', 'task-of-ours')`);
+    expect(await query(sqlOf('Grants'))).toEqual([{ count: '0' }]);
     await query(sqlOf('Going back'));
     await asSuperuser(startServiceBefore);
     await add('theirs');
