@@ -19,6 +19,9 @@ export interface AttemptDetails {
   readonly ended: number;
   /** The attempt is on its last chance and has its turn. */
   readonly lastChance?: true;
+  /** Which round of several is asked, and the tokens of those before it in this activity. */
+  readonly round?: number;
+  readonly totalTokens?: number;
 }
 
 type CountedInfo = Pick<Info, 'attempt' | 'heartbeatDetails' | 'activityId' | 'workflowExecution'>;

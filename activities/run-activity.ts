@@ -20,6 +20,7 @@ import {
   WorkerLostError,
 } from '#domain/base/errors.ts';
 import { countLostAttempt } from '#metrics/workers.ts';
+import type { RunProgress } from '#temporal/messages.ts';
 import { startWork } from './work-under-way.ts';
 
 export interface ActivityOptions {
@@ -27,6 +28,18 @@ export interface ActivityOptions {
   readonly retryDelay?: RetryDelay;
   /** Not given up when its worker has died or gone silent three times: there is nobody whose run would end instead. */
   readonly isNeverGivenUp?: boolean;
+}
+
+/** Where an activity of several rounds stands: what its heartbeats say. */
+export type RoundProgress = Pick<RunProgress, 'round' | 'totalTokens'>;
+
+export interface WorkContext {
+  readonly signal: AbortSignal;
+  readonly attempt: number;
+  /** For the heartbeats from now on. */
+  readonly tell: (progress: RoundProgress) => void;
+  /** Logs and counts a failure after which the activity all the same has a result. */
+  readonly noteFailure: (error: unknown) => void;
 }
 
 const byRetryPolicy: RetryDelay = () => undefined;
@@ -43,7 +56,7 @@ const TURN_PAUSE_MS = 2_000;
  * timeout and a cancellation arrives; and an activity that heartbeats and has taken three workers with it is given up.
  */
 export async function runActivity<T>(
-  work: (context: { readonly signal: AbortSignal; readonly attempt: number }) => Promise<T>,
+  work: (context: WorkContext) => Promise<T>,
   options: ActivityOptions = {},
 ): Promise<T> {
   const context = Context.current();
@@ -53,9 +66,11 @@ export async function runActivity<T>(
   const isCounted = options.heartbeatEveryMs !== undefined && !info.isLocal;
   const { ended, lost } = isCounted ? countAttempts(info) : { ended: 0, lost: 0 };
   let giveTurnBack: (() => void) | null = null;
+  let progress: RoundProgress | null = null;
   const beat = (): void =>
     context.heartbeat({
       ended,
+      ...progress,
       ...(giveTurnBack === null ? {} : { lastChance: true }),
     } satisfies AttemptDetails);
   let timer: ReturnType<typeof setInterval> | undefined;
@@ -76,16 +91,22 @@ export async function runActivity<T>(
       await delay(FIRST_HEARTBEAT_MS);
     }
     if (isCounted) timer = setInterval(beat, options.heartbeatEveryMs);
-    return await work({ signal: context.cancellationSignal, attempt });
+    const tell = (now: RoundProgress): void => {
+      progress = now;
+    };
+    return await work({
+      signal: context.cancellationSignal,
+      attempt,
+      tell,
+      noteFailure: (error) => note(toApplicationFailure(error, attempt, byRetryPolicy), error),
+    });
   } catch (error) {
     if (isCounted) context.heartbeat({ ended: ended + 1 } satisfies AttemptDetails);
     // As cancelled it would not take its last heartbeat along, and this attempt would count as lost.
     if (isCounted && context.cancellationDetails?.workerShutdown === true) throw workerStopping();
     if (context.cancellationSignal.aborted) throw new CancelledFailure('the activity was cancelled');
     const failure = toApplicationFailure(error, attempt, withTurns(options.retryDelay ?? byRetryPolicy));
-    // The logger keeps type, code and place of the error; its text may quote content.
-    log.warn('activity failed', { failureType: failure.type, nonRetryable: failure.nonRetryable, error });
-    tellOperator(error);
+    note(failure, error);
     throw failure;
   } finally {
     clearInterval(timer);
@@ -93,6 +114,12 @@ export async function runActivity<T>(
     if (isCounted) noteEnd(info, ended + 1);
     endWork();
   }
+}
+
+function note(failure: ApplicationFailure, error: unknown): void {
+  // The logger keeps type, code and place of the error; its text may quote content.
+  log.warn('activity failed', { failureType: failure.type, nonRetryable: failure.nonRetryable, error });
+  tellOperator(error);
 }
 
 /** What no user can mend is said where an operator looks: a figure, and a line with what to do. */

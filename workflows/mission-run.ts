@@ -7,6 +7,7 @@ import {
   patched,
   setCurrentDetails,
   setHandler,
+  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -233,13 +234,15 @@ async function seal(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
   return { code: `grant-${problem}`, phase: 'resolving-inputs' };
 }
 
-/** Asks the model until it calls no more tools, at most `maxRounds` times. */
+/** Asks the model until it calls no more tools, at most `maxRounds` times. An activity asks as many rounds as go well. */
 async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
   const maxRounds = loaded.maxRounds ?? MAX_PLANNER_ROUNDS;
   for (let round = 1; round <= maxRounds; round += 1) {
     run.round = round;
     const result = await orElse(() => planRoundWithResearch(run, loaded, ref), roundFailure);
     if ('code' in result) return result;
+    // Absent in older runs: the round that was asked for.
+    round = run.round = result.round ?? round;
     run.steps = result.steps;
     run.totalTokens += result.totalTokens;
     if (result.status === 'stopped' || result.status === 'ran-elsewhere') {
@@ -250,6 +253,7 @@ async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promis
     if (failure !== null) return failure;
     if (result.status !== 'continue') return null;
     if (result.compact === true && round < maxRounds) await compact(run, loaded, ref);
+    if (result.pauseMs !== undefined) await sleep(result.pauseMs);
   }
   return null;
 }
@@ -269,9 +273,16 @@ async function planRoundWithResearch(
 function planRound(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<PlanRoundResult> {
   enter(run, 'calling-llm');
   const due = loaded.dueAtMs === undefined ? {} : { dueAtMs: loaded.dueAtMs };
-  const input = { ...ref, round: run.round, ...opened(run, loaded), ...due };
+  const { maxRounds: lastRound } = loaded;
+  const input = {
+    ...ref,
+    round: run.round,
+    ...(lastRound === undefined ? {} : { lastRound }),
+    ...opened(run, loaded),
+    ...due,
+  };
   // In the timeline of the Temporal UI; no part of the command that a replay compares.
-  return run.by.planner.planRound.executeWithOptions({ summary: `round ${run.round}` }, [input]);
+  return run.by.planner.planRound.executeWithOptions({ summary: `from round ${run.round}` }, [input]);
 }
 
 /** With whom and with which key the activities of a round work. */
@@ -313,13 +324,16 @@ async function writeBack(run: RunState, result: IterationResult): Promise<WriteI
     grantUsable: run.grantState === 'usable',
     agentId: run.agentId,
     result,
+    thenForget: true as const,
   };
   const written = await stage(run, (by) => by.writeIteration(input));
   run.steps = written.steps;
   run.failureCode = written.failureCode;
+  if (written.forgotten === true) run.ref = null;
   return written;
 }
 
+/** In older runs, and where forgetting failed after the outcome was written. */
 async function forget(run: RunState): Promise<void> {
   if (run.ref === null) return;
   const { userId, missionId, runId } = run.ref;

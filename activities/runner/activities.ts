@@ -4,7 +4,7 @@ import { compactTranscript } from './round/compact-transcript.ts';
 import { forgetRun, sweepRuns, type OnUnswept } from './forget-run.ts';
 import { healIterations } from './heal-iterations.ts';
 import { loadRun } from './load-run.ts';
-import { planRound } from './round/plan-round.ts';
+import { planRounds } from './round/plan-rounds.ts';
 import { awaitResearch, giveUpResearch, submitResearch } from './research.ts';
 import { lettingGoOfPlace } from './slots.ts';
 import { writeIteration } from './write-iteration.ts';
@@ -43,6 +43,7 @@ export interface RunnerActivities {
   awaitResearch(input: ResearchInput): Promise<void>;
   /** Notes that no result came, so that the rounds go on without. */
   giveUpResearch(input: ResearchInput): Promise<void>;
+  /** One round, or with `lastRound` as many as there are to ask. */
   planRound(input: PlanRoundInput): Promise<PlanRoundResult>;
   /** Has earlier rounds summarised by a cheaper model; the next round goes on from there. */
   compactTranscript(input: CompactTranscriptInput): Promise<CompactTranscriptResult>;
@@ -55,6 +56,14 @@ export interface RunnerActivities {
 const logUnswept: OnUnswept = ({ workflowId, runId }, error) => {
   log.error('a run that has ended could not be swept', { workflowId, runId, error });
 };
+
+async function forget(
+  deps: RunnerDependencies,
+  run: Pick<RunRef, 'userId' | 'missionId' | 'runId'>,
+): Promise<void> {
+  const end = await forgetRun(deps.database, run.userId, run);
+  if (end === 'put-aside') log.error('a mission is put aside: its run cannot be ended');
+}
 
 /** What models were seen to count is this process's own knowledge. */
 export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibration'>): RunnerActivities {
@@ -72,13 +81,15 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
       ),
     planRound: (input) =>
       runActivity(
-        ({ signal }) =>
-          lettingGoOfPlace(deps, input, () =>
-            untilLastMoment(
-              signal,
-              () => readClockMs(deps.database.system),
-              (inTime) => planRound(deps, input, inTime),
-            ),
+        ({ signal, attempt, tell, noteFailure }) =>
+          untilLastMoment(
+            signal,
+            () => readClockMs(deps.database.system),
+            (inTime) =>
+              planRounds(deps, input, {
+                ...{ signal: inTime, attempt, onRound: tell, onFailure: noteFailure },
+                retryDelay: roundRetryDelay(deps.random),
+              }),
           ),
         {
           heartbeatEveryMs: HEARTBEAT_EVERY_MS,
@@ -104,12 +115,20 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
           retryDelay: gatewayRetryDelay(deps.random),
         },
       ),
-    writeIteration: (input) => runActivity(() => writeIteration(deps, input)),
-    forgetRun: (run) =>
-      runActivity(async () => {
-        const end = await forgetRun(deps.database, run.userId, run);
-        if (end === 'put-aside') log.error('a mission is put aside: its run cannot be ended');
+    writeIteration: (input) =>
+      runActivity(async ({ noteFailure }) => {
+        const written = await writeIteration(deps, input);
+        if (input.thenForget !== true) return written;
+        try {
+          await forget(deps, input);
+          return { ...written, forgotten: true };
+        } catch (error) {
+          // What was written stands; the run forgets in a stage of its own, which is tried for longer.
+          noteFailure(error);
+          return written;
+        }
       }),
+    forgetRun: (run) => runActivity(() => forget(deps, run)),
     healIterations: (mission) =>
       runActivity(async () => ({ restored: await healIterations(deps, mission.userId, mission.missionId) }), {
         heartbeatEveryMs: HEARTBEAT_EVERY_MS,

@@ -126,6 +126,8 @@ export interface PlanRoundInput extends RunRef {
   /** See `LoadedRun`: before the first round a browser may have taken the instant. */
   readonly dueAtMs?: number;
   readonly round: number;
+  /** Rounds up to this one may follow in the same activity; absent where each has its own. */
+  readonly lastRound?: number;
   readonly agentId: string | null;
   readonly grantUsable: boolean;
 }
@@ -160,6 +162,10 @@ export interface PlanRoundResult {
   readonly research?: ResearchKind;
   /** With `continue`: the conversation comes near the model's window and is to be compacted before the next round. */
   readonly compact?: boolean;
+  /** The last round that was asked; absent where it is the one that was asked for. */
+  readonly round?: number;
+  /** With `continue`: the round behind that one failed, and may be asked again after so many milliseconds. */
+  readonly pauseMs?: number;
 }
 
 /** docs/platform.md sections 11 and 12. */
@@ -204,6 +210,8 @@ export interface WriteIterationInput extends RunRef {
   /** The agent that the run began with; absent in runs of before claims. */
   readonly agentId?: string | null;
   readonly result: IterationResult;
+  /** The run ends with this: what it holds is forgotten at once. Absent in older runs, which forget by themselves. */
+  readonly thenForget?: true;
 }
 
 export interface WriteIterationResult {
@@ -214,6 +222,8 @@ export interface WriteIterationResult {
   readonly outcome: 'planned' | 'empty-plan' | 'failed' | 'advanced' | 'stopped' | 'mission-gone';
   readonly steps: number;
   readonly failureCode: FailureCode | null;
+  /** What the run held is forgotten. */
+  readonly forgotten?: true;
 }
 
 /** Result of the workflow. */
