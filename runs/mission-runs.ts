@@ -1,4 +1,5 @@
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { decodeOptionalSinglePayload } from '@temporalio/common/lib/internal-non-workflow/codec-helpers.js';
 import { executionInfoFromRaw } from '@temporalio/client/lib/helpers.js';
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
@@ -219,11 +220,25 @@ async function findRun(
   });
 }
 
-/** Where an open run stands; null when no worker answers in time. */
+/** Where an open run stands; null when no worker answers in time. Rounds of one activity are told by its heartbeat. */
 async function progressOf(client: Client, { workflowId, runId }: ExecutionRef): Promise<RunProgress | null> {
   const handle = client.workflow.getHandle(workflowId, runId);
   try {
-    return await askTemporal(client, () => handle.query(runProgressQuery), PROGRESS_WITHIN_MS);
+    return await askTemporal(
+      client,
+      async () => {
+        const [progress, { raw }] = await Promise.all([handle.query(runProgressQuery), handle.describe()]);
+        const [heartbeat] = raw.pendingActivities?.[0]?.heartbeatDetails?.payloads ?? [];
+        const { loadedDataConverter } = client.options;
+        const told = await decodeOptionalSinglePayload<Partial<RunProgress>>(loadedDataConverter, heartbeat);
+        return {
+          ...progress,
+          round: told?.round ?? progress.round,
+          totalTokens: progress.totalTokens + (told?.totalTokens ?? 0),
+        };
+      },
+      PROGRESS_WITHIN_MS,
+    );
   } catch {
     return null;
   }

@@ -53,6 +53,7 @@ export async function createRunnerPart(
       { mostInFlight: settings.gateway.mostInFlight, onLimit: reportLimit, onHeldBack: countHeldBack },
     ),
     planner: settings.planner,
+    oneRoundEach: settings.roundsPerSecond !== null,
     research: createResearchServices(settings.research),
     isRunOpen: (workflowId, runId) => isRunOpen(context.client, workflowId, runId),
     random: Math.random,

@@ -17,6 +17,8 @@ export interface RunnerDependencies {
   /** Of this process: what models were seen to count. */
   readonly calibration: TokenCalibration;
   readonly research: ResearchServices;
+  /** An activity asks one round alone, because the queue's rate is that of rounds. */
+  readonly oneRoundEach?: boolean;
   /** Asks Temporal whether an execution is still open; an unknown one is not. */
   readonly isRunOpen: (workflowId: string, runId: string) => Promise<boolean>;
   /** A number in [0, 1) for jitter. */

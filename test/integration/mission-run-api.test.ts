@@ -6,7 +6,7 @@ import { openDevice, waitUntilForgotten, type Device } from '#test/support/devic
 import { signIn, type ApiUser } from '#test/support/api-user.ts';
 import { writePlaintextMissionOf } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
-import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+import { replyOfTwoRounds, roundOf } from '#test/support/planner-scripts.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
 interface Run {
@@ -18,6 +18,8 @@ interface Run {
 
 /** The gateway answers missions with this in their objective once the gate is opened. */
 const GATED = 'wait for the gate';
+/** Likewise, from the second round on. */
+const GATED_LATER = 'wait in round two';
 let gate = Promise.withResolvers<undefined>();
 
 let system: MissionSystem;
@@ -28,6 +30,7 @@ beforeAll(async () => {
   system = await startMissionSystem({
     script: async (request) => {
       if (request.bodyText.includes(GATED)) await gate.promise;
+      if (request.bodyText.includes(GATED_LATER) && roundOf(request) === 2) await gate.promise;
       return request.bodyText.includes('say nothing') ? replyWithText('ok') : replyOfTwoRounds(request);
     },
   });
@@ -109,6 +112,19 @@ describe('run now', () => {
     const alike = await ada.ask('GET', `${missionId}/runs/${runId}`);
     expect(alike.json()).toEqual(ended);
     await device.waitForIterations(of(missionId));
+  });
+
+  it('shows the round that is asked, and what the rounds before it cost', async () => {
+    gate = Promise.withResolvers();
+    const runId = await start(await mission(GATED_LATER));
+    const live = await waitUntil('the second round is shown', async () => {
+      const run = await show(runId);
+      return run.live?.round === 2 ? run.live : null;
+    });
+    expect(live.phase).toBe('calling-llm');
+    expect(live.totalTokens).toBeGreaterThan(0);
+    gate.resolve(undefined);
+    expect(await untilEnded(runId)).toMatchObject({ outcome: 'planned', rounds: 2 });
   });
 
   it('twice gives two iterations, and two clicks at once are one run', async () => {

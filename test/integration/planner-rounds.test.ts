@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { rawReplyOf, type SentRequest } from '#dev/scripted-model.ts';
 import { agentAt, missionAt, noteAt, taskAt } from '#dev/web-app.ts';
-import { GrantUnusableError } from '#domain/base/errors.ts';
+import { GatewayUnavailableError, GrantUnusableError } from '#domain/base/errors.ts';
 import { ALREADY_OPEN } from '#domain/planner/model/model-notices.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
@@ -29,6 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
+const NO_ANSWER = { kind: null, status: 503, retryAfterMs: null };
 /** Only this tool's calls become steps; those of its module that read are `auto`. */
 const POLICY = { policy: { ...STORY_AGENT.policy, tools: { create_task: 'propose' } } };
 const toolAnswers = (request: SentRequest | undefined): string[] =>
@@ -89,6 +90,79 @@ describe('tools that read', () => {
     await expect(round).rejects.toBeInstanceOf(GrantUnusableError);
     expect(told.requests[0]?.tools.map(({ name }) => name)).toContain('list_notes');
     expect(await stories.usage(told)).toEqual([{ round: 1, purpose: 'plan', tokens: 12 }]);
+  });
+});
+
+describe('an activity', () => {
+  /** Four rounds that plan something new each, then words. */
+  const untilRound = (last: number) => {
+    let asked = 0;
+    return (): PlannerReply => {
+      asked += 1;
+      return asked < last ? reply({ toolCalls: [task(`step ${asked}`)] }) : reply({ content: 'Fertig.' });
+    };
+  };
+
+  it('asks the rounds of a run one after the other, and says which one', async () => {
+    const told = await stories.write({}, POLICY);
+    const progress: unknown[] = [];
+    const result = await told.rounds(untilRound(3), { onRound: (round) => progress.push(round) });
+    expect(result).toEqual({ status: 'finished', steps: 2, totalTokens: 36, round: 3 });
+    expect(progress).toEqual([
+      { round: 1, totalTokens: 0 },
+      { round: 2, totalTokens: 12 },
+      { round: 3, totalTokens: 24 },
+    ]);
+  });
+
+  it('asks no more than the last round that there may be', async () => {
+    const told = await stories.write({}, POLICY);
+    const result = await told.rounds(untilRound(99));
+    expect(result).toMatchObject({ round: told.loaded.maxRounds });
+    expect(told.requests).toHaveLength(told.loaded.maxRounds ?? 0);
+  });
+
+  it('asks a round alone once it had to be tried again: each has its own attempts and hours', async () => {
+    const told = await stories.write({}, POLICY);
+    const result = await told.rounds(untilRound(3), { attempt: 2 });
+    expect(result).toEqual({ status: 'continue', steps: 1, totalTokens: 12, round: 1 });
+  });
+
+  it('asks one round alone where rounds have a rate', async () => {
+    const told = await stories.write({}, POLICY);
+    expect(await told.rounds(untilRound(3), { oneRoundEach: true })).toMatchObject({
+      status: 'continue',
+      round: 1,
+    });
+  });
+
+  it('gives what it has when a later round fails, and says how long to wait', async () => {
+    const told = await stories.write({}, POLICY);
+    const failures: unknown[] = [];
+    const answer = untilRound(9);
+    const result = await told.rounds(
+      () => {
+        if (told.requests.length === 3) throw new GatewayUnavailableError(NO_ANSWER);
+        return answer();
+      },
+      { onFailure: (error) => failures.push(error) },
+    );
+    expect(result).toEqual({ status: 'continue', steps: 2, totalTokens: 24, round: 2, pauseMs: 7_000 });
+    expect(failures).toEqual([expect.any(GatewayUnavailableError)]);
+    // The next activity asks it anew, and the rounds before are not paid again.
+    expect(await told.round(3, () => reply({ content: 'Fertig.' }))).toMatchObject({
+      status: 'finished',
+      steps: 2,
+    });
+    expect(await stories.usage(told)).toHaveLength(3);
+  });
+
+  it('fails when its first round does', async () => {
+    const told = await stories.write({}, POLICY);
+    const failing = told.rounds(() => {
+      throw new GatewayUnavailableError(NO_ANSWER);
+    });
+    await expect(failing).rejects.toBeInstanceOf(GatewayUnavailableError);
   });
 });
 

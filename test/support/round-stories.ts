@@ -5,6 +5,7 @@ import { query } from './inspect.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
 import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planRounds, type RoundsContext } from '#activities/runner/round/plan-rounds.ts';
 import { prepareRound } from '#activities/runner/round/prepare-round.ts';
 import { readRounds, runKey } from '#activities/runner/transcript.ts';
 import { modelGateway, type ModelAnswer, type SentRequest } from '#dev/scripted-model.ts';
@@ -41,6 +42,16 @@ export interface Story {
   readonly requests: SentRequest[];
   /** One round, in which the gateway answers so. */
   round(number: number, answer: Answer, planner?: Partial<PlannerSettings>): Promise<PlanRoundResult>;
+  /** As many rounds as an attempt of the activity asks, beginning with the first. */
+  rounds(
+    answer: Answer,
+    options?: {
+      readonly attempt?: number;
+      readonly oneRoundEach?: boolean;
+      readonly onRound?: RoundsContext['onRound'];
+      readonly onFailure?: (error: unknown) => void;
+    },
+  ): Promise<PlanRoundResult>;
   /** A round whose worker is killed while the gateway works. */
   crashIn(number: number, planner?: Partial<PlannerSettings>): Promise<void>;
   /** The run is gone from Temporal. */
@@ -138,16 +149,27 @@ async function claim(
   if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);
   const run = { userId, missionId: toMissionId(missionId), iterationId: loaded.iterationId, runId };
   const requests: SentRequest[] = [];
+  const { signal } = new AbortController();
+  const answeredBy = (answer: Answer, planner: Partial<PlannerSettings> = {}) => {
+    const gateway = modelGateway((request) => {
+      requests.push(request);
+      return answer(request);
+    });
+    return { ...runner, gateway, planner: { ...runner.planner, ...planner } };
+  };
   return {
     ...{ user, run, loaded, requests },
-    round: (number, answer, planner = {}) => {
-      const gateway = modelGateway((request) => {
-        requests.push(request);
-        return answer(request);
-      });
-      const deps = { ...runner, gateway, planner: { ...runner.planner, ...planner } };
-      return planRound(deps, { ...run, round: number, ...options }, new AbortController().signal);
-    },
+    round: (number, answer, planner) =>
+      planRound(answeredBy(answer, planner), { ...run, round: number, ...options }, signal),
+    rounds: (
+      answer,
+      { attempt = 1, oneRoundEach = false, onRound = () => undefined, onFailure = () => undefined } = {},
+    ) =>
+      planRounds(
+        { ...answeredBy(answer), oneRoundEach },
+        { ...run, round: 1, lastRound: loaded.maxRounds ?? 1, ...options },
+        { signal, attempt, onRound, onFailure, retryDelay: () => 7_000 },
+      ),
     crashIn: async (number, planner = {}) => {
       const deps = { ...runner, planner: { ...runner.planner, ...planner } };
       const prepared = await prepareRound(deps, { ...run, round: number, ...options });

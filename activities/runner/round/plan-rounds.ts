@@ -36,7 +36,7 @@ export async function planRounds(
   const begunMs = performance.now();
   const ask = (round: number): Promise<PlanRoundResult> =>
     lettingGoOfPlace(deps, input, () => planRound(deps, { ...input, round }, signal));
-  const { lastRound = input.round } = input;
+  const lastRound = deps.oneRoundEach === true ? input.round : (input.lastRound ?? input.round);
   onRound({ round: input.round, totalTokens: 0 });
   let asked = { ...(await ask(input.round)), round: input.round };
   const goesOn = (): boolean =>

@@ -69,6 +69,24 @@ async function gatewayRejected(system: RecordingSystem): Promise<Execution> {
   return endsAs(run, 'failed', 'gateway-rejected');
 }
 
+/** Both rounds are one activity, and the last stage forgets. */
+async function roundsAtOnce(system: RecordingSystem): Promise<Execution> {
+  const run = await startRun(system.client, await writeGrantedMission(system, OBJECTIVE));
+  const { rounds } = await run.result();
+  if (rounds !== 2) throw new Error(`the run took ${rounds} rounds, expected 2`);
+  return endsAs(run, 'planned');
+}
+
+/** The second round fails in the first one's activity and is asked again in one of its own, after a pause. */
+async function laterRoundAskedAgain(system: RecordingSystem): Promise<Execution> {
+  const failures = [httpError(503, { kind: 'no_healthy_provider', message: 'made up' })];
+  system.answerWith(
+    (request) => (roundOf(request) === 2 ? failures.shift() : undefined) ?? replyOfTwoRounds(request),
+  );
+  const run = await startRun(system.client, await writeGrantedMission(system, OBJECTIVE));
+  return endsAs(run, 'planned');
+}
+
 /** Calls and closing words in one reply: no second round is asked. */
 async function closedAtOnce(system: RecordingSystem): Promise<Execution> {
   const call = { name: 'create_task', arguments: { title: 'Made up' } };
@@ -200,6 +218,8 @@ export const finishedRuns: readonly Scenario[] = [
   { name: 'missionRun-gateway-rejected', record: gatewayRejected },
   { name: 'missionRun-window-too-small', record: windowTooSmall },
   { name: 'missionRun-closed-in-one-round', record: closedAtOnce },
+  { name: 'missionRun-rounds-at-once', record: roundsAtOnce },
+  { name: 'missionRun-later-round-asked-again', record: laterRoundAskedAgain },
   { name: 'missionRun-repeats-itself', record: repeating },
   { name: 'missionRun-cut-short', record: cutShort },
   { name: 'missionRun-staged-plan', record: stagedPlan },

@@ -1,0 +1,102 @@
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { replyWithToolCalls } from '#dev/scripted-gateway.ts';
+import { countStatements } from '#test/support/counted-statements.ts';
+import {
+  startRun,
+  writeGrantedMission,
+  writePlaintextMission,
+  type RunHandle,
+  type WrittenMission,
+} from '#test/support/granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
+
+/** What a mission may cost at most, beside its model's time; none of it depends on the machine. docs/performance.md explains. */
+const BUDGET = {
+  encryptedTwoRounds: {
+    events: 20,
+    statements: 115,
+    transactions: 15,
+    roundTrips: 145,
+    bytesToGateway: 12_500,
+  },
+  plainOneRound: { events: 14, statements: 63, transactions: 9, roundTrips: 81, bytesToGateway: 4_800 },
+};
+
+const IN_ONE_ROUND = 'in one round';
+
+let system: MissionSystem;
+beforeAll(async () => {
+  const call = { name: 'create_task', arguments: { title: 'Pack the tent', priority: 'high' } };
+  system = await startMissionSystem({
+    parts: ['runner', 'vault'],
+    script: (request) =>
+      request.bodyText.includes(IN_ONE_ROUND)
+        ? replyWithToolCalls([call], 'One task is planned.')
+        : replyOfTwoRounds(request),
+  });
+});
+afterAll(() => system.close());
+
+/** Runs it and counts; what a run needs once for each connection (statements that are named) is there by then. */
+async function costOf(mission: WrittenMission) {
+  const asked = system.gateway.requests.length;
+  let run: RunHandle | undefined;
+  const counts = await countStatements(['mana-missions-runner', 'mana-missions-vault'], async () => {
+    run = await startRun(system.client, mission);
+    expect(await run.result()).toMatchObject({ outcome: 'planned', steps: 1 });
+  });
+  const events = (await run?.fetchHistory())?.events ?? [];
+  const bytesToGateway = system.gateway.requests
+    .slice(asked)
+    .reduce((sum, { bodyText }) => sum + Buffer.byteLength(bodyText), 0);
+  return { run, events, cost: { events: events.length, ...counts, bytesToGateway } };
+}
+
+function expectWithin(
+  cost: Readonly<Record<string, number>>,
+  budget: Readonly<Record<string, number>>,
+): void {
+  for (const [what, most] of Object.entries(budget)) {
+    expect(cost[what], `${what} of ${JSON.stringify(cost)}`).toBeLessThanOrEqual(most);
+    // Less by a third would mean that something did not happen, or that the budget is too large to tell.
+    expect(cost[what], `${what} of ${JSON.stringify(cost)}`).toBeGreaterThan(most * 0.66);
+  }
+}
+
+it('an encrypted mission of two rounds stays within its budget, and shows its rounds to whoever may decode', async () => {
+  const { run, events, cost } = await costOf(await writeGrantedMission(system, 'OBJECTIVE-COUNTED'));
+  expectWithin(cost, BUDGET.encryptedTwoRounds);
+  const summaries = events
+    .map(({ userMetadata }) => userMetadata?.summary)
+    .filter((summary) => summary !== null && summary !== undefined);
+  expect(await textsOf(summaries)).toEqual(['from round 1']);
+  expect(JSON.stringify(summaries)).not.toContain(Buffer.from('round').toString('base64').slice(0, 6));
+  expect(await run?.query('__temporal_workflow_metadata')).toMatchObject({
+    currentDetails: expect.stringMatching(/^planned, rounds: 2, steps: 1, tokens: \d+$/) as string,
+  });
+});
+
+it('a mission in plaintext that is planned in one round stays within its budget', async () => {
+  const { cost } = await costOf(await writePlaintextMission(system.webApp, IN_ONE_ROUND));
+  expectWithin(cost, BUDGET.plainOneRound);
+});
+
+it('a run that failed for its user says so, with the code that the user reads', async () => {
+  const { user, missionId } = await writeGrantedMission(system, 'OBJECTIVE-WITHOUT-A-GRANT', { grant: null });
+  const run = await startRun(system.client, { user, missionId });
+  expect(await run.result()).toMatchObject({ outcome: 'failed', failureCode: 'grant-absent' });
+  expect(await run.query('__temporal_workflow_metadata')).toMatchObject({
+    currentDetails: 'failed (grant-absent), rounds: 0, steps: 0, tokens: 0',
+  });
+  expect(JSON.stringify((await run.describe()).typedSearchAttributes)).toContain('"failed"');
+});
+
+/** What an operator's UI makes of encrypted texts, with the codec endpoint. */
+async function textsOf(payloads: readonly Payload[]): Promise<unknown[]> {
+  let decoded = [...payloads];
+  for (const codec of system.client.options.loadedDataConverter.payloadCodecs)
+    decoded = await codec.decode(decoded);
+  return decoded.map((payload) => defaultPayloadConverter.fromPayload(payload));
+}
