@@ -108,6 +108,12 @@ describe('a 500 that tells of the provider', () => {
       expect(told(text)).toMatchObject({ worthOneMoreTry: true, problem: { status: 500, kind: null } });
     },
   );
+  test('400 Bad Request may hide that the request was too large; no other does', () => {
+    expect(told('400 Bad Request').problem.mayOverflow).toBe(true);
+    for (const text of ['404 Not Found', '422 Unprocessable Entity', '429 Too Many Requests'])
+      expect(told(text).problem.mayOverflow).toBeUndefined();
+    expect(failure(400, { detail: '1 validation error for Choice' }).problem.mayOverflow).toBeUndefined();
+  });
   test('without a status of its own is worth another try later', () =>
     expect(failure(500, { detail: "Server error '503'" })).toBeInstanceOf(GatewayUnavailableError));
 });

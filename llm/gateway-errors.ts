@@ -75,6 +75,8 @@ const OVERFLOW_WORDS = [
   ],
 ];
 const OVERFLOW_STATUS = 413;
+/** What providers answer to an overflow as to much else. */
+const BAD_REQUEST = 400;
 const MAX_DETAIL_CHARS = 4_000;
 
 /** The words of providers are looked at and not kept: they quote prompts. */
@@ -142,9 +144,11 @@ export function failureOfStatus(input: {
   if (DENIED.has(status) || DENIED.has(providerStatus ?? 0) || kind === 'auth')
     return new GatewayDeniedError(problem);
   if (isWorthRetrying(status) && !(kind !== null && FINAL_KINDS.has(kind))) {
-    return isFinalForProvider(providerStatus)
-      ? new GatewayRejectedError(problem, true)
-      : new GatewayUnavailableError(problem);
+    if (!isFinalForProvider(providerStatus)) return new GatewayUnavailableError(problem);
+    return new GatewayRejectedError(
+      providerStatus === BAD_REQUEST ? { ...problem, mayOverflow: true } : problem,
+      true,
+    );
   }
   const isText = typeof detail === 'string' || input.bodyIsText;
   return new GatewayRejectedError(problem, status === 400 && isText);

@@ -133,6 +133,8 @@ export interface GatewayProblem {
   readonly heldBack?: true;
   /** True where the request was larger than the model's window. */
   readonly overflow?: true;
+  /** True where that may be so: the gateway hides what the provider said to its 400. */
+  readonly mayOverflow?: true;
 }
 /** How often one call of the model has ended without a reply to read, the last time included. */
 export interface CallFailures {

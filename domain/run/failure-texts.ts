@@ -38,7 +38,7 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
   'unreadable-reply':
     'Der KI-Dienst hat geantwortet, aber seine Antwort ließ sich wiederholt nicht lesen. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
   'gateway-rejected':
-    'Der KI-Dienst hat die Anfrage abgelehnt. Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
+    'Der KI-Dienst hat die Anfrage abgelehnt. Geschieht das wieder, wende dich an den Support; liegt es am Inhalt der Mission, ändere ihr Ziel oder ihre Eingaben.',
   'content-filtered':
     'Der KI-Anbieter hat seine Antwort zurückgehalten (Inhaltsfilter). Ändere das Ziel der Mission oder ihre Eingaben, wenn das wieder geschieht.',
   'provider-error':
@@ -104,7 +104,7 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
   'unreadable-reply':
     'The AI service answered, but its answer could not be read, more than once. It is tried again when the mission is next due; you need not do anything.',
   'gateway-rejected':
-    "The AI service refused the request. Change the mission's objective or its inputs if this happens again.",
+    "The AI service refused the request. If this happens again, contact support; where the mission's content is the reason, change its objective or its inputs.",
   'content-filtered':
     "The AI provider held its answer back (content filter). Change the mission's objective or its inputs if this happens again.",
   'provider-error':

@@ -114,6 +114,20 @@ describe('a request that is larger than the model’s window', () => {
     expect(told.requests[2]?.bodyText).toBe(told.requests[1]?.bodyText);
   });
 
+  it('which a gateway may hide in a 500, is asked once more, smaller; a second refusal is one', async () => {
+    const hidden = (): GatewayRejectedError =>
+      new GatewayRejectedError({ kind: null, status: 500, retryAfterMs: null, mayOverflow: true }, true);
+    const told = await stories.write(TASKS, POLICY);
+    expect(await told.round(1, after([hidden()], plan))).toMatchObject({ status: 'continue', steps: 1 });
+    const [large = 0, small = 0] = told.requests.map(tokensOf);
+    expect(small).toBeLessThan(large / 2);
+    const refusing = await stories.write(TASKS, POLICY);
+    await expect(refusing.round(1, after([hidden(), hidden()], plan))).rejects.toMatchObject({
+      ...{ code: 'GATEWAY_REJECTED', worthOneMoreTry: true, counted: { refusals: 2 } },
+    });
+    expect(refusing.requests).toHaveLength(2);
+  });
+
   it('is another matter than one that is refused for its content', async () => {
     const told = await stories.write({}, POLICY);
     const blocked = refused({ status: 422, kind: 'blocked' });

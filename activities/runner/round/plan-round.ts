@@ -19,9 +19,9 @@ import { sizeOf } from '#llm/request-size.ts';
  * it came, and the steps are made of it. So a crash costs at most the call in flight, which is then repeated byte for byte,
  * and a failure after the reply costs nothing (docs/architecture.md section 4, point 4).
  *
- * @param signal aborts the gateway call
- * A request that is refused as larger than the model's window is made smaller and asked once more.
+ * A request that is refused as larger than the model's window, or may be, is made smaller and asked once more.
  *
+ * @param signal aborts the gateway call
  * @throws WindowTooSmallError when that one is too large as well
  * @throws GrantUnusableError, RunKeyLostError, GatewayUnavailableError, GatewayDeniedError, GatewayRejectedError
  * @throws BudgetReservedError while rounds of other missions hold what is left of the agent's budget
@@ -53,7 +53,7 @@ export async function planRound(
 /** How a refused request may be asked once more, at once: refusals are not charged. Null where nothing would change. */
 function changeAfter(error: unknown, { asked, request }: AskedRound): AskedAgain | null {
   if (!(error instanceof GatewayRejectedError) || asked.again !== null) return null;
-  if (error.problem.overflow === true) return 'smaller';
+  if (error.problem.overflow === true || error.problem.mayOverflow === true) return 'smaller';
   return sizeOf(request.bodyText).toolChoice === 'none' ? 'plainer' : null;
 }
 
