@@ -1,6 +1,7 @@
 import type { UserTransaction } from './client.ts';
 import { sql, type Fragment } from './sql.ts';
 import type { MissionId } from '#domain/base/ids.ts';
+import { isTimeZone } from '#domain/cadence/cadence.ts';
 import type { TimeZoneSource } from '#domain/cadence/schedule-view.ts';
 import { timeZoneOfOffset } from '#domain/cadence/utc-offset.ts';
 
@@ -78,9 +79,9 @@ export const knownZone = (userId: Fragment, missionId: Fragment) => sql`
      where shown.user_id = ${userId} and shown.device_utc_offset_minutes is not null
      order by shown.device_offset_at desc limit 1))`;
 
-/** Names the zone of a `KnownZone`. */
+/** Names the zone of a `KnownZone`. One that another Node knew and this one does not counts as unknown. */
 export function sourcedTimeZone(zone: KnownZone): SourcedTimeZone {
-  if (zone === null) return { timeZone: null, source: null };
+  if (zone === null || ('named' in zone && !isTimeZone(zone.named))) return { timeZone: null, source: null };
   if ('named' in zone) return { timeZone: zone.named, source: zone.isOwn ? 'mission' : 'user' };
   const timeZone = timeZoneOfOffset(zone.shownOffsetMinutes);
   return { timeZone, source: timeZone === null ? null : 'inferred' };

@@ -1,5 +1,5 @@
 import type { AppliedSchedule, PendingMission } from '#db/schedule-state.ts';
-import { isTimeZone, wallClockFields } from '#domain/cadence/cadence.ts';
+import { wallClockFields } from '#domain/cadence/cadence.ts';
 import {
   missionScheduleSpec,
   wouldFireNextAt,
@@ -46,9 +46,7 @@ async function newSchedule(
   const { cadence, nextRunAtMs, agentId } = mission;
   if (!runsByItself(mission) || cadence === null) return null;
   if (mission.isOverLimit) return null;
-  // Another Node may have known the zone.
-  const isKnown = mission.timeZone !== null && isTimeZone(mission.timeZone);
-  const zoned = zonedCadence(cadence, isKnown ? mission.timeZone : null);
+  const zoned = zonedCadence(cadence, mission.timeZone);
   const isOurs =
     isWithoutRules(zoned.timeZone) ||
     wallClockFields(zoned.cadence) === null ||

@@ -82,6 +82,13 @@ describe('the zone of a mission', () => {
     expect(await zoneOf(userId, 'x')).toEqual({ timeZone: 'Europe/Paris', source: 'mission' });
   });
 
+  it('is unknown where another Node knew its name: runs, schedules and prompts go by no zone then', async () => {
+    const finn = toUserId('finn');
+    await keepSnapshots(finn, ['m', { minutes: 120, at: '2026-11-24T12:00:00Z' }]);
+    await name(finn, 'm', 'Mars/Base');
+    expect(await zoneOf(finn, 'm')).toEqual({ timeZone: null, source: null });
+  });
+
   it('is known before the projection has seen the mission', async () => {
     const id = toMissionId('not-yet-pushed');
     const known = await harness.api.asUser(userId, (tx) => timeZoneAndSource(tx, id));
