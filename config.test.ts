@@ -417,11 +417,17 @@ describe('secrets in files', () => {
     expect(problemsOf('api', env)).toEqual([]);
   });
 
-  it('a file that is not there is reported by the name of its variable, without the path', () => {
-    const env = { ...without(complete.api, 'MANA_AUTH_KEK'), MANA_AUTH_KEK_FILE: join(directory, 'none') };
-    expect(problemsOf('api', env)).toEqual([
-      'MANA_AUTH_KEK_FILE: names a file that cannot be read or is empty',
-    ]);
+  it.each([
+    ['that does not exist', () => join(directory, 'none')],
+    ['that is empty', () => file(' \n')],
+  ])('a file %s is reported by the name of its variable, without the path', (what, path) => {
+    const env = { ...without(complete.api, 'MANA_AUTH_KEK'), MANA_AUTH_KEK_FILE: path() };
+    expect(problemsOf('api', env)).toEqual([`MANA_AUTH_KEK_FILE: names a file ${what}`]);
+  });
+
+  it('a folder is told from a file', () => {
+    const env = { ...without(complete.api, 'MANA_AUTH_KEK'), MANA_AUTH_KEK_FILE: directory };
+    expect(problemsOf('api', env)).toEqual(['MANA_AUTH_KEK_FILE: names a folder, not a file']);
   });
 
   it('a bad value in a file is reported by the name of its variable, without the value', () => {

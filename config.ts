@@ -1,7 +1,7 @@
 import { KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { readOldVariables } from './config/service-before.ts';
+import { readSecret, SecretFileError } from './config/secret-file.ts';
 import { SECRETS, schemas } from './config/settings.ts';
 import { foreignVariables, type ProcessRole } from './config/zones.ts';
 import { loadTemporalConfig } from './temporal/connection.ts';
@@ -89,13 +89,15 @@ class Variables {
 
   #readFiles(secrets: readonly string[]): void {
     for (const name of secrets) {
-      const path = this.values.get(`${name}_FILE`);
-      if (path === undefined) continue;
-      if (this.values.has(name)) this.refuse(name, `is set, and so is ${name}_FILE; set one of them`);
+      if (!this.values.has(`${name}_FILE`)) continue;
       this.#cameFrom.set(name, `${name}_FILE`);
-      const text = readSecretFile(path);
-      if (text === '') this.refuse(name, 'names a file that cannot be read or is empty');
-      else this.values.set(name, text);
+      try {
+        const text = readSecret(Object.fromEntries(this.values), name);
+        if (text !== undefined) this.values.set(name, text);
+      } catch (error) {
+        if (!(error instanceof SecretFileError)) throw error;
+        this.problems.set(error.variable, error.problem);
+      }
     }
   }
 
@@ -107,15 +109,6 @@ class Variables {
       this.#cameFrom.set(name, this.#cameFrom.get('SYNC_DATABASE_URL') ?? 'SYNC_DATABASE_URL');
       if (plain !== undefined) this.values.set(name, plain);
     }
-  }
-}
-
-/** The file's text without white space around it; empty if there is none. */
-function readSecretFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return '';
   }
 }
 

@@ -4,6 +4,7 @@
  * the owner must run. Running it again changes nothing.
  */
 import type { Command } from 'commander';
+import { readSecret } from '#config/secret-file.ts';
 import { masked } from '#logging/masked.ts';
 import { migrateAuthDatabase, migrateSyncDatabase, platformSql } from '#migrations/migrate.ts';
 import { messageOf, print } from './verb.ts';
@@ -15,15 +16,16 @@ const databases = [
 
 /** @returns what went wrong, or null */
 async function migrateAll(verb: Command): Promise<string | null> {
-  if (databases.every(({ variable }) => !process.env[variable])) {
+  const urls = databases.map(({ variable }) => readSecret(process.env, variable));
+  if (urls.every((url) => url === undefined)) {
     return (
       'neither MIGRATE_DATABASE_URL nor MIGRATE_AUTH_DATABASE_URL is set: give the connection string of the owner of ' +
       'database mana_sync, of mana_platform, or both'
     );
   }
-  for (const { variable, name, migrate } of databases) {
-    const url = process.env[variable];
-    if (!url) {
+  for (const [index, { variable, name, migrate }] of databases.entries()) {
+    const url = urls[index];
+    if (url === undefined) {
       say(verb, name, `skipped, ${variable} is not set`);
       continue;
     }
@@ -50,7 +52,7 @@ export const addMigrate = (program: Command): void => {
     )
     .addHelpText(
       'after',
-      '\nEnvironment: MIGRATE_DATABASE_URL, MIGRATE_AUTH_DATABASE_URL (of the owners; at least one)',
+      '\nEnvironment: MIGRATE_DATABASE_URL, MIGRATE_AUTH_DATABASE_URL (of the owners; at least one), or …_FILE',
     )
     .action(async (options: { readonly printPlatformSql?: boolean }, verb: Command) => {
       if (options.printPlatformSql === true) {

@@ -60,7 +60,7 @@ describe('the configuration of the audit commands', () => {
     );
     rmSync(directory, { recursive: true });
     expect(problemOf(() => loadMaintenanceConfig({ MAINTENANCE_DATABASE_URL_FILE: file }))).toContain(
-      'MAINTENANCE_DATABASE_URL: is not set',
+      'MAINTENANCE_DATABASE_URL_FILE: names a file that does not exist',
     );
   });
 

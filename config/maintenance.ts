@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { readSecret, SecretFileError } from './secret-file.ts';
 import { databaseUrl, signingKey, verificationKeys } from './variables.ts';
 
 /** Variables of the operator's audit commands (docs/audit.md). No process of the service may be given them. */
@@ -65,25 +65,23 @@ function parse<Command extends MaintenanceCommand>(
   env: Env,
 ): z.output<(typeof schemas)[Command]> {
   const schema = schemas[command];
-  const values = Object.keys(schema.shape).map((name): [string, string | undefined] => [
-    name,
-    valueOf(env, name),
-  ]);
+  const inFiles = new Map<string, SecretFileError>();
+  const values = Object.keys(schema.shape).map((name): [string, string | undefined] => {
+    try {
+      return [name, readSecret(env, name)];
+    } catch (error) {
+      if (!(error instanceof SecretFileError)) throw error;
+      inFiles.set(name, error);
+      return [name, undefined];
+    }
+  });
   const parsed = schema.safeParse(Object.fromEntries(values));
-  if (parsed.success) return parsed.data as z.output<(typeof schemas)[Command]>;
-  const problems = parsed.error.issues.map(({ path, message }) => `${String(path[0])}: ${message}`);
+  if (parsed.success && inFiles.size === 0) return parsed.data as z.output<(typeof schemas)[Command]>;
+  const problems = (parsed.error?.issues ?? [])
+    .filter(({ path }) => !inFiles.has(String(path[0])))
+    .map(({ path, message }) => `${String(path[0])}: ${message}`)
+    .concat([...inFiles.values()].map(({ message }) => message));
   throw new MaintenanceConfigurationError(
     ['the configuration of the audit commands cannot be used:', ...problems].join('\n  '),
   );
-}
-
-/** Set to nothing counts as not set; so does a file that cannot be read, and then the variable is missed by its name. */
-function valueOf(env: Env, name: string): string | undefined {
-  const path = env[`${name}_FILE`] ?? '';
-  if (path === '') return env[name] === '' ? undefined : env[name];
-  try {
-    return readFileSync(path, 'utf8').trim() || undefined;
-  } catch {
-    return undefined;
-  }
 }
