@@ -23,6 +23,7 @@ import {
   ResearchRejectedError,
   ResearchUnavailableError,
   RunFinishedError,
+  UserErasedError,
   RunKeyLostError,
   SlotBusyError,
   TemporalUnavailableError,
@@ -71,6 +72,7 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   MISSION_NOT_ACTIVE: new MissionNotActiveError(),
   AGENT_NOT_ACTIVE: new AgentNotActiveError(),
   RUN_FINISHED: new RunFinishedError(),
+  USER_ERASED: new UserErasedError(),
 };
 const DETAILS: Partial<Record<ErrorCode, unknown[]>> = {
   GRANT_UNUSABLE: ['revoked'],

@@ -50,6 +50,7 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   MISSION_NOT_ACTIVE: { retryable: false },
   AGENT_NOT_ACTIVE: { retryable: false },
   RUN_FINISHED: { retryable: false },
+  USER_ERASED: { retryable: false },
 };
 
 /** When the next attempt should come, in milliseconds; undefined leaves it to the activity's retry policy. */

@@ -1,5 +1,5 @@
 import { MaintenanceConfigurationError } from '#config/maintenance.ts';
-import { openDatabase, type Database } from '#db/client.ts';
+import { openDatabase, type Database, type DatabaseLimits } from '#db/client.ts';
 import { masked } from '#logging/masked.ts';
 import { isMaintenanceUser } from '#db/maintenance.ts';
 import { messageOf } from './verb.ts';
@@ -21,10 +21,12 @@ export class UsageError extends Error {
  * is wrong, or the command could not be carried out.
  *
  * @param work resolves to whether all is well
+ * @param limits what differs from those of the service
  */
 export async function runAuditCommand<Config extends { readonly databaseUrl: string }>(
   loadConfig: (env: NodeJS.ProcessEnv) => Config,
   work: (database: Database, config: Config) => Promise<boolean>,
+  limits: Partial<DatabaseLimits> = {},
 ): Promise<void> {
   let databaseUrl = '';
   try {
@@ -36,6 +38,7 @@ export async function runAuditCommand<Config extends { readonly databaseUrl: str
       maxConnections: 1,
       // A command has no settings of its own: unnamed ones go through every pooler.
       preparedStatements: false,
+      limits,
     });
     try {
       if (!(await isMaintenanceUser(database.system))) {

@@ -28,6 +28,7 @@ describe('yarn missions', { timeout: 60_000 }, () => {
     ['reconcile', 'TEMPORAL_CODEC_KEYS'],
     ['explain', 'SYNC_DATABASE_URL_PROJECTION'],
     ['audit prune', 'AUDIT_CHECKPOINT_PRIVATE_KEY_PEM'],
+    ['user erase', 'MAINTENANCE_DATABASE_URL'],
   ])('the help of %s names its variables', async (verb, variable) => {
     expect((await missions([...verb.split(' '), '--help'])).stdout).toContain(variable);
   });
@@ -36,6 +37,8 @@ describe('yarn missions', { timeout: 60_000 }, () => {
     [[], 'Usage'],
     [['audit'], 'Usage'],
     [['reconcil'], 'Did you mean reconcile?'],
+    [['user', 'erase', 'u'], 'add --yes'],
+    [['user', 'erase', '', '--yes'], 'the user id is empty'],
     [['reconcile', '--timeout-seconds', 'soon'], 'expected a whole number of seconds, 1 or more'],
   ])('%j ends with 2 and says what is allowed', async (args, text) => {
     const { code, stdout, stderr } = await missions(args);

@@ -16,6 +16,7 @@ import { addReconcile } from './reconcile.ts';
 import { addRuns } from './runs.ts';
 import { addSetup } from './setup.ts';
 import { addSweep } from './sweep.ts';
+import { addUserErase } from './user-erase.ts';
 import { messageOf } from './verb.ts';
 
 const HELP = `
@@ -37,6 +38,7 @@ function addVerbs(program: Command): void {
   addAuditHeads(audit);
   addAuditPrune(audit);
   addAuditErase(audit);
+  addUserErase(program.command('user').description('what is kept of a user'));
 }
 
 endCommandOnUncaughtErrors('missions');

@@ -1,9 +1,10 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { loadTemporalCommandConfig } from '#config/temporal-command.ts';
 import { runReconcile } from '#schedules/system-workflows.ts';
 import { connectClient } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import { print } from './verb.ts';
+import { wholeSeconds } from './whole-seconds.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 1800;
 
@@ -23,14 +24,6 @@ async function reconcile(timeoutSeconds: number, verb: Command): Promise<void> {
   } finally {
     await connected.close();
   }
-}
-
-function wholeSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!Number.isInteger(seconds) || seconds < 1) {
-    throw new InvalidArgumentError('expected a whole number of seconds, 1 or more');
-  }
-  return seconds;
 }
 
 export const addReconcile = (program: Command): void => {

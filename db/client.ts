@@ -15,7 +15,11 @@ export type UserTransaction = Transaction & { readonly userId: UserId; readonly 
 export type SystemSql = Statements;
 
 export interface Database {
-  /** Runs `work` in one transaction as `userId`; an empty id is refused before anything is sent. */
+  /**
+   * Runs `work` in one transaction as `userId`; an empty id is refused before anything is sent.
+   *
+   * @throws UserErasedError where the user was erased
+   */
   asUser<T>(userId: UserId, work: (tx: UserTransaction) => Promise<T>): Promise<T>;
   /** One transaction without a user; row-level security then shows no per-user rows but those of explicit policies. */
   asSystem<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ClientBase, Pool, PoolClient, QueryResult } from 'pg';
 import { nameConnectionFailure } from './connection-failure.ts';
 import { sql, type Fragment, type Parameter } from './sql.ts';
+import { UserErasedError } from '#domain/base/errors.ts';
 
 /** Sends the one statement that the template makes, and gives its rows. */
 export type Statements = <Rows extends readonly object[] = readonly Readonly<Record<string, unknown>>[]>(
@@ -21,6 +22,8 @@ export interface Sender {
   readonly idleTimeoutMs: number;
   readonly preparedStatements: boolean;
   readonly onConnection: (waitedMs: number) => void;
+  /** Whether this user of this database can be told who was erased; found out by the first transaction as a user. */
+  knowsErased?: boolean;
 }
 
 /** A connection that does not answer this is not worth keeping. */
@@ -31,6 +34,7 @@ const ROLLBACK_TIMEOUT_MS = 5_000;
  * open, or is ended. An error of the commit itself leaves open whether it took place.
  *
  * @param userId whose rows the transaction may see; null for nobody's
+ * @throws UserErasedError where that user was erased; otherwise nobody erases the user before the transaction has ended
  */
 export async function inTransaction<T>(
   sender: Sender,
@@ -108,9 +112,32 @@ class OpenTransaction {
        set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
     );
     // Without waiting: beginning costs one round trip with a user, too.
-    const isSet =
-      userId === null ? null : this.send(sql`select set_config('app.current_user_id', ${userId}, true)`);
+    const isSet = userId === null ? null : this.#beginAs(userId);
     await Promise.all([begun, isSet]);
+  }
+
+  async #beginAs(userId: string): Promise<void> {
+    // mana-auth's database does not know, nor does a web app's user.
+    this.#sender.knowsErased ??= await this.#findOutKnowsErased();
+    if (!this.#sender.knowsErased) {
+      await this.send(sql`select set_config('app.current_user_id', ${userId}, true)`);
+      return;
+    }
+    const { rows } = await this.send(
+      sql`select set_config('app.current_user_id', ${userId}, true), mana_ai.is_erased(${userId}) as erased`,
+    );
+    if ((rows as readonly { erased: boolean }[])[0]?.erased === true) throw new UserErasedError();
+  }
+
+  async #findOutKnowsErased(): Promise<boolean> {
+    const { rows } = await this.send(
+      sql`
+        select exists (
+          select from pg_catalog.pg_proc asks join pg_catalog.pg_namespace on pg_namespace.oid = asks.pronamespace
+          where nspname = 'mana_ai' and proname = 'is_erased' and has_function_privilege(asks.oid, 'execute')
+        ) as knows`,
+    );
+    return (rows as readonly { knows: boolean }[])[0]?.knows === true;
   }
 
   async send(statement: Fragment): Promise<QueryResult<object>> {

@@ -19,7 +19,7 @@ export interface TemporalServerOptions {
   /** Names of Keyword search attributes to register. */
   readonly searchAttributes: readonly string[];
   /** What differs from our dynamic configuration, by key of the server. */
-  readonly dynamicConfig?: Readonly<Record<string, boolean | number>>;
+  readonly dynamicConfig?: Readonly<Record<string, boolean | number | string>>;
 }
 
 export interface TemporalServer {

@@ -1,7 +1,7 @@
 import type { RunOutcome } from '#domain/run/run.ts';
-import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
+import { SEARCH_ATTRIBUTE_NAMES, toKeyword } from '#domain/run/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
-import { missionScheduleId } from '#schedules/schedule-ids.ts';
+import { missionIdPrefix, missionScheduleId } from '#schedules/schedule-ids.ts';
 
 const RUNS = `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}'`;
 
@@ -25,6 +25,25 @@ export function missionRunsQuery(userId: string, missionId: string): string {
 
 export const openMissionRunsQuery = (userId: string, missionId: string): string =>
   `${missionRunsQuery(userId, missionId)} AND ExecutionStatus = 'Running'`;
+
+/**
+ * Lists of whatever Temporal has of a user: runs, healings, and the workflows that keep schedules, which the server hides in a division of
+ * their own. They may list more: compare the answers with the id.
+ */
+export function userExecutionsQueries(userId: string): string[] {
+  const startsWith = (prefix: string) => `WorkflowId STARTS_WITH ${quoted(prefix)}`;
+  const runs = missionIdPrefix('mission', userId);
+  const schedulers = "TemporalNamespaceDivision = 'TemporalScheduler'";
+  const queries = [
+    startsWith(runs),
+    startsWith(missionIdPrefix('heal', userId)),
+    `${schedulers} AND ${startsWith(`temporal-sys-scheduler:${runs}`)}`,
+  ];
+  if (UNMATCHABLE.test(userId)) return queries;
+  // Also what somebody made by hand under another id.
+  const ofUser = `${SEARCH_ATTRIBUTE_NAMES.userId} = ${quoted(toKeyword(userId))}`;
+  return [...queries, ofUser, `${schedulers} AND ${ofUser}`];
+}
 
 /** The run with this id, whoever's it is. */
 export const runQuery = (runId: string): string => `${RUNS} AND RunId = ${quoted(runId)}`;

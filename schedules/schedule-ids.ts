@@ -8,7 +8,11 @@ const LONGEST_PART = 100;
 
 /** The id of a mission's schedule, and the base of its runs' workflow ids: `mission:<userId>:<missionId>`. */
 export const missionScheduleId = (userId: string, missionId: string): string =>
-  `mission:${idPart(userId)}:${idPart(missionId)}`;
+  `${missionIdPrefix('mission', userId)}${idPart(missionId)}`;
+
+/** How the ids of all schedules and runs of a user begin; of healings, with `heal`. */
+export const missionIdPrefix = (kind: 'mission' | 'heal', userId: string): string =>
+  `${kind}:${idPart(userId)}:`;
 
 /** The workflow id of a run that is started directly because its instant has passed. */
 export const dueWorkflowId = (userId: string, missionId: string, instantMs: number): string =>

@@ -6,6 +6,7 @@ import {
   type AppliedSchedule,
   type PendingMission,
 } from '#db/schedule-state.ts';
+import { isErased } from '#db/erased-users.ts';
 import type { ScheduleChange } from '#schedules/mission-schedules.ts';
 
 /** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
@@ -77,6 +78,7 @@ async function bringUpToDate(
   const { schedule, spec, isApplied } = wanted;
   if (isApplied && !isDrifted) return { change: 'unchanged', schedule };
   const { agentId } = schedule;
+  if (await isErased(deps.database.system, userId)) return { change: 'unchanged', schedule: null };
   const change = await deps.schedules.ensure({ userId, missionId, agentId, spec });
   return { change, schedule };
 }
@@ -112,6 +114,7 @@ export async function startIfPassed(
   if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return 'not-started';
   if (mission.openRunsOfUser >= MAX_OPEN_RUNS || !deps.mayStart(userId, mission.nowMs())) return 'waits';
   if (await deps.schedules.holdsBack(userId, missionId)) return 'not-started';
+  if (await isErased(deps.database.system, userId)) return 'not-started';
   const result = await deps.schedules.startDue({
     ...{ userId, missionId, agentId },
     instantMs: nextRunAtMs,

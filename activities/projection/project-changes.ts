@@ -17,6 +17,7 @@ import {
   type FollowedRecord,
   type PageEnd,
 } from '#db/followed-changes.ts';
+import { erasedAmong } from '#db/erased-users.ts';
 import {
   advanceCursor,
   lockCursor,
@@ -165,11 +166,22 @@ async function projectShares(
   heads: readonly FollowedHead[],
   shares: PageShares<FollowedHead>,
 ): Promise<ProjectedShares> {
-  const { rows, unreadable } = await readRows(tx, shares.taken);
+  // Rows of users who were erased count as projected, unread.
+  const users = await erasedAmong(
+    tx,
+    shares.taken.map(({ userId }) => userId),
+  );
+  const erased = shares.taken.filter(({ userId }) => users.has(userId));
+  const { rows, unreadable } = await readRows(
+    tx,
+    shares.taken.filter(({ userId }) => !users.has(userId)),
+  );
   const groups = groupsOf(rows.filter(isFollowed));
   const { failed, left } = await projectGroups(deps, tx, groups);
   // What did not fit into this process, or into the time of a page, is the beginning of the next one.
-  const notRead = shares.taken.slice(shares.taken.findLastIndex(isOneOf([...rows, ...unreadable])) + 1);
+  const notRead = shares.taken.slice(
+    shares.taken.findLastIndex(isOneOf([...rows, ...unreadable, ...erased])) + 1,
+  );
   const isForLater = isOneOf([...notRead, ...shares.taken.filter((head) => left.has(keyOf(head)))]);
   const firstLeft = heads.findIndex(isForLater);
   const isNow = isOneOf(firstLeft === -1 ? heads : heads.slice(0, firstLeft));

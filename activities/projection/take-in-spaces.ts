@@ -1,6 +1,7 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logFailure } from './log-failure.ts';
 import type { SystemSql } from '#db/client.ts';
+import { isErased } from '#db/erased-users.ts';
 import type { FollowedChange } from '#db/followed-changes.ts';
 import {
   markHealingStarted,
@@ -120,7 +121,8 @@ export async function startHealings(deps: ProjectionDependencies): Promise<void>
   for (const mission of await readMissionsToHeal(deps.database.system, HEALINGS_AT_ONCE)) {
     let isStarted = false;
     try {
-      await deps.startHealing(mission.userId, mission.missionId);
+      if (!(await isErased(deps.database.system, mission.userId)))
+        await deps.startHealing(mission.userId, mission.missionId);
       isStarted = true;
     } catch (error) {
       const { userId, missionId } = mission;

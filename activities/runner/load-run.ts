@@ -15,7 +15,7 @@ import { readClockMs } from '#db/sync-changes.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { cadencePeriodMs } from '#domain/cadence/cadence.ts';
-import { SlotBusyError, type GrantProblem } from '#domain/base/errors.ts';
+import { SlotBusyError, UserErasedError, type GrantProblem } from '#domain/base/errors.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { ranElsewhere } from '#domain/iteration/iterations.ts';
 import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/mission/mission.ts';
@@ -45,6 +45,16 @@ import { countPutAside } from '#metrics/put-aside.ts';
  * @throws SlotBusyError when the agent runs as many missions as it may; the mission's slot stays ours meanwhile
  */
 export async function loadRun(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
+  try {
+    return await claimAndLoad(deps, input);
+  } catch (error) {
+    // A run that was started in the moment before: to nobody is anything to be said.
+    if (error instanceof UserErasedError) return refused('deleted');
+    throw error;
+  }
+}
+
+async function claimAndLoad(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
   const userId = input.userId;
   const claim = await claimMission(deps, userId, input);
   if (claim === null) return { outcome: 'already-running', iterationId: null };

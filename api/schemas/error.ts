@@ -5,7 +5,7 @@ export const errorSchema = z.object({ error: z.string(), code: z.string() });
 
 const DESCRIPTIONS = {
   400: 'BAD_REQUEST: the text says where, what was found and what is allowed',
-  401: 'UNAUTHORIZED: no valid token or key',
+  401: 'UNAUTHORIZED: no valid token or key; or USER_ERASED',
   404: 'NOT_FOUND, or VAULT_NOT_INITIALISED',
   409: 'ZK_ACTIVE: zero-knowledge mode is on; or ALREADY_RUNNING, MISSION_NOT_ACTIVE, AGENT_NOT_ACTIVE, RUN_FINISHED',
   413: 'BAD_REQUEST: the body is too large',

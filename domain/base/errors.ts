@@ -34,6 +34,7 @@ export const ERROR_CODES = [
   'MISSION_NOT_ACTIVE',
   'AGENT_NOT_ACTIVE',
   'RUN_FINISHED',
+  'USER_ERASED',
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
@@ -353,5 +354,12 @@ export class RunFinishedError extends MissionError {
   readonly code = 'RUN_FINISHED';
   constructor() {
     super('the run has ended; there is nothing to cancel');
+  }
+}
+/** An operator has erased the user; nothing is kept and nothing is done for that id any more. */
+export class UserErasedError extends MissionError {
+  readonly code = 'USER_ERASED';
+  constructor() {
+    super('this account was erased; nothing is kept of it, and nothing is done for it any more');
   }
 }

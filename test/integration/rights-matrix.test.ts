@@ -2,8 +2,10 @@ import { escapeIdentifier, type Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '#db/client.ts';
 import { inDatabase, withClient } from '#dev/platform-schema.ts';
+import { UserErasedError } from '#domain/base/errors.ts';
 import { toUserId } from '#domain/base/ids.ts';
 import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 import {
   ROLES,
   TABLES,
@@ -287,5 +289,106 @@ describe('a pooled connection', () => {
     }
     expect(sent).toEqual([]);
     await database.close();
+  });
+});
+
+/** Last, because Alice is gone afterwards. The rows of the matrix are in every table that has a `user_id`. */
+describe('erasing a user', () => {
+  const asSuperuser = async (text: string, values: readonly unknown[] = []) =>
+    (await withClient(databases.superuser.syncUrl, (client) => client.query<Row>(text, [...values]))).rows;
+  /** How many rows each table of ours has of a user. */
+  const rowsOf = async (userId: string): Promise<Record<string, number>> => {
+    const tables = await asSuperuser(
+      `select table_name as name from information_schema.columns join information_schema.tables using (table_schema, table_name)
+       where table_schema = 'mana_ai' and column_name = 'user_id' and table_type = 'BASE TABLE'`,
+    );
+    const counts = tables.map(async ({ name }) => {
+      const [row] = await asSuperuser(
+        `select count(*)::int as count from mana_ai.${String(name)} where user_id = $1`,
+        [userId],
+      );
+      return [String(name), Number(row?.['count'])] as const;
+    });
+    return Object.fromEntries(await Promise.all(counts));
+  };
+  const erase = async (userId: string): Promise<void> => {
+    const client = await clientOf('maintenance', 'sync');
+    await client.query('select mana_ai.enter_erased_user($1)', [userId]);
+    await client.query('select mana_ai.erase_user_rows($1)', [userId]);
+  };
+
+  it('every table with a user_id takes no row of an erased user', async () => {
+    const tables = await asSuperuser(
+      `select attrelid::regclass::text as name, exists (
+         select from pg_trigger where tgrelid = attrelid and tgname = 'erased_users_have_none' and tgenabled = 'O') as guarded
+       from pg_attribute join pg_class on pg_class.oid = attrelid
+       where relnamespace = 'mana_ai'::regnamespace and relkind in ('r', 'p') and attname = 'user_id'`,
+    );
+    expect(tables.length).toBeGreaterThan(20);
+    expect(tables.filter(({ guarded }) => guarded !== true)).toEqual([]);
+  });
+
+  it('leaves no row in any of them, and those of others as they are; and none comes back', async () => {
+    await expect(
+      (await clientOf('maintenance', 'sync')).query(`select mana_ai.erase_user_rows('alice')`),
+    ).rejects.toThrow('has not been entered');
+    const [alice, bob] = [await rowsOf(ALICE), await rowsOf(BOB)];
+    // Or there would be nothing to erase.
+    expect(Object.entries(alice).filter(([, count]) => count === 0)).toEqual([]);
+    await erase(ALICE);
+    const nothing = Object.fromEntries(Object.keys(alice).map((name) => [name, 0]));
+    expect(await rowsOf(ALICE)).toEqual(nothing);
+    expect(await rowsOf(BOB)).toEqual(bob);
+    await erase(ALICE);
+
+    for (const table of TABLES.filter(({ name }) =>
+      Object.keys(alice).includes(name.replace('mana_ai.', '')),
+    )) {
+      for (const row of table.candidates.filter((each) => each['user_id'] === ALICE))
+        await asSuperuser(...insertOf(table, row));
+    }
+    expect(await rowsOf(ALICE)).toEqual(nothing);
+  });
+
+  it('waits for a transaction that began before, erases what it wrote, and refuses those that come meanwhile', async () => {
+    const runner = openDatabase({
+      url: databases.urls.runner.sync,
+      applicationName: 'rights-test',
+      maxConnections: 2,
+    });
+    const carol = toUserId('carol');
+    const write = (missionId: string) =>
+      runner.asUser(
+        carol,
+        (tx) => tx`insert into mana_ai.missions_put_aside values (${tx.userId}, ${missionId}, now())`,
+      );
+    const [written, release] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    const before = runner.asUser(carol, async (tx) => {
+      await tx`insert into mana_ai.missions_put_aside values (${tx.userId}, 'm', now())`;
+      written.resolve(undefined);
+      await release.promise;
+    });
+    await written.promise;
+    const erased = erase(carol);
+    await waitUntil('the command waits', async () => {
+      const [row] = await asSuperuser(
+        `select count(*)::int as count from pg_locks where not granted and locktype = 'advisory'`,
+      );
+      return row?.['count'] === 1;
+    });
+    await expect(write('meanwhile')).rejects.toThrow(UserErasedError);
+    release.resolve(undefined);
+    await before;
+    await erased;
+    expect(Object.values(await rowsOf(carol)).filter((count) => count > 0)).toEqual([]);
+    await expect(write('afterwards')).rejects.toThrow(UserErasedError);
+
+    // The way back from a mistake, for the owner (docs/operations.md).
+    await asSuperuser(`delete from mana_ai.erased_users where user_sha256 = sha256(convert_to($1, 'UTF8'))`, [
+      carol,
+    ]);
+    await write('afterwards');
+    expect(await rowsOf(carol)).toMatchObject({ missions_put_aside: 1 });
+    await runner.close();
   });
 });

@@ -400,6 +400,15 @@ const MANA_AI: readonly TableRights[] = [
     },
   ),
   mana(
+    'erased_users',
+    ['user_sha256'],
+    {
+      rows: [{ user_sha256: bytes(32), erased_at: NOW }],
+      candidates: [{ user_sha256: bytes(32, 1), erased_at: NOW }],
+    },
+    {},
+  ),
+  mana(
     'projection_cursor',
     ['only_row'],
     { rows: [{ only_row: true, read_until: NOW }], candidates: [{ only_row: false }], hasRowsAlready: true },
