@@ -24,9 +24,13 @@ export async function moveServiceBeforeAside(
   client: Client,
   log: ((message: string) => void) | undefined,
 ): Promise<void> {
-  if (!(await isServiceBefore(client))) return;
+  if (!(await isServiceBefore(client))) {
+    // Moved by hand, or by somebody else: what is there is read and erased with our rights.
+    await refuseIfForeign(client, ASIDE);
+    return;
+  }
   await refuseIfTaken(client);
-  await refuseIfForeign(client);
+  await refuseIfForeign(client, 'mana_ai');
   await client.query(`alter schema mana_ai rename to ${ASIDE}`);
   log?.(`mana_ai: moved the tables of the service before to schema ${ASIDE}`);
 }
@@ -56,21 +60,23 @@ async function isServiceBefore(client: Client): Promise<boolean> {
 }
 
 /** They are a superuser's as a rule. Who renames the schema has to own it, and who reads every row of its audit has to own that. */
-async function refuseIfForeign(client: Client): Promise<void> {
+async function refuseIfForeign(client: Client, schema: string): Promise<void> {
   const { rows } = await client.query<{ what: string; me: string }>(
     `select what, current_user as me from (
-       select 'schema mana_ai' as what, nspowner as owner, 0 as place from pg_namespace where nspname = 'mana_ai'
+       select format('schema %I', nspname) as what, nspowner as owner, 0 as place from pg_namespace where nspname = $1
        union all
-       select format('%s mana_ai.%I', case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end, relname),
+       select format('%s %I.%I', case relkind when 'v' then 'view' when 'm' then 'materialized view' else 'table' end, nspname, relname),
               relowner, 1
-         from pg_class where relnamespace = to_regnamespace('mana_ai') and relkind in ('r', 'p', 'v', 'm')
+         from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+        where nspname = $1 and relkind in ('r', 'p', 'v', 'm')
      ) as things
      where not pg_has_role(current_user, owner, 'usage') order by place, what`,
+    [schema],
   );
   if (rows.length === 0) return;
   const statements = rows.map(({ what, me }) => `  alter ${what} owner to ${escapeIdentifier(me)};`);
   throw new MigrationRefusedError(
-    'schema mana_ai holds the tables of the service before, and they belong to somebody else. ' +
+    `schema ${schema} holds the tables of the service before, and they belong to somebody else. ` +
       `Their owner, or a superuser, has to run in this database, before the next try:\n${statements.join('\n')}`,
   );
 }

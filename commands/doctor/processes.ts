@@ -67,7 +67,9 @@ function judge(role: ProcessRole, env: Env): JudgedProcess {
 
 /** What starts, and lacks something all the same. */
 function notesOn(config: Config): Judgement[] {
-  const notes: Judgement[] = [];
+  const notes: Judgement[] = config.notices.map((notice) =>
+    warning(notice, 'docs/upgrade-from-before.md has what replaces it'),
+  );
   if ('api' in config && config.api.grantPublicKey === null) {
     notes.push(
       warning('MANA_AI_PUBLIC_KEY_PEM is not set: grants are off', 'give it the public key of the runner'),

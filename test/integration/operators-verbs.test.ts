@@ -415,6 +415,13 @@ describe('yarn missions doctor', () => {
       expect(configsOf(envOf(role), role)).toHaveLength(1);
   });
 
+  it('names variables of the service before', () => {
+    const [judged] = judgeProcesses({ ...envOf('projection'), TICK_INTERVAL_MS: '60000' }, ['projection']);
+    expect(judged?.judgements).toMatchObject([
+      { status: 'warning', found: expect.stringMatching(/^TICK_INTERVAL_MS is a variable/) as string },
+    ]);
+  });
+
   it('finds keys that do not fit each other', async () => {
     const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
     const keysOf = async (change: Env): Promise<string> => {
