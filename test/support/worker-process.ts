@@ -23,6 +23,8 @@ export interface Surroundings {
   /** `MANA_AUTH_URL`. */
   readonly issuerUrl: string;
   readonly workflowBundlePath: string;
+  /** Where the code of the processes stands; here by default. */
+  readonly checkout?: string;
   readonly logDirectory: string;
 }
 
@@ -99,6 +101,7 @@ export async function spawnSystemProcess(
   name: ProcessName,
   logDirectory: string,
   env: Environment,
+  checkout = root,
 ): Promise<SystemProcess> {
   started += 1;
   const logFile = join(logDirectory, `${name}-${process.pid}-${started}.log`);
@@ -108,7 +111,7 @@ export async function spawnSystemProcess(
     args: name === 'api' ? ['api/server.ts'] : ['worker.ts', name],
     env,
     logFile,
-    cwd: root,
+    cwd: checkout,
   });
   const output = (): string => readFileSync(logFile, 'utf8');
   const url = (): string => {
@@ -131,7 +134,7 @@ export async function startSystemProcess(
   overrides: Environment = {},
 ): Promise<SystemProcess> {
   const env = { ...environmentOf(name, around), ...overrides };
-  const spawned = await spawnSystemProcess(name, around.logDirectory, env);
+  const spawned = await spawnSystemProcess(name, around.logDirectory, env, around.checkout);
   try {
     await waitUntilReady(spawned, () => Promise.resolve(urlIn(spawned.output()) !== null), 30_000);
   } catch (error) {

@@ -58,7 +58,10 @@ export async function runPart(options: PartOptions, say: (line: string) => void)
     world.calmGateway();
     const endedAt = Date.now();
     say('the faults are over');
-    const report = await untilAtRest(world, options, brought.faultsAtMs);
+    const report = await untilAtRest(world, missions, {
+      faultsAtMs: brought.faultsAtMs,
+      graceMs: GRACE_MS[part],
+    });
     const sum = (of: (program: World['programs'][number]) => number): number =>
       world.programs.reduce((total, program) => total + of(program), 0);
     return {
@@ -75,10 +78,10 @@ export async function runPart(options: PartOptions, say: (line: string) => void)
   }
 }
 
-async function untilAtRest(
+export async function untilAtRest(
   world: World,
-  { part, missions }: PartOptions,
-  faultsAtMs: readonly number[],
+  missions: number,
+  allowed: Parameters<typeof check>[1],
 ): Promise<Report> {
   const look = async (): Promise<Report> =>
     check(
@@ -88,7 +91,7 @@ async function untilAtRest(
         asked: world.gateway.asked,
         files: world.files(),
       }),
-      { faultsAtMs, graceMs: GRACE_MS[part] },
+      allowed,
     );
   const deadlineAt = Date.now() + REST_WITHIN_MS;
   for (;;) {

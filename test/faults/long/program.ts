@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ExitStatus } from '#dev/processes.ts';
 import { NETWORK_FAULTS, startFaultyProxy, type FaultyProxy } from './faulty-proxy.ts';
 import type { Random } from './random.ts';
 import {
@@ -19,6 +20,8 @@ export interface Program {
   /** Null while it is not there. */
   url(): string | null;
   logFiles(): readonly string[];
+  /** Of all processes that it was, as Temporal's identities begin. */
+  pids(): readonly number[];
   /** How often it ended by itself. */
   deaths(): number;
   /** How often it did not come up, because what it needs was down. */
@@ -29,11 +32,19 @@ export interface Program {
    * @returns null when it was not there to be killed
    */
   kill9(wanted: Moment | null): Promise<Moment | null>;
-  /** SIGTERM, as an upgrade does. */
-  restart(): Promise<void>;
+  /** SIGTERM, as an upgrade does, likewise in a wanted moment; null when it was not there. */
+  restart(wanted?: Moment): Promise<Drain | null>;
   /** @returns what was done to what, for the report */
   disturb(random: Random): string;
-  stop(): Promise<void>;
+  /** Likewise, and it is not started again. */
+  stop(wanted?: Moment): Promise<Drain | null>;
+}
+
+/** How a process ended that was asked to. */
+export interface Drain extends ExitStatus {
+  readonly role: Role;
+  readonly tookMs: number;
+  readonly moment: Moment;
 }
 
 /** Where everything outside really is. */
@@ -44,6 +55,8 @@ export interface Targets {
 }
 
 const LONGEST_WAIT_MS = 1_500;
+/** Longer than any process's own grace. */
+const KILL_AFTER_MS = 40_000;
 
 const SETTINGS: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
   api: {},
@@ -83,11 +96,13 @@ export async function startProgram(
   let asked = 0;
   let [deaths, failedStarts] = [0, 0];
   const logs: string[] = [];
+  const pids: number[] = [];
   const watching = (async () => {
     while (!isStopping()) {
       try {
         const started = await startSystemProcess(role, around, env);
         if (started.logFile !== null) logs.push(started.logFile);
+        pids.push(started.pid);
         current = started;
         const before = asked;
         if (isStopping()) await started.stop();
@@ -107,15 +122,35 @@ export async function startProgram(
       : ways.postgres.transactions() > 0
         ? 'open transaction'
         : 'neither';
+  const untilMoment = async (wanted: Moment): Promise<void> => {
+    const deadlineAt = Date.now() + LONGEST_WAIT_MS;
+    while (momentOf() !== wanted && Date.now() < deadlineAt) await delay(2);
+  };
+  const drain = async (wanted?: Moment): Promise<Drain | null> => {
+    if (wanted !== undefined) await untilMoment(wanted);
+    const [draining, moment, startedAt] = [current, momentOf(), Date.now()];
+    if (draining === null) return null;
+    const status = await draining.stop(KILL_AFTER_MS);
+    return { role, ...status, moment, tookMs: Date.now() - startedAt };
+  };
+  let stopped: Promise<Drain | null> | null = null;
+  const stop = async (wanted?: Moment): Promise<Drain | null> => {
+    stopping.abort();
+    asked += 1;
+    const drained = await drain(wanted);
+    await watching;
+    await Promise.all(Object.values(ways).map((way) => way.close()));
+    return drained;
+  };
   return {
     role,
     url: () => current?.url() ?? null,
     logFiles: () => logs,
+    pids: () => pids,
     deaths: () => deaths,
     failedStarts: () => failedStarts,
     kill9: async (wanted) => {
-      const deadlineAt = Date.now() + LONGEST_WAIT_MS;
-      while (wanted !== null && momentOf() !== wanted && Date.now() < deadlineAt) await delay(2);
+      if (wanted !== null) await untilMoment(wanted);
       const killed = current;
       if (killed === null) return null;
       const moment = momentOf();
@@ -123,9 +158,9 @@ export async function startProgram(
       await killed.kill9();
       return moment;
     },
-    restart: async () => {
+    restart: async (wanted) => {
       asked += 1;
-      await current?.stop(40_000);
+      return drain(wanted);
     },
     disturb: (random) => {
       const names =
@@ -136,12 +171,6 @@ export async function startProgram(
       ways[name].disturb(fault, random.between(500, 4_000));
       return `${fault} ${name}`;
     },
-    stop: async () => {
-      stopping.abort();
-      asked += 1;
-      await current?.stop(20_000);
-      await watching;
-      await Promise.all(Object.values(ways).map((way) => way.close()));
-    },
+    stop: (wanted) => (stopped ??= stop(wanted)),
   };
 }

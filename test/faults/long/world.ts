@@ -1,6 +1,7 @@
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
 import { startProgram, type Program, type Targets } from './program.ts';
 import type { Random } from './random.ts';
@@ -33,7 +34,10 @@ export interface World {
   readonly client: Client;
   readonly issuer: JwksIssuer;
   readonly webApp: WebApp;
+  /** Also those that were started later. */
   readonly programs: readonly Program[];
+  /** One more process of each role, of the code that stands there; here by default. */
+  startOfEach(checkout?: Partial<Checkout>): Promise<Program[]>;
   readonly gateway: LoggedScript;
   readonly serviceKey: string;
   /** How often the gateway misbehaved, by what it did. */
@@ -47,22 +51,32 @@ export interface World {
 }
 
 export const NAMESPACE = 'default';
+/** Another state of the code. */
+export type Checkout = Required<Pick<Surroundings, 'checkout' | 'workflowBundlePath'>>;
+
 const ROLES = ['api', 'api', 'runner', 'runner', 'vault', 'vault', 'projection', 'projection'] as const;
 
-export async function startWorld(random: Random): Promise<World> {
+export async function startWorld(
+  random: Random,
+  roles: readonly (typeof ROLES)[number][] = ROLES,
+): Promise<World> {
   const stops: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const stop of stops.splice(0)) await stop();
   };
   try {
-    return { ...(await startAll(random, stops)), close };
+    return { ...(await startAll(random, stops, roles)), close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function startAll(random: Random, stops: (() => Promise<unknown>)[]): Promise<Omit<World, 'close'>> {
+async function startAll(
+  random: Random,
+  stops: (() => Promise<unknown>)[],
+  roles: readonly (typeof ROLES)[number][],
+): Promise<Omit<World, 'close'>> {
   const directory = createTemporaryDirectory('mana-faults-');
   stops.unshift(() => {
     directory.remove();
@@ -102,8 +116,12 @@ async function startAll(random: Random, stops: (() => Promise<unknown>)[]): Prom
   const settings = { MANA_SERVICE_KEY_SHA256: createHash('sha256').update(serviceKey).digest('hex') };
   const programs: Program[] = [];
   stops.unshift(() => Promise.all(programs.map((program) => program.stop())));
-  for (const role of ROLES)
-    programs.push(await startProgram(role, around, targets, role === 'api' ? settings : {}));
+  const start = async (role: (typeof ROLES)[number], of: Surroundings): Promise<Program> => {
+    const program = await startProgram(role, of, targets, role === 'api' ? settings : {});
+    programs.push(program);
+    return program;
+  };
+  for (const role of roles) await start(role, around);
   const connection = await connect({ address: temporal.address, namespace: NAMESPACE });
   stops.unshift(() => connection.close());
   const webApp = openWebApp({ ...databases.asWebApp, kek: keys.kek });
@@ -116,6 +134,12 @@ async function startAll(random: Random, stops: (() => Promise<unknown>)[]): Prom
       namespace: NAMESPACE,
       dataConverter: createDataConverter(keys.codecKeys),
     }),
+    startOfEach: async (checkout = {}) => {
+      const started: Program[] = [];
+      for (const role of new Set(ROLES)) started.push(await start(role, { ...around, ...checkout }));
+      while (started.some((program) => program.url() === null)) await delay(50);
+      return started;
+    },
     restartTemporal: async (how, downMs) => {
       await (how === 'stop' ? temporal.stop() : temporal.kill9());
       await new Promise((resolve) => setTimeout(resolve, downMs));
