@@ -1,6 +1,6 @@
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { applyMission } from '#activities/projection/apply-mission.ts';
+import { applyMission, startIfPassed } from '#activities/projection/apply-mission.ts';
 import { applySchedules } from '#activities/projection/apply-schedules.ts';
 import { followChangeLog } from '#activities/projection/follow.ts';
 import { projectChanges } from '#activities/projection/project-changes.ts';
@@ -78,6 +78,19 @@ describe('a mission whose instant has passed', () => {
     expect(await applySchedules(deps, signal)).toEqual(counts);
     expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
     expect(await applySchedules(deps, signal)).toMatchObject({ applied: 0 });
+  });
+
+  it('gets neither schedule nor run when its user was erased after it was read', async () => {
+    const { userId } = await harness.webApp.createUser();
+    await superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, cadence, next_run_at)
+      values ('${userId}', 'm1', true, 'active', '{"kind":"interval","everyMinutes":30}', now() - interval '1 hour')`);
+    const [mission] = await readPendingMissions(harness.projection.database.system, [userId], 1);
+    if (mission === undefined) throw new Error('no mission is pending');
+    await superuser(`select mana_ai.enter_erased_user('${userId}')`);
+    const deps = recording();
+    expect(await applyMission(deps, mission)).toEqual({ change: 'unchanged', started: false });
+    expect(await startIfPassed(deps, mission)).toBe('not-started');
+    expect(deps.schedules.asked).toEqual([]);
   });
 
   it('is not started while its schedule holds it back, and is afterwards', async () => {

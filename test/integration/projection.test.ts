@@ -463,6 +463,18 @@ describe('an overwritten iteration', () => {
     expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
   });
 
+  it('of a user who was erased is nobody’s: the rows count as projected, and nothing is started', async () => {
+    await insertMission('m0');
+    await project();
+    await superuser('update mana_ai.mission_snapshots set heal_at = now()');
+    await superuser('select mana_ai.enter_erased_user($1)', [user.userId]);
+    await overwrite();
+    expect(await project()).toEqual({ projected: true, changes: 3, records: 0 });
+    expect(await project()).toMatchObject({ changes: 0 });
+    expect(harness.projection.healings).toEqual([]);
+    expect(Object.keys(await snapshots())).toEqual(['m0']);
+  });
+
   it('is found again at the next pass when the healing could not be started', async () => {
     await overwrite();
     const failing = {

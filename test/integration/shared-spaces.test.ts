@@ -230,6 +230,22 @@ describe('a member of the space', () => {
     expect(await load(runOf(told))).toMatchObject({ outcome: 'ready' });
   });
 
+  it('who was erased stops nothing any more, from the owner’s next row on', async () => {
+    const told = await shared();
+    await write(told, told.member, { state: 'paused' });
+    await project();
+    expect(await snapshot(told, told.owner)).toMatchObject({ state: 'paused' });
+    for (const step of ['enter_erased_user', 'erase_user_rows'])
+      await query(harness.databases.urls.maintenance.sync, `select mana_ai.${step}($1)`, [
+        told.member.userId,
+      ]);
+    await write(told, told.member, { state: 'paused' }, { atMs: ahead(500) });
+    await write(told, told.owner, { title: 'Another title' }, { atMs: ahead(1_000) });
+    await project();
+    expect(await snapshot(told, told.owner)).toMatchObject({ exists_now: true, state: 'active' });
+    expect(await load(runOf(told))).toMatchObject({ outcome: 'ready' });
+  });
+
   it('takes its own stop back, and nobody else’s', async () => {
     const told = await shared();
     const other = await harness.webApp.createUser();
