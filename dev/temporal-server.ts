@@ -33,7 +33,7 @@ export interface TemporalServer {
 }
 
 /** Fairness keys do nothing unless they are switched on; "daily at 08:00" must not trickle through 30 starts a second. */
-const dynamicConfig = {
+export const dynamicConfig = {
   'matching.enableFairness': true,
   'worker.schedulerNamespaceStartWorkflowRPS': 300,
 };

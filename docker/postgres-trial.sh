@@ -5,14 +5,14 @@
 set -euo pipefail
 
 psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
-  -v temporal="$DATABASE_PASSWORD_TEMPORAL" \
-  -v sync_owner="$DATABASE_PASSWORD_SYNC_OWNER" \
-  -v auth_owner="$DATABASE_PASSWORD_AUTH_OWNER" \
-  -v api="$DATABASE_PASSWORD_API" \
-  -v vault="$DATABASE_PASSWORD_VAULT" \
-  -v runner="$DATABASE_PASSWORD_RUNNER" \
-  -v projection="$DATABASE_PASSWORD_PROJECTION" \
-  -v maintenance="$DATABASE_PASSWORD_MAINTENANCE" <<'SQL'
+  -v temporal="$(cat /run/secrets/DATABASE_PASSWORD_TEMPORAL)" \
+  -v sync_owner="$(cat /run/secrets/DATABASE_PASSWORD_SYNC_OWNER)" \
+  -v auth_owner="$(cat /run/secrets/DATABASE_PASSWORD_AUTH_OWNER)" \
+  -v api="$(cat /run/secrets/DATABASE_PASSWORD_API)" \
+  -v vault="$(cat /run/secrets/DATABASE_PASSWORD_VAULT)" \
+  -v runner="$(cat /run/secrets/DATABASE_PASSWORD_RUNNER)" \
+  -v projection="$(cat /run/secrets/DATABASE_PASSWORD_PROJECTION)" \
+  -v maintenance="$(cat /run/secrets/DATABASE_PASSWORD_MAINTENANCE)" <<'SQL'
 create role temporal login password :'temporal';
 create database temporal owner temporal;
 create database temporal_visibility owner temporal;

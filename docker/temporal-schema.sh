@@ -2,7 +2,8 @@
 # Creates or updates the schema of Temporal's two databases. Running it again changes nothing.
 set -eu
 
-export SQL_PLUGIN=postgres12 SQL_HOST=postgresql SQL_PORT=5432 SQL_USER=temporal
+SQL_PASSWORD=$(cat /run/secrets/DATABASE_PASSWORD_TEMPORAL)
+export SQL_PASSWORD SQL_PLUGIN=postgres12 SQL_HOST=postgresql SQL_PORT=5432 SQL_USER=temporal
 
 update() {
   database=$1
