@@ -141,7 +141,7 @@ describe('calls of the gateway', () => {
     void ask();
     const late = ask();
     await settled();
-    wait(16_000);
+    wait(6_000);
     await end(null);
     await expect(late).rejects.toMatchObject({
       problem: { notSent: true, heldBack: true, retryAfterMs: 2_000 },
@@ -150,7 +150,7 @@ describe('calls of the gateway', () => {
     void ask();
     const inTime = ask();
     await settled();
-    wait(14_000);
+    wait(4_000);
     await end(null);
     expect(calls).toHaveLength(1);
     await end(null);

@@ -18,8 +18,11 @@ const LONGEST_PAUSE_MS = 30_000;
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** When a call comes back that found the queue full, or waited too long in it; at the soonest. */
 const QUEUE_FULL_MS = 2_000;
-/** What an attempt of a round or of a summary may take (workflows/activity-policies.ts), less what it does besides. */
-const ATTEMPT_MS = 600_000 - 15_000;
+/**
+ * What an attempt has for one call: ten minutes (workflows/activity-policies.ts), less the rounds that went well before it
+ * (activities/runner/round/plan-rounds.ts) and what it does besides.
+ */
+const FOR_A_CALL_MS = 600_000 - 20_000 - 5_000;
 const HELD_BACK = { kind: null, status: null, notSent: true, heldBack: true } as const;
 /** Too many requests, or not able to answer them. A 500 is about one request, and may be a provider's alone. */
 const OVERLOADED: ReadonlySet<number | null> = new Set([null, 408, 429, 502, 503, 504]);
@@ -74,7 +77,7 @@ export function limitGateway(
   };
 
   setLimit(mostInFlight);
-  const longestWaitMs = ATTEMPT_MS - (gateway.timeoutMs ?? 0);
+  const longestWaitMs = FOR_A_CALL_MS - (gateway.timeoutMs ?? 0);
   return {
     ...gateway,
     async complete(bodyText, options) {
