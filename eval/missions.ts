@@ -349,10 +349,10 @@ const LONG: readonly EvalMission[] = [
   mission({
     ...{ id: 'en-many-tasks', kind: 'long', title: 'Attic and papers' },
     objective: 'Complete the task about the passport: it was renewed yesterday. Leave all others alone.',
-    records: [
-      ...FILLER.en.map((title, index) => task(id(100 + index), title)),
-      task(id(60), 'Renew the passport'),
-    ],
+    // Not the last one: in a small window the end of a long list is left out, to be read with list_tasks.
+    records: FILLER.en
+      .map((title, index) => task(id(100 + index), title))
+      .toSpliced(5, 0, task(id(60), 'Renew the passport')),
     expects: [steps(1, 1), records('taskId', id(60))],
   }),
 ];

@@ -38,6 +38,12 @@ export const MODEL_NOTICES: Readonly<Record<PromptLanguage, ModelNotices>> = {
   },
 };
 
+/** How many replies a summary stands for: the model has to know how many it has left. */
+export const summarisedReplies = (language: PromptLanguage, replies: number): string =>
+  language === 'de'
+    ? `Sie steht für ${replies === 1 ? 'eine deiner Antworten' : `${replies} deiner Antworten`}.`
+    : `It stands for ${replies === 1 ? 'one of your replies' : `${replies} of your replies`}.`;
+
 /** Stands for a message of the model without words: some providers refuse one without content. */
 export const NO_WORDS = '…';
 /** The contract's answer to a call that became a step (docs/platform.md section 12). */

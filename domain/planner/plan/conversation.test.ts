@@ -125,4 +125,7 @@ test('a summary stands in place of the rounds that it covers, and leaves no answ
   expect(compacted(2).map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant', 'tool']);
   expect(compacted(2)[1]).toEqual({ role: 'assistant', content: 'Two tasks so far.' });
   expect(compacted(3).map(({ role }) => role)).toEqual(['user', 'assistant', 'user']);
+  // The prompt says how many replies there may be: behind a summary they can no longer be counted.
+  expect(compacted(1)[2]?.content).toMatch(/do not repeat steps\. It stands for one of your replies\.$/);
+  expect(compacted(2)[2]?.content).toMatch(/It stands for 2 of your replies\.$/);
 });

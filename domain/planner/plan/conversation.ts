@@ -1,5 +1,5 @@
 import type { PromptLanguage } from '#domain/base/language.ts';
-import { MODEL_NOTICES, NO_WORDS } from '#domain/planner/model/model-notices.ts';
+import { MODEL_NOTICES, NO_WORDS, summarisedReplies } from '#domain/planner/model/model-notices.ts';
 import { withoutControlTokens } from './model-words.ts';
 import { callId, type ToolResult } from './plan.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
@@ -55,7 +55,10 @@ export function conversationOf(input: {
       ? []
       : [
           { role: 'assistant', content: compaction.summary },
-          { role: 'user', content: MODEL_NOTICES[language].resume },
+          {
+            role: 'user',
+            content: `${MODEL_NOTICES[language].resume} ${summarisedReplies(language, compaction.upToRound)}`,
+          },
         ];
   const skipped = compaction?.upToRound ?? 0;
   const rest = rounds

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { INPUT_MODULES, type InputModule } from '#domain/mission/input-modules.ts';
 import {
   buildPrompt,
+  fitPrompt,
   MAX_PROMPT_CHARS,
   renderInput,
   type PromptInput,
@@ -22,23 +23,23 @@ const note = (id: string, content: string, title: string | null = null): Resolve
   title,
   fields: [{ name: 'content', value: content }],
 });
+const inputOf = (changes: Partial<PromptInput> = {}): PromptInput => ({
+  mission: { title: 'Wochenplan', objective: 'Plane meine Woche', conceptMarkdown: '## Konzept' },
+  agent: null,
+  inputs: [],
+  unreadableInputs: [],
+  recentIterations: [],
+  ...{ hasMoreRecords: false, cadence: null, nextRunAtMs: null, maxRounds: 5 },
+  nowMs: Date.parse('2026-11-28T08:05:00.000Z'),
+  timeZone: 'Europe/Berlin',
+  language: 'de',
+  research: null,
+  budget: null,
+  delimiter: DELIMITER,
+  ...changes,
+});
 const prompt = (changes: Partial<PromptInput> = {}, share = 1): { system: string; user: string } => {
-  const input: PromptInput = {
-    mission: { title: 'Wochenplan', objective: 'Plane meine Woche', conceptMarkdown: '## Konzept' },
-    agent: null,
-    inputs: [],
-    unreadableInputs: [],
-    recentIterations: [],
-    ...{ hasMoreRecords: false, cadence: null, nextRunAtMs: null, maxRounds: 5 },
-    nowMs: Date.parse('2026-11-28T08:05:00.000Z'),
-    timeZone: 'Europe/Berlin',
-    language: 'de',
-    research: null,
-    budget: null,
-    delimiter: DELIMITER,
-    ...changes,
-  };
-  const [system, user] = buildPrompt(input, share);
+  const [system, user] = buildPrompt(inputOf(changes), share);
   return { system: system?.content ?? '', user: user?.content ?? '' };
 };
 
@@ -307,6 +308,19 @@ describe('the size', () => {
     });
     expect(system.length + user.length).toBeLessThanOrEqual(MAX_PROMPT_CHARS);
     expect(user).toMatch(/(?<!\d)\d+ weitere Eingaben fehlen hier/);
+  });
+
+  test('comes down to the room there is, also where the prompt is far below its bound', () => {
+    const inputs = Array.from({ length: 60 }, (_, index) => note(`n${index}`, `Eintrag ${index}.`));
+    const charsOf = (messages: readonly { content: string | null }[]): number =>
+      messages.reduce((sum, { content }) => sum + (content ?? '').length, 0);
+    const whole = charsOf(buildPrompt(inputOf({ inputs })));
+    expect(whole).toBeLessThan(MAX_PROMPT_CHARS / 5);
+    for (const share of [0.6, 0.8, 0.95]) {
+      const fitted = fitPrompt(inputOf({ inputs }), (messages) => charsOf(messages) / (whole * share));
+      expect(charsOf(fitted)).toBeLessThanOrEqual(whole * share);
+      expect(charsOf(fitted)).toBeGreaterThan(whole * share * 0.7);
+    }
   });
 
   test('holds hundreds of short records as they are, and leaves out the last ones of too many', () => {

@@ -101,8 +101,11 @@ export function fitPrompt(
   for (let tries = 1; tries < MAX_TRIES; tries += 1) {
     const fill = fillOf(messages);
     if (fill <= 1) break;
+    // A prompt of many short records has long not had all the room that its share allows.
+    const used =
+      messages.reduce((chars, { content }) => chars + (content ?? '').length, 0) / MAX_PROMPT_CHARS;
     // What does not shrink (headings, short texts) has to be made up for by what does.
-    share *= Math.min(0.8, Math.max(0.2, 0.9 / fill));
+    share = Math.min(share, used) * Math.min(0.9, Math.max(0.2, 0.9 / fill));
     messages = buildPrompt(input, share);
   }
   return messages;
