@@ -13,6 +13,8 @@ describe('yarn missions', { timeout: 60_000 }, () => {
       'explain',
       'runs',
       'sweep',
+      'stop-all',
+      'resume-all',
       'audit',
       'Exit codes',
       'docs/operations.md',
@@ -27,6 +29,8 @@ describe('yarn missions', { timeout: 60_000 }, () => {
     ['setup', 'TEMPORAL_RETENTION_DAYS'],
     ['reconcile', 'TEMPORAL_CODEC_KEYS'],
     ['explain', 'SYNC_DATABASE_URL_PROJECTION'],
+    ['stop-all', 'MAINTENANCE_DATABASE_URL'],
+    ['keys rotate', 'TEMPORAL_CODEC_KEYS'],
     ['audit prune', 'AUDIT_CHECKPOINT_PRIVATE_KEY_PEM'],
     ['user erase', 'MAINTENANCE_DATABASE_URL'],
   ])('the help of %s names its variables', async (verb, variable) => {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { readSecret } from './secret-file.ts';
 import { databaseUrl, integer, privateKeys } from './variables.ts';
 
 const schema = z.object({
@@ -27,7 +27,7 @@ export interface ExplainConfig {
  */
 export function loadExplainConfig(env: Readonly<Record<string, string | undefined>>): ExplainConfig {
   const names = Object.keys(schema.shape);
-  const parsed = schema.safeParse(Object.fromEntries(names.map((name) => [name, valueOf(env, name)])));
+  const parsed = schema.safeParse(Object.fromEntries(names.map((name) => [name, readSecret(env, name)])));
   if (!parsed.success) {
     const problems = parsed.error.issues.map(({ path, message }) => `${String(path[0])}: ${message}`);
     throw new Error(problems.join('\n'));
@@ -40,15 +40,4 @@ export function loadExplainConfig(env: Readonly<Record<string, string | undefine
     privateKeys: read.MANA_AI_PRIVATE_KEY_PEM,
     defaultTokensPerDay: read.DEFAULT_TOKENS_PER_DAY,
   };
-}
-
-/** Set to nothing counts as not set; so does a file that cannot be read. */
-function valueOf(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
-  const path = env[`${name}_FILE`] ?? '';
-  if (path === '') return env[name] || undefined;
-  try {
-    return readFileSync(path, 'utf8').trim() || undefined;
-  } catch {
-    return undefined;
-  }
 }

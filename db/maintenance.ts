@@ -67,3 +67,15 @@ export async function deleteExpiredGrants(tx: SystemSql, expiredBeforeIso: strin
     select count(*)::float8 as deleted from deleted`;
   return row?.deleted ?? 0;
 }
+
+/** Grants that can still be used, by the key that opens them; null: another service's, which noted none. */
+export interface LiveGrants {
+  readonly keyId: string | null;
+  readonly grants: number;
+  readonly lastExpiresAt: Date;
+}
+
+export const readLiveGrants = (tx: SystemSql): Promise<LiveGrants[]> =>
+  tx<LiveGrants[]>`
+    select key_id as "keyId", grants::float8 as grants, last_expires_at as "lastExpiresAt"
+    from mana_ai.live_grants_by_key()`;

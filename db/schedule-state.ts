@@ -1,4 +1,5 @@
 import type { SystemSql } from './client.ts';
+import { isPlanningStopped } from './planning-stop.ts';
 import { sql, type Fragment } from './sql.ts';
 import { knownZone, sourcedTimeZone, type KnownZone } from './time-zones.ts';
 import type { Cadence } from '#domain/mission/mission.ts';
@@ -32,6 +33,8 @@ export interface PendingMission {
   readonly applied: AppliedSchedule | null;
   /** Its instant is over although it stands in the log: nothing could be written about it. */
   readonly isPutAside: boolean;
+  /** An operator stopped the planning of all missions. */
+  readonly isStopped: boolean;
   /** Whether Temporal has not yet been told of the newest version. */
   readonly isPending: boolean;
   /** Changes with every write of the row: see `markApplied`. */
@@ -55,7 +58,7 @@ const pendingColumns = sql`
   extract(epoch from next_run_at)::float8 * 1000 as "nextRunAtMs", agent_id as "agentId",
   version::text as version, applied_schedule as applied, version <> applied_version as "isPending",
   missions.xmin::text as "rowVersion", extract(epoch from clock_timestamp())::float8 * 1000 as "readAtMs",
-  ${isOptedOut} as "isOptedOut",
+  ${isOptedOut} as "isOptedOut", ${isPlanningStopped} as "isStopped",
   exists (select from mana_ai.missions_put_aside aside where aside.user_id = missions.user_id
     and aside.mission_id = missions.mission_id and aside.put_aside_at >= missions.next_run_at) as "isPutAside",
   (select jsonb_build_object('workflowId', slots.workflow_id, 'runId', slots.run_id) from mana_ai.run_slots slots

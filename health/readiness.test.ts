@@ -9,6 +9,16 @@ describe('readiness', () => {
     expect(await ready()).toEqual({ ok: true, status: 'ok', checks: { one: 'ok', two: 'ok' } });
   });
 
+  it('is ok with what is worth knowing', async () => {
+    const ready = createReadiness({ one: () => Promise.resolve('ok, stopped since noon'), two: fine });
+    expect(await ready()).toEqual({
+      ok: true,
+      status: 'ok',
+      checks: { one: 'ok, stopped since noon', two: 'ok' },
+    });
+    expect((await createReadiness({ one: () => Promise.resolve('okay') })()).ok).toBe(false);
+  });
+
   it('says which check is not, and never with the text of an error', async () => {
     const ready = createReadiness({
       one: fine,

@@ -5,7 +5,7 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, string>>;
 }
 
-/** Resolves to `ok`, or to a code of what is wrong; what it throws counts as no answer. */
+/** Resolves to `ok`, `ok, <what is worth knowing>`, or what is wrong; what it throws counts as no answer. */
 export type Check = () => Promise<string>;
 
 /** A probe gives up after a few seconds, and wants to know why before that. */
@@ -24,10 +24,12 @@ export function createReadiness(
   );
   return async () => {
     const answers = await Promise.all(probes.map(async ([name, probe]) => [name, await probe()] as const));
-    const ok = answers.every(([, answer]) => answer === 'ok');
+    const ok = answers.every(([, answer]) => isFine(answer));
     return { ok, status: ok ? 'ok' : 'unavailable', checks: Object.fromEntries(answers) };
   };
 }
+
+const isFine = (answer: string): boolean => answer === 'ok' || answer.startsWith('ok, ');
 
 function createProbe(check: Check, timeoutMs: number): Check {
   let asked: Promise<string> | null = null;

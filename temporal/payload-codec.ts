@@ -120,6 +120,10 @@ export function createPayloadCodec(
   };
 }
 
+/** What the writer of an encrypted payload put there; empty where there is none. */
+export const keyIdOf = (payload: Payload): string =>
+  Buffer.from(payload.metadata?.[KEY_ID_METADATA] ?? []).toString('utf8');
+
 function encryptPayload(keyId: string, key: Buffer, payload: Payload): Payload {
   const plaintext = proto.temporal.api.common.v1.Payload.encode(payload).finish();
   return {
@@ -138,7 +142,7 @@ function decryptPayload(
     if (refusePlaintext) throw new PlaintextPayloadError();
     return payload;
   }
-  const keyId = Buffer.from(payload.metadata?.[KEY_ID_METADATA] ?? []).toString('utf8');
+  const keyId = keyIdOf(payload);
   const key = keys.get(keyId);
   if (key === undefined) throw new UnknownCodecKeyError(keyId);
   const plaintext = decryptBytes(key, aadOf(keyId), payload.data ?? new Uint8Array());

@@ -7,6 +7,7 @@ import { createProjectionActivities } from '#activities/projection/activities.ts
 import { createStartTurns } from '#activities/projection/start-turns.ts';
 import type { Config } from '#config.ts';
 import { openDatabase } from '#db/client.ts';
+import { checkPlanning } from '#db/planning-stop.ts';
 import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
 import { observePoolWait, watchPool } from '#metrics/database.ts';
 import { cancelRun } from '#runs/cancel-run.ts';
@@ -65,6 +66,7 @@ export async function createProjectionPart(
     checks: {
       polls: pollsAt(context.client, worker, { runsWorkflows: true }),
       database: () => checkDatabase(database, syncDatabaseOf('mana_missions_projection')),
+      planning: () => checkPlanning(database.system),
     },
     close: () => database.close(),
   };

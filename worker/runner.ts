@@ -7,6 +7,7 @@ import { workflowSource } from './workflow-bundle.ts';
 import { createRunnerActivities } from '#activities/runner/activities.ts';
 import type { Config } from '#config.ts';
 import { openDatabase } from '#db/client.ts';
+import { checkPlanning } from '#db/planning-stop.ts';
 import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
 import { createGateway } from '#llm/gateway.ts';
 import { limitGateway } from '#llm/gateway-limit.ts';
@@ -80,6 +81,7 @@ export async function createRunnerPart(
     checks: {
       polls: pollsAt(context.client, worker, { runsWorkflows: true }),
       database: () => checkDatabase(database, syncDatabaseOf('mana_missions_runner')),
+      planning: () => checkPlanning(database.system),
     },
     close: () => database.close(),
   };

@@ -109,7 +109,7 @@ export async function startIfPassed(
   mission: PendingMission,
 ): Promise<StartResult> {
   const { userId, missionId, agentId, nextRunAtMs, slot } = mission;
-  if (mission.isPutAside) return 'not-started';
+  if (mission.isPutAside || mission.isStopped) return 'not-started';
   if (nextRunAtMs === null || nextRunAtMs > mission.nowMs()) return 'not-started';
   if (slot !== null && (await deps.isRunOpen(slot.workflowId, slot.runId))) return 'not-started';
   if (mission.openRunsOfUser >= MAX_OPEN_RUNS || !deps.mayStart(userId, mission.nowMs())) return 'waits';

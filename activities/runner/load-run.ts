@@ -10,6 +10,7 @@ import { readBudget } from '#db/budget-reservations.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
+import { readPlanningStop } from '#db/planning-stop.ts';
 import { readSlotIteration, releaseSlot, setSlotIteration } from '#db/run-slots.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import type { Agent } from '#domain/mission/agent.ts';
@@ -98,6 +99,8 @@ async function passGates(
   if (read === null) return refused('deleted', claimed);
   const { mission } = read;
   if (mission.state !== 'active') return refused('paused', claimed);
+  // Nothing is written, so the instant stays due: it is started once planning is resumed. An instant that was claimed is finished.
+  if (claimed === null && (await readPlanningStop(tx)) !== null) return refused('paused');
   const dueAtMs = claimed === null ? dueAt(mission, input) : nominalMs(input);
   const key = claimed === null ? keyOfRun(input, dueAtMs) : null;
   if (claimed === null && key === null) return refused('not-due');

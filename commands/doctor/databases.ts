@@ -1,6 +1,7 @@
 import type { Config } from '#config.ts';
-import { openDatabase } from '#db/client.ts';
+import { openDatabase, type Database } from '#db/client.ts';
 import { lookAtConnection, type ConnectionKind } from '#db/connection-kind.ts';
+import { readPlanningStop } from '#db/planning-stop.ts';
 import { isMaintenanceUser } from '#db/maintenance.ts';
 import { authDatabaseOf, checkDatabase, syncDatabaseOf, type ExpectedDatabase } from '#db/readiness.ts';
 import type { Manifest, SchemaDifferences } from '#migrations/manifest.ts';
@@ -77,9 +78,22 @@ export function databaseChecks(
       look: () => connection(database),
     })),
     { name: 'database of maintenance', look: () => maintenance(maintenanceUrl) },
+    { name: 'planning', look: () => planning(databases, maintenanceUrl) },
     { name: 'schema of mana_sync', look: () => schemas(databases, 'sync', ['mana_ai', 'public']) },
     { name: 'schema of mana_platform', look: () => schemas(databases, 'auth', ['auth']) },
   ];
+}
+
+async function withDatabase<T>(url: string, look: (database: Database) => Promise<T>): Promise<T> {
+  const database = openDatabase({
+    ...{ url, applicationName: APPLICATION_NAME, maxConnections: 1, preparedStatements: false },
+    limits: { connectMs: TIMEOUT_MS, statementMs: TIMEOUT_MS },
+  });
+  try {
+    return await look(database);
+  } finally {
+    await database.close();
+  }
 }
 
 const ADVICE: readonly [RegExp, string][] = [
@@ -93,19 +107,13 @@ const ADVICE: readonly [RegExp, string][] = [
 
 /** The question of `GET /ready`. */
 async function rolesAndRows({ url, expected }: ReachedDatabase): Promise<Judgement> {
-  const database = openDatabase({
-    ...{ url, applicationName: APPLICATION_NAME, maxConnections: 1, preparedStatements: false },
-    limits: { connectMs: TIMEOUT_MS, statementMs: TIMEOUT_MS },
-  });
-  try {
+  return withDatabase(url, async (database) => {
     for (const each of expected) {
       if ((await checkDatabase(database, each)) === 'ok') return ok(inOrder(each));
     }
     const found = await checkDatabase(database, expected[0]);
     return fault(found, ADVICE.find(([reason]) => reason.test(found))?.[1] ?? 'see GET /ready');
-  } finally {
-    await database.close();
-  }
+  });
 }
 
 const inOrder = ({ role, schemaVersion }: ExpectedDatabase): string =>
@@ -152,17 +160,28 @@ async function maintenance(url: string | null): Promise<Judgement> {
       'MAINTENANCE_DATABASE_URL is not set here',
       'yarn missions audit needs it, no process may have it',
     );
-  const database = openDatabase({
-    ...{ url, applicationName: APPLICATION_NAME, maxConnections: 1, preparedStatements: false },
-    limits: { connectMs: TIMEOUT_MS, statementMs: TIMEOUT_MS },
-  });
-  try {
+  return withDatabase(url, async (database) => {
     return (await isMaintenanceUser(database.system))
       ? ok('answers, member of mana_missions_maintenance')
       : fault('user is not a member of mana_missions_maintenance', 'grant that role to the user of this URL');
-  } finally {
-    await database.close();
-  }
+  });
+}
+
+async function planning(
+  databases: readonly ReachedDatabase[],
+  maintenanceUrl: string | null,
+): Promise<Judgement> {
+  // The vault worker has no business with it.
+  const seeing = databases.find(({ which, name }) => which === 'sync' && !name.startsWith('vault'));
+  const url = seeing?.url ?? maintenanceUrl;
+  if (url === null) return unchecked('no database user of this environment sees it');
+  const stoppedAt = await withDatabase(url, (database) => readPlanningStop(database.system));
+  return stoppedAt === null
+    ? ok('goes on')
+    : warning(
+        `stopped by an operator since ${stoppedAt.toISOString()}`,
+        'yarn missions resume-all, unless that is meant',
+      );
 }
 
 /** Tables, policies, functions and rights against what the migrations make; whoever may connect may look. */

@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import type { ExplainConfig } from '#config/explain-command.ts';
 import { openDatabase, type Database } from '#db/client.ts';
+import { isErased } from '#db/erased-users.ts';
+import { UserErasedError } from '#domain/base/errors.ts';
 import { findProjectedMission } from '#db/mission-schedule.ts';
 import { readMissionState } from '#db/schedule-state.ts';
 import { timeZoneAndSource } from '#db/time-zones.ts';
@@ -39,6 +41,7 @@ export function explainMission(
   let known: Promise<MissionFacts> | null = null;
   const facts = (): Promise<MissionFacts> => (known ??= factsOf(projection, client, userId, missionId));
   const checks: DoctorCheck[] = [
+    { name: 'user', look: () => erased(projection, userId) },
     { name: 'schedule', look: async () => scheduleReasons(await facts()) },
     {
       name: 'grant',
@@ -57,8 +60,27 @@ export function explainMission(
   const close = async (): Promise<void> => {
     await Promise.all([projection.close(), api?.close(), runner?.close()]);
   };
-  return { checks, close };
+  return { checks: checks.map(unlessErased), close };
 }
+
+async function erased(projection: Database, userId: UserId): Promise<Judgement> {
+  return (await isErased(projection.system, userId))
+    ? fault('was erased: nothing of this user is run or comes back', 'nothing: that is for good')
+    : ok('was not erased');
+}
+
+/** As an erased user nobody sees anything. */
+const unlessErased = ({ name, look }: DoctorCheck): DoctorCheck => ({
+  name,
+  look: async () => {
+    try {
+      return await look();
+    } catch (error) {
+      if (error instanceof UserErasedError) return unchecked('nobody looks at an erased user');
+      throw error;
+    }
+  },
+});
 
 async function factsOf(
   projection: Database,

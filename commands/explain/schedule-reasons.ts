@@ -105,6 +105,9 @@ function around(
 ): Judgement[] {
   const judgements: Judgement[] = [];
   const { agentId, slot } = pending;
+  if (pending.isStopped) {
+    judgements.push(fault('an operator stopped the planning of all missions', 'yarn missions resume-all'));
+  }
   if (agentId !== null && projected.agentState === null) {
     judgements.push(
       warning(

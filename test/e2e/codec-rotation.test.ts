@@ -1,6 +1,9 @@
 import { Client } from '@temporalio/client';
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { codecSteps, type RotationStep } from '#commands/keys/rotation.ts';
+import { openRunsByKey } from '#runs/open-run-keys.ts';
+import { codecKeysInUse } from '#schedules/codec-keys-in-use.ts';
 import { gate, type Gate } from '#dev/scripted-gateway.ts';
 import { missionAt } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -87,6 +90,21 @@ async function reconcile(...ids: string[]): Promise<ReconcileResult> {
   return JSON.parse(stdout) as ReconcileResult;
 }
 
+async function rotate(option: string, ...ids: string[]): Promise<Readonly<Record<string, unknown>>[]> {
+  const { stdout } = await runMissions(['keys', 'rotate', 'codec', option, '--json'], {
+    TEMPORAL_ADDRESS: inject('temporalAddress'),
+    TEMPORAL_NAMESPACE: system.namespace,
+    ...codecKeys(...ids),
+  });
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+}
+/** What `yarn missions keys rotate codec` would say with these keys. */
+const rotationSteps = async (...ids: string[]): Promise<RotationStep[]> =>
+  codecSteps(ids, await codecKeysInUse(client, 1_000), await openRunsByKey(client, 1_000));
+
 const scheduleIdOf = ({ user, missionId }: WrittenMission): string =>
   missionScheduleId(user.userId, missionId);
 const keyIdOf = (payload: { metadata?: Record<string, Uint8Array> | null } | null | undefined): string =>
@@ -162,9 +180,17 @@ describe('codec keys', () => {
     await waitUntil('all have their schedules', async () => (await schedulesUnder(OLD)) === MISSIONS);
     expect(await keysOfSchedules(missions)).toEqual(new Set([OLD]));
 
+    expect((await rotationSteps(OLD, NEW)).map(({ state }) => state)).toEqual([
+      'done',
+      ...['maybe', 'maybe', 'maybe', 'maybe'],
+    ]);
+
     // The new key first: processes of both orders at once, then the new order alone.
     const [projection, runner] = await startGeneration(NEW, OLD);
     const drained = before.map((old) => old.stop(30_000));
+    expect((await rotationSteps(NEW, OLD)).at(3)).toMatchObject({
+      found: expect.stringMatching(/^1 open runs began under another key than renewed/) as string,
+    });
     held.open();
     await Promise.all(drained);
     const first = await reconcile(NEW, OLD);
@@ -172,7 +198,9 @@ describe('codec keys', () => {
     // The start of the new projection has one made as well.
     expect(reencryptedBy(projection as SystemProcess)).toBe(MISSIONS);
     expect(await keysOfSchedules(missions)).toEqual(new Set([NEW]));
-    expect(await reconcile(NEW, OLD)).toMatchObject({ reencrypted: 0, failed: 0 });
+    const [counts, ...steps] = await rotate('--reconcile', NEW, OLD);
+    expect(counts).toEqual({ reencrypted: 0, failed: 0 });
+    expect(steps.map(({ what }) => what)).toContain('schedules under the new key');
     const reconciledAt = new Date();
     await waitUntil('no schedule is listed under the old key', async () => (await schedulesUnder(OLD)) === 0);
     expect(await schedulesUnder(NEW)).toBe(MISSIONS);

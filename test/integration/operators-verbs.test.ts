@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import { createHash, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -18,12 +18,21 @@ import { gate } from '#dev/scripted-gateway.ts';
 import { listAllRuns } from '#runs/all-runs.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 import { runSearchAttributes } from '#schedules/schedule-request.ts';
-import { MISSION_RUN_WORKFLOW_TYPE, RUNNER_TASK_QUEUE, type MissionRunInput } from '#temporal/messages.ts';
+import {
+  MISSION_RUN_WORKFLOW_TYPE,
+  RUNNER_TASK_QUEUE,
+  type MissionRunInput,
+  type RunTrigger,
+} from '#temporal/messages.ts';
 import {
   writeGrantedMission,
   writePlaintextMission,
   type WrittenMission,
 } from '#test/support/granted-mission.ts';
+import { formatInstant } from '#domain/base/instant.ts';
+import { openDatabase } from '#db/client.ts';
+import { checkPlanning } from '#db/planning-stop.ts';
+import { runProjectionPass } from '#schedules/system-workflows.ts';
 import { freePort } from '#dev/free-port.ts';
 import type { ProcessRole } from '#config/zones.ts';
 import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
@@ -135,7 +144,8 @@ async function planted<T>(plant: string, takeAway: string, work: () => Promise<T
 /** Any of these in what a verb says would be a word of the user. */
 const WORDS = ['Plan the holiday', 'Packing list', 'objective-', 'tent, stove', 'Book the train'];
 
-const ofRole = (role: 'projection' | 'api' | 'runner'): string => system.databases.urls[role].sync;
+const ofRole = (role: 'projection' | 'api' | 'runner' | 'maintenance'): string =>
+  system.databases.urls[role].sync;
 const superuser = (sql: string, values: readonly unknown[] = []) =>
   query(system.databases.superuser.syncUrl, sql, values);
 
@@ -229,6 +239,14 @@ describe('yarn missions explain', () => {
     await waitUntil('all is seen', async () => (await held()).includes('the mission is done'));
     expect(await held()).toContain('its user took it out of the background');
     expect(await held()).toContain('its agent is archived');
+  });
+
+  it('a user who was erased', async () => {
+    const user = await system.webApp.createUser();
+    await superuser('select mana_ai.enter_erased_user($1)', [user.userId]);
+    expect(await faultsOf({ user, missionId: randomUUID() })).toEqual([
+      'fault user: was erased: nothing of this user is run or comes back',
+    ]);
   });
 
   it.each([
@@ -359,16 +377,128 @@ describe('yarn missions runs and sweep', () => {
   });
 });
 
+describe('yarn missions stop-all and resume-all', () => {
+  const iterationsOf = async ({
+    user,
+    missionId,
+  }: WrittenMission): Promise<Readonly<Record<string, unknown>>[]> => {
+    const record = await system.webApp.read(user, missionAt(missionId));
+    return record?.record['iterations'] as Readonly<Record<string, unknown>>[];
+  };
+  const runsOf = ({ missionId }: WrittenMission) =>
+    listAllRuns(system.client, { userId: null, missionId, outcome: null, isOpen: false }, 10);
+  /** Its instant has passed: the projection starts it as soon as it has seen it. */
+  const passed = () => ({ ...daily, nextRunAt: formatInstant(Date.now() - 2_000) });
+
+  it('nothing is planned while it lasts, also what is written later; then each that is due runs once', async () => {
+    const { webApp, client } = system;
+    const busy = await applied(await writePlaintextMission(webApp, HELD, daily));
+    const open = await startOpenly(client, busy);
+    const stopped = await runMissions(['stop-all', '--json'], operator);
+    expect({ code: stopped.code, stderr: stopped.stderr }).toEqual({ code: 0, stderr: '' });
+    const { stoppedAt } = JSON.parse(stopped.stdout) as { readonly stoppedAt: string };
+
+    const later = await applied(await writePlaintextMission(webApp, 'objective-later', passed()));
+    const asked = await startOpenly(client, later, 'projection');
+    expect(await asked.result()).toMatchObject({ outcome: 'paused', rounds: 0 });
+    expect((await webApp.rows(later.user, missionAt(later.missionId))).length).toBe(1);
+    // The projection looks at it as at every mission whose instant has passed, and starts none.
+    expect((await runProjectionPass(client)).started).toBe(0);
+    expect(await faultsOf(later)).toEqual([
+      'fault schedule: an operator stopped the planning of all missions',
+    ]);
+    for (const role of ['runner', 'projection', 'api', 'maintenance'] as const) {
+      const database = openDatabase({ url: ofRole(role), applicationName: 'ready-test', maxConnections: 1 });
+      expect(await checkPlanning(database.system)).toBe(`ok, stopped by an operator since ${stoppedAt}`);
+      await database.close();
+    }
+    const seen = await databaseFindings(envOf('runner'), 'runner');
+    expect(withStatus(seen, 'warning')).toEqual([`planning: stopped by an operator since ${stoppedAt}`]);
+
+    // What was open goes on until it is cancelled; stopping again changes nothing.
+    expect((await open.describe()).status.name).toBe('RUNNING');
+    await waitUntil('visibility shows it', async () => (await runsOf(busy)).length === 1);
+    const cancelled = await runMissions(['stop-all', '--cancel-runs', '--json'], operator);
+    expect(
+      cancelled.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object),
+    ).toEqual([{ stoppedAt }, { cancelled: 1, open: 0 }]);
+    expect(await open.result()).toMatchObject({ outcome: 'cancelled' });
+
+    const resumed = await runMissions(['resume-all', '--json'], operator);
+    expect(
+      resumed.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as object),
+    ).toEqual([{ stoppedAt }, { started: 1 }]);
+    await waitUntil('it has run', async () => {
+      const [iteration] = await iterationsOf(later);
+      return iteration?.['overallStatus'] === 'awaiting-review';
+    });
+    expect(await iterationsOf(later)).toHaveLength(1);
+    await waitUntil(
+      'its runs are listed',
+      async () => (await runsOf(later)).filter(({ outcome }) => outcome === 'planned').length === 1,
+    );
+    expect(await faultsOf(later)).toEqual([]);
+    expect((await runMissions(['resume-all'], operator)).stdout).toContain('planning was not stopped');
+  });
+});
+
+describe('yarn missions keys rotate', () => {
+  it('grant: counts what can still be used under the key before, of all users, and says when it ends', async () => {
+    const renewed = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const env = {
+      ...operator,
+      MANA_AI_PUBLIC_KEY_PEM: renewed.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      MANA_AI_PRIVATE_KEY_PEM: `${pem(system.keys.privateKey)}${pem(renewed.privateKey)}`,
+    };
+    await writeGrantedMission(system, 'objective-rotated');
+    const said = async () => {
+      const { stdout } = await runMissions(['keys', 'rotate', 'grant'], env);
+      return stdout;
+    };
+    const before = await said();
+    expect(before).toMatch(/^done +1\. the runner opens both: the runner opens [\da-f]{16}, [\da-f]{16}$/m);
+    expect(before).toMatch(/^done +2\. the API mints under the new one: /m);
+    expect(before).toMatch(
+      /^next +3\. no live grant under the old one: \d+ grants under [\da-f]{16} can be used until \d{4}-/m,
+    );
+    await superuser('update mana_ai.mission_grants set revoked_at = now() where revoked_at is null');
+    expect(await said()).toMatch(/^done +3\. no live grant under the old one: /m);
+  });
+
+  it('service: asks the gateway; kek and an unknown key say what can be done', async () => {
+    const service = await runMissions(['keys', 'rotate', 'service'], operator);
+    expect(service.stdout).toMatch(
+      /^maybe +2\. .*the runner’s key is among the API’s; the gateway accepts it -> /m,
+    );
+    const wrong = await runMissions(['keys', 'rotate', 'kekk'], operator);
+    expect({ code: wrong.code, stderr: wrong.stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Allowed choices are codec, grant, kek, service') as string,
+    });
+  });
+});
+
 /** A run as the user's "run now" starts it: with the search attributes by which runs are found. */
-async function startOpenly(client: Client, { user, missionId }: WrittenMission) {
+async function startOpenly(
+  client: Client,
+  { user, missionId }: WrittenMission,
+  trigger: RunTrigger = 'run-now',
+) {
   const run = { userId: user.userId, missionId, agentId: null };
   const handle = await client.workflow.start<(input: MissionRunInput) => Promise<unknown>>(
     MISSION_RUN_WORKFLOW_TYPE,
     {
       workflowId: `now:${missionId}`,
       taskQueue: RUNNER_TASK_QUEUE,
-      args: [{ userId: run.userId, missionId, trigger: 'run-now' }],
-      typedSearchAttributes: runSearchAttributes(run, 'run-now'),
+      args: [{ userId: run.userId, missionId, trigger }],
+      typedSearchAttributes: runSearchAttributes(run, trigger),
     },
   );
   await waitUntil(

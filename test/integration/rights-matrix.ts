@@ -415,6 +415,17 @@ const MANA_AI: readonly TableRights[] = [
     { projection: { select: ofAll('*'), update: ofAll('*') } },
   ),
   mana(
+    'planning_stop',
+    ['only_row'],
+    { rows: [{ only_row: true, stopped_at: null }], candidates: [{ only_row: false }], hasRowsAlready: true },
+    {
+      api: { select: ofAll('*') },
+      runner: { select: ofAll('*') },
+      projection: { select: ofAll('*') },
+      maintenance: { select: ofAll('*'), update: ofAll('stopped_at') },
+    },
+  ),
+  mana(
     'projection_backlogs',
     ['user_id'],
     {
