@@ -186,7 +186,10 @@ describe('yarn missions migrate where the service before ran', () => {
   it('as a superuser needs nothing to be handed over; when the other starts again, it cannot plan, and its audit rows are chained', async () => {
     await migrate(platform.superuser.syncUrl);
     await asSuperuser(async (client) => {
+      const before = new Set((await shapeOf('mana_ai')).map(({ relname }) => relname));
       await startServiceBefore(client);
+      const made = (await shapeOf('mana_ai')).filter(({ relkind, relname }) => relkind === 'r' && !before.has(relname));
+      expect(made.map(({ relname }) => relname)).toEqual(['mission_research_jobs']);
       await client.query(`insert into mana_ai.decrypt_audit (user_id, mission_id, table_name, record_id, status)
                           values ('user-0', 'm', 't', 'r', 'ok')`);
       await expect(client.query(`insert into mana_ai.mission_snapshots (user_id, mission_id, record) values ('u', 'm', '{}')`))
