@@ -19,6 +19,8 @@ export interface Program {
   readonly role: Role;
   /** Null while it is not there. */
   url(): string | null;
+  /** Of its health port, which has the metrics; null while it is not there. */
+  healthUrl(): string | null;
   logFiles(): readonly string[];
   /** Of all processes that it was, as Temporal's identities begin. */
   pids(): readonly number[];
@@ -145,6 +147,10 @@ export async function startProgram(
   return {
     role,
     url: () => current?.url() ?? null,
+    healthUrl: () => {
+      const port = /"healthPort":(\d+)/.exec(current?.output() ?? '')?.[1];
+      return port === undefined ? null : `http://127.0.0.1:${port}`;
+    },
     logFiles: () => logs,
     pids: () => pids,
     deaths: () => deaths,

@@ -99,7 +99,7 @@ const drainOf = async (program: Program, how: 'stop' | 'restart'): Promise<Drain
 };
 
 /** @param act gets a function that waits for a third of the time */
-async function underLoad(
+export async function underLoad(
   { seed, missions, forMs }: RollingOptions,
   act: (world: World, third: () => Promise<unknown>) => Promise<Acted>,
 ): Promise<RollingResult> {
