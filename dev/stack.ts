@@ -62,6 +62,8 @@ export interface Stack {
   readonly temporalDatabaseFile: string;
   /** Texts that must stand nowhere but in the environment of their processes. */
   readonly secrets: readonly string[];
+  /** Process id of each program that runs. */
+  pids(): Readonly<Record<string, number>>;
   /** Bundles the workflows anew and restarts API and workers, on the ports they had. */
   restartPrograms(): Promise<void>;
   stop(): Promise<void>;
@@ -191,6 +193,7 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
     logFiles: ['api', 'runner', 'vault', 'projection', 'temporal', 'gateway', 'postgres'].map(logFile),
     temporalDatabaseFile,
     secrets: [...keys.secrets, ...(gateway === undefined ? [] : searchable(gateway.serviceKey))],
+    pids: () => Object.fromEntries([...running].map(([name, { pid }]) => [name, pid])),
     restartPrograms: async () => {
       await buildBundle(bundleFile, logFile('workflow-bundle'));
       await stopAll(running);

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import { eachOf, until } from '#bench/servers.ts';
+import { grantRequest } from '#bench/system.ts';
+import type { Stack } from '#dev/stack.ts';
+import { missionAt, noteAt, type WebAppUser } from '#dev/web-app.ts';
+import { MISSION_RUN_WORKFLOW_TYPE, RUNNER_TASK_QUEUE, type MissionRunInput } from '#temporal/messages.ts';
+import { runSearchAttributes } from '#schedules/schedule-request.ts';
+import { fairnessKeyOf } from '#domain/run/fairness.ts';
+
+const NOTES = 3;
+const NOTE_BYTES = 2_048;
+const AT_A_TIME = 40;
+const WITHIN_MS = 1_200_000;
+
+export interface LoadedMission {
+  readonly user: WebAppUser;
+  readonly missionId: string;
+}
+
+/** Encrypted missions on three notes of 2 kB each, with their grants; each of a user of its own. */
+export async function writeMissions(stack: Stack, count: number): Promise<LoadedMission[]> {
+  const missions: LoadedMission[] = [];
+  await eachOf(Array.from({ length: count }), 4, async () => {
+    const user = await stack.webApp.createUser();
+    const missionId = randomUUID();
+    const noteIds = Array.from({ length: NOTES }, () => randomUUID());
+    for (const id of noteIds)
+      await stack.webApp.insert(user, noteAt(id), { content: user.encrypt('x'.repeat(NOTE_BYTES)) });
+    const grant = await mint(stack, user, missionId, noteIds);
+    await stack.webApp.insert(user, missionAt(missionId), {
+      ...{ title: user.encrypt('Bench'), objective: user.encrypt('Bench'), conceptMarkdown: '' },
+      ...{ state: 'active', cadence: { kind: 'manual' }, nextRunAt: null, iterations: [], grant },
+      inputs: noteIds.map((id) => ({ module: 'notes', table: 'notes', id })),
+    });
+    missions.push({ user, missionId });
+  });
+  return missions;
+}
+
+async function mint(stack: Stack, user: WebAppUser, missionId: string, noteIds: readonly string[]) {
+  const token = await stack.issuer.issueToken({ sub: user.userId });
+  const response = await fetch(`${stack.apiUrl}/api/v1/me/ai-mission-grant`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(grantRequest(missionId, noteIds)),
+    signal: AbortSignal.timeout(10_000),
+  });
+  if (!response.ok) throw new Error(`mint: found status ${response.status}, expected 200`);
+  return response.json();
+}
+
+/** Starts a run of each mission at once and waits until all have ended. @returns missions a second */
+export async function runMissions(stack: Stack, missions: readonly LoadedMission[]): Promise<number> {
+  const label = randomUUID();
+  return ratePerSecond(stack, MISSION_RUN_WORKFLOW_TYPE, label, missions, ({ user, missionId }) => {
+    const run = { userId: user.userId, missionId, agentId: null };
+    return stack.client.workflow.start(MISSION_RUN_WORKFLOW_TYPE, {
+      workflowId: `${label}:${missionId}`,
+      taskQueue: RUNNER_TASK_QUEUE,
+      args: [{ userId: run.userId, missionId, trigger: 'run-now' } satisfies MissionRunInput],
+      typedSearchAttributes: runSearchAttributes(run, 'run-now'),
+      priority: { fairnessKey: fairnessKeyOf(run.userId) },
+    });
+  });
+}
+
+/** The same of bare workflows. */
+export async function runFloor(
+  stack: Stack,
+  workflowType: 'floorRun' | 'emptyRun',
+  count: number,
+  waitMs: number,
+): Promise<number> {
+  const label = randomUUID();
+  const items = Array.from({ length: count }, (_, index) => index);
+  return ratePerSecond(stack, workflowType, label, items, (index) =>
+    stack.client.workflow.start(workflowType, {
+      ...{ workflowId: `${label}:${index}`, taskQueue: 'floor' },
+      args: workflowType === 'floorRun' ? [waitMs] : [],
+    }),
+  );
+}
+
+async function ratePerSecond<T>(
+  { client }: Stack,
+  workflowType: string,
+  label: string,
+  items: readonly T[],
+  start: (item: T) => Promise<unknown>,
+): Promise<number> {
+  const query = `WorkflowType = '${workflowType}' and WorkflowId STARTS_WITH '${label}' and ExecutionStatus = 'Completed'`;
+  const startedMs = performance.now();
+  await eachOf(items, AT_A_TIME, start);
+  await until(
+    'all runs have ended',
+    async () => (await client.workflow.count(query)).count >= items.length,
+    WITHIN_MS,
+  );
+  return items.length / ((performance.now() - startedMs) / 1_000);
+}

@@ -1,0 +1,39 @@
+import { openRun, runnerDeps, writeMission } from '#bench/planner/opened-mission.ts';
+import type { BenchSystem } from '#bench/system.ts';
+import { forgetRun } from '#activities/runner/forget-run.ts';
+import { planRound } from '#activities/runner/round/plan-round.ts';
+import { writeIteration } from '#activities/runner/write-iteration.ts';
+import type { Gateway } from '#llm/gateway.ts';
+
+/**
+ * What the service before did, without its faults: one process without Temporal that plans missions one after another, with the
+ * product's own steps on the same kind of database.
+ *
+ * @returns missions a second
+ */
+export async function pollSequentially(
+  system: BenchSystem,
+  gateway: Gateway,
+  missions: number,
+): Promise<number> {
+  const deps = runnerDeps(system, gateway);
+  const written = [];
+  for (let index = 0; index < missions; index += 1) written.push(await writeMission(system));
+  const startedMs = performance.now();
+  for (const mission of written) {
+    const run = await openRun(deps, system, mission);
+    for (let round = 1; ; round += 1) {
+      const { status } = await planRound(deps, { ...run, round }, new AbortController().signal);
+      if (status === 'finished') break;
+      if (status !== 'continue') throw new Error(`round ${round}: found ${status}, expected continue`);
+    }
+    const { outcome } = await writeIteration(deps, {
+      ...run,
+      startedAtMs: Date.now(),
+      result: { kind: 'planned' },
+    });
+    if (outcome !== 'planned') throw new Error(`write: found ${outcome}, expected planned`);
+    await forgetRun(deps.database, run.userId, run);
+  }
+  return missions / ((performance.now() - startedMs) / 1_000);
+}
