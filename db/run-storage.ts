@@ -1,4 +1,5 @@
 import type { UserTransaction } from './client.ts';
+import { sql } from './sql.ts';
 
 /** What a run keeps in Postgres between its activities. All of it is ciphertext or ids, and `forget…` deletes it. */
 
@@ -102,13 +103,15 @@ export async function replaceRunNote(
  * swept may come again for the same instant, and must not submit, and have its user pay, a second time.
  */
 export async function forgetMissionStorage(tx: UserTransaction, missionId: string): Promise<void> {
-  await tx`delete from mana_ai.sealed_inputs where user_id = ${tx.userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_grants where user_id = ${tx.userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.model_calls where user_id = ${tx.userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_transcripts where user_id = ${tx.userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_keys where user_id = ${tx.userId} and mission_id = ${missionId}`;
-  await tx`delete from mana_ai.run_notes where user_id = ${tx.userId} and mission_id = ${missionId}`;
+  // One statement, one round trip: every run ends with it.
+  const ofMission = sql`where user_id = ${tx.userId} and mission_id = ${missionId}`;
   await tx`
-    delete from mana_ai.research_tasks where user_id = ${tx.userId} and mission_id = ${missionId}
+    with sealed as (delete from mana_ai.sealed_inputs ${ofMission}),
+      grants as (delete from mana_ai.run_grants ${ofMission}),
+      calls as (delete from mana_ai.model_calls ${ofMission}),
+      transcripts as (delete from mana_ai.run_transcripts ${ofMission}),
+      keys as (delete from mana_ai.run_keys ${ofMission}),
+      notes as (delete from mana_ai.run_notes ${ofMission})
+    delete from mana_ai.research_tasks ${ofMission}
       and (kind = 'shallow' or created_at < clock_timestamp() - interval '2 days')`;
 }
