@@ -41,7 +41,7 @@ const needsDependencies = !yarnsOwn.includes(words[0]);
 const isOf = (/** @type {RegExp} */ commands) =>
   commands.test(words[0]) && !/^test:(unit|mutation)$/.test(words[0]);
 /** What starts servers, and what starts those of the tests. */
-const needsTemporal = isOf(/^(demo|dev|eval|check|vitest|test|bench|replay)(:|$)/);
+const needsTemporal = isOf(/^(demo|dev|eval|pictures|check|vitest|test|bench|replay)(:|$)/);
 const needsTestServer = isOf(/^(check|vitest|test)(:|$)/);
 const needsPgBouncer = needsTestServer && !process.env.PGBOUNCER;
 
