@@ -175,7 +175,8 @@ async function load(
   const request = loadRequest(input);
   let busy: SlotBusy;
   try {
-    return await stage(run, (by) => by.loadRun(request));
+    // Not cancelled under way: it may have claimed the instant, and whoever cancels then has the claim ended by what comes next.
+    return await CancellationScope.nonCancellable(() => stage(run, (by) => by.loadRun(request)));
   } catch (error) {
     const failure = applicationFailureOf(error);
     if (failure?.type === 'WORKER_LOST')

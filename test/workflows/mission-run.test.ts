@@ -61,7 +61,7 @@ const random = (): number => 0.5;
 
 /** What the activities of one mission do; a run that needs none of them is a fault of the test. */
 interface Fakes {
-  readonly loadRun?: (input: LoadRunInput, attempt: number) => LoadRunResult;
+  readonly loadRun?: (input: LoadRunInput, attempt: number) => LoadRunResult | Promise<LoadRunResult>;
   readonly sealInputs?: () => SealResult;
   /** May throw what the real one throws. */
   readonly planRound?: (
@@ -661,6 +661,33 @@ describe('cancelRun', () => {
     await handle.signal(cancelRunSignal);
     expect(await handle.result()).toMatchObject({ outcome: 'cancelled', failureCode: null });
     expect(recorded.writes).toMatchObject([{ result: { kind: 'advance-only' } }]);
+    expect(recorded.forgotten).toHaveLength(1);
+  });
+
+  it('while it is loaded waits until that has claimed the instant or not: the claim is ended', async () => {
+    const [loading, cancelled] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    const { handle, recorded } = await start({
+      loadRun: async () => {
+        loading.resolve(undefined);
+        await cancelled.promise;
+        return ready();
+      },
+      planRound: throwing(unavailable()),
+    });
+    await loading.promise;
+    await handle.signal(cancelRunSignal);
+    // The workflow hears of it when the worker asks for more time for the load.
+    await waitUntil('the signal has reached the worker', async () => {
+      const { events } = await handle.fetchHistory();
+      const types = (events ?? []).map(({ eventType }) => eventType);
+      const { EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: SIGNALED, EVENT_TYPE_WORKFLOW_TASK_STARTED: STARTED } =
+        proto.temporal.api.enums.v1.EventType;
+      return types.includes(SIGNALED) && types.slice(types.indexOf(SIGNALED)).includes(STARTED);
+    });
+    cancelled.resolve(undefined);
+    expect(await handle.result()).toMatchObject({ outcome: 'cancelled' });
+    expect(recorded.writes).toMatchObject([{ result: { kind: 'advance-only', cause: 'cancelled' } }]);
+    expect(recorded.rounds).toEqual([]);
     expect(recorded.forgotten).toHaveLength(1);
   });
 
