@@ -170,7 +170,7 @@ export default {
       '^api/',
       [
         '^config\\.ts$',
-        '^(crypto|db|domain|health|logging|metrics|runs|schedules|temporal|vault)/',
+        '^(crypto|db|domain|health|logging|metrics|runs|schedules|temporal|tracing|vault)/',
         npm('fastify', '@fastify/.*', 'fastify-type-provider-zod', 'jose', 'openapi-types', 'zod'),
         npm('@temporalio/(client|common)'),
         node('crypto', 'http', 'net'),
@@ -188,11 +188,29 @@ export default {
       '^(worker/|worker\\.ts$)',
       [
         '^config\\.ts$',
-        '^(activities|db|domain|health|llm|logging|metrics|research|runs|schedules|temporal)/',
+        '^(activities|db|domain|health|llm|logging|metrics|research|runs|schedules|temporal|tracing)/',
         npm('@temporalio/(client|common|proto|worker|workflow)', 'pino'),
         node('events', 'net', 'timers/promises', 'url'),
       ],
     ),
+    mayImportOnly(
+      'tracing-is-spans',
+      'tracing/ makes spans, and knows neither who calls nor why.',
+      '^tracing/',
+      [
+        '^domain/',
+        npm('@opentelemetry/[^/]+', '@temporalio/(client|common|worker|workflow)'),
+        node('async_hooks', 'crypto'),
+      ],
+    ),
+    {
+      name: 'opentelemetry-is-loaded-on-demand',
+      severity: 'error',
+      comment:
+        'Where tracing is off, none of it is loaded: one file imports it, and that one is imported dynamically.',
+      from: { pathNot: ['^tracing/otlp\\.ts$', '^node_modules/', tests] },
+      to: { path: 'node_modules/@opentelemetry/', dependencyTypesNot: ['type-only'] },
+    },
     mayImportOnly('health-is-liveness', 'health/ says whether its process can do its work.', '^health/', [
       '^package\\.json$',
       '^(logging|metrics)/',

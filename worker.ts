@@ -8,6 +8,8 @@ import { createLogger } from './logging/logger.ts';
 import { endOnUncaughtErrors } from './logging/uncaught-errors.ts';
 import { collectProcessMetrics } from './metrics/registry.ts';
 import { createDataConverter } from './temporal/data-converter.ts';
+import { startTracing } from './tracing/start.ts';
+import { VERSION } from './health/version.ts';
 import { connectWorker } from './temporal/worker-connection.ts';
 import { watchCodecKeys } from './worker/codec-key-watch.ts';
 import { failureOf } from './worker/failed-worker.ts';
@@ -57,6 +59,9 @@ async function run(): Promise<void> {
     shutdownSignals: [],
   });
   collectProcessMetrics();
+  const stopTracing = await startTracing(config.tracesEndpoint, {
+    ...{ name: `mana-missions-${config.role}`, version: VERSION },
+  });
   const connection = await connectWorker(config.temporal);
   const { namespace } = config.temporal;
   const { codecKeys, workflowBundlePath, buildId } = config;
@@ -93,6 +98,7 @@ async function run(): Promise<void> {
   await Promise.all(parts.map((part) => part.close()));
   await connection.close();
   await liveness.close();
+  await stopTracing();
 }
 
 /** By the name of the part, where a process has several. */

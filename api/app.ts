@@ -19,6 +19,7 @@ import { describeRoutes, openApiPage, openApiRoute } from './plugins/openapi.ts'
 import { refuseOtherOptions } from './plugins/preflights.ts';
 import { DEFAULT_RATE_LIMITS, limitAddresses, limitUser, type RateLimits } from './plugins/rate-limits.ts';
 import { createLogController, logRequests } from './plugins/request-log.ts';
+import { traceRequests } from './plugins/traces.ts';
 import { CODEC_URL, codecEndpoint, type CodecEndpointSettings } from './routes/codec/codec-endpoint.ts';
 import { decryptAuditRoutes } from './routes/api/v1/me/ai-audit.ts';
 import { missionGrantRoutes } from './routes/api/v1/me/ai-mission-grant.ts';
@@ -115,6 +116,7 @@ export async function buildApp(dependencies: ApiDependencies): Promise<FastifyIn
   app.setSerializerCompiler(serializerCompiler);
 
   logRequests(app);
+  traceRequests(app);
   answerErrors(app);
   readJsonBodies(app);
   await app.register(helmet);

@@ -1,12 +1,16 @@
 import { ConfigurationError, loadConfig, type Config } from '#config.ts';
 import { openDatabase, type Database, type DatabaseLimits } from '#db/client.ts';
 import { startLiveness } from '#health/liveness.ts';
+import { VERSION } from '#health/version.ts';
 import { createLogger } from '#logging/logger.ts';
 import { endOnUncaughtErrors } from '#logging/uncaught-errors.ts';
 import { observePoolWait, watchPool, type DatabaseName } from '#metrics/database.ts';
 import { collectProcessMetrics } from '#metrics/registry.ts';
 import { countUndecodable } from '#metrics/payloads.ts';
 import { openClient } from '#temporal/connection.ts';
+import { traceStatements } from '#tracing/sql.ts';
+import { startTracing } from '#tracing/start.ts';
+import { tracedStarts } from '#tracing/starts.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import { buildApp } from './app.ts';
 import { createApiReadiness } from './readiness.ts';
@@ -41,6 +45,7 @@ function configOrExit(): Config<'api'> {
 
 async function start(): Promise<void> {
   collectProcessMetrics();
+  const stopTracing = await startTracing(config.tracesEndpoint, { name: APPLICATION_NAME, version: VERSION });
   const { api } = config;
   const open = (name: DatabaseName, database: Config<'api'>['api']['syncDatabase']): Database =>
     watchPool(
@@ -48,6 +53,7 @@ async function start(): Promise<void> {
       openDatabase({
         ...{ ...database, applicationName: APPLICATION_NAME, limits: DATABASE_LIMITS },
         onConnection: observePoolWait(name),
+        around: traceStatements(name),
       }),
     );
   const syncDatabase = open('sync', api.syncDatabase);
@@ -57,7 +63,7 @@ async function start(): Promise<void> {
     // Counted alone: users look at runs of long ago, and the API serves them all the same.
     onUndecodable: ({ reason }) => countUndecodable(reason),
   });
-  const temporal = openClient(config.temporal, dataConverter);
+  const temporal = openClient(config.temporal, dataConverter, [tracedStarts]);
   const codecEndpoint = api.codecEndpoint && { ...api.codecEndpoint, codecKeys: config.codecKeys };
   const app = await buildApp({
     ...api,
@@ -84,6 +90,7 @@ async function start(): Promise<void> {
     clearInterval(closing);
     await Promise.all([syncDatabase.close(), authDatabase.close(), temporal.close()]);
     await liveness.close();
+    await stopTracing();
   });
   if (api.grantPublicKey === null) logger.warn('MANA_AI_PUBLIC_KEY_PEM is not set: grants are off');
   if (api.keks.default === null && api.keks.byId.size === 0) {

@@ -36,6 +36,8 @@ const common = {
   // False behind a pooler that does not keep them: see docs/operations.md.
   DATABASE_PREPARED_STATEMENTS: boolean.default(true),
   TEMPORAL_CODEC_KEYS: keysById,
+  // Where traces are sent, by OTLP over HTTP; not set: there are none.
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
 };
 const vaultZone = {
   AUTH_DATABASE_URL: databaseUrl,
@@ -113,6 +115,8 @@ const processSettings = (env: Values<typeof common>) => ({
   logLevel: env.LOG_LEVEL,
   host: env.HOST,
   codecKeys: codecKeysOf(env.TEMPORAL_CODEC_KEYS),
+  /** Null: no traces. */
+  tracesEndpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
 });
 const workerSettings = (
   env: Values<typeof common & ReturnType<typeof worker>> & { WORKFLOW_BUNDLE?: string | undefined },

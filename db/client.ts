@@ -1,5 +1,11 @@
 import { openPool } from './pool.ts';
-import { inOwnTransaction, inTransaction, type Statements, type Transaction } from './transaction.ts';
+import {
+  inOwnTransaction,
+  inTransaction,
+  type AroundStatement,
+  type Statements,
+  type Transaction,
+} from './transaction.ts';
 import { sql } from './sql.ts';
 import type { UserId } from '#domain/base/ids.ts';
 
@@ -43,6 +49,8 @@ export interface DatabaseOptions {
   readonly preparedStatements?: boolean;
   /** Hears how long each transaction waited for its connection, also in vain. */
   readonly onConnection?: (waitedMs: number) => void;
+  /** Wraps the sending of each statement; its text holds no values. */
+  readonly around?: AroundStatement;
   /** What differs from `LIMITS`, where somebody waits for the answer. */
   readonly limits?: Partial<DatabaseLimits>;
 }
@@ -76,6 +84,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     idleTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     preparedStatements: options.preparedStatements ?? true,
     onConnection: options.onConnection ?? (() => undefined),
+    around: options.around ?? ((_text, work) => work()),
   };
   const system: SystemSql = (strings, ...values) => inOwnTransaction(sender, sql(strings, ...values));
   return {

@@ -24,7 +24,11 @@ export interface Sender {
   readonly onConnection: (waitedMs: number) => void;
   /** Whether this user of this database can be told who was erased; found out by the first transaction as a user. */
   knowsErased?: boolean;
+  readonly around: AroundStatement;
 }
+
+/** @param text of the statement, without values */
+export type AroundStatement = <T>(text: string, work: () => Promise<T>) => Promise<T>;
 
 /** A connection that does not answer this is not worth keeping. */
 const ROLLBACK_TIMEOUT_MS = 5_000;
@@ -145,11 +149,13 @@ class OpenTransaction {
     if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
     const { text, values } = statement;
     try {
-      return await this.#client.query({
-        text,
-        values,
-        ...(this.#sender.preparedStatements && { name: nameOf(text) }),
-      });
+      return await this.#sender.around(text, () =>
+        this.#client.query({
+          text,
+          values,
+          ...(this.#sender.preparedStatements && { name: nameOf(text) }),
+        }),
+      );
     } catch (error) {
       if (error instanceof Error) this.#failure ??= error;
       throw error;

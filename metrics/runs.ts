@@ -37,8 +37,8 @@ const agentWaits = new Histogram({
 });
 const rounds = new Histogram({
   name: 'mana_run_round_duration_seconds',
-  help: 'Rounds with the model as a run waits for them: queues, attempts that failed and their pauses count.',
-  buckets: [0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600, 1_800, 7_200],
+  help: 'Rounds with the model, prompt to plan, each attempt by itself, also those that failed.',
+  buckets: [0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 600],
   registers: [registry],
 });
 

@@ -57,6 +57,8 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'scripts/shared.ts': ['../dev/stack.ts'],
   'test/checker/check.ts': ['pg', 'node:crypto', '../../domain/rule.ts'],
   'temporal/connection.ts': ['@temporalio/client', '../db/client.ts', 'node:fs', '@temporalio/testing'],
+  'tracing/otlp.ts': ['@opentelemetry/api', '../metrics/count.ts'],
+  'tracing/spans.ts': ['@opentelemetry/api', 'node:crypto'],
   'vault/open.ts': ['../crypto/unwrap-master-key.ts', '../db/client.ts', '../research/deep.ts', 'vitest'],
   'worker.ts': ['./worker/part.ts', './vault/open.ts', 'vitest'],
   'worker/part.ts': ['@temporalio/worker', '../activities/runner/good.ts', '../api/app.ts', 'vitest'],
@@ -64,7 +66,14 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'workflows/mission-run.ts': ['../activities/runner/good.ts', '@temporalio/client'],
 };
 const PACKAGES = [
-  ...['@temporalio/activity', '@temporalio/client', '@temporalio/worker', '@temporalio/workflow', 'fastify'],
+  ...[
+    '@opentelemetry/api',
+    '@temporalio/activity',
+    '@temporalio/client',
+    '@temporalio/worker',
+    '@temporalio/workflow',
+    'fastify',
+  ],
   ...['jose', 'openai', 'pg', 'pino', 'prom-client', 'uuid', 'zod'],
 ];
 const DEV_PACKAGES = ['@temporalio/testing', 'vitest'];
@@ -123,6 +132,8 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ['worker-composes', 'worker/part.ts', 'api/app.ts'],
   ['worker-composes', 'worker.ts', 'vault/open.ts'],
   ['health-is-liveness', 'health/liveness.ts', 'db/client.ts'],
+  ['tracing-is-spans', 'tracing/otlp.ts', 'metrics/count.ts'],
+  ['opentelemetry-is-loaded-on-demand', 'tracing/spans.ts', '@opentelemetry/api'],
   ['logging-is-lines', 'logging/logger.ts', 'metrics/count.ts'],
   ['api-never-imports-activities', 'api/bad.ts', 'activities/runner/good.ts'],
   ['the-api-loads-no-worker', 'api/bad.ts', '@temporalio/worker'],

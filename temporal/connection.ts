@@ -5,6 +5,7 @@ import {
   makeGrpcRetryInterceptor,
   type ConnectionLike,
   type ConnectionOptions,
+  type WorkflowClientInterceptor,
 } from '@temporalio/client';
 import { OwnError } from '#domain/base/errors.ts';
 import type { DataConverter } from '@temporalio/common';
@@ -119,7 +120,11 @@ const ATTEMPTS_WHILE_SOMEBODY_WAITS = 4;
  * A client for requests of users: without a server at first, connected by the first call, and quick to say that nobody
  * answers.
  */
-export function openClient(config: TemporalConfig, dataConverter: DataConverter): ConnectedClient {
+export function openClient(
+  config: TemporalConfig,
+  dataConverter: DataConverter,
+  workflow: WorkflowClientInterceptor[] = [],
+): ConnectedClient {
   const connection = Connection.lazy({
     ...toConnectionOptions(config),
     channelArgs: { 'grpc.max_reconnect_backoff_ms': LONGEST_RECONNECT_PAUSE_MS },
@@ -127,7 +132,10 @@ export function openClient(config: TemporalConfig, dataConverter: DataConverter)
       makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: ATTEMPTS_WHILE_SOMEBODY_WAITS })),
     ],
   });
-  const client = new Client({ connection, namespace: config.namespace, dataConverter });
+  const client = new Client({
+    ...{ connection, namespace: config.namespace, dataConverter },
+    interceptors: { workflow },
+  });
   return { client, close: () => connection.close() };
 }
 

@@ -1,6 +1,9 @@
 import { GatewayRejectedError } from '#domain/base/errors.ts';
 import type { Gateway } from '#llm/gateway.ts';
+import { inSpan } from '#tracing/spans.ts';
 import { observeCall, type CallOutcome } from '#metrics/gateway-calls.ts';
+
+const CALL = () => ({ name: 'gateway chat completion', kind: 'client', attributes: {} }) as const;
 
 /** Measures each call that is sent. */
 export const observedGateway = (gateway: Gateway): Gateway => ({
@@ -8,7 +11,7 @@ export const observedGateway = (gateway: Gateway): Gateway => ({
     const startedAtMs = performance.now();
     let outcome: CallOutcome = 'answered';
     try {
-      return await gateway.complete(bodyText, options);
+      return await inSpan(CALL, () => gateway.complete(bodyText, options));
     } catch (error) {
       outcome = outcomeOf(error, options.signal);
       throw error;

@@ -15,6 +15,7 @@ import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import { ensureSystemSchedule, RECONCILE_SCHEDULE } from '#schedules/system-schedules.ts';
 import { startHealing, startProjection, startReconcile } from '#schedules/system-workflows.ts';
+import { traceStatements } from '#tracing/sql.ts';
 import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** Task queue `missions-projection`: follows the change log and keeps the schedules; holds no key of users. */
@@ -28,6 +29,7 @@ export async function createProjectionPart(
     openDatabase({
       ...{ ...settings.syncDatabase, applicationName: 'mana-missions-projection' },
       onConnection: observePoolWait('sync'),
+      around: traceStatements('sync'),
     }),
   );
   const activities = createProjectionActivities({

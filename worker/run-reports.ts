@@ -2,7 +2,7 @@ import type { InjectedSinks } from '@temporalio/worker';
 import type { Sinks } from '@temporalio/workflow';
 import type { Logger } from 'pino';
 import type { RunReports } from '#domain/run/run-report.ts';
-import { observeAgentWait, observeRound, observeRun, observeStartLag } from '#metrics/runs.ts';
+import { observeAgentWait, observeRun, observeStartLag } from '#metrics/runs.ts';
 
 /** One line when a run begins and one when it ends, with ids, counts and codes; and the figures of runs. */
 export const createRunReports = (logger: Logger): InjectedSinks<RunReports & Sinks> => ({
@@ -12,7 +12,6 @@ export const createRunReports = (logger: Logger): InjectedSinks<RunReports & Sin
     },
     passedGates: { fn: (_, lagMs) => observeStartLag(lagMs) },
     waitedForAgent: { fn: (_, waitedMs) => observeAgentWait(waitedMs) },
-    roundEnded: { fn: (_, durationMs) => observeRound(durationMs) },
     ended: {
       fn: ({ workflowId, runId }, ended) => {
         observeRun(ended);

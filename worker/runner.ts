@@ -16,6 +16,7 @@ import { observePoolWait, watchPool } from '#metrics/database.ts';
 import { countHeldBack, reportLimit } from '#metrics/gateway-limit.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import { ensureSystemSchedule, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
+import { traceStatements } from '#tracing/sql.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** Recovery after a killed worker waits for this (docs/architecture.md section 6). */
@@ -33,6 +34,7 @@ export async function createRunnerPart(
     openDatabase({
       ...{ ...settings.syncDatabase, applicationName: 'mana-missions-runner' },
       onConnection: observePoolWait('sync'),
+      around: traceStatements('sync'),
     }),
   );
   if (settings.grantPrivateKeys.length === 0) {

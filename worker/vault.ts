@@ -7,6 +7,8 @@ import type { Config } from '#config.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
 import { observePoolWait, watchPool, type DatabaseName } from '#metrics/database.ts';
+import { traceStatements } from '#tracing/sql.ts';
+import { tracedActivities } from '#tracing/workers.ts';
 import { VAULT_TASK_QUEUE } from '#temporal/messages.ts';
 
 /** Longer than sealing a full grant takes. */
@@ -19,7 +21,13 @@ export async function createVaultPart(
 ): Promise<WorkerPart> {
   const applicationName = 'mana-missions-vault';
   const open = (name: DatabaseName, database: typeof settings.syncDatabase): Database =>
-    watchPool(name, openDatabase({ ...database, applicationName, onConnection: observePoolWait(name) }));
+    watchPool(
+      name,
+      openDatabase({
+        ...{ ...database, applicationName, onConnection: observePoolWait(name) },
+        around: traceStatements(name),
+      }),
+    );
   const syncDatabase = open('sync', settings.syncDatabase);
   const authDatabase = open('auth', settings.authDatabase);
   const { keks, acceptV1Grants: acceptV1 } = settings;
@@ -34,6 +42,7 @@ export async function createVaultPart(
     dataConverter: context.dataConverter,
     ...workerVersion(context.buildId, 'PINNED'),
     activities: { ...activities },
+    interceptors: { activity: tracedActivities() },
     shutdownGraceTime: SHUTDOWN_GRACE,
     // A run at a time for each connection of the pool: waiting in the pool would look like slow sealing.
     maxConcurrentActivityTaskExecutions: settings.syncDatabase.maxConnections,

@@ -47,7 +47,6 @@ function reportRun(): WorkflowInterceptors {
       const tookMs = Date.now() - startedAtMs;
       const phase = phaseOf(activityType);
       if (phase !== null) phaseMs[phase] = (phaseMs[phase] ?? 0) + tookMs;
-      if (activityType === 'planRound') runs.roundEnded(tookMs);
     }
   };
   return {

@@ -7,7 +7,7 @@ export interface RunBegun {
   readonly trigger: string;
 }
 
-/** Phases that take time; `forgetting` is what comes after the last one that a user sees. */
+/** Phases that take time; `forgetting` is there where it was a stage of its own, and not the end of the last one. */
 export type TimedPhase = Exclude<RunPhase, 'parsing-response' | 'finished'> | 'forgetting';
 
 export interface RunEnded extends RunBegun {
@@ -32,8 +32,6 @@ export interface RunReports {
     passedGates(lagMs: number): void;
     /** The run has waited so long for a place of its busy agent, perhaps in vain. */
     waitedForAgent(waitedMs: number): void;
-    /** A round has ended, however it did. */
-    roundEnded(durationMs: number): void;
     ended(report: RunEnded): void;
   };
 }

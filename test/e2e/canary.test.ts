@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ApplicationFailure, log } from '@temporalio/activity';
-import { Client } from '@temporalio/client';
+import { Client, type WorkflowHandle } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -20,7 +20,13 @@ import {
 import { startTemporalServer, type TemporalServer } from '#dev/temporal-server.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
-import { cancelRunSignal } from '#temporal/messages.ts';
+import type { MissionRunResult } from '#domain/run/run.ts';
+import { TRACE_HEADER } from '#domain/run/trace.ts';
+import { createDataConverter } from '#temporal/data-converter.ts';
+import { cancelRunSignal, type MissionRunInput } from '#temporal/messages.ts';
+import { startSpanCollector, type CollectedSpan, type SpanCollector } from '#test/support/span-collector.ts';
+import { workflowBundlePath } from '#test/support/workflow-bundle.ts';
+import { startTracing } from '#tracing/start.ts';
 import {
   addSecrets,
   createNeedles,
@@ -36,6 +42,7 @@ import { startMissionSystem, type MissionSystem } from '#test/support/mission-sy
 import { roundOf } from '#test/support/planner-scripts.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
+type MissionRunWorkflow = (input: MissionRunInput) => Promise<MissionRunResult>;
 type Answer = (request: RecordedRequest, count: number) => ScriptedResponse;
 
 /** What the gateway repeats: in the plan it may stand, nowhere else. */
@@ -68,6 +75,10 @@ let temporal: TemporalServer;
 let system: MissionSystem;
 let logs: () => Place[];
 let databaseFile: string;
+let collector: SpanCollector;
+let stopTracing: () => Promise<void>;
+/** The run that the API started. */
+let asked: WorkflowHandle<MissionRunWorkflow>;
 
 beforeAll(async () => {
   directory = createTemporaryDirectory('mana-canary-');
@@ -83,12 +94,17 @@ beforeAll(async () => {
     ...filePlaces("Temporal's log", [logFile]),
     ...filePlaces("PostgreSQL's log", [join(inject('serverLogDirectory'), 'postgres.log')]),
   ];
+  // Before the workers and the API are made.
+  collector = await startSpanCollector();
+  stopTracing = await startTracing(collector.url, { name: 'canary', version: '0' });
   system = await startMissionSystem({ temporalAddress: temporal.address, script: answer });
   addSecrets(needles, system);
 });
 afterAll(async () => {
   await system.close();
   await temporal.stop();
+  await stopTracing();
+  await collector.close();
   directory.remove();
 });
 
@@ -110,6 +126,27 @@ async function start(label: string, answerOf: Answer, write = writeCanaryMission
   answers.set(mission.objective, answerOf);
   return { mission, run: await startRun(system.client, mission) };
 }
+
+/** Asked for over HTTP. */
+async function startByApi(label: string): Promise<WorkflowHandle<MissionRunWorkflow>> {
+  const mission = await writeCanaryMission(system, needles, label);
+  answers.set(mission.objective, planned);
+  const url = `/api/v1/me/missions/${mission.missionId}/run?${needles.add('run-query')}`;
+  const headers = { authorization: `Bearer ${mission.token}`, traceparent: needles.add('traceparent') };
+  await waitUntil('the API starts a run', async () => {
+    const { statusCode } = await system.api.inject({ method: 'POST', url, headers });
+    return statusCode === 202;
+  });
+  const query = `ManaMissionId = '${mission.missionId}'`;
+  return waitUntil('the run is listed', async () => {
+    for await (const { workflowId } of system.client.workflow.list({ query }))
+      return system.client.workflow.getHandle<MissionRunWorkflow>(workflowId);
+    return null;
+  });
+}
+
+const valueOf = (attributes: CollectedSpan['attributes'], key: string): unknown =>
+  Object.values(attributes.find((one) => one.key === key)?.value ?? {})[0];
 
 const hangsInRoundTwo: Answer = (request, count) =>
   roundOf(request) === 1 ? planned(request, count) : hang();
@@ -176,6 +213,7 @@ describe('the canary', () => {
       start('retried', (request, count) => (count === 1 ? echo(request) : planned(request, count))),
     );
     pending = await start('pending', echoes.unavailable);
+    asked = await startByApi('asked-for');
     const cancelledByUser = await start('cancelled-by-user', hangsInRoundTwo);
     const cancelled = await start('cancelled', hangsInRoundTwo);
     const terminated = [
@@ -196,6 +234,62 @@ describe('the canary', () => {
     for (const each of retried) expect(await outcomeOf(await each)).toBe('planned');
     await waitUntil('an attempt has failed and the next one waits', () => hasFailedAttempt(pending));
     await sendBadRequests(succeeded.mission.token);
+    expect((await asked.result()).outcome).toBe('planned');
+  });
+
+  it('leaves a trace of each run: request or schedule, workflow, activities, gateway and SQL', async () => {
+    await stopTracing();
+    const spans = collector.spans();
+    const { runId } = await asked.describe();
+    const below = (parent: CollectedSpan | undefined): CollectedSpan[] =>
+      spans.filter(
+        ({ traceId, parentSpanId }) => traceId === parent?.traceId && parentSpanId === parent.spanId,
+      );
+    const workflow = spans.find(
+      ({ name, attributes }) =>
+        name === 'workflow missionRun' && valueOf(attributes, 'temporal.workflow.run_id') === runId,
+    );
+    const request = spans.find((span) => below(span).some((child) => child === workflow));
+    expect(request).toMatchObject({ name: 'POST /api/v1/me/missions/:missionId/run' });
+    expect(below(request).map(({ name }) => name)).toContain('select mana_ai.run_slots');
+    const activities = below(workflow);
+    expect(new Set(activities.map(({ name }) => name))).toEqual(
+      new Set(['loadRun', 'sealInputs', 'planRound', 'writeIteration'].map((name) => `activity ${name}`)),
+    );
+    const round = activities.find(({ name }) => name === 'activity planRound');
+    expect(below(round).map(({ name }) => name)).toContain('gateway chat completion');
+    for (const activity of activities)
+      expect(
+        below(activity).filter(({ name }) => / (?:mana_ai|public)\./.test(name)).length,
+        activity.name,
+      ).toBeGreaterThan(0);
+    // Started without a request: the trace begins with the workflow.
+    const roots = spans.filter(
+      ({ name, parentSpanId }) => name === 'workflow missionRun' && parentSpanId === undefined,
+    );
+    expect(roots.length).toBeGreaterThan(3);
+    for (const root of roots) expect(below(root).length).toBeGreaterThan(0);
+    expect(spans.some(({ name }) => name === 'activity followChangeLog')).toBe(false);
+    const failed = spans
+      .filter(({ status }) => status.code === 2)
+      .map(({ attributes }) => valueOf(attributes, 'error.type'));
+    expect(failed).toContain('GATEWAY_UNAVAILABLE');
+  });
+
+  it('a run that carried a trace replays, as all do that carried none', async () => {
+    const history = await asked.fetchHistory();
+    const scheduled = history.events?.find((event) => event.activityTaskScheduledEventAttributes);
+    expect(Object.keys(scheduled?.activityTaskScheduledEventAttributes?.header?.fields ?? {})).toEqual([
+      TRACE_HEADER,
+    ]);
+    await Worker.runReplayHistory(
+      {
+        workflowBundle: { codePath: await workflowBundlePath() },
+        dataConverter: createDataConverter(system.keys.codecKeys, { refusePlaintext: true }),
+      },
+      history,
+      asked.workflowId,
+    );
   });
 
   it('what was marked reached the gateway, so there was something to leak', () => {
@@ -208,7 +302,10 @@ describe('the canary', () => {
   it('no mark stands anywhere but in the change log', async () => {
     const names = [...needles.names, ...Object.keys(repeated)];
     const values = [...needles.values, ...Object.values(repeated)];
-    const places = await searchedPlaces(system, { temporalDatabase: databaseFile, logs: logs() });
+    const places = [
+      ...(await searchedPlaces(system, { temporalDatabase: databaseFile, logs: logs() })),
+      { name: 'spans', content: Buffer.from(collector.text()) },
+    ];
     expect(places.filter(({ content }) => content.length === 0).map(({ name }) => name)).toEqual([]);
     expect(named(findLeaks(places, values), names)).toEqual({});
   });

@@ -19,6 +19,8 @@ import { connect } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import { setUpTemporal } from '#temporal/setup.ts';
 import { connectWorker } from '#temporal/worker-connection.ts';
+import { traceStatements } from '#tracing/sql.ts';
+import { tracedStarts } from '#tracing/starts.ts';
 import { createTemporalLogger } from '#worker/temporal-logger.ts';
 import { createProjectionPart } from '#worker/projection.ts';
 import { createRunnerPart } from '#worker/runner.ts';
@@ -154,7 +156,10 @@ function createLog(): Log {
 }
 
 const clientOf = (connection: Connection, namespace: string, keys: SystemKeys): Client =>
-  new Client({ connection, namespace, dataConverter: createDataConverter(keys.codecKeys) });
+  new Client({
+    ...{ connection, namespace, dataConverter: createDataConverter(keys.codecKeys) },
+    interceptors: { workflow: [tracedStarts] },
+  });
 
 async function startApi(
   databases: TestDatabases,
@@ -164,9 +169,10 @@ async function startApi(
   logger: Logger,
   stops: (() => Promise<unknown>)[],
 ): Promise<FastifyInstance> {
-  const open = (url: string): Database => openDatabase({ url, applicationName: 'test-api', ...POOL });
-  const syncDatabase = open(databases.urls.api.sync);
-  const authDatabase = open(databases.urls.api.auth);
+  const open = (name: 'sync' | 'auth', url: string): Database =>
+    openDatabase({ url, applicationName: 'test-api', ...POOL, around: traceStatements(name) });
+  const syncDatabase = open('sync', databases.urls.api.sync);
+  const authDatabase = open('auth', databases.urls.api.auth);
   stops.unshift(() => Promise.all([syncDatabase.close(), authDatabase.close()]));
   const app = await buildApp({
     syncDatabase,

@@ -4,6 +4,7 @@ import { lettingGoOfPlace } from '#activities/runner/slots.ts';
 import type { RetryDelay } from '#activities/failures.ts';
 import { MissionError } from '#domain/base/errors.ts';
 import type { PlanRoundInput, PlanRoundResult } from '#domain/run/run.ts';
+import { observeRound } from '#metrics/runs.ts';
 
 /** A call takes up to 570 s (`MANA_LLM_TIMEOUT_SECONDS`) and an attempt 600: behind this no further round is begun. */
 const GOES_ON_FOR_MS = 20_000;
@@ -34,8 +35,14 @@ export async function planRounds(
   { signal, attempt, onRound, onFailure, retryDelay }: RoundsContext,
 ): Promise<PlanRoundResult> {
   const begunMs = performance.now();
-  const ask = (round: number): Promise<PlanRoundResult> =>
-    lettingGoOfPlace(deps, input, () => planRound(deps, { ...input, round }, signal));
+  const ask = async (round: number): Promise<PlanRoundResult> => {
+    const askedMs = performance.now();
+    try {
+      return await lettingGoOfPlace(deps, input, () => planRound(deps, { ...input, round }, signal));
+    } finally {
+      observeRound(performance.now() - askedMs);
+    }
+  };
   const lastRound = deps.oneRoundEach === true ? input.round : (input.lastRound ?? input.round);
   onRound({ round: input.round, totalTokens: 0 });
   let asked = { ...(await ask(input.round)), round: input.round };
