@@ -5,6 +5,9 @@ import { DefaultLogger, type LogEntry } from '@temporalio/worker';
 import { describe, expect, it, vi } from 'vitest';
 import { runActivity } from './run-activity.ts';
 import { OUTSIDE_FAILURES } from './outside-failures.ts';
+import { createProjectionActivities } from './projection/activities.ts';
+import { createRunnerActivities } from './runner/activities.ts';
+import { createVaultActivities } from './vault/activities.ts';
 import {
   GatewayDeniedError,
   GatewayRejectedError,
@@ -15,6 +18,7 @@ import {
   SlotBusyError,
 } from '#domain/base/errors.ts';
 import { registry } from '#metrics/registry.ts';
+import { COUNTED_ACTIVITIES, COUNTED_STAGES } from '#metrics/workers.ts';
 
 function environment(attempt = 1) {
   const entries: LogEntry[] = [];
@@ -87,6 +91,30 @@ describe('runActivity', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it('lost attempts are counted of those activities whose counters begin at 0, and of no other', async () => {
+    const none = {} as never;
+    const activities = {
+      ...createRunnerActivities(none),
+      ...createVaultActivities(none),
+      ...createProjectionActivities(none),
+    };
+    const counted = async (): Promise<Map<unknown, number>> => {
+      const metric = await registry.getSingleMetric('mana_activity_attempts_lost_total')?.get();
+      return new Map(metric?.values.map(({ labels, value }) => [labels['activity'], value]));
+    };
+    const before = await counted();
+    for (const name of [...COUNTED_ACTIVITIES, ...COUNTED_STAGES]) expect(before.get(name), name).toBe(0);
+    for (const [activityType, act] of Object.entries(activities)) {
+      const mock = new MockActivityEnvironment(
+        { activityType, activityId: activityType, attempt: 2, heartbeatDetails: { ended: 0 } },
+        { logger: new DefaultLogger('ERROR', () => undefined) },
+      );
+      await mock.run(act as () => Promise<unknown>).catch(() => undefined);
+    }
+    const after = [...(await counted())].filter(([name, value]) => value > (before.get(name) ?? 0));
+    expect(after.map(([name]) => name).sort()).toEqual([...COUNTED_ACTIVITIES].sort());
   });
 
   describe('on its last chance', () => {

@@ -45,7 +45,11 @@ function configOrExit(): Config<'api'> {
 
 async function start(): Promise<void> {
   collectProcessMetrics();
-  const stopTracing = await startTracing(config.tracesEndpoint, { name: APPLICATION_NAME, version: VERSION });
+  const stopTracing = await startTracing(
+    config.tracesEndpoint,
+    { name: APPLICATION_NAME, version: VERSION },
+    logger,
+  );
   const { api } = config;
   const open = (name: DatabaseName, database: Config<'api'>['api']['syncDatabase']): Database =>
     watchPool(
@@ -61,7 +65,7 @@ async function start(): Promise<void> {
   // Connected by the first request that needs it: grants and audit work while Temporal is down.
   const dataConverter = createDataConverter(config.codecKeys, {
     // Counted alone: users look at runs of long ago, and the API serves them all the same.
-    onUndecodable: ({ reason }) => countUndecodable(reason),
+    onUndecodable: ({ reason }) => countUndecodable('api', reason),
   });
   const temporal = openClient(config.temporal, dataConverter, [tracedStarts]);
   const codecEndpoint = api.codecEndpoint && { ...api.codecEndpoint, codecKeys: config.codecKeys };

@@ -3,6 +3,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 import type { Metric } from 'prom-client';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
 import { collectProcessMetrics, registry } from './registry.ts';
 import { TEMPORAL_METRICS } from '#test/support/temporal-metrics.ts';
 
@@ -141,6 +142,13 @@ describe('alert rules', () => {
     expect(objectionsTo('sum by (b) (up{c="d"})')).toEqual(['up has no label c', 'up has no label b']);
     expect(objectionsTo('rate(mana_run_duration_seconds_bucket{le="1", outcome="x"}[5m])')).toEqual([]);
   });
+});
+
+it('a failed run has a series of every code from the start: one that appears hides its event', async () => {
+  const metric = await registry.getSingleMetric('mana_run_outcomes_total')?.get();
+  const failed = (metric?.values ?? []).filter(({ labels }) => labels['outcome'] === 'failed');
+  expect(new Set(failed.map(({ labels }) => labels['reason']))).toEqual(new Set(FAILURE_CODES));
+  expect(failed.filter(({ value }) => value !== 0)).toEqual([]);
 });
 
 describe('the dashboard', () => {

@@ -17,9 +17,9 @@ const lags = new Histogram({
   buckets: [0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 90_000],
   registers: [registry],
 });
-const lastPass = new Gauge({
-  name: 'mana_projection_last_pass_timestamp_seconds',
-  help: 'When this process last read the change log to the end of a page; 0 = not yet, or another process follows it.',
+const passes = new Counter({
+  name: 'mana_projection_passes_total',
+  help: 'How often this process read the change log to the end of a page; one of several processes follows it.',
   registers: [registry],
 });
 const drift = new Counter({
@@ -41,7 +41,7 @@ for (const change of DRIFTS) drift.inc({ change }, 0);
 export const observeProjected = (createdAt: string, nowMs: number): void =>
   lags.observe(Math.max(0, nowMs - Date.parse(createdAt)) / 1_000);
 
-export const reportPass = (nowMs: number): void => lastPass.set(nowMs / 1_000);
+export const countPass = (): void => passes.inc();
 
 export function reportReconcile(
   counts: Readonly<Record<(typeof DRIFTS)[number], number>>,

@@ -1,5 +1,6 @@
 import { Counter, Histogram } from 'prom-client';
 import { registry } from './registry.ts';
+import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
 import type { RunEnded } from '#domain/run/run-report.ts';
 import type { WriteIterationResult } from '#domain/run/run.ts';
 
@@ -45,6 +46,7 @@ const rounds = new Histogram({
 // A series that appears with its first event hides that event from `increase()`.
 for (const outcome of ['planned', 'empty-plan', 'advanced', 'stopped', 'mission-gone'] as const)
   written.inc({ outcome, reason: 'none' }, 0);
+for (const reason of FAILURE_CODES) written.inc({ outcome: 'failed', reason }, 0);
 
 /** Once for each outcome that was written; both labels are words of ours. */
 export const countOutcome = ({ outcome, failureCode }: WriteIterationResult): void =>

@@ -1,6 +1,14 @@
 import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
 
+/** Activities and stages whose attempts are counted: those that heartbeat, and the local ones that a run's slot counts. */
+export const COUNTED_ACTIVITIES = [
+  ...['planRound', 'compactTranscript', 'submitResearch', 'awaitResearch', 'healIterations', 'sweepRuns'],
+  ...['sealInputs', 'followChangeLog', 'runProjectionPass', 'reconcileSchedules'],
+] as const;
+export const COUNTED_STAGES = ['loadRun', 'writeIteration', 'forgetRun'] as const;
+export type CountedStageName = (typeof COUNTED_STAGES)[number];
+
 const lostAttempts = new Counter({
   name: 'mana_activity_attempts_lost_total',
   help: 'Attempts whose worker died or went silent, counted by the attempt after them, by activity.',
@@ -14,6 +22,7 @@ const missionsPutAside = new Counter({
   registers: [registry],
 });
 // A series that appears with its first event hides that event from `increase()`.
+for (const activity of [...COUNTED_ACTIVITIES, ...COUNTED_STAGES]) lostAttempts.inc({ activity }, 0);
 for (const stage of ['writeIteration', 'forgetRun']) missionsPutAside.inc({ stage }, 0);
 const stalls = new Counter({
   name: 'mana_event_loop_stalls_total',
@@ -21,7 +30,7 @@ const stalls = new Counter({
   registers: [registry],
 });
 
-/** @param activity its type: one of our own names */
+/** @param activity its type: one of those above */
 export const countLostAttempt = (activity: string): void => lostAttempts.inc({ activity });
 
 /** @param stage its name */

@@ -28,7 +28,7 @@ describe('a payload that is under no key of the process', () => {
   it('is counted by reason; plaintext is no matter of keys', async () => {
     const watch = watchCodecKeys();
     const counted = async (reason: string): Promise<number> => {
-      const line = `mana_codec_undecodable_payloads_total{reason="${reason}"} `;
+      const line = `mana_codec_undecodable_payloads_total{process="worker",reason="${reason}"} `;
       const found = (await registry.metrics()).split('\n').find((each) => each.startsWith(line));
       return Number(found?.slice(line.length));
     };

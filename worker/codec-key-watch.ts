@@ -17,7 +17,7 @@ export function watchCodecKeys(now: () => number = Date.now): CodecKeyWatch {
   let last: { readonly text: string; readonly atMs: number } | null = null;
   return {
     onUndecodable: (error) => {
-      countUndecodable(error.reason);
+      countUndecodable('worker', error.reason);
       // Plaintext is a stranger's, and no key of ours would change that.
       if (error.reason !== 'plaintext') last = { text: error.message, atMs: now() };
     },

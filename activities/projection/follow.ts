@@ -3,7 +3,7 @@ import { applySchedules } from './apply-schedules.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logAuditHeads } from './log-audit-heads.ts';
 import { projectChanges } from './project-changes.ts';
-import { reportPass } from '#metrics/projection.ts';
+import { countPass } from '#metrics/projection.ts';
 import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
 
 /** An activity of this length, then a new run of the workflow: its history stays short (docs/architecture.md section 5). */
@@ -59,7 +59,7 @@ async function followLog(
   while (!until.aborted) {
     const pass = await projectChanges(deps);
     passes += 1;
-    if (pass.projected) reportPass(Date.now());
+    if (pass.projected) countPass();
     changes += pass.changes;
     // The next page of a backlog waits for nothing.
     if (pass.changes === 0) await pause(PAUSE_MS, until);

@@ -3,12 +3,12 @@ import { beginLastChance, endStage, type CountedPart, type RunSlot } from '#db/r
 import type { Database, UserTransaction } from '#db/client.ts';
 import { MAX_LOST_ATTEMPTS, TurnTakenError, WorkerLostError } from '#domain/base/errors.ts';
 import type { UserId } from '#domain/base/ids.ts';
-import { countLostAttempt, countMissionPutAside } from '#metrics/workers.ts';
+import { countLostAttempt, countMissionPutAside, type CountedStageName } from '#metrics/workers.ts';
 
 type Run = Pick<RunSlot, 'missionId' | 'runId'>;
 
 interface CountedStage {
-  readonly name: string;
+  readonly name: CountedStageName;
   readonly part: CountedPart;
   /** How many attempts of it took their worker along, see `beginStage`. */
   readonly lost: number;

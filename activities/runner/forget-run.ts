@@ -74,7 +74,7 @@ async function endClaimInTurn(
   });
   if (slot === null) return 'ended';
   const stage = {
-    ...{ name: 'forgetRun', part: 'end' as const, ...slot },
+    ...{ name: 'forgetRun' as const, part: 'end' as const, ...slot },
     onGivenUp: async (tx: UserTransaction) => {
       await putMissionAside(tx, run.missionId);
       await finish(tx);

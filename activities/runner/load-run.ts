@@ -60,7 +60,7 @@ async function claimAndLoad(deps: RunnerDependencies, input: LoadRunInput): Prom
   const claim = await claimMission(deps, userId, input);
   if (claim === null) return { outcome: 'already-running', iterationId: null };
   const stage = {
-    ...{ name: 'loadRun', part: 'load' as const, lost: claim.lost },
+    ...{ name: 'loadRun' as const, part: 'load' as const, lost: claim.lost },
     iterationId: givenUpIterationId(claim, input),
   };
   return countedStage(deps.database, userId, input, stage, () => loadClaimed(deps, input));

@@ -64,7 +64,7 @@ export async function writeIteration(
   const userId = input.userId;
   const { lost } = await deps.database.asUser(userId, (tx) => beginStage(tx, input, 'end'));
   const stage = {
-    ...{ name: 'writeIteration', part: 'end' as const, lost, iterationId: input.iterationId },
+    ...{ name: 'writeIteration' as const, part: 'end' as const, lost, iterationId: input.iterationId },
     onGivenUp: (tx: UserTransaction) => putMissionAside(tx, input.missionId),
   };
   const { result, isNew, outcome } = await countedStage(deps.database, userId, input, stage, () =>

@@ -144,7 +144,10 @@ const ready = async (running: SystemProcess) => {
 };
 const counted = async (running: SystemProcess): Promise<number> => {
   const metrics = await (await fetch(`${running.url()}/metrics`)).text();
-  const found = /^mana_codec_undecodable_payloads_total\{reason="unknown-key"\} (\d+)$/m.exec(metrics)?.[1];
+  const found =
+    /^mana_codec_undecodable_payloads_total\{process="worker",reason="unknown-key"\} (\d+)$/m.exec(
+      metrics,
+    )?.[1];
   return Number(found);
 };
 /** What the SDK's core measures is part of the process's own scrape. */

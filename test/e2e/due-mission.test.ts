@@ -262,7 +262,7 @@ describe('a due mission with a grant', () => {
   it('is measured: the log that was followed, the calls, and the waits for connections', async () => {
     const { body } = await exposeMetrics();
     expect(body).toMatch(/^mana_projection_lag_seconds_count [1-9]/m);
-    expect(body).toMatch(/^mana_projection_last_pass_timestamp_seconds 1\.?\d+/m);
+    expect(body).toMatch(/^mana_projection_passes_total [1-9]/m);
     expect(body).toMatch(/^mana_run_round_duration_seconds_count ([2-9]|[1-9]\d)/m);
     expect(body).toMatch(/^mana_llm_call_duration_seconds_count\{outcome="answered"\} [1-9]/m);
     expect(body).toMatch(/^mana_run_phase_duration_seconds_count\{phase="resolving-inputs"\} [1-9]/m);
