@@ -92,11 +92,11 @@ export default {
     ]),
     mayImportOnly(
       'workflows-are-deterministic',
-      'workflows/ are replayed: only @temporalio/workflow, domain/ and the messages.',
+      'workflows/ are replayed: only @temporalio/workflow, domain/, the messages and the trace header.',
       '^workflows/',
       [
         '^domain/',
-        '^temporal/messages\\.ts$',
+        '^temporal/(messages|trace-header)\\.ts$',
         npm('@temporalio/workflow', '@temporalio/common'),
         '^activities/',
       ],
@@ -198,7 +198,8 @@ export default {
       'tracing/ makes spans, and knows neither who calls nor why.',
       '^tracing/',
       [
-        '^domain/',
+        '^(domain|metrics)/',
+        '^temporal/trace-header\\.ts$',
         npm('@opentelemetry/[^/]+', '@temporalio/(client|common|worker|workflow)'),
         node('async_hooks', 'crypto'),
       ],

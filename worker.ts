@@ -59,9 +59,11 @@ async function run(): Promise<void> {
     shutdownSignals: [],
   });
   collectProcessMetrics();
-  const stopTracing = await startTracing(config.tracesEndpoint, {
-    ...{ name: `mana-missions-${config.role}`, version: VERSION },
-  });
+  const stopTracing = await startTracing(
+    config.tracesEndpoint,
+    { name: `mana-missions-${config.role}`, version: VERSION },
+    logger,
+  );
   const connection = await connectWorker(config.temporal);
   const { namespace } = config.temporal;
   const { codecKeys, workflowBundlePath, buildId } = config;

@@ -1,7 +1,7 @@
 import { SpanKind, SpanStatusCode, TraceFlags, type HrTime, type SpanContext } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
-import { BatchSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace';
+import { BatchSpanProcessor, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace';
 import type { Exporter, Span } from './spans.ts';
 import type { TracePlace } from '#domain/run/trace.ts';
 
@@ -16,6 +16,9 @@ const BATCH = {
   maxQueueSize: 20_000,
 };
 
+/** Told of each batch: how many spans, and why they were not taken; null: they were. Never a text: those quote the collector's. */
+export type OnExported = (spans: number, failure: string | null) => void;
+
 /**
  * Sends spans by OTLP over HTTP, as JSON, in batches.
  *
@@ -25,12 +28,19 @@ const BATCH = {
 export function createOtlpExporter(
   endpoint: string,
   service: { readonly name: string; readonly version: string },
+  onExported: OnExported,
 ): { readonly exporter: Exporter; readonly close: () => Promise<void> } {
   const url = `${endpoint.endsWith('/') ? endpoint.slice(0, -1) : endpoint}/v1/traces`;
-  const processor = new BatchSpanProcessor({
-    exporter: new OTLPTraceExporter({ url, timeoutMillis: EXPORT_WITHIN_MS }),
-    ...BATCH,
-  });
+  const otlp = new OTLPTraceExporter({ url, timeoutMillis: EXPORT_WITHIN_MS });
+  const exporter: SpanExporter = {
+    export: (spans, done) =>
+      otlp.export(spans, (result) => {
+        onExported(spans.length, result.error === undefined ? null : failureOf(result.error));
+        done(result);
+      }),
+    shutdown: () => otlp.shutdown(),
+  };
+  const processor = new BatchSpanProcessor({ exporter, ...BATCH });
   const resource = resourceFromAttributes({
     'service.name': service.name,
     'service.version': service.version,
@@ -41,6 +51,14 @@ export function createOtlpExporter(
       await processor.shutdown().catch(() => undefined);
     },
   };
+}
+
+/** A status or a system error's code. The exporter tries some again, and then tells neither. */
+function failureOf(error: Error): string {
+  const code: unknown = 'code' in error ? error.code : undefined;
+  if (typeof code === 'number') return `HTTP ${code}`;
+  if (typeof code === 'string' && /^\w{1,60}$/.test(code)) return code;
+  return 'HTTP 429, 502, 503 or 504, or no answer in time';
 }
 
 const readable = (span: Span, resource: Resource): ReadableSpan => ({

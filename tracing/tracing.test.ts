@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { currentPlace, exportSpans, inPlace, inSpan, isTracing, type Span } from './spans.ts';
 import { summaryOf, traceStatements } from './sql.ts';
-import { startTracing } from './start.ts';
+import { startTracing, watchExports } from './start.ts';
 import { placeOf, traceOfRun } from '#domain/run/trace.ts';
+import { registry } from '#metrics/registry.ts';
 
 const place = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) };
 const work = () => ({ name: 'work', kind: 'internal', attributes: {} }) as const;
@@ -28,9 +29,10 @@ describe('tracing that is off', () => {
       await import(${at('sql.ts')});
       const { startTracing } = await import(${at('start.ts')});
       const service = { name: 'n', version: '0' };
-      await (await startTracing(null, service))();
+      const log = { warn: () => undefined };
+      await (await startTracing(null, service, log))();
       const off = found;
-      await (await startTracing('http://127.0.0.1:1', service))();
+      await (await startTracing('http://127.0.0.1:1', service, log))();
       console.log(JSON.stringify({ off, isOn: found > 0 }));
       process.exit(0);`;
     const output = execFileSync(process.execPath, ['--input-type=module', '--eval', code], {
@@ -112,11 +114,48 @@ it('a run is a trace of its own, or part of that of who started it', () => {
     expect(placeOf(other)).toBeNull();
 });
 
+const service = { name: 'n', version: '0' };
+const log = { warn: () => undefined };
+
+it('a collector that refuses is counted and told, by its status alone', async () => {
+  const server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(404, 'secret').end('secret');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const warned: unknown[] = [];
+  const failedBefore = await exportedSpans('failed');
+  const stop = await startTracing(`http://127.0.0.1:${port}`, service, {
+    warn: (...line) => void warned.push(line),
+  });
+  await inSpan(work, () => Promise.resolve(), place);
+  await stop();
+  server.closeAllConnections();
+  server.close();
+  expect((await exportedSpans('failed')) - failedBefore).toBe(1);
+  expect(warned).toEqual([[{ failure: 'HTTP 404' }, expect.stringContaining('takes no spans')]]);
+});
+
+it('a collector that fails again after a success is told again, and not before', async () => {
+  const told: string[] = [];
+  const sentBefore = await exportedSpans('sent');
+  const watch = watchExports({ warn: ({ failure }) => void told.push(failure) });
+  for (const failure of ['1', '2', null, '3', '4', null, null, '5']) watch(7, failure);
+  expect(told).toEqual(['1', '3', '5']);
+  expect((await exportedSpans('sent')) - sentBefore).toBe(21);
+});
+
+async function exportedSpans(result: string): Promise<number> {
+  const metric = await registry.getSingleMetric('mana_trace_spans_exported_total')?.get();
+  return metric?.values.find(({ labels }) => labels['result'] === result)?.value ?? NaN;
+}
+
 it('a collector that never answers holds up nothing, not even the end', async () => {
   const server = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const stop = await startTracing(`http://127.0.0.1:${port}/`, { name: 'n', version: '0' }, 100);
+  const stop = await startTracing(`http://127.0.0.1:${port}/`, service, log, 100);
   await inSpan(work, () => Promise.resolve(), place);
   const startedAtMs = performance.now();
   await stop();

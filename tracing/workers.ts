@@ -1,15 +1,8 @@
-import { defaultPayloadConverter, type Headers } from '@temporalio/common';
 import type { ActivityInterceptorsFactory, InjectedSinks } from '@temporalio/worker';
 import type { Sinks } from '@temporalio/workflow';
 import { exportSpan, inSpan, isTracing } from './spans.ts';
-import {
-  placeOf,
-  TRACE_HEADER,
-  TRACED_WORKFLOWS,
-  traceOfRun,
-  type TracePlace,
-  type TraceReports,
-} from '#domain/run/trace.ts';
+import { TRACED_WORKFLOWS, traceOfRun, type TraceReports } from '#domain/run/trace.ts';
+import { placeInHeaders } from '#temporal/trace-header.ts';
 
 /** Each attempt of an activity is a span below its workflow's. None is made while tracing is off. */
 export const tracedActivities = (): ActivityInterceptorsFactory[] =>
@@ -33,7 +26,7 @@ export const tracedActivities = (): ActivityInterceptorsFactory[] =>
                   },
                 }),
                 () => next(input),
-                placeIn(input.headers) ?? traceOfRun(runId, null),
+                placeInHeaders(input.headers) ?? traceOfRun(runId, null),
               );
             },
           },
@@ -66,8 +59,3 @@ const idsOf = (workflowId: string, runId: string) => ({
   'temporal.workflow.id': workflowId,
   'temporal.workflow.run_id': runId,
 });
-
-function placeIn(headers: Headers): TracePlace | null {
-  const payload = headers[TRACE_HEADER];
-  return payload === undefined ? null : placeOf(defaultPayloadConverter.fromPayload(payload));
-}

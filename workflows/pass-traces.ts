@@ -1,19 +1,21 @@
 import {
   defaultPayloadConverter,
+  isCancellation,
   proxySinks,
   workflowInfo,
   type Sinks,
   type WorkflowInterceptors,
   type WorkflowInterceptorsFactory,
 } from '@temporalio/workflow';
+import { endsRun } from './run-failures.ts';
 import {
-  placeOf,
   TRACE_HEADER,
   TRACED_WORKFLOWS,
   traceOfRun,
   type TracePlace,
   type TraceReports,
 } from '#domain/run/trace.ts';
+import { placeInHeaders } from '#temporal/trace-header.ts';
 
 const { traces } = proxySinks<TraceReports & Sinks>();
 
@@ -42,14 +44,13 @@ function passTrace(): WorkflowInterceptors {
     inbound: [
       {
         execute: async (input, next) => {
-          const header = input.headers[TRACE_HEADER];
-          startedBy = header === undefined ? null : placeOf(defaultPayloadConverter.fromPayload(header));
+          startedBy = placeInHeaders(input.headers);
           try {
             const result = await next(input);
             ended(false);
             return result;
           } catch (error) {
-            ended(true);
+            if (endsRun(error)) ended(!isCancellation(error));
             throw error;
           }
         },

@@ -6,7 +6,7 @@ import {
   type WorkflowInterceptors,
   type WorkflowInterceptorsFactory,
 } from '@temporalio/workflow';
-import { applicationFailureOf } from './run-failures.ts';
+import { applicationFailureOf, endsRun } from './run-failures.ts';
 import type { RunnerActivities } from '#activities/runner/activities.ts';
 import type { VaultActivities } from '#activities/vault/activities.ts';
 import type { LoadRunResult, MissionRunResult } from '#domain/run/run.ts';
@@ -62,7 +62,7 @@ function reportRun(): WorkflowInterceptors {
             return result;
           } catch (error) {
             const outcome = isCancellation(error) ? 'cancelled' : 'stuck';
-            runs.ended(reportOf(begun, { outcome, ...UNKNOWN }, phaseMs));
+            if (endsRun(error)) runs.ended(reportOf(begun, { outcome, ...UNKNOWN }, phaseMs));
             throw error;
           }
         },

@@ -1,4 +1,10 @@
-import { ActivityFailure, ApplicationFailure, isCancellation } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ContinueAsNew,
+  isCancellation,
+  TemporalFailure,
+} from '@temporalio/workflow';
 import { GRANT_PROBLEMS, type GatewayProblem, type GrantProblem } from '#domain/base/errors.ts';
 import { toIterationId, type IterationId } from '#domain/base/ids.ts';
 import type { PlanRoundResult, RunFailure } from '#domain/run/run.ts';
@@ -8,6 +14,10 @@ export function applicationFailureOf(error: unknown): ApplicationFailure | null 
   const thrown = error instanceof ActivityFailure ? error.cause : error;
   return thrown instanceof ApplicationFailure ? thrown : null;
 }
+
+/** Anything else fails the workflow task, which is done again: the run goes on. */
+export const endsRun = (error: unknown): boolean =>
+  error instanceof TemporalFailure || error instanceof ContinueAsNew;
 
 /** What the work gives, or what is made of an activity that gave up. A cancellation, and an error of ours, goes on. */
 export async function orElse<T, E>(

@@ -96,7 +96,11 @@ beforeAll(async () => {
   ];
   // Before the workers and the API are made.
   collector = await startSpanCollector();
-  stopTracing = await startTracing(collector.url, { name: 'canary', version: '0' });
+  stopTracing = await startTracing(
+    collector.url,
+    { name: 'canary', version: '0' },
+    { warn: () => undefined },
+  );
   system = await startMissionSystem({ temporalAddress: temporal.address, script: answer });
   addSecrets(needles, system);
 });

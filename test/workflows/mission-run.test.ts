@@ -2,7 +2,8 @@ import { toIterationId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import proto from '@temporalio/proto';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker, type InjectedSinks } from '@temporalio/worker';
+import type { Sinks } from '@temporalio/workflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runActivity } from '#activities/run-activity.ts';
 import { gatewayRetryDelay, researchRetryDelay, slotRetryDelay } from '#activities/retry-delays.ts';
@@ -37,6 +38,8 @@ import type {
   WriteIterationInput,
   WriteIterationResult,
 } from '#domain/run/run.ts';
+import type { RunReports } from '#domain/run/run-report.ts';
+import type { TraceReports } from '#domain/run/trace.ts';
 import { createLogger } from '#logging/logger.ts';
 import { registry } from '#metrics/registry.ts';
 import { createRunReports } from '#worker/run-reports.ts';
@@ -124,6 +127,8 @@ const endLineOf = (missionId: string): Promise<unknown> =>
     const line = lines.find((each) => each.includes(missionId) && each.includes('"msg":"run ended"'));
     return line === undefined ? null : (JSON.parse(line) as unknown);
   });
+/** By workflow, of those whose span was made: whether it says that something went wrong. */
+const tracedEnds = new Map<string, boolean>();
 /** How many seconds were observed in how many cases, by one metric. */
 async function observed(name: string): Promise<{ readonly count: number; readonly sum: number }> {
   const values = (await registry.getSingleMetric(name)?.get())?.values as
@@ -239,7 +244,12 @@ beforeAll(async () => {
   const workers = [
     await Worker.create({
       ...{ connection, dataConverter, workflowBundle, taskQueue: RUNNER_TASK_QUEUE },
-      sinks: createRunReports(createLogger('runner', 'info', { write: (line) => void lines.push(line) })),
+      sinks: {
+        ...createRunReports(createLogger('runner', 'info', { write: (line) => void lines.push(line) })),
+        traces: {
+          ended: { fn: ({ workflowId }, { hasFailed }) => void tracedEnds.set(workflowId, hasFailed) },
+        },
+      } satisfies InjectedSinks<RunReports & TraceReports & Sinks>,
       activities: { ...runner },
     }),
     await Worker.create({ connection, dataConverter, taskQueue: VAULT_TASK_QUEUE, activities: { ...vault } }),
@@ -654,6 +664,23 @@ describe('a busy agent', () => {
   });
 });
 
+it('a workflow task that fails ends no run: it is done again', async () => {
+  const workflowId = randomUUID();
+  const handle = await environment.client.workflow.start<MissionRun>(MISSION_RUN_WORKFLOW_TYPE, {
+    ...{ workflowId, taskQueue: RUNNER_TASK_QUEUE },
+    args: [{ userId: ' ', missionId: workflowId, trigger: 'projection' }],
+  });
+  await waitUntil('a task has failed', async () => {
+    const { events } = await handle.fetchHistory();
+    return events?.some((event) => event.workflowTaskFailedEventAttributes) === true;
+  });
+  const told = lines.filter((line) => line.includes(workflowId));
+  expect(told.length).toBeGreaterThan(0);
+  for (const line of told) expect(JSON.parse(line)).toMatchObject({ msg: 'run started' });
+  expect(tracedEnds.has(workflowId)).toBe(false);
+  await handle.terminate();
+});
+
 describe('cancelRun', () => {
   it('between two tries of the gateway ends the run at once: no iteration, the next instant, forgotten', async () => {
     const { handle, recorded } = await start({ planRound: throwing(unavailable()) });
@@ -715,6 +742,8 @@ describe('cancelRun', () => {
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
     expect((await handle.describe()).status.name).toBe('CANCELLED');
     expect(await endLineOf(handle.workflowId)).toMatchObject({ outcome: 'cancelled', rounds: null });
+    // As it was told: nothing went wrong.
+    expect(tracedEnds.get(handle.workflowId)).toBe(false);
     expect(recorded.writes).toMatchObject([{ result: { kind: 'advance-only' } }]);
     expect(recorded.forgotten).toHaveLength(1);
   });
