@@ -59,6 +59,18 @@ describe('yarn missions', { timeout: 60_000 }, () => {
     expect(stderr).not.toContain('not-a-key-of-ours');
   });
 
+  it.each([['setup'], ['user erase somebody --yes']])(
+    '%s looks for the API key of Temporal in the file that is named',
+    async (words) => {
+      const env = { TEMPORAL_API_KEY_FILE: '/nowhere' };
+      const { code, stderr } = await missions(words.split(' '), env);
+      expect({ code, stderr: stderr.trim() }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/TEMPORAL_API_KEY_FILE: names a file that does not exist$/) as unknown,
+      });
+    },
+  );
+
   it('the doctor names what is missing, refused or of another zone, without values, and ends with 1', async () => {
     const env = { MANA_AUTH_KEK: 'kek-of-others', MANA_LLM_MAX_TOKENS: 'many-tokens' };
     const { code, stdout, stderr } = await missions(['doctor', '--process', 'runner'], env);

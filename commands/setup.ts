@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { connect, loadTemporalConfig } from '#temporal/connection.ts';
+import { loadCommandConnection } from '#config/temporal-command.ts';
+import { connect } from '#temporal/connection.ts';
 import { setUpTemporal } from '#temporal/setup.ts';
 import { print } from './verb.ts';
 
@@ -11,7 +12,7 @@ async function setUp(verb: Command): Promise<void> {
   const retention = retentionDays.safeParse(process.env['TEMPORAL_RETENTION_DAYS'] || undefined);
   if (!retention.success)
     throw new Error('TEMPORAL_RETENTION_DAYS: expected a whole number of days, 1 to 3650');
-  const { namespace, ...config } = loadTemporalConfig(process.env);
+  const { namespace, ...config } = loadCommandConnection(process.env);
   const connection = await connect({ namespace, ...config });
   try {
     const setup = await setUpTemporal(connection, namespace, {

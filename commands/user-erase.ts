@@ -9,11 +9,12 @@ import { runAuditCommand } from './audit-command.ts';
 import { print } from './verb.ts';
 import { wholeSeconds } from './whole-seconds.ts';
 import { loadMaintenanceConfig } from '#config/maintenance.ts';
+import { loadCommandConnection } from '#config/temporal-command.ts';
 import { readAuditHead } from '#db/audit-chain.ts';
 import type { Database } from '#db/client.ts';
 import { enterErasedUser, eraseUserRows } from '#db/erased-users.ts';
 import { eraseUserRuns } from '#runs/erase-user-runs.ts';
-import { connect, loadTemporalConfig } from '#temporal/connection.ts';
+import { connect, type TemporalConfig } from '#temporal/connection.ts';
 
 /** Rows of many years take a while; so does a transaction of a worker that was told that the user is not erased. */
 const STATEMENT_MS = 600_000;
@@ -31,9 +32,15 @@ interface Options {
 }
 
 /** @throws what is in the way; who was entered stays entered, and the next call goes on */
-async function eraseUser(database: Database, userId: string, options: Options, verb: Command): Promise<void> {
-  const { namespace, ...config } = loadTemporalConfig(process.env);
-  const connection = await connect({ namespace, ...config });
+async function eraseUser(
+  database: Database,
+  temporal: TemporalConfig,
+  userId: string,
+  options: Options,
+  verb: Command,
+): Promise<void> {
+  const { namespace } = temporal;
+  const connection = await connect(temporal);
   try {
     await database.asSystem((tx) => enterErasedUser(tx, userId));
     const enteredAtMs = Date.now();
@@ -96,8 +103,9 @@ export const addUserErase = (user: Command): void => {
       if (userId.trim() === '') verb.error('error: the user id is empty');
       if (options.yes !== true)
         verb.error('error: nothing was changed; add --yes to erase the user, there is no way back');
+      const temporal = loadCommandConnection(process.env);
       const work = async (database: Database): Promise<boolean> => {
-        await eraseUser(database, userId, options, verb);
+        await eraseUser(database, temporal, userId, options, verb);
         return true;
       };
       return runAuditCommand(loadMaintenanceConfig, work, { statementMs: STATEMENT_MS });

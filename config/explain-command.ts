@@ -1,14 +1,19 @@
 import { z } from 'zod';
-import { readSecret } from './secret-file.ts';
-import { databaseUrl, integer, privateKeys } from './variables.ts';
+import { readCommandVariables } from './command-variables.ts';
+import { shapes } from './settings.ts';
+import { databaseUrl, privateKeys } from './variables.ts';
 
 const schema = z.object({
   SYNC_DATABASE_URL_PROJECTION: databaseUrl,
   SYNC_DATABASE_URL_API: databaseUrl.optional(),
   SYNC_DATABASE_URL_RUNNER: databaseUrl.optional(),
   MANA_AI_PRIVATE_KEY_PEM: privateKeys.default([]),
-  DEFAULT_TOKENS_PER_DAY: integer(0, 1_000_000_000).default(500_000),
+  DEFAULT_TOKENS_PER_DAY: shapes.runner.DEFAULT_TOKENS_PER_DAY,
 });
+
+const FALLBACKS = Object.fromEntries(
+  ['PROJECTION', 'API', 'RUNNER'].map((part) => [`SYNC_DATABASE_URL_${part}`, 'SYNC_DATABASE_URL']),
+);
 
 /** What an operator's command reads that looks at one mission; what is null cannot be looked at. */
 export interface ExplainConfig {
@@ -21,18 +26,13 @@ export interface ExplainConfig {
 }
 
 /**
- * Reads it as the processes do, secrets also from the file that `<name>_FILE` names.
+ * Reads it as the processes do: each may also come from the file that `<name>_FILE` names, and `SYNC_DATABASE_URL` is the one of
+ * every part that has none of its own.
  *
  * @throws Error that names every variable that cannot be used, and shows no value
  */
 export function loadExplainConfig(env: Readonly<Record<string, string | undefined>>): ExplainConfig {
-  const names = Object.keys(schema.shape);
-  const parsed = schema.safeParse(Object.fromEntries(names.map((name) => [name, readSecret(env, name)])));
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => `${String(path[0])}: ${message}`);
-    throw new Error(problems.join('\n'));
-  }
-  const read = parsed.data;
+  const read = readCommandVariables(schema, env, (problems) => new Error(problems.join('\n')), FALLBACKS);
   return {
     projectionUrl: read.SYNC_DATABASE_URL_PROJECTION,
     apiUrl: read.SYNC_DATABASE_URL_API ?? null,

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { readSecret, SecretFileError } from './secret-file.ts';
+import { readCommandVariables } from './command-variables.ts';
 import { databaseUrl, signingKey, verificationKeys } from './variables.ts';
 
 /** Variables of the operator's audit commands (docs/audit.md). No process of the service may be given them. */
@@ -60,28 +60,15 @@ export function loadPruneConfig(env: Env): PruneConfig {
   };
 }
 
-function parse<Command extends MaintenanceCommand>(
+const parse = <Command extends MaintenanceCommand>(
   command: Command,
   env: Env,
-): z.output<(typeof schemas)[Command]> {
-  const schema = schemas[command];
-  const inFiles = new Map<string, SecretFileError>();
-  const values = Object.keys(schema.shape).map((name): [string, string | undefined] => {
-    try {
-      return [name, readSecret(env, name)];
-    } catch (error) {
-      if (!(error instanceof SecretFileError)) throw error;
-      inFiles.set(name, error);
-      return [name, undefined];
-    }
-  });
-  const parsed = schema.safeParse(Object.fromEntries(values));
-  if (parsed.success && inFiles.size === 0) return parsed.data as z.output<(typeof schemas)[Command]>;
-  const problems = (parsed.error?.issues ?? [])
-    .filter(({ path }) => !inFiles.has(String(path[0])))
-    .map(({ path, message }) => `${String(path[0])}: ${message}`)
-    .concat([...inFiles.values()].map(({ message }) => message));
-  throw new MaintenanceConfigurationError(
-    ['the configuration of the audit commands cannot be used:', ...problems].join('\n  '),
+): z.output<(typeof schemas)[Command]> =>
+  readCommandVariables(
+    schemas[command],
+    env,
+    (problems) =>
+      new MaintenanceConfigurationError(
+        ['the configuration of the audit commands cannot be used:', ...problems].join('\n  '),
+      ),
   );
-}

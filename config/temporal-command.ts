@@ -12,6 +12,14 @@ export interface TemporalCommandConfig {
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
+ * How a command gets to Temporal, by `TEMPORAL_*`; the API key may also come from the file that `TEMPORAL_API_KEY_FILE` names.
+ *
+ * @throws SecretFileError, which shows no value
+ */
+export const loadCommandConnection = (env: Env): TemporalConfig =>
+  loadTemporalConfig({ ...env, TEMPORAL_API_KEY: readSecret(env, 'TEMPORAL_API_KEY') });
+
+/**
  * Reads `TEMPORAL_*` alone; the secrets among them may also come from the file that `<name>_FILE` names.
  *
  * @throws Error that names the variable and shows no value
@@ -22,6 +30,5 @@ export function loadTemporalCommandConfig(env: Env): TemporalCommandConfig {
     throw new Error(`TEMPORAL_CODEC_KEYS: ${keys.error.issues[0]?.message ?? 'cannot be read'}`);
   }
   const [primaryKeyId = ''] = keys.data.keys();
-  const temporal = loadTemporalConfig({ ...env, TEMPORAL_API_KEY: readSecret(env, 'TEMPORAL_API_KEY') });
-  return { temporal, codecKeys: { primaryKeyId, keys: keys.data } };
+  return { temporal: loadCommandConnection(env), codecKeys: { primaryKeyId, keys: keys.data } };
 }

@@ -1,17 +1,18 @@
 /**
  * `node docker/make-secrets.mjs [FOLDER]`: makes the secrets that docker-compose.temporal.yml hands out, each in a file of its own in
- * docker/secrets/ or FOLDER, for a trial. Prints what belongs into docker/compose.env, and the operators' token. A file that is
+ * docker/secrets/ or FOLDER, for a trial. Prints what belongs into docker/compose.env: hashes, and no secret. A file that is
  * there is kept: on the platform, put its MANA_AUTH_KEK, MANA_SERVICE_KEY and connection strings there first.
  *
  * Plain JavaScript without dependencies: it runs on any Node from 20 on.
  */
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const folder = resolve(process.argv[2] ?? join(import.meta.dirname, 'secrets'));
 // Nobody else gets into the folder; the files are read in containers by users of other numbers.
 mkdirSync(folder, { recursive: true, mode: 0o700 });
+chmodSync(folder, 0o700);
 
 /** @returns what stands in the file, made now unless it was there */
 function secret(name, make) {

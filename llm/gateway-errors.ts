@@ -48,8 +48,6 @@ const FINAL_KINDS: ReadonlySet<string> = new Set(['blocked', 'capability']);
 /** The operator's key, ours or the provider's: no request of any user would fare better. */
 const DENIED: ReadonlySet<number> = new Set([401, 403]);
 
-/** 408 is a timeout that a proxy put into words. */
-
 /** How providers say that a request is larger than the model's window. */
 const OVERFLOW_WORDS = [
   ...[

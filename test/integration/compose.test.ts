@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -160,7 +160,7 @@ describe('docker-compose.temporal.yml', () => {
     }
   });
 
-  it('docker/make-secrets.mjs makes every file, one for each secret, and keeps what is there', () => {
+  it('docker/make-secrets.mjs makes every file, one for each secret, keeps what is there, and closes its folder', () => {
     const files = Object.values(compose.secrets).map(({ file }) => file);
     const made = files
       .filter((file) => file.startsWith('./'))
@@ -168,7 +168,12 @@ describe('docker-compose.temporal.yml', () => {
     const before = Object.fromEntries(made.map((name) => [name, secretOf(name)]));
     expect(new Set(readdirSync(directory.path))).toEqual(new Set([...made, 'OPERATOR_TOKEN']));
     expect(new Set(Object.values(before)).size).toBe(made.length);
-    expect(parseEnv(makeSecrets())['MANA_SERVICE_KEY_SHA256']).toBe(operator['MANA_SERVICE_KEY_SHA256']);
+    // As whoever made it by hand leaves it.
+    chmodSync(directory.path, 0o755);
+    const printed = makeSecrets();
+    expect(statSync(directory.path).mode & 0o777).toBe(0o700);
+    for (const secret of Object.values(before)) expect(printed).not.toContain(secret);
+    expect(parseEnv(printed)['MANA_SERVICE_KEY_SHA256']).toBe(operator['MANA_SERVICE_KEY_SHA256']);
     expect(Object.fromEntries(made.map((name) => [name, secretOf(name)]))).toEqual(before);
     expect(files.filter((file) => !file.startsWith('./'))).toEqual([
       '${MANA_AUTH_KEKS_SECRET:-/dev/null}',
