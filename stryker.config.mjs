@@ -1,5 +1,5 @@
 /**
- * `yarn test:mutation [--mutate <files>]`: plants small faults, one at a time, and tells which of them no unit test notices.
+ * `bin/yarn test:mutation [--mutate <files>]`: plants small faults, one at a time, and tells which of them no unit test notices.
  * Takes hours over everything and minutes over a folder; see docs/testing.md.
  *
  * @type {import('@stryker-mutator/api/core').PartialStrykerOptions}

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The unit tests that `yarn test:mutation` runs against planted faults: without those that measure how long something takes. */
+/** The unit tests that `bin/yarn test:mutation` runs against planted faults: without those that measure how long something takes. */
 export default defineConfig({
   test: {
     include: ['{crypto,domain,db}/**/*.test.ts'],

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `yarn test:ui`: the Temporal UI in a real browser. A command of its own, because a browser on a busy machine of two
+ * `bin/yarn test:ui`: the Temporal UI in a real browser. A command of its own, because a browser on a busy machine of two
  * cores takes a minute and more; what it shows is proven without one in test/integration/codec-endpoint.test.ts.
  */
 export default defineConfig({

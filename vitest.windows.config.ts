@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `yarn test:faults:windows`: a process dies in every named window, and the checker counts. A command of its own, because it
+ * `bin/yarn test:faults:windows`: a process dies in every named window, and the checker counts. A command of its own, because it
  * takes two minutes on a busy machine of two cores; test/faults/commit-windows.test.ts has the windows that matter most.
  */
 export default defineConfig({

@@ -1,5 +1,5 @@
 /**
- * `yarn bench:brownout`: ten thousand missions wait while the gateway is overloaded for an hour. Prints the requests that reach it,
+ * `bin/yarn bench:brownout`: ten thousand missions wait while the gateway is overloaded for an hour. Prints the requests that reach it,
  * with the limit of the runners and without. Simulated seconds: the figures are the same on every machine.
  */
 import { seededRandom, simulateBrownout, type BrownoutResult } from './brownout/simulate.ts';

@@ -1,5 +1,5 @@
 /**
- * `yarn bench:fairness [--small] [--missions N]`: one user with thousands of due missions, another with a single one a
+ * `bin/yarn bench:fairness [--small] [--missions N]`: one user with thousands of due missions, another with a single one a
  * moment later; with the server's fairness switched on, as we ship it, and off. Prints Markdown for docs/performance.md.
  */
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
 /**
- * `yarn bench`: minting, sealing, opening and unwrapping, each as ratio to its bare cryptography in the same run, on the
+ * `bin/yarn bench`: minting, sealing, opening and unwrapping, each as ratio to its bare cryptography in the same run, on the
  * embedded PostgreSQL. Prints Markdown for docs/performance.md, with the machine and its load.
  */
 import { machine } from './measure.ts';

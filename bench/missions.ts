@@ -1,5 +1,5 @@
 /**
- * `yarn bench:missions [--missions N] [--turns N] [--latency MS,MS…] [--json FILE]`: whole missions against the floor of Temporal
+ * `bin/yarn bench:missions [--missions N] [--turns N] [--latency MS,MS…] [--json FILE]`: whole missions against the floor of Temporal
  * and against a sequential poller, in turns. Every process runs on its own, as in production. Prints Markdown for
  * docs/performance.md.
  */

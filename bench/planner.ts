@@ -1,5 +1,5 @@
 /**
- * `yarn bench:planner [--small]`: what a planner round costs besides the model's own time, and the memory of many rounds in
+ * `bin/yarn bench:planner [--small]`: what a planner round costs besides the model's own time, and the memory of many rounds in
  * flight. Prints Markdown for docs/performance.md, with the machine and its load.
  */
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
 /**
- * `yarn bench:projection [--small] [part …]`: what a pass costs over long logs, the first build, schedules on a real server,
+ * `bin/yarn bench:projection [--small] [part …]`: what a pass costs over long logs, the first build, schedules on a real server,
  * and how late schedules and runs are, late-seen ones too. Prints Markdown for docs/performance.md, with the machine and its load.
  */
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
 /**
- * `yarn bench:tokens [--json | --prompt]`: what the model is sent, in tokens of a real tokenizer (o200k), by part; or the
+ * `bin/yarn bench:tokens [--json | --prompt]`: what the model is sent, in tokens of a real tokenizer (o200k), by part; or the
  * prompt that docs/planner.md shows. Needs no servers and gives the same figures everywhere.
  */
 import { parseArgs } from 'node:util';

@@ -5,7 +5,7 @@ import { endCommandOnUncaughtErrors } from '#logging/uncaught-errors.ts';
 
 endCommandOnUncaughtErrors('build:workflows');
 
-/** `yarn build:workflows [file]`: the bundle that production workers load (`WORKFLOW_BUNDLE`). */
+/** `bin/yarn build:workflows [file]`: the bundle that production workers load (`WORKFLOW_BUNDLE`). */
 const file = resolve(process.argv[2] ?? 'dist/workflow-bundle.js');
 const code = await bundleWorkflows();
 await mkdir(dirname(file), { recursive: true });

@@ -125,7 +125,7 @@ async function runDemo(running: Stack) {
   const ok =
     counted.missions === 3 &&
     counted.iterations === 3 &&
-    // The one without a grant; how well a model of somebody else's plans the others is shown, not judged: `yarn eval`.
+    // The one without a grant; how well a model of somebody else's plans the others is shown, not judged: `bin/yarn eval`.
     (gateway === null ? counted.failedIterations === 1 : counted.failedIterations >= 1) &&
     runs >= 3 &&
     counted.auditRows > 0 &&

@@ -1,4 +1,4 @@
-/** `yarn dev`: the whole system on this machine until Ctrl-C; API and workers restart when a source file changes. */
+/** `bin/yarn dev`: the whole system on this machine until Ctrl-C; API and workers restart when a source file changes. */
 import { readFileSync } from 'node:fs';
 import { watch } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * `yarn eval`: thirty missions of made-up users, planned by a gateway in the whole service, and scored by rule. The last
+ * `bin/yarn eval`: thirty missions of made-up users, planned by a gateway in the whole service, and scored by rule. The last
  * line on stdout is the total; `--json FILE` writes all of it.
  */
 import { randomBytes } from 'node:crypto';

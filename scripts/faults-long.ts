@@ -1,5 +1,5 @@
 /**
- * The long form of the fault suite (docs/reliability.md): `yarn test:faults:long`. Each part has a seed and a service of its own;
+ * The long form of the fault suite (docs/reliability.md): `bin/yarn test:faults:long`. Each part has a seed and a service of its own;
  * its result is added to a file when it has ended, and a part that stands there is not run again.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

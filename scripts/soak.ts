@@ -1,5 +1,5 @@
 /**
- * A steady load for half an hour (docs/reliability.md): `yarn test:soak`. Ends with 1 where the checker complains, or where a process holds
+ * A steady load for half an hour (docs/reliability.md): `bin/yarn test:soak`. Ends with 1 where the checker complains, or where a process holds
  * more of something at the end than early on, beyond what is allowed.
  */
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
 /**
- * Rolling upgrades and restarts under load (docs/reliability.md): `yarn test:upgrade`. Starts a service of its own for each; ends with 1
+ * Rolling upgrades and restarts under load (docs/reliability.md): `bin/yarn test:upgrade`. Starts a service of its own for each; ends with 1
  * where the checker complains, a process did not end with 0 in its grace time, or an attempt failed.
  */
 import { parseArgs } from 'node:util';

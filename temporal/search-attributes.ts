@@ -1,7 +1,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 
-/** Typed keys of our search attributes; `yarn missions setup` registers them. */
+/** Typed keys of our search attributes; `bin/yarn missions setup` registers them. */
 export const MISSION_SEARCH_ATTRIBUTES = {
   missionId: defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.missionId, 'KEYWORD'),
   userId: defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.userId, 'KEYWORD'),

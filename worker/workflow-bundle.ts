@@ -12,7 +12,7 @@ const INTERCEPTORS = ['report-runs', 'pass-traces'].map((name) =>
 
 /**
  * The workflows of a worker, and who listens to what they report. Production runs a bundle that was made ahead
- * (`yarn build:workflows`); a development process bundles at start.
+ * (`bin/yarn build:workflows`); a development process bundles at start.
  */
 export const workflowSource = (
   bundlePath: string | null,

@@ -5,7 +5,7 @@ const PAGE_SIZE = 500;
 
 /**
  * Logs the head of every user's audit chain, once a day. Kept where whoever administers the database cannot change it, the
- * log proves later that a chain was cut off or rewritten (docs/audit.md). The lines are those of `yarn audit:heads`.
+ * log proves later that a chain was cut off or rewritten (docs/audit.md). The lines are those of `bin/yarn audit:heads`.
  *
  * @returns how many heads; 0 when they were logged less than a day ago, or another worker is at it
  */

@@ -101,7 +101,7 @@ async function rotate(option: string, ...ids: string[]): Promise<Readonly<Record
     .split('\n')
     .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
 }
-/** What `yarn missions keys rotate codec` would say with these keys. */
+/** What `bin/yarn missions keys rotate codec` would say with these keys. */
 const rotationSteps = async (...ids: string[]): Promise<RotationStep[]> =>
   codecSteps(ids, await codecKeysInUse(client, 1_000), await openRunsByKey(client, 1_000));
 

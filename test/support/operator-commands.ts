@@ -12,7 +12,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs `yarn missions <words>` as package.json has it, with this environment and no other variable. */
+/** Runs `bin/yarn missions <words>` as package.json has it, with this environment and no other variable. */
 export async function runMissions(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -24,7 +24,7 @@ export async function runMissions(
   );
 }
 
-/** Runs a verb of `yarn missions audit`, which prints JSON lines. */
+/** Runs a verb of `bin/yarn missions audit`, which prints JSON lines. */
 export async function runAuditScript(
   name: 'verify' | 'heads' | 'prune' | 'erase',
   env: Readonly<Record<string, string>>,

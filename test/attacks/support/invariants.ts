@@ -8,7 +8,7 @@ export interface Observation {
   readonly missions: readonly MissionSeen[];
   readonly asked: readonly Asked[];
   readonly opened: readonly OpenedRecord[];
-  /** Lines of `yarn audit:verify`. */
+  /** Lines of `bin/yarn audit:verify`. */
   readonly auditProblems: readonly string[];
   /** `<where>: <what>`, with the name of the secret, not its text. */
   readonly leaks: readonly string[];

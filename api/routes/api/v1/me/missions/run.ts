@@ -65,7 +65,7 @@ function cancelRoute(
     url: `${url}/cancel`,
     config: { bodyIsOptional: true },
     schema: {
-      summary: 'Ends an open run at once; no iteration is written, the next instant stands',
+      summary: 'Ends an open run at once; its iteration says so, the next instant stands',
       security,
       params,
       response: { 202: startedRunSchema, ...errorResponses(400, 401, 404, 409, 413, 429, 500, 503) },

@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
+
+it('docs/operations.md says of every failure code, once, what to do', () => {
+  const page = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8');
+  const [, section = ''] = page.split('\n## Failure codes\n');
+  const [table = ''] = section.split('\n## ');
+  const rows = [...table.matchAll(/^\| `(?<code>[a-z-]+)` *\| (?<happened>.+?) *\| (?<todo>.+?) *\|$/gm)];
+  expect(rows.map(({ groups }) => groups?.['code'] ?? '').sort()).toEqual([...FAILURE_CODES].sort());
+});
