@@ -1,5 +1,5 @@
 /**
- * `yarn missions audit erase --user <id>`: deletes a user's decrypt audit and its checkpoints, for good, when the account is
+ * `bin/yarn missions audit erase --user <id>`: deletes a user's decrypt audit and its checkpoints, for good, when the account is
  * erased. Sealed rows of a run under way go with it. Prints the head that the chain had.
  */
 import { printLine, runAuditCommand, UsageError } from './audit-command.ts';

@@ -1,6 +1,6 @@
 /**
- * `yarn missions audit heads`: prints the head of every user's chain, one JSON line each, as the projection logs them daily. Keep
- * them where whoever administers the database cannot change it: `yarn audit:verify --heads` holds the chains against it.
+ * `bin/yarn missions audit heads`: prints the head of every user's chain, one JSON line each, as the projection logs them daily. Keep
+ * them where whoever administers the database cannot change it: `bin/yarn audit:verify --heads` holds the chains against it.
  */
 import { printLine, runAuditCommand } from './audit-command.ts';
 import type { Command } from 'commander';

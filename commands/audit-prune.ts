@@ -1,5 +1,5 @@
 /**
- * `yarn missions audit prune --before <iso> [--user <id>]`: deletes audit rows older than an instant, oldest first, and leaves a
+ * `bin/yarn missions audit prune --before <iso> [--user <id>]`: deletes audit rows older than an instant, oldest first, and leaves a
  * signed checkpoint for each chain. A chain that does not verify is left alone, or the checkpoint would vouch for it.
  * Mint-log rows of v2 grants that expired before that instant (and 30 days ago) go as well.
  */

@@ -1,5 +1,5 @@
 /**
- * `yarn missions audit verify [--user <id>] [--heads <file>]`: recomputes the chains of the decrypt audit and names every row that
+ * `bin/yarn missions audit verify [--user <id>] [--heads <file>]`: recomputes the chains of the decrypt audit and names every row that
  * was changed, removed or moved. `--heads` takes lines that `bin/yarn audit:heads` printed, and finds chains that were cut
  * off or rewritten since; lines of `bin/yarn audit:erase` may stand among them. Exit code 1 when anything is wrong.
  */

@@ -1,5 +1,5 @@
 /**
- * `yarn missions doctor [--process <role>…]`: looks at everything that has to be right for missions to run, and says of each
+ * `bin/yarn missions doctor [--process <role>…]`: looks at everything that has to be right for missions to run, and says of each
  * what was found and what to do about it. It changes nothing; for clocks and time zones it makes paused schedules, which it
  * deletes.
  */
@@ -30,9 +30,9 @@ Each line is ok, warning, fault or unchecked (it cannot be seen from here), with
 The exit code is 1 if there is a fault.
 
 Examples:
-  yarn missions doctor
-  yarn missions doctor --process runner
-  yarn missions doctor --json | jq 'select(.status == "fault")'
+  bin/yarn missions doctor
+  bin/yarn missions doctor --process runner
+  bin/yarn missions doctor --json | jq 'select(.status == "fault")'
 
 Environment: that of the processes (.env.example), MAINTENANCE_DATABASE_URL`;
 

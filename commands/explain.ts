@@ -1,5 +1,5 @@
 /**
- * `yarn missions explain <user> <mission>`: every reason for which a mission does or does not run by itself, by the decisions of
+ * `bin/yarn missions explain <user> <mission>`: every reason for which a mission does or does not run by itself, by the decisions of
  * the service itself. Tells ids, states, times and codes, never a title or another word of the user.
  */
 import type { Command } from 'commander';
@@ -43,8 +43,8 @@ Each line is ok, warning, fault (it keeps the mission from running, or its runs 
 The exit code is 1 if there is a fault.
 
 Examples:
-  yarn missions explain 6f0c… 0b7e…
-  yarn missions explain --json 6f0c… 0b7e… | jq -r 'select(.status == "fault").found'
+  bin/yarn missions explain 6f0c… 0b7e…
+  bin/yarn missions explain --json 6f0c… 0b7e… | jq -r 'select(.status == "fault").found'
 
 Environment: SYNC_DATABASE_URL_PROJECTION, TEMPORAL_*, TEMPORAL_CODEC_KEYS; where they are set, SYNC_DATABASE_URL_API (grant),
 SYNC_DATABASE_URL_RUNNER and DEFAULT_TOKENS_PER_DAY (record, budget), MANA_AI_PRIVATE_KEY_PEM (whether the grant opens)`;

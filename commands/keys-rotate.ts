@@ -1,4 +1,4 @@
-/** `yarn missions keys rotate <which>`: which step of a key's rotation is next, judged by what is found. It changes no key by itself. */
+/** `bin/yarn missions keys rotate <which>`: which step of a key's rotation is next, judged by what is found. It changes no key by itself. */
 import { Argument, type Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { loadMaintenanceConfig } from '#config/maintenance.ts';
@@ -100,9 +100,9 @@ Each line is a step: done, next, later, maybe (what is found fits two states, an
 It changes no key: keys stand in the environment of the processes. --reconcile does what a command can do, encrypting schedules anew.
 
 Examples:
-  yarn missions keys rotate codec
-  yarn missions keys rotate codec --reconcile
-  yarn missions keys rotate grant --json
+  bin/yarn missions keys rotate codec
+  bin/yarn missions keys rotate codec --reconcile
+  bin/yarn missions keys rotate grant --json
 
 Environment: codec: TEMPORAL_*, TEMPORAL_CODEC_KEYS; grant, kek and service: that of the processes, as for doctor; grant:
 MAINTENANCE_DATABASE_URL, too`;

@@ -1,5 +1,5 @@
 /**
- * `yarn missions migrate`: brings databases mana_sync and mana_platform up to date. Connects as their owners
+ * `bin/yarn missions migrate`: brings databases mana_sync and mana_platform up to date. Connects as their owners
  * (MIGRATE_DATABASE_URL, MIGRATE_AUTH_DATABASE_URL); where we are not the owner, `--print-platform-sql` prints what
  * the owner must run. Running it again changes nothing.
  */

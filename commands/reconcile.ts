@@ -9,7 +9,7 @@ import { wholeSeconds } from './whole-seconds.ts';
 const DEFAULT_TIMEOUT_SECONDS = 1800;
 
 /**
- * `yarn missions reconcile [--timeout-seconds <n>]`: has the projection compare all missions with all schedules and mend
+ * `bin/yarn missions reconcile [--timeout-seconds <n>]`: has the projection compare all missions with all schedules and mend
  * what drifted apart, and prints the counts. Needs `TEMPORAL_*` and `TEMPORAL_CODEC_KEYS` alone. When the time is up the
  * reconcile goes on without us.
  */

@@ -1,4 +1,4 @@
-/** `yarn missions runs`: open and recent runs of all users, with outcome and failure code. */
+/** `bin/yarn missions runs`: open and recent runs of all users, with outcome and failure code. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { loadTemporalCommandConfig } from '#config/temporal-command.ts';
 import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
@@ -72,9 +72,9 @@ Open runs come first, then those that ended last. A run whose mission failed for
 (docs/operations.md). With --code the last 2,000 failed runs are looked at.
 
 Examples:
-  yarn missions runs --open
-  yarn missions runs --user 6f0c… --mission 0b7e… --limit 5
-  yarn missions runs --code gateway-unavailable --json
+  bin/yarn missions runs --open
+  bin/yarn missions runs --user 6f0c… --mission 0b7e… --limit 5
+  bin/yarn missions runs --code gateway-unavailable --json
 
 Environment: TEMPORAL_*, TEMPORAL_CODEC_KEYS`;
 

@@ -7,7 +7,7 @@ import { print } from './verb.ts';
 
 const retentionDays = z.coerce.number().int().min(1).max(3650).optional();
 
-/** `yarn missions setup`: the namespace and search attributes, with `TEMPORAL_*` alone; running it again is fine. */
+/** `bin/yarn missions setup`: the namespace and search attributes, with `TEMPORAL_*` alone; running it again is fine. */
 async function setUp(verb: Command): Promise<void> {
   const retention = retentionDays.safeParse(process.env['TEMPORAL_RETENTION_DAYS'] || undefined);
   if (!retention.success)

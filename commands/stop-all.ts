@@ -1,5 +1,5 @@
 /**
- * `yarn missions stop-all [--cancel-runs]` and `resume-all`: no mission is planned any more, also none that is written later, until
+ * `bin/yarn missions stop-all [--cancel-runs]` and `resume-all`: no mission is planned any more, also none that is written later, until
  * it is resumed. What became due meanwhile is then started once.
  */
 import type { Client } from '@temporalio/client';
@@ -58,7 +58,7 @@ async function stopAll(options: { readonly cancelRuns?: true }, verb: Command): 
   print(
     verb,
     { stoppedAt },
-    `planning is stopped since ${stoppedAt ?? 'now'}; go on with: yarn missions resume-all`,
+    `planning is stopped since ${stoppedAt ?? 'now'}; go on with: bin/yarn missions resume-all`,
   );
   if (options.cancelRuns !== true) return;
   const { cancelled, open } = await withTemporal(cancelOpenRuns);
@@ -105,8 +105,8 @@ as they are. Runs that are open go on, unless --cancel-runs cancels them: their 
 next instants. GET /ready, doctor and explain show the stop.
 
 Examples:
-  yarn missions stop-all
-  yarn missions stop-all --cancel-runs --json
+  bin/yarn missions stop-all
+  bin/yarn missions stop-all --cancel-runs --json
 
 Environment: MAINTENANCE_DATABASE_URL; with --cancel-runs TEMPORAL_*, TEMPORAL_CODEC_KEYS`;
 
@@ -115,7 +115,7 @@ What became due meanwhile is started once, whatever instants it missed: at most 
 as much as it bears. Without a projection worker nothing starts here; once one runs, it starts what is more than five minutes late.
 
 Example:
-  yarn missions resume-all
+  bin/yarn missions resume-all
 
 Environment: MAINTENANCE_DATABASE_URL, TEMPORAL_*, TEMPORAL_CODEC_KEYS`;
 

@@ -8,7 +8,7 @@ import { print } from './verb.ts';
 /** Longer than an attempt of the sweep may take. */
 const WITHIN_MS = 6 * 60_000;
 
-/** `yarn missions sweep`: has a runner forget what terminated runs left behind, as it does every quarter of an hour. */
+/** `bin/yarn missions sweep`: has a runner forget what terminated runs left behind, as it does every quarter of an hour. */
 async function sweep(verb: Command): Promise<void> {
   const { temporal, codecKeys } = loadTemporalCommandConfig(process.env);
   const connected = await connectClient(temporal, createDataConverter(codecKeys));
@@ -25,7 +25,7 @@ A run that was terminated leaves its hold on its mission, sealed rows and keys b
 left alone. A runner does the work: without one nothing happens, and after six minutes the exit code is 1.
 
 Example:
-  yarn missions sweep --json
+  bin/yarn missions sweep --json
 
 Environment: TEMPORAL_*, TEMPORAL_CODEC_KEYS`;
 

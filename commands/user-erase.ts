@@ -1,5 +1,5 @@
 /**
- * `yarn missions user erase <user-id> --yes`: leaves nothing of a user in our tables and in Temporal, and enters the user as erased,
+ * `bin/yarn missions user erase <user-id> --yes`: leaves nothing of a user in our tables and in Temporal, and enters the user as erased,
  * so that it stays so (docs/operations.md, "Erasing a user"). Run again it goes on where it was cut short.
  */
 import { setTimeout as delay } from 'node:timers/promises';

@@ -102,7 +102,7 @@ const ADVICE: readonly [RegExp, string][] = [
     /row-level security/,
     'give the process a user of its own: no superuser, no BYPASSRLS, no owner of the tables',
   ],
-  [/schema/, 'yarn missions migrate'],
+  [/schema/, 'bin/yarn missions migrate'],
 ];
 
 /** The question of `GET /ready`. */
@@ -158,7 +158,7 @@ async function maintenance(url: string | null): Promise<Judgement> {
   if (url === null)
     return unchecked(
       'MAINTENANCE_DATABASE_URL is not set here',
-      'yarn missions audit needs it, no process may have it',
+      'bin/yarn missions audit needs it, no process may have it',
     );
   return withDatabase(url, async (database) => {
     return (await isMaintenanceUser(database.system))
@@ -180,7 +180,7 @@ async function planning(
     ? ok('goes on')
     : warning(
         `stopped by an operator since ${stoppedAt.toISOString()}`,
-        'yarn missions resume-all, unless that is meant',
+        'bin/yarn missions resume-all, unless that is meant',
       );
 }
 
@@ -205,7 +205,7 @@ function judgeSchema({ missing, extra, different }: SchemaDifferences): Judgemen
     ...listed(missing, (names) =>
       fault(
         `missing, or with other rights: ${names}`,
-        'yarn missions migrate; platform objects: yarn missions migrate --print-platform-sql',
+        'bin/yarn missions migrate; platform objects: bin/yarn missions migrate --print-platform-sql',
       ),
     ),
     ...listed(opens, (names) =>

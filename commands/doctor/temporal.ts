@@ -72,7 +72,10 @@ const inNamespace = (check: DoctorCheck, namespace: string): DoctorCheck => ({
       return await check.look();
     } catch (error) {
       if (!isNotFound(error)) throw error;
-      return fault(`namespace ${namespace} does not exist`, 'yarn missions setup, or set TEMPORAL_NAMESPACE');
+      return fault(
+        `namespace ${namespace} does not exist`,
+        'bin/yarn missions setup, or set TEMPORAL_NAMESPACE',
+      );
     }
   },
 });
@@ -104,11 +107,11 @@ async function searchAttributes(client: Client, connection: Connection): Promise
   if (otherTypes.length > 0) {
     return fault(
       `with another type than Keyword: ${otherTypes.join(', ')}`,
-      'remove or rename them, then yarn missions setup',
+      'remove or rename them, then bin/yarn missions setup',
     );
   }
   return missing.length > 0
-    ? fault(`missing: ${missing.join(', ')}`, 'yarn missions setup')
+    ? fault(`missing: ${missing.join(', ')}`, 'bin/yarn missions setup')
     : ok('all are registered as Keyword');
 }
 
@@ -131,7 +134,7 @@ async function taskQueues(client: Client): Promise<Judgement[]> {
           ? ok(`polled by a ${worker} worker`)
           : fault(
               'nobody has polled it for 90 s',
-              `start a worker (yarn start:worker ${worker}) with this namespace`,
+              `start a worker (bin/yarn start:worker ${worker}) with this namespace`,
             )),
       };
     }),
@@ -170,7 +173,7 @@ async function codecKeys(client: Client, { codecKeys: ours }: TemporalCommandCon
       if (keyId === ours.primaryKeyId) return null;
       return warning(
         `${schedules} schedules are under ${keyId ?? 'a key that was not noted'}, not under ${ours.primaryKeyId}, the first`,
-        'yarn missions reconcile (docs/operations.md, Rotating codec keys)',
+        'bin/yarn missions reconcile (docs/operations.md, Rotating codec keys)',
       );
     }),
   );

@@ -71,7 +71,7 @@ function projectionLag(mission: Mission, pending: PendingMission | null): Judgem
     : [
         warning(
           'the log says another state or next instant than the projection has taken in',
-          'wait a moment and ask again; if it lasts, does the projection run (yarn missions doctor)?',
+          'wait a moment and ask again; if it lasts, does the projection run (bin/yarn missions doctor)?',
         ),
       ];
 }

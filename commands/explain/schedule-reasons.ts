@@ -29,7 +29,7 @@ export function scheduleReasons(facts: MissionFacts): Judgement[] {
     return [
       fault(
         'the projection has never seen a row of it',
-        'check both ids; else see whether the projection follows the log (yarn missions doctor)',
+        'check both ids; else see whether the projection follows the log (bin/yarn missions doctor)',
       ),
     ];
   }
@@ -106,7 +106,9 @@ function around(
   const judgements: Judgement[] = [];
   const { agentId, slot } = pending;
   if (pending.isStopped) {
-    judgements.push(fault('an operator stopped the planning of all missions', 'yarn missions resume-all'));
+    judgements.push(
+      fault('an operator stopped the planning of all missions', 'bin/yarn missions resume-all'),
+    );
   }
   if (agentId !== null && projected.agentState === null) {
     judgements.push(
@@ -136,12 +138,12 @@ function around(
     judgements.push(
       warning(
         'its schedule is pending: Temporal has not been told of its newest version',
-        'if that lasts: is Temporal up, does the projection run (yarn missions doctor)?',
+        'if that lasts: is Temporal up, does the projection run (bin/yarn missions doctor)?',
       ),
     );
   } else if (pending.applied !== null && pause === null) {
     judgements.push(
-      fault('its schedule is missing in Temporal, although it was written', 'yarn missions reconcile'),
+      fault('its schedule is missing in Temporal, although it was written', 'bin/yarn missions reconcile'),
     );
   }
   if (slot !== null) {
@@ -150,7 +152,7 @@ function around(
         ? ok(`busy: run ${slot.runId} is open (${slot.workflowId})`)
         : warning(
             `held by run ${slot.runId}, which has ended`,
-            'the next run takes over; or yarn missions sweep',
+            'the next run takes over; or bin/yarn missions sweep',
           ),
     );
   }

@@ -82,7 +82,7 @@ export function codecSteps(
             state: others.length > 0 && isSwitched ? 'done' : others.length > 0 ? 'maybe' : 'open',
             found: `every schedule is under ${first}`,
           }),
-      how: 'yarn missions keys rotate codec --reconcile',
+      how: 'bin/yarn missions keys rotate codec --reconcile',
     },
     {
       what: 'no run under the old key',
