@@ -43,6 +43,7 @@ describe('bin/yarn missions', { timeout: 60_000 }, () => {
     [['reconcil'], 'Did you mean reconcile?'],
     [['user', 'erase', 'u'], 'add --yes'],
     [['user', 'erase', '', '--yes'], 'the user id is empty'],
+    [['user', 'erase', ' u', '--yes'], 'the user id has white space around it'],
     [['reconcile', '--timeout-seconds', 'soon'], 'expected a whole number of seconds, 1 or more'],
   ])('%j ends with 2 and says what is allowed', async (args, text) => {
     const { code, stdout, stderr } = await missions(args);

@@ -54,11 +54,11 @@ async function withTemporal<T>(work: (client: Client) => Promise<T>): Promise<T>
 
 async function stopAll(options: { readonly cancelRuns?: true }, verb: Command): Promise<void> {
   const since = await withMaintenance((database) => stopPlanning(database.system));
-  const stoppedAt = since?.toISOString() ?? null;
+  const stoppedAt = since.toISOString();
   print(
     verb,
     { stoppedAt },
-    `planning is stopped since ${stoppedAt ?? 'now'}; go on with: bin/yarn missions resume-all`,
+    `planning is stopped since ${stoppedAt}; go on with: bin/yarn missions resume-all`,
   );
   if (options.cancelRuns !== true) return;
   const { cancelled, open } = await withTemporal(cancelOpenRuns);

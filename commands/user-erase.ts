@@ -101,6 +101,7 @@ export const addUserErase = (user: Command): void => {
     .addHelpText('after', '\nEnvironment: MAINTENANCE_DATABASE_URL, TEMPORAL_*')
     .action((userId: string, options: Options, verb: Command) => {
       if (userId.trim() === '') verb.error('error: the user id is empty');
+      if (userId !== userId.trim()) verb.error('error: the user id has white space around it');
       if (options.yes !== true)
         verb.error('error: nothing was changed; add --yes to erase the user, there is no way back');
       const temporal = loadCommandConnection(process.env);

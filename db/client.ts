@@ -85,6 +85,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     preparedStatements: options.preparedStatements ?? true,
     onConnection: options.onConnection ?? (() => undefined),
     around: options.around ?? ((_text, work) => work()),
+    ...{ knowsErased: false, askedErasedAtMs: Number.NEGATIVE_INFINITY },
   };
   const system: SystemSql = (strings, ...values) => inOwnTransaction(sender, sql(strings, ...values));
   return {

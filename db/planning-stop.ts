@@ -13,12 +13,16 @@ export async function readPlanningStop(tx: SystemSql | Transaction): Promise<Dat
   return row?.stoppedAt ?? null;
 }
 
-/** @returns since when; stopping again changes nothing */
-export async function stopPlanning(tx: SystemSql): Promise<Date | null> {
+/**
+ * @returns since when; stopping again changes nothing
+ * @throws Error where the row that says so is not there
+ */
+export async function stopPlanning(tx: SystemSql): Promise<Date> {
   const [row] = await tx<{ stoppedAt: Date }[]>`
     update mana_ai.planning_stop set stopped_at = coalesce(stopped_at, clock_timestamp())
     returning stopped_at as "stoppedAt"`;
-  return row?.stoppedAt ?? null;
+  if (row === undefined) throw new Error('planning goes on: mana_ai.planning_stop has no row, expected one');
+  return row.stoppedAt;
 }
 
 /** @returns since when it was stopped; null: it was not */

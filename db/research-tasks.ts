@@ -76,7 +76,6 @@ export async function failResearchTask(tx: UserTransaction, task: ResearchTaskRe
     insert into mana_ai.research_tasks as known (user_id, iteration_id, mission_id, kind, state)
     values (${tx.userId}, ${task.iterationId}, ${task.missionId}, ${task.kind}, 'failed')
     on conflict (user_id, iteration_id) do update set state = 'failed' where known.state <> 'done'`;
-  await dropTakenOver(tx, task.iterationId);
 }
 
 /**
@@ -100,7 +99,8 @@ export async function dropTaskOfServiceBefore(tx: UserTransaction, missionId: st
     delete from mana_ai.research_before where user_id = ${tx.userId} and mission_id = ${missionId}`;
 }
 
-async function dropTakenOver(tx: UserTransaction, iterationId: string): Promise<void> {
+/** The task has come to its end. */
+export async function dropTakenOver(tx: UserTransaction, iterationId: string): Promise<void> {
   await tx`
     delete from mana_ai.research_before as taken_over using mana_ai.research_tasks as task
     where task.user_id = ${tx.userId} and task.iteration_id = ${iterationId}

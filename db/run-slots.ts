@@ -12,6 +12,8 @@ export interface RunSlot {
   readonly iterationId: string;
 }
 
+const MAX_CLAIM_TRIES = 3;
+
 const slotColumns = sql`
   mission_id as "missionId", agent_id as "agentId", workflow_id as "workflowId", run_id as "runId",
   iteration_id as "iterationId"`;
@@ -24,6 +26,7 @@ const slotColumns = sql`
 export async function claimMissionSlot(
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>,
+  triesLeft = MAX_CLAIM_TRIES,
 ): Promise<RunSlot | null> {
   await tx`
     insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
@@ -32,8 +35,9 @@ export async function claimMissionSlot(
   const [holder] = await tx<RunSlot[]>`
     select ${slotColumns} from mana_ai.run_slots
     where user_id = ${tx.userId} and mission_id = ${run.missionId} for update`;
-  // No row: its holder let go between the two statements; whoever asks again will get it.
-  if (holder === undefined) return claimMissionSlot(tx, run);
+  // No row: its holder let go between the two statements; whoever asks again will get it. Of a user who was erased there is none.
+  if (holder === undefined && triesLeft > 1) return claimMissionSlot(tx, run, triesLeft - 1);
+  if (holder === undefined) throw new Error('the mission has no slot, and none can be made');
   return holder.runId === run.runId ? null : holder;
 }
 
@@ -185,7 +189,7 @@ export async function holdAgent(
   slot: { readonly missionId: string; readonly runId: string; readonly agentId: string },
 ): Promise<void> {
   await tx`
-    update mana_ai.run_slots set agent_id = ${slot.agentId}
+    update mana_ai.run_slots set agent_id = ${slot.agentId}, claimed_at = clock_timestamp()
     where user_id = ${tx.userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
 }
 

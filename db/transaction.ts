@@ -22,8 +22,10 @@ export interface Sender {
   readonly idleTimeoutMs: number;
   readonly preparedStatements: boolean;
   readonly onConnection: (waitedMs: number) => void;
-  /** Whether this user of this database can be told who was erased; found out by the first transaction as a user. */
-  knowsErased?: boolean;
+  /** Whether this user of this database can be told who was erased; found out by the first transactions as a user. */
+  knowsErased: boolean;
+  /** Of `performance.now()`: when that was asked last. */
+  askedErasedAtMs: number;
   readonly around: AroundStatement;
 }
 
@@ -32,6 +34,8 @@ export type AroundStatement = <T>(text: string, work: () => Promise<T>) => Promi
 
 /** A connection that does not answer this is not worth keeping. */
 const ROLLBACK_TIMEOUT_MS = 5_000;
+/** A process that started before its database was migrated has to learn of it. */
+const ASK_ERASED_EVERY_MS = 30_000;
 
 /**
  * Runs `work` in one transaction and commits it. Whatever fails, the connection that goes back to the pool has no transaction
@@ -122,7 +126,10 @@ class OpenTransaction {
 
   async #beginAs(userId: string): Promise<void> {
     // mana-auth's database does not know, nor does a web app's user.
-    this.#sender.knowsErased ??= await this.#findOutKnowsErased();
+    if (!this.#sender.knowsErased && performance.now() - this.#sender.askedErasedAtMs > ASK_ERASED_EVERY_MS) {
+      this.#sender.knowsErased = await this.#findOutKnowsErased();
+      this.#sender.askedErasedAtMs = performance.now();
+    }
     if (!this.#sender.knowsErased) {
       await this.send(sql`select set_config('app.current_user_id', ${userId}, true)`);
       return;

@@ -7,6 +7,7 @@ const CALL = () => ({ name: 'gateway chat completion', kind: 'client', attribute
 
 /** Measures each call that is sent. */
 export const observedGateway = (gateway: Gateway): Gateway => ({
+  ...gateway,
   async complete(bodyText, options) {
     const startedAtMs = performance.now();
     let outcome: CallOutcome = 'answered';

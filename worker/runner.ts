@@ -42,6 +42,7 @@ export async function createRunnerPart(
       'MANA_AI_PRIVATE_KEY_PEM is not set: grants are off, missions without ciphertext run',
     );
   }
+  let worker: Worker | null = null;
   const activities = createRunnerActivities({
     database,
     privateKeys: settings.grantPrivateKeys,
@@ -56,12 +57,13 @@ export async function createRunnerPart(
       { mostInFlight: settings.gateway.mostInFlight, onLimit: reportLimit, onHeldBack: countHeldBack },
     ),
     planner: settings.planner,
+    isStopping: () => worker !== null && worker.getState() !== 'RUNNING',
     oneRoundEach: settings.roundsPerSecond !== null,
     research: createResearchServices(settings.research),
     isRunOpen: (workflowId, runId) => isRunOpen(context.client, workflowId, runId),
     random: Math.random,
   });
-  const worker = await Worker.create({
+  const created = await Worker.create({
     connection: context.connection,
     namespace: context.namespace,
     taskQueue: RUNNER_TASK_QUEUE,
@@ -76,12 +78,13 @@ export async function createRunnerPart(
       ? {}
       : { maxTaskQueueActivitiesPerSecond: settings.roundsPerSecond }),
   });
+  worker = created;
   return {
     name: 'runner',
-    worker,
+    worker: created,
     onceRunning: () => ensureSystemSchedule(context.client, SWEEP_SCHEDULE),
     checks: {
-      polls: pollsAt(context.client, worker, { runsWorkflows: true }),
+      polls: pollsAt(context.client, created, { runsWorkflows: true }),
       database: () => checkDatabase(database, syncDatabaseOf('mana_missions_runner')),
       planning: () => checkPlanning(database.system),
     },

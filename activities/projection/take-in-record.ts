@@ -66,17 +66,18 @@ export async function takeInMission(
   const known = kept.success ? kept.data : UNKNOWN_MISSION;
   let mayNeedHealing = false;
   let all = known;
-  const readsOlder = !kept.success && mayHaveOlderRows(rows, before);
-  if (readsOlder) {
-    for await (const some of readAll(deps.database.system, first(rows)[0])) {
+  let hasOlder = false;
+  if (!kept.success) {
+    for await (const some of readOlder(deps.database.system, rows, before)) {
       const older = takeInMissionRows(all, some);
       all = older.known;
       mayNeedHealing ||= older.mayNeedHealing;
+      hasOlder = true;
     }
   }
   const taken = takeInMissionRows(all, rows);
   const { space } = taken.known;
-  if (readsOlder && space !== null) await takeInSpaceAgain(deps, tx, missionId, space.id);
+  if (hasOlder && space !== null) await takeInSpaceAgain(deps, tx, missionId, space.id);
   const members =
     space === null ? [] : await readMembers(tx, user, { missionId, spaceId: space.id }, { outlines: false });
   await revokeGrants(deps, user, missionId, rows);
@@ -98,10 +99,6 @@ export async function takeInMission(
     isOverwrittenInSpace: isOverwrittenInSpace(taken.known, rows, members),
   };
 }
-
-/** A record begins with an insert: where an unknown one is only changed, what it was has been forgotten, its removal too. */
-const mayHaveOlderRows = (rows: readonly ChangeRow[], before: Before): boolean =>
-  before.isKnown || rows.every(({ op }) => op !== 'insert');
 
 /** A row of the mission's own that wrote iterations may have done so under a member's, or without what a member had done. */
 const isOverwrittenInSpace = (
@@ -134,8 +131,8 @@ export async function takeInAgent(
   const [{ userId, recordId: agentId }] = first(rows);
   const kept = mergeStateSchema.safeParse(before.kept);
   let state = kept.success ? kept.data : EMPTY_MERGE_STATE;
-  if (!kept.success && mayHaveOlderRows(rows, before)) {
-    for await (const some of readAll(deps.database.system, first(rows)[0]))
+  if (!kept.success) {
+    for await (const some of readOlder(deps.database.system, rows, before))
       state = takeInRows(state, some, keepFields(AGENT_FIELDS));
   }
   state = takeInRows(state, rows, keepFields(AGENT_FIELDS));
@@ -152,13 +149,24 @@ function first<T>(rows: readonly T[]): readonly [T] {
 const READ_AGAIN = 1_000;
 const READ_AT_ONCE = 50;
 
-/** Of a record whose kept state was made by another version, part by part. */
-async function* readAll(
+/**
+ * Of a record whose kept state was made by another version, part by part. A record begins with an insert: where an unknown one is
+ * only changed, what it was may have been forgotten, its removal too, and stands before these rows.
+ */
+async function* readOlder(
   sql: SystemSql,
-  record: FollowedChange,
+  rows: readonly FollowedChange[],
+  { isKnown }: Before,
 ): AsyncGenerator<readonly FollowedChange[], void, undefined> {
-  yield* readParts(sql, await readHeadsOfRecord(sql, record, READ_AGAIN));
+  const [record] = first(rows);
+  if (!isKnown && rows.some(({ op }) => op === 'insert')) return;
+  const heads = await readHeadsOfRecord(sql, record, READ_AGAIN);
+  yield* readParts(sql, isKnown ? heads : heads.filter((head) => isBefore(head, record)));
 }
+
+type InLog = Pick<FollowedHead, 'createdAt' | 'id'>;
+const isBefore = (row: InLog, other: InLog): boolean =>
+  row.createdAt < other.createdAt || (row.createdAt === other.createdAt && row.id < other.id);
 
 async function* readParts(
   sql: SystemSql,

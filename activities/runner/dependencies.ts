@@ -19,6 +19,8 @@ export interface RunnerDependencies {
   readonly research: ResearchServices;
   /** An activity asks one round alone, because the queue's rate is that of rounds. */
   readonly oneRoundEach?: boolean;
+  /** The worker takes no further work: a round that is begun now might be cut off. */
+  readonly isStopping?: () => boolean;
   /** Asks Temporal whether an execution is still open; an unknown one is not. */
   readonly isRunOpen: (workflowId: string, runId: string) => Promise<boolean>;
   /** A number in [0, 1) for jitter. */

@@ -7,6 +7,7 @@ import { researchIdempotencyKey } from '#crypto/derived-ids.ts';
 import type { UserTransaction } from '#db/client.ts';
 import {
   dropTaskOfServiceBefore,
+  dropTakenOver,
   failResearchTask,
   finishResearchTask,
   insertResearchTask,
@@ -218,7 +219,8 @@ export async function awaitResearch(
   if (state.kind === 'pending') throw new ResearchPendingError();
   if (state.kind === 'denied') throw new ResearchDeniedError(state.status, true);
   if (state.kind === 'completed') await keepNote(deps, input, noteOfAnswer(state.answer));
-  else await fail(deps, input);
+  // Where it could not be asked, what the service before submitted is left to the next run.
+  else await fail(deps, input, { isOver: state !== FAILED });
 }
 
 const FAILED = { kind: 'failed' } as const;
@@ -228,9 +230,15 @@ export async function giveUpResearch(deps: RunnerDependencies, input: ResearchIn
   await fail(deps, input);
 }
 
-async function fail(deps: RunnerDependencies, input: ResearchInput): Promise<void> {
+async function fail(
+  deps: RunnerDependencies,
+  input: ResearchInput,
+  { isOver } = { isOver: false },
+): Promise<void> {
   await deps.database.asUser(input.userId, async (tx) => {
-    if (await holdsSlot(tx, input)) await failResearchTask(tx, input);
+    if (!(await holdsSlot(tx, input))) return;
+    await failResearchTask(tx, input);
+    if (isOver) await dropTakenOver(tx, input.iterationId);
   });
 }
 

@@ -1,3 +1,4 @@
+import { readSecret } from '#config/secret-file.ts';
 import { loadTemporalCommandConfig, type TemporalCommandConfig } from '#config/temporal-command.ts';
 import type { ProcessRole } from '#config/zones.ts';
 import { messageOf } from '../verb.ts';
@@ -28,7 +29,7 @@ export async function* diagnose(
     })),
     { name: 'trust zones', look: () => Promise.resolve(judgeZones(env)) },
     ...keyChecks(configs),
-    ...databaseChecks(databases, env['MAINTENANCE_DATABASE_URL'] || null),
+    ...databaseChecks(databases, maintenanceUrlOf(env)),
     ...temporal.checks,
     ...neighbourChecks(configs),
   ];
@@ -37,6 +38,15 @@ export async function* diagnose(
     for (const check of checks) yield* await findingsOf(check, secrets);
   } finally {
     await temporal.close();
+  }
+}
+
+/** What is wrong with its file is said by the verbs that need it. */
+function maintenanceUrlOf(env: Env): string | null {
+  try {
+    return readSecret(env, 'MAINTENANCE_DATABASE_URL') ?? null;
+  } catch {
+    return null;
   }
 }
 

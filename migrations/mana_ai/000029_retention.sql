@@ -33,28 +33,34 @@ create index mission_grants_expired on mana_ai.mission_grants (expires_at) where
 create function mana_ai.delete_outdated(
   at_most integer, out usage_rows bigint, out missions bigint, out agents bigint, out grants bigint
 ) language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  -- One value for all: a function that may change within a statement bounds no scan of an index.
+  now_is constant timestamptz := clock_timestamp();
 begin
   delete from mana_ai.token_usage where ctid = any (array(
-    select ctid from mana_ai.token_usage where recorded_at < clock_timestamp() - interval '400 days' limit at_most));
+    select ctid from mana_ai.token_usage where recorded_at < now_is - interval '400 days' limit at_most));
   get diagnostics usage_rows = row_count;
   -- Of missions that are gone, and whose schedule is. One that shows the offset from UTC that a living mission of its user goes
   -- by, for want of one of its own, stays as long as that one lives.
   delete from mana_ai.mission_snapshots where ctid = any (array(
     select gone.ctid from mana_ai.mission_snapshots gone
-    where not gone.exists_now and gone.updated_at < clock_timestamp() - interval '90 days'
+    where not gone.exists_now and gone.updated_at < now_is - interval '90 days'
       and gone.version = gone.applied_version and gone.applied_schedule is null
       and (gone.device_utc_offset_minutes is null or not exists (
         select from mana_ai.mission_snapshots living
         where living.user_id = gone.user_id and living.exists_now and living.device_utc_offset_minutes is null))
-    limit at_most));
+    limit at_most))
+    -- Whoever revived one meanwhile keeps it.
+    and not exists_now and updated_at < now_is - interval '90 days';
   get diagnostics missions = row_count;
   delete from mana_ai.agent_snapshots where ctid = any (array(
     select ctid from mana_ai.agent_snapshots
-    where not exists_now and updated_at < clock_timestamp() - interval '90 days' limit at_most));
+    where not exists_now and updated_at < now_is - interval '90 days' limit at_most))
+    and not exists_now and updated_at < now_is - interval '90 days';
   get diagnostics agents = row_count;
   delete from mana_ai.mission_grants where ctid = any (array(
     select ctid from mana_ai.mission_grants
-    where version = 'v2' and expires_at < clock_timestamp() - interval '180 days' limit at_most));
+    where version = 'v2' and expires_at < now_is - interval '180 days' limit at_most));
   get diagnostics grants = row_count;
 end $$;
 revoke execute on function mana_ai.delete_outdated(integer) from public;

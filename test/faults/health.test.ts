@@ -175,7 +175,7 @@ describe('readiness', () => {
       return status === 200 ? body : null;
     });
     const checks = {
-      runner: ['codecKeys', 'database', 'polls'],
+      runner: ['codecKeys', 'database', 'planning', 'polls'],
       vault: ['authDatabase', 'codecKeys', 'keys', 'polls', 'syncDatabase'],
     };
     expect(Object.keys((ready as { checks: object }).checks).sort()).toEqual(checks[name]);

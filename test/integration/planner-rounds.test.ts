@@ -128,6 +128,12 @@ describe('an activity', () => {
     expect(result).toEqual({ status: 'continue', steps: 1, totalTokens: 12, round: 1 });
   });
 
+  it('begins no further round once its worker is to stop', async () => {
+    const told = await stories.write({}, POLICY);
+    const result = await told.rounds(untilRound(4), { isStopping: () => told.requests.length === 2 });
+    expect(result).toEqual({ status: 'continue', steps: 2, totalTokens: 24, round: 2 });
+  });
+
   it('asks one round alone where rounds have a rate', async () => {
     const told = await stories.write({}, POLICY);
     expect(await told.rounds(untilRound(3), { oneRoundEach: true })).toMatchObject({

@@ -1,3 +1,4 @@
+import { waitUntil } from '#test/support/wait-until.ts';
 import { ServiceError } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -105,6 +106,8 @@ describe('a full reconcile', () => {
     let most = 0;
     deps.schedules.beforeEach = async () => {
       most = Math.max(most, (atOnce += 1));
+      // The first ones wait for each other, for they come as the database lets them.
+      await waitUntil('as many as may are at work', () => most >= CONCURRENCY);
       await nextTurn();
       atOnce -= 1;
     };

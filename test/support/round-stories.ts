@@ -48,6 +48,7 @@ export interface Story {
     options?: {
       readonly attempt?: number;
       readonly oneRoundEach?: boolean;
+      readonly isStopping?: () => boolean;
       readonly onRound?: RoundsContext['onRound'];
       readonly onFailure?: (error: unknown) => void;
     },
@@ -163,10 +164,16 @@ async function claim(
       planRound(answeredBy(answer, planner), { ...run, round: number, ...options }, signal),
     rounds: (
       answer,
-      { attempt = 1, oneRoundEach = false, onRound = () => undefined, onFailure = () => undefined } = {},
+      {
+        attempt = 1,
+        oneRoundEach = false,
+        isStopping = () => false,
+        onRound = () => undefined,
+        onFailure = () => undefined,
+      } = {},
     ) =>
       planRounds(
-        { ...answeredBy(answer), oneRoundEach },
+        { ...answeredBy(answer), oneRoundEach, isStopping },
         { ...run, round: 1, lastRound: loaded.maxRounds ?? 1, ...options },
         { signal, attempt, onRound, onFailure, retryDelay: () => 7_000 },
       ),

@@ -51,6 +51,9 @@ export async function planRounds(
     asked.compact !== true &&
     asked.round < lastRound &&
     attempt === 1 &&
+    !signal.aborted &&
+    // A worker that is to stop is waited for no longer than for a call.
+    deps.isStopping?.() !== true &&
     performance.now() - begunMs < GOES_ON_FOR_MS;
   while (goesOn()) {
     const round = asked.round + 1;
