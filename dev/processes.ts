@@ -8,7 +8,7 @@ export interface ProcessOptions {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  /** Complete: nothing is inherited but PATH, HOME and TMPDIR, so no secret reaches a process by accident. */
+  /** Complete: nothing is inherited but PATH, HOME, TMPDIR and NODE_COMPILE_CACHE, so no secret reaches a process by accident. */
   readonly env: Readonly<Record<string, string>>;
   /** Receives stdout and stderr, appended; null: they go where ours go. */
   readonly logFile: string | null;
@@ -108,11 +108,16 @@ function endGroup(leader: number): void {
 
 /** What any program needs to find its parts; the rest of the environment stays here. */
 export function inheritedEnv(): Record<string, string> {
-  const names = ['PATH', 'HOME', 'TMPDIR'];
-  return Object.fromEntries(
+  return passedOn(['PATH', 'HOME', 'TMPDIR', 'NODE_COMPILE_CACHE']);
+}
+
+/** With what Node compiled before a process starts in half the time: the tests start hundreds. */
+export const compileCache = (): Record<string, string> => passedOn(['NODE_COMPILE_CACHE']);
+
+const passedOn = (names: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
     names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
-}
 
 /** The last lines of a log file; empty when there is none. */
 export function logTail(logFile: string | null, lines = 20): string {

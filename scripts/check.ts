@@ -48,6 +48,7 @@ function environment(): Record<string, string> {
     // The tools' first line asks for "node", which may be an older one.
     PATH: [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
     TMPDIR: directory.path,
+    NODE_COMPILE_CACHE: join(directory.path, 'compile-cache'),
     // The same attacks with more behind them.
     ...(process.argv.includes('--all') ? { ATTACKS: 'long' } : {}),
   };

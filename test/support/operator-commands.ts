@@ -1,3 +1,4 @@
+import { compileCache } from '#dev/processes.ts';
 import { execFile } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,13 +13,13 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs `bin/yarn missions <words>` as package.json has it, with this environment and no other variable. */
+/** Runs `bin/yarn missions <words>` as package.json has it, with this environment and no other variable but Node's cache. */
 export async function runMissions(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   const script = join(root, 'commands', 'missions.ts');
-  return run(process.execPath, [script, ...words], { cwd: root, env: { ...env } }).then(
+  return run(process.execPath, [script, ...words], { cwd: root, env: { ...compileCache(), ...env } }).then(
     (done) => ({ ...done, code: 0 }),
     (error: unknown) => error as { code: number; stdout: string; stderr: string },
   );
