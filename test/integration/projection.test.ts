@@ -211,6 +211,8 @@ describe('projecting the change log', () => {
             where relname = 'sync_changes'`;
           return row ?? { whole: 0, fetched: 0 };
         };
+        // Planning for these very values looks at both ends of an index now and then, which counts as rows fetched.
+        await tx`set local plan_cache_mode = force_generic_plan`;
         const before = await count();
         const result = await work(tx);
         const after = await count();
