@@ -2,6 +2,7 @@
 import { Argument, type Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { loadMaintenanceConfig } from '#config/maintenance.ts';
+import { readSecret } from '#config/secret-file.ts';
 import { loadTemporalCommandConfig } from '#config/temporal-command.ts';
 import { openDatabase } from '#db/client.ts';
 import { readLiveGrants, type LiveGrants } from '#db/maintenance.ts';
@@ -69,7 +70,7 @@ async function reconcile(client: Client, verb: Command): Promise<void> {
 }
 
 async function liveGrants(): Promise<LiveGrants[] | null> {
-  if (!process.env['MAINTENANCE_DATABASE_URL'] && !process.env['MAINTENANCE_DATABASE_URL_FILE']) return null;
+  if (readSecret(process.env, 'MAINTENANCE_DATABASE_URL') === undefined) return null;
   const { databaseUrl: url } = loadMaintenanceConfig(process.env);
   const database = openDatabase({
     ...{ url, applicationName: 'mana-missions-keys', maxConnections: 1, preparedStatements: false },

@@ -163,6 +163,29 @@ describe('an activity', () => {
     expect(await stories.usage(told)).toHaveLength(3);
   });
 
+  it.each([
+    [
+      'at the last moment of all attempts, gives the rounds before',
+      new GatewayUnavailableError(NO_ANSWER),
+      true,
+    ],
+    ['when it is cancelled, gives nothing', new Error('cancelled'), false],
+  ])('whose later round is ended %s', async (_, reason, isKept) => {
+    const told = await stories.write({}, POLICY);
+    const ending = new AbortController();
+    const answer = untilRound(9);
+    const asking = told.rounds(
+      () => {
+        if (told.requests.length < 2) return answer();
+        ending.abort(reason);
+        throw reason;
+      },
+      { signal: ending.signal },
+    );
+    if (isKept) expect(await asking).toMatchObject({ status: 'continue', steps: 1, round: 1 });
+    else await expect(asking).rejects.toBe(reason);
+  });
+
   it('fails when its first round does', async () => {
     const told = await stories.write({}, POLICY);
     const failing = told.rounds(() => {

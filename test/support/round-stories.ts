@@ -49,6 +49,7 @@ export interface Story {
       readonly attempt?: number;
       readonly oneRoundEach?: boolean;
       readonly isStopping?: () => boolean;
+      readonly signal?: AbortSignal;
       readonly onRound?: RoundsContext['onRound'];
       readonly onFailure?: (error: unknown) => void;
     },
@@ -166,6 +167,7 @@ async function claim(
       answer,
       {
         attempt = 1,
+        signal: given = signal,
         oneRoundEach = false,
         isStopping = () => false,
         onRound = () => undefined,
@@ -175,7 +177,7 @@ async function claim(
       planRounds(
         { ...answeredBy(answer), oneRoundEach, isStopping },
         { ...run, round: 1, lastRound: loaded.maxRounds ?? 1, ...options },
-        { signal, attempt, onRound, onFailure, retryDelay: () => 7_000 },
+        { signal: given, attempt, onRound, onFailure, retryDelay: () => 7_000 },
       ),
     crashIn: async (number, planner = {}) => {
       const deps = { ...runner, planner: { ...runner.planner, ...planner } };

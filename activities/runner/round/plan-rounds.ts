@@ -62,8 +62,9 @@ export async function planRounds(
       const next = await ask(round);
       asked = { ...next, round, totalTokens: asked.totalTokens + next.totalTokens };
     } catch (error) {
-      // Stopped from outside: nobody waits for a result, or another worker goes on with the round.
-      if (signal.aborted) throw error;
+      // Stopped from outside: nobody waits for a result, or another worker goes on with the round. At the last moment of all
+      // attempts, which has a reason of ours, the rounds before are what there is.
+      if (signal.aborted && !(signal.reason instanceof MissionError)) throw error;
       onFailure(error);
       return { ...asked, ...pauseAfter(error, retryDelay) };
     }
