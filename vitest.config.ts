@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { WaitingBesideWorking } from './scripts/test-order.ts';
 
 /**
  * Folders with a server: one PostgreSQL and one Temporal for the whole run, see test/support/global-setup.ts. It is theirs
@@ -15,7 +16,9 @@ const withServers = (name: string, testTimeout = 60_000) => ({
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 3,
+    // One of them waits for most of the time, see scripts/test-order.ts.
+    maxWorkers: 4,
+    sequence: { sequencer: WaitingBesideWorking },
     // A test that is skipped, focused or empty proves nothing.
     allowOnly: false,
     passWithNoTests: false,
