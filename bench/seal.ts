@@ -2,13 +2,13 @@ import { toIterationId, toMissionId, toWorkflowRunId } from '#domain/base/ids.ts
 import { constants, privateDecrypt, randomUUID } from 'node:crypto';
 import { measure, table, type Variant } from './measure.ts';
 import { writeBenchMission, type BenchMission, type BenchSystem } from './system.ts';
-import { openRun } from '#activities/runner/open-run.ts';
-import { resolvePrompt } from '#activities/runner/round/resolve-prompt.ts';
+import { readContents } from '#activities/runner/run-contents.ts';
+import { resolvePrompt } from '#activities/runner/round/prompt.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { decryptFieldValue } from '#crypto/field-value.ts';
 import { grantLabel } from '#crypto/grant-label.ts';
 import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
-import { openSealedRecord, sealRecord, type SealContext } from '#crypto/sealed-record.ts';
+import { unsealRecord, sealRecord, type SealContext } from '#crypto/sealed-record.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { readMission } from '#db/missions.ts';
 import type { RunRef } from '#domain/run/run.ts';
@@ -110,7 +110,7 @@ async function opening(
       name: OPEN_CRYPTO,
       run: () => {
         for (const [index, id] of mission.noteIds.entries())
-          openSealedRecord(mdk, contextOf(mission, run.runId, id), sealed[index] ?? Buffer.alloc(0));
+          unsealRecord(mdk, contextOf(mission, run.runId, id), sealed[index] ?? Buffer.alloc(0));
       },
     },
     {
@@ -119,7 +119,7 @@ async function opening(
         databases.runner.asUser(userId, async (tx) => {
           const read = await readMission(tx, mission.missionId);
           if (read === null) throw new Error('the mission is gone');
-          const openedRun = await openRun(tx, run, read, { agentId: null, mdk });
+          const openedRun = await readContents(tx, run, read, { agentId: null, mdk });
           const circumstances = {
             nowMs: Date.now(),
             timeZone: 'UTC',

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toIterationId, toMissionId, toUserId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { decryptBytes, encryptBytes } from './authenticated-encryption.ts';
-import { openSealedRecord, sealRecord, type SealContext } from './sealed-record.ts';
+import { unsealRecord, sealRecord, type SealContext } from './sealed-record.ts';
 import { decryptTranscriptEntry, encryptTranscriptEntry, type TranscriptContext } from './transcript.ts';
 
 const mdk = randomBytes(32);
@@ -49,7 +49,7 @@ describe('a sealed record', () => {
   it('opens to what was sealed', () => {
     fc.assert(
       fc.property(records, (values) => {
-        const opened = openSealedRecord(mdk, sealContext, sealRecord(mdk, sealContext, values));
+        const opened = unsealRecord(mdk, sealContext, sealRecord(mdk, sealContext, values));
         expect(opened).toEqual(JSON.parse(JSON.stringify(values)));
       }),
       { numRuns: 500 },
@@ -59,14 +59,14 @@ describe('a sealed record', () => {
   it('that holds no object does not open: whoever sealed it, nothing is read of its fields', () => {
     for (const value of [[], ['a'], null, 'text', 7, true]) {
       const odd = sealRecord(mdk, sealContext, value as never);
-      expect(openSealedRecord(mdk, sealContext, odd), JSON.stringify(value)).toBeNull();
+      expect(unsealRecord(mdk, sealContext, odd), JSON.stringify(value)).toBeNull();
     }
   });
 
   it('with any byte changed, added or cut does not open', () => {
     fc.assert(
       fc.property(tampered(sealed), (changed) => {
-        expect(openSealedRecord(mdk, sealContext, changed)).toBeNull();
+        expect(unsealRecord(mdk, sealContext, changed)).toBeNull();
       }),
       { numRuns: 2000 },
     );
@@ -74,9 +74,9 @@ describe('a sealed record', () => {
 
   it('does not open for another user, mission, run, table, record or key', () => {
     for (const name of ['userId', 'missionId', 'runId', 'table', 'recordId'] as const) {
-      expect(openSealedRecord(mdk, { ...sealContext, [name]: 'other' }, sealed)).toBeNull();
+      expect(unsealRecord(mdk, { ...sealContext, [name]: 'other' }, sealed)).toBeNull();
     }
-    expect(openSealedRecord(randomBytes(32), sealContext, sealed)).toBeNull();
+    expect(unsealRecord(randomBytes(32), sealContext, sealed)).toBeNull();
   });
 
   it('does not open in any other context, however its parts are cut', () => {
@@ -90,7 +90,7 @@ describe('a sealed record', () => {
     });
     fc.assert(
       fc.property(contexts, contexts, (left, right) => {
-        const opened = openSealedRecord(mdk, right, sealRecord(mdk, left, fields));
+        const opened = unsealRecord(mdk, right, sealRecord(mdk, left, fields));
         expect(opened !== null).toBe(JSON.stringify(left) === JSON.stringify(right));
       }),
       { numRuns: 1000 },
@@ -137,7 +137,7 @@ describe('a transcript entry', () => {
   });
 
   it('does not open as a sealed record', () => {
-    expect(openSealedRecord(mdk, sealContext, encrypted)).toBeNull();
+    expect(unsealRecord(mdk, sealContext, encrypted)).toBeNull();
   });
 });
 

@@ -33,7 +33,7 @@ export function sealRecord(
 }
 
 /** The reverse of `sealRecord`; null if anything does not belong together, whatever it is. */
-export function openSealedRecord(
+export function unsealRecord(
   mdk: Uint8Array,
   context: SealContext,
   sealed: Uint8Array,

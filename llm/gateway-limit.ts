@@ -20,7 +20,7 @@ const LONGEST_RETRY_AFTER_MS = 60_000;
 const QUEUE_FULL_MS = 2_000;
 /**
  * What an attempt has for one call: ten minutes (workflows/activity-policies.ts), less the rounds that went well before it
- * (activities/runner/round/plan-rounds.ts) and what it does besides.
+ * (activities/runner/round/rounds.ts) and what it does besides.
  */
 const FOR_A_CALL_MS = 600_000 - 20_000 - 5_000;
 const HELD_BACK = { kind: null, status: null, notSent: true, heldBack: true } as const;

@@ -5,7 +5,7 @@ import {
   type ChatMessage,
   type ConversationRound,
 } from '#domain/planner/plan/conversation.ts';
-import { planRound, type PlanStep } from '#domain/planner/plan/plan.ts';
+import { planReply, type PlanStep } from '#domain/planner/plan/plan.ts';
 import { boundedReply } from '#domain/planner/model/planner-reply.ts';
 import { endOfRound } from '#domain/planner/plan/round-end.ts';
 import { toolsByName } from '#domain/planner/tools/tool-catalog.ts';
@@ -89,7 +89,7 @@ function roundsOf(texts: readonly string[]): ConversationRound[] {
     const read = readReply({ bodyText, resolvedModel: null });
     if (read === null) throw new Error('no reply');
     const reply = boundedReply(read);
-    const { newSteps, toolResults } = planRound({
+    const { newSteps, toolResults } = planReply({
       ...{ reply, offered, previousSteps: steps, round: rounds.length + 1 },
       reads: { tools: new Map(), answer: () => '' },
       review: () => ({ flags: [], drop: false }),

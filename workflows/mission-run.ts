@@ -133,7 +133,7 @@ async function runStages(run: RunState, input: MissionRunInput): Promise<RunOutc
   }
   const ref = refOf(input, loaded.iterationId);
   run.agentId = loaded.agentId;
-  const failure = await work(run, loaded, ref);
+  const failure = await openAndPlan(run, loaded, ref);
   if (run.stop !== null) {
     await writeBack(run, { kind: 'advance-only', cause: run.stop });
     return run.stop === 'stopped' ? 'paused' : run.stop;
@@ -161,10 +161,10 @@ const resultOf = (run: RunState, failure: RunFailure | null): IterationResult =>
 };
 
 /** Opens and plans; nothing is opened for an agent that may not spend. */
-async function work(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
+async function openAndPlan(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
   if (loaded.tooLarge === true) return { code: 'mission-too-large', phase: 'resolving-inputs' };
   if (loaded.budgetExhausted === true) return { code: 'budget-exhausted', phase: 'resolving-inputs' };
-  return (await seal(run, loaded, ref)) ?? (await planRounds(run, loaded, ref));
+  return (await seal(run, loaded, ref)) ?? (await plan(run, loaded, ref));
 }
 
 /** Claims and reads the mission; waits where its agent is busy with others. */
@@ -236,11 +236,11 @@ async function seal(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunF
 }
 
 /** Asks the model until it calls no more tools, at most `maxRounds` times. An activity asks as many rounds as go well. */
-async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
+async function plan(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<RunFailure | null> {
   const maxRounds = loaded.maxRounds ?? MAX_PLANNER_ROUNDS;
   for (let round = 1; round <= maxRounds; round += 1) {
     run.round = round;
-    const result = await orElse(() => planRoundWithResearch(run, loaded, ref), roundFailure);
+    const result = await orElse(() => askRoundsWithResearch(run, loaded, ref), roundFailure);
     if ('code' in result) return result;
     // Absent in older runs: the round that was asked for.
     round = run.round = result.round ?? round;
@@ -260,18 +260,18 @@ async function planRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promis
 }
 
 /** Research comes first where the mission wants it; then the round is asked for again. */
-async function planRoundWithResearch(
+async function askRoundsWithResearch(
   run: RunState,
   loaded: LoadedRun,
   ref: RunRef,
 ): Promise<PlanRoundResult> {
-  const result = await planRound(run, loaded, ref);
+  const result = await askRounds(run, loaded, ref);
   if (result.status !== 'research-wanted') return result;
   await research(run, loaded, ref, result.research ?? 'shallow');
-  return planRound(run, loaded, ref);
+  return askRounds(run, loaded, ref);
 }
 
-function planRound(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<PlanRoundResult> {
+function askRounds(run: RunState, loaded: LoadedRun, ref: RunRef): Promise<PlanRoundResult> {
   enter(run, 'calling-llm');
   const due = loaded.dueAtMs === undefined ? {} : { dueAtMs: loaded.dueAtMs };
   const { maxRounds: lastRound } = loaded;

@@ -1,10 +1,10 @@
 import { log } from '@temporalio/activity';
 import type { RunnerDependencies } from './dependencies.ts';
-import { compactTranscript } from './round/compact-transcript.ts';
+import { compactTranscript } from './round/compact.ts';
 import { forgetRun, sweepRuns, type OnUnswept } from './forget-run.ts';
 import { healIterations } from './heal-iterations.ts';
 import { loadRun } from './load-run.ts';
-import { planRounds } from './round/plan-rounds.ts';
+import { planRounds } from './round/rounds.ts';
 import { awaitResearch, giveUpResearch, submitResearch } from './research.ts';
 import { lettingGoOfPlace } from './slots.ts';
 import { writeIteration } from './write-iteration.ts';

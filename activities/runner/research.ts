@@ -1,6 +1,6 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { inOpenedMission } from './open-mission.ts';
-import { openRun, type OpenedRun } from './open-run.ts';
+import { inOpenedMission } from './run-scope.ts';
+import { readContents, type RunContents } from './run-contents.ts';
 import { persistently } from './persistently.ts';
 import { readNote, storeNote } from './run-notes.ts';
 import { researchIdempotencyKey } from '#crypto/derived-ids.ts';
@@ -47,7 +47,7 @@ export async function researchWanted(
   deps: RunnerDependencies,
   tx: UserTransaction,
   run: RunRef,
-  opened: OpenedRun,
+  opened: RunContents,
 ): Promise<ResearchKind | null> {
   const begun = await readResearchTask(tx, run.iterationId);
   if (begun !== null) return begun.state === 'done' || begun.state === 'failed' ? null : begun.kind;
@@ -105,7 +105,7 @@ async function beginResearch(
     const task = await readResearchTask(tx, input.iterationId);
     if (task !== null && task.state !== 'submitting') return { state: task.state };
     const options = { agentId: input.agentId, mdk: input.grantUsable ? key : null };
-    const { mission, language } = await openRun(tx, input, read, options);
+    const { mission, language } = await readContents(tx, input, read, options);
     const query = researchQueryOf(input.kind, mission);
     const service = deps.research[input.kind];
     if (task === null && input.kind === 'deep' && service !== null) {

@@ -1,5 +1,5 @@
 import { isEncryptedValue } from '#crypto/field-value.ts';
-import { openSealedRecord } from '#crypto/sealed-record.ts';
+import { unsealRecord } from '#crypto/sealed-record.ts';
 import type { UserTransaction } from '#db/client.ts';
 import type { StoredRow } from '#db/record-rows.ts';
 import { readSealedRows } from '#db/run-storage.ts';
@@ -27,14 +27,14 @@ type Fields = Readonly<Record<string, unknown>>;
 export type OpenedRecords = ReadonlyMap<string, Fields>;
 
 /** What was sealed for a run, as far as it opens. */
-export interface OpenedSeals {
+export interface Unsealed {
   readonly records: OpenedRecords;
   /** Sealed under another key than the grant's: the master key has changed since the grant was issued. */
   readonly unopened: readonly { readonly table: string; readonly recordId: string }[];
 }
 
 /** Opens what was sealed for this run. */
-export async function openSealed(tx: UserTransaction, run: RunRef, mdk: Buffer): Promise<OpenedSeals> {
+export async function unsealInputs(tx: UserTransaction, run: RunRef, mdk: Buffer): Promise<Unsealed> {
   const records = new Map<string, Fields>();
   const unopened: { table: string; recordId: string }[] = [];
   for (const row of await readSealedRows(tx, run.runId)) {
@@ -45,7 +45,7 @@ export async function openSealed(tx: UserTransaction, run: RunRef, mdk: Buffer):
       table: row.table,
       recordId: row.recordId,
     };
-    const fields = openSealedRecord(mdk, context, row.sealed);
+    const fields = unsealRecord(mdk, context, row.sealed);
     if (fields === null) unopened.push({ table: row.table, recordId: row.recordId });
     else records.set(recordKey(row.table, row.recordId), fields);
   }

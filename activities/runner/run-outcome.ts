@@ -1,7 +1,7 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { claimState } from './claim-instant.ts';
-import { missionWords } from './open-run.ts';
-import { openSealed } from './resolve-inputs.ts';
+import { missionWords } from './run-contents.ts';
+import { unsealInputs } from './resolve-inputs.ts';
 import { missionDataKey, readRounds, standingRunKey } from './transcript.ts';
 import type { UserTransaction } from '#db/client.ts';
 import type { ReadMission } from '#db/missions.ts';
@@ -10,12 +10,12 @@ import { GrantUnusableError, RunKeyLostError } from '#domain/base/errors.ts';
 import { languageOfRounds } from '#domain/planner/prompt/iteration-summary.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
 import { failureOfRounds } from '#domain/planner/plan/plan-failure.ts';
-import { stepsOf, type Notice, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { EndCause, RunFailure, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
 
 /** What is to be written, once the transcript is open; in the language that the user reads. */
 export type Outcome =
-  | { readonly kind: 'planned'; readonly rounds: readonly RoundEntry[]; readonly language: PromptLanguage }
+  | { readonly kind: 'planned'; readonly rounds: readonly StoredRound[]; readonly language: PromptLanguage }
   | { readonly kind: 'failed'; readonly failure: RunFailure; readonly language: PromptLanguage }
   /** A claim ends without a plan and without a fault of the run's own. */
   | { readonly kind: 'ended'; readonly cause: EndCause; readonly language: PromptLanguage }
@@ -103,7 +103,7 @@ export async function outcomeOf(
 }
 
 /** The last round that came about tells why there is no more; the user gets its steps all the same. */
-function cutShort(rounds: readonly RoundEntry[], failure: RunFailure | undefined): readonly RoundEntry[] {
+function cutShort(rounds: readonly StoredRound[], failure: RunFailure | undefined): readonly StoredRound[] {
   const last = rounds.at(-1);
   if (failure === undefined || last === undefined) return rounds;
   const notices: Notice[] = [...last.notices, { kind: 'cut-short', code: failure.code }];
@@ -117,7 +117,7 @@ async function languageOfSealedWords(
   read: ReadMission,
   mdk: Buffer,
 ): Promise<PromptLanguage> {
-  const { records } = await openSealed(tx, input, mdk);
+  const { records } = await unsealInputs(tx, input, mdk);
   const own = records.get(recordKey('aiMissions', input.missionId)) ?? {};
   return languageOf(Object.values(missionWords(read.mission, own)));
 }

@@ -14,7 +14,7 @@ import { GrantUnusableError, RunKeyLostError, type GrantProblem } from '#domain/
 import { parseGrant } from '#domain/grant/grant.ts';
 import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
 import { instantMs } from '#domain/base/instant.ts';
-import { roundEntrySchema, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { storedRoundSchema, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { RunRef } from '#domain/run/run.ts';
 import { countUnwrapFailure } from '#metrics/grants.ts';
 
@@ -108,12 +108,12 @@ export async function standingRunKey(
  * Reads the rounds done so far, in order and without gaps. What does not open is another key's, and stays for whoever has
  * that one: it was paid for.
  */
-export async function readRounds(tx: UserTransaction, run: RunRef, key: Buffer): Promise<RoundEntry[]> {
-  const entries: RoundEntry[] = [];
+export async function readRounds(tx: UserTransaction, run: RunRef, key: Buffer): Promise<StoredRound[]> {
+  const entries: StoredRound[] = [];
   for (const row of await readEntries(tx, run.iterationId, transcriptKeyId(key))) {
     if (row.round !== entries.length + 1) continue;
     const opened = decryptTranscriptEntry(key, contextOf(run, row.round), row.entry);
-    const entry = roundEntrySchema.safeParse(opened);
+    const entry = storedRoundSchema.safeParse(opened);
     if (entry.success) entries.push(entry.data);
   }
   return entries;
@@ -125,7 +125,7 @@ export async function storeRound(
   run: RunRef,
   key: Buffer,
   round: number,
-  entry: RoundEntry,
+  entry: StoredRound,
 ): Promise<boolean> {
   const call = { ...run, keyId: transcriptKeyId(key), round, purpose: 'plan' as const };
   // Not there for a round that is not asked any more.

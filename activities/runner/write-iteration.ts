@@ -1,7 +1,7 @@
 import { countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { iterationRow, mayBeWritten } from './claim-instant.ts';
-import { readMissionOfRunEvenDeleted } from './open-mission.ts';
+import { readMissionOfRunEvenDeleted } from './run-scope.ts';
 import { endOf, outcomeOf, resultOf, type Outcome } from './run-outcome.ts';
 import { eventIdOf, iterationIdOf } from '#crypto/derived-ids.ts';
 import type { UserTransaction } from '#db/client.ts';
@@ -34,7 +34,7 @@ import { nextRunAtAfter } from '#domain/cadence/next-run.ts';
 import { summaryOfRounds, wireSteps } from '#domain/planner/prompt/iteration-summary.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import type { PlanStep } from '#domain/planner/plan/plan.ts';
-import { stepsOf, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { EndCause, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
 import { storableJson } from '#domain/base/storable-json.ts';
 import {
@@ -125,7 +125,7 @@ async function outcomeNow(
   return outcomeOf(deps, tx, input, read);
 }
 
-const countMarks = (rounds: readonly RoundEntry[]): void =>
+const countMarks = (rounds: readonly StoredRound[]): void =>
   countInjectionMarks({
     inputs: rounds.flatMap((round) => round.flaggedInputs).flatMap(({ marks }) => marks),
     steps: stepsOf(rounds).flatMap(({ flags = [] }) => flags),

@@ -1,7 +1,7 @@
-import { openRun, runnerDeps, writeMission } from '#bench/planner/opened-mission.ts';
+import { readContents, runnerDeps, writeMission } from '#bench/planner/opened-mission.ts';
 import type { BenchSystem } from '#bench/system.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import type { Gateway } from '#llm/gateway.ts';
 
@@ -21,9 +21,9 @@ export async function pollSequentially(
   for (let index = 0; index < missions; index += 1) written.push(await writeMission(system));
   const startedMs = performance.now();
   for (const mission of written) {
-    const run = await openRun(deps, system, mission);
+    const run = await readContents(deps, system, mission);
     for (let round = 1; ; round += 1) {
-      const { status } = await planRound(deps, { ...run, round }, new AbortController().signal);
+      const { status } = await planOneRound(deps, { ...run, round }, new AbortController().signal);
       if (status === 'finished') break;
       if (status !== 'continue') throw new Error(`round ${round}: found ${status}, expected continue`);
     }

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { closeRun, NOTE_BYTES, NOTES, openRun, runnerDeps, writeMission } from './opened-mission.ts';
+import { closeRun, NOTE_BYTES, NOTES, readContents, runnerDeps, writeMission } from './opened-mission.ts';
 import { plainTable } from '#bench/measure.ts';
 import { eachOf, until } from '#bench/servers.ts';
 import { POOL_SIZE, type BenchSystem } from '#bench/system.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { createTemporaryDirectory } from '#dev/guardian.ts';
 import { logTail, spawnProcess, type ManagedProcess } from '#dev/processes.ts';
 import { createGateway } from '#llm/gateway.ts';
@@ -26,10 +26,10 @@ export async function benchMemory(system: BenchSystem, rounds: number): Promise<
     const deps = runnerDeps(system, gateway);
     const runs: PlanRoundInput[] = [];
     await eachOf(Array.from({ length: rounds }), POOL_SIZE, async () => {
-      runs.push(await openRun(deps, system, await writeMission(system)));
+      runs.push(await readContents(deps, system, await writeMission(system)));
     });
     const before = settledMemory();
-    const planned = Promise.all(runs.map((run) => planRound(deps, run, NEVER)));
+    const planned = Promise.all(runs.map((run) => planOneRound(deps, run, NEVER)));
     const isHolding = (): boolean => logTail(logFile).includes('holding');
     await Promise.race([until('all rounds are in flight', isHolding, LONGEST_MS), planned]);
     const unsettled = process.memoryUsage();

@@ -1,7 +1,7 @@
-import { closeRun, NOTE_BYTES, NOTES, openRun, runnerDeps, writeMission } from './opened-mission.ts';
+import { closeRun, NOTE_BYTES, NOTES, readContents, runnerDeps, writeMission } from './opened-mission.ts';
 import { measure, table, type Variant } from '#bench/measure.ts';
 import type { BenchMission, BenchSystem } from '#bench/system.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { PlanRoundInput } from '#domain/run/run.ts';
 import { modelGateway } from '#dev/scripted-model.ts';
@@ -46,7 +46,7 @@ export async function benchOverhead(
       bare,
     ];
     const timings = await measure(variants, sizes);
-    return table(`planRound: an encrypted mission with ${NOTES} notes of ${NOTE_BYTES} bytes`, timings, [
+    return table(`planOneRound: an encrypted mission with ${NOTES} notes of ${NOTE_BYTES} bytes`, timings, [
       BARE,
     ]);
   } finally {
@@ -68,13 +68,13 @@ function roundOf(
   let run: PlanRoundInput | null = null;
   const plan = async (): Promise<void> => {
     if (run === null) throw new Error('no run was opened');
-    const { status } = await planRound(deps, run, NEVER);
+    const { status } = await planOneRound(deps, run, NEVER);
     if (status !== 'continue') throw new Error(`round: found ${status}, expected continue`);
   };
   return {
     name,
     prepare: async () => {
-      run = await openRun(deps, system, mission);
+      run = await readContents(deps, system, mission);
       if (round === 1) return;
       await plan();
       run = { ...run, round };

@@ -5,7 +5,7 @@ import {
   type ChatMessage,
   type ConversationRound,
 } from '#domain/planner/plan/conversation.ts';
-import { planRound } from '#domain/planner/plan/plan.ts';
+import { planReply } from '#domain/planner/plan/plan.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { answerRead } from '#domain/planner/prompt/read-tools.ts';
 import { endOfRound, type RoundEnd } from '#domain/planner/plan/round-end.ts';
@@ -39,7 +39,7 @@ export function simulateRun(
   const rounds: SimulatedRound[] = [];
   const done: (ConversationRound & {
     readonly flaw: RoundEnd['flaw'];
-    readonly steps: ReturnType<typeof planRound>['newSteps'];
+    readonly steps: ReturnType<typeof planReply>['newSteps'];
   })[] = [];
   for (let round = 1; round <= prompt.maxRounds; round += 1) {
     const earlier = done.map((each) => each.reply);
@@ -54,7 +54,7 @@ export function simulateRun(
     });
     const reply = model(round, new Set(offered.map(({ name }) => name)));
     const previousSteps = done.flatMap(({ steps }) => steps);
-    const { newSteps, toolResults } = planRound({
+    const { newSteps, toolResults } = planReply({
       ...{ reply, round, previousSteps, offered: toolsByName(callable), maxReadChars: readChars(window) },
       reads: {
         tools: toolsByName(reads),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GRANT_PROBLEMS } from '#domain/base/errors.ts';
-import type { Notice } from '#domain/planner/plan/round-entry.ts';
+import type { Notice } from '#domain/planner/plan/stored-round.ts';
 import { UNREADABLE_REASONS } from '#domain/mission/unreadable-reasons.ts';
 import {
   FAILURE_TEXTS,

@@ -5,7 +5,7 @@ import { projectChanges } from '#activities/projection/project-changes.ts';
 import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
 import { healIterations } from '#activities/runner/heal-iterations.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
 import { withClient } from '#dev/platform-schema.ts';
@@ -65,7 +65,7 @@ const round = (input: LoadRunInput, loaded: LoadRunResult, number = 1, title: st
   if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);
   const { iterationId, agentId, dueAtMs } = loaded;
   const due = dueAtMs === undefined ? {} : { dueAtMs };
-  return planRound(
+  return planOneRound(
     harness.runner,
     { ...input, iterationId, agentId, round: number, grantUsable: false, ...due },
     new AbortController().signal,
@@ -181,7 +181,7 @@ describe('the claim of an instant', () => {
       },
     };
     harness.runner.replies.splice(0, Infinity, reply(null));
-    await planRound(
+    await planOneRound(
       runner,
       {
         ...input,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
+import { compactTranscript } from '#activities/runner/round/compact.ts';
 import { modelGateway, type SentRequest } from '#dev/scripted-model.ts';
 import { missionAt } from '#dev/web-app.ts';
 import { GatewayUnavailableError } from '#domain/base/errors.ts';

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { buildApp } from '#api/app.ts';
@@ -124,7 +124,11 @@ function runnerWith(prompts: string[]): RunnerDependencies {
   };
 }
 const round = (deps: RunnerDependencies, { run }: Story, number: number) =>
-  planRound(deps, { ...run, round: number, agentId: null, grantUsable: true }, new AbortController().signal);
+  planOneRound(
+    deps,
+    { ...run, round: number, agentId: null, grantUsable: true },
+    new AbortController().signal,
+  );
 
 /** What the workflow does: rounds until the plan is finished or the grant is gone. */
 async function planAll(deps: RunnerDependencies, told: Story): Promise<IterationResult> {

@@ -5,7 +5,7 @@ import { projectChanges } from '#activities/projection/project-changes.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
 import { healIterations } from '#activities/runner/heal-iterations.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { healEventIdOf } from '#crypto/derived-ids.ts';
 import { withClient } from '#dev/platform-schema.ts';
@@ -57,7 +57,7 @@ async function run({ user, missionId }: Story, failure: WrittenRun['failure']): 
     );
     for (const round of [1, 2]) {
       const input = { ...ref, round, agentId: null, grantUsable: false };
-      await planRound(harness.runner, input, new AbortController().signal);
+      await planOneRound(harness.runner, input, new AbortController().signal);
     }
   }
   await writeIteration(harness.runner, {

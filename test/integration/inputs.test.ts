@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRun, type OpenedRun } from '#activities/runner/open-run.ts';
-import { resolvePrompt } from '#activities/runner/round/resolve-prompt.ts';
+import { readContents, type RunContents } from '#activities/runner/run-contents.ts';
+import { resolvePrompt } from '#activities/runner/round/prompt.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { readMission, type ReadMission } from '#db/missions.ts';
@@ -33,7 +33,7 @@ const inputOf = (module: string, id: string): Input => ({
 });
 
 interface Opened {
-  readonly opened: OpenedRun;
+  readonly opened: RunContents;
   readonly read: ReadMission;
 }
 
@@ -68,7 +68,7 @@ async function open(
     const read = await readMission(tx, missionId);
     if (read === null) throw new Error('the mission is gone');
     const agentId = options.agentId ?? null;
-    return { opened: await openRun(tx, run, read, { agentId, mdk }), read };
+    return { opened: await readContents(tx, run, read, { agentId, mdk }), read };
   });
 }
 

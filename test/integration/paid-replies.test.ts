@@ -4,8 +4,8 @@ import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '#activities/failures.ts';
 import { createRunnerActivities } from '#activities/runner/activities.ts';
-import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { compactTranscript } from '#activities/runner/round/compact.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { readRounds, runKey } from '#activities/runner/transcript.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import type { Database } from '#db/client.ts';
@@ -74,7 +74,7 @@ const KINDS: readonly Kind[] = [
     write: () => stories.write({}, POLICY),
     answer: () => reply({ toolCalls: [createTask('Zelt packen')] }),
     work: ({ run, loaded }, deps, signal) =>
-      planRound(
+      planOneRound(
         { ...harness.runner, ...deps },
         { ...run, round: 1, agentId: loaded.agentId, grantUsable: false },
         signal,
@@ -289,7 +289,7 @@ it('a request that was made smaller has its one more try for a hiccup as well', 
   const gateway = modelGateway(() => Promise.reject(answers.shift() ?? new Error('asked too often')));
   const input = { ...told.run, round: 1, agentId: told.loaded.agentId, grantUsable: false };
   const attempt = () =>
-    planRound({ ...harness.runner, gateway }, input, NEVER).catch((error: unknown) => error);
+    planOneRound({ ...harness.runner, gateway }, input, NEVER).catch((error: unknown) => error);
   const ends = [await attempt(), await attempt()];
   expect(answers).toEqual([]);
   expect(ends.map((error) => toApplicationFailure(error, 7, () => undefined).nonRetryable)).toEqual([
@@ -351,8 +351,8 @@ describe('odd replies', () => {
     const { gateway, sent } = counting(() => answers.shift() ?? reply({ content: 'Fertig.' }));
     const input = { ...run, round: 1, agentId: loaded.agentId, grantUsable: false };
     const deps = { ...harness.runner, gateway };
-    await planRound(deps, input, NEVER);
-    await planRound(deps, { ...input, round: 2 }, NEVER);
+    await planOneRound(deps, input, NEVER);
+    await planOneRound(deps, { ...input, round: 2 }, NEVER);
     const written = {
       ...run,
       startedAtMs: Date.now(),
@@ -424,8 +424,8 @@ describe('a run that began before calls were kept', () => {
     const { gateway, sent } = counting(() => reply({ content: 'Fertig.' }));
     const input = { ...told.run, agentId: told.loaded.agentId, grantUsable: false };
     const deps = { ...harness.runner, gateway };
-    expect(await planRound(deps, { ...input, round: 1 }, NEVER)).toMatchObject({ steps: 1 });
-    expect(await planRound(deps, { ...input, round: 2 }, NEVER)).toMatchObject({
+    expect(await planOneRound(deps, { ...input, round: 1 }, NEVER)).toMatchObject({ steps: 1 });
+    expect(await planOneRound(deps, { ...input, round: 2 }, NEVER)).toMatchObject({
       status: 'finished',
       steps: 1,
     });

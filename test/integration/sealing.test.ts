@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
-import { openSealedRecord } from '#crypto/sealed-record.ts';
+import { unsealRecord } from '#crypto/sealed-record.ts';
 import { revokeMissionGrants } from '#db/mission-grants.ts';
 import { insertMissionUpdate } from '#db/sync-changes.ts';
 import { withClient } from '#dev/platform-schema.ts';
@@ -109,7 +109,7 @@ async function openedOf(told: Story): Promise<Record<string, unknown>> {
         ...{ userId: user.userId, missionId: toMissionId(run.missionId), runId: toWorkflowRunId(run.runId) },
         ...{ table, recordId },
       };
-      return [`${table}:${recordId}`, openSealedRecord(unwrapped.mdk, context, row['sealed'] as Buffer)];
+      return [`${table}:${recordId}`, unsealRecord(unwrapped.mdk, context, row['sealed'] as Buffer)];
     }),
   );
 }

@@ -5,7 +5,7 @@ import { projectChanges } from '#activities/projection/project-changes.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
 import { healIterations } from '#activities/runner/heal-iterations.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { healEventIdOf } from '#crypto/derived-ids.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
@@ -108,7 +108,7 @@ async function round(input: LoadRunInput, loaded: LoadRunResult, number = 1) {
     return gateway.complete(...args);
   };
   const { iterationId, agentId, dueAtMs } = loaded;
-  const result = await planRound(
+  const result = await planOneRound(
     { ...harness.runner, gateway: { complete } },
     {
       ...{ ...input, iterationId, agentId, round: number, grantUsable: false },

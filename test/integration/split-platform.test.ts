@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectChanges } from '#activities/projection/project-changes.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import {
@@ -203,7 +203,7 @@ describe('in that split', () => {
       resolvedModel: null,
     });
     const round = { ...run, round: 1, agentId: null, grantUsable: true };
-    const planned = await planRound(harness.runner, round, new AbortController().signal);
+    const planned = await planOneRound(harness.runner, round, new AbortController().signal);
     expect(planned.status).toBe('finished');
     const written = await writeIteration(harness.runner, {
       ...run,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compactTranscript } from '#activities/runner/round/compact-transcript.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { compactTranscript } from '#activities/runner/round/compact.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { modelGateway, type SentRequest } from '#dev/scripted-model.ts';
 import { GatewayRejectedError, WindowTooSmallError, type GatewayProblem } from '#domain/base/errors.ts';
 import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
@@ -223,7 +223,7 @@ it('what a model counts moves the estimates of the next reservation, within boun
     });
     const deps = { ...harness.runner, gateway, calibration };
     const input = { ...told.run, round, agentId: told.loaded.agentId, grantUsable: false };
-    await planRound(deps, input, new AbortController().signal);
+    await planOneRound(deps, input, new AbortController().signal);
   }
   expect(reserved[0]).toBeCloseTo(1.1, 1);
   expect(reserved[1]).toBeCloseTo(1.1 * (1 + 0.2 * 0.6), 1);

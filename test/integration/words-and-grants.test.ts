@@ -2,7 +2,7 @@ import { type MissionId, toMissionId } from '#domain/base/ids.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { encryptFieldValue } from '#crypto/field-value.ts';
@@ -75,7 +75,7 @@ async function round(told: Story, number: number, title: string | null = null): 
   harness.runner.replies.splice(0, Infinity, reply(title));
   const grantUsable = told.sealed !== null;
   const input = { ...told.run, round: number, agentId: null, grantUsable };
-  return planRound(harness.runner, input, new AbortController().signal);
+  return planOneRound(harness.runner, input, new AbortController().signal);
 }
 const wasAsked = (): boolean => harness.runner.replies.length === 0;
 

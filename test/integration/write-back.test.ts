@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
 import { modelGateway } from '#dev/scripted-model.ts';
@@ -79,7 +79,7 @@ async function plan({ run }: Story, replies: readonly PlannerReply[]): Promise<v
   for (const [index, each] of replies.entries()) {
     harness.runner.replies.push(each);
     const input = { ...run, round: index + 1, agentId: null, grantUsable: false };
-    await planRound(harness.runner, input, new AbortController().signal);
+    await planOneRound(harness.runner, input, new AbortController().signal);
   }
 }
 
@@ -383,7 +383,7 @@ describe('a planner round', () => {
     await plan(told, [reply([{ title: 'eins' }])]);
     const input = { ...told.run, round: 1, agentId: null, grantUsable: false };
     // No reply is left: asking the gateway again would fail.
-    const repeated = await planRound(harness.runner, input, new AbortController().signal);
+    const repeated = await planOneRound(harness.runner, input, new AbortController().signal);
     expect(repeated).toEqual({ status: 'continue', steps: 1, totalTokens: 12 });
   });
 
@@ -400,7 +400,7 @@ describe('a planner round', () => {
     const input = { ...told.run, round: 1, agentId: null, grantUsable: false };
     const signal = new AbortController().signal;
     const deps = { ...harness.runner, gateway };
-    const results = await Promise.all([1, 2].map(() => planRound(deps, input, signal)));
+    const results = await Promise.all([1, 2].map(() => planOneRound(deps, input, signal)));
     expect(results[0]).toEqual(results[1]);
     expect(sent[1]).toEqual(sent[0]);
     const usage = await query(
@@ -418,7 +418,7 @@ describe('a planner round', () => {
     const codecKeys = { primaryKeyId: 'k2', keys: new Map([['k2', Buffer.alloc(32, 2)]]) };
     const input = { ...told.run, round: 2, agentId: null, grantUsable: false };
     const { signal } = new AbortController();
-    await expect(planRound({ ...harness.runner, codecKeys }, input, signal)).rejects.toBeInstanceOf(
+    await expect(planOneRound({ ...harness.runner, codecKeys }, input, signal)).rejects.toBeInstanceOf(
       RunKeyLostError,
     );
     const write = {
@@ -429,7 +429,7 @@ describe('a planner round', () => {
     };
     // Another process, which has the codec key still, finds everything in its place.
     harness.runner.replies.push(reply([]));
-    expect(await planRound(harness.runner, input, signal)).toMatchObject({ status: 'finished', steps: 1 });
+    expect(await planOneRound(harness.runner, input, signal)).toMatchObject({ status: 'finished', steps: 1 });
     expect(await writeIteration({ ...harness.runner, codecKeys }, write)).toEqual({
       ...{ outcome: 'failed', steps: 0, failureCode: 'run-interrupted' },
     });

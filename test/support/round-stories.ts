@@ -4,16 +4,16 @@ import type { ActivityHarness } from './activity-dependencies.ts';
 import { query } from './inspect.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
-import { planRound } from '#activities/runner/round/plan-round.ts';
-import { planRounds, type RoundsContext } from '#activities/runner/round/plan-rounds.ts';
-import { prepareRound } from '#activities/runner/round/prepare-round.ts';
+import { planOneRound } from '#activities/runner/round/one-round.ts';
+import { planRounds, type RoundsContext } from '#activities/runner/round/rounds.ts';
+import { prepareRound } from '#activities/runner/round/prepare.ts';
 import { readRounds, runKey } from '#activities/runner/transcript.ts';
 import { modelGateway, type ModelAnswer, type SentRequest } from '#dev/scripted-model.ts';
 import { agentAt, missionAt, taskAt, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import type { PlannerReply, PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
 import type { PlannerSettings } from '#domain/planner/plan/planner-settings.ts';
-import type { RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { LoadedRun, LoadRunInput, PlanRoundResult, RunRef } from '#domain/run/run.ts';
 
 /** A reply; one without calls ends the plan with a word, unless it says why it ends. */
@@ -60,7 +60,7 @@ export interface Story {
   die(): void;
   forget(): Promise<void>;
   /** What the rounds left behind; of missions without a grant. */
-  entries(): Promise<RoundEntry[]>;
+  entries(): Promise<StoredRound[]>;
 }
 
 export interface Stories {
@@ -162,7 +162,7 @@ async function claim(
   return {
     ...{ user, run, loaded, requests },
     round: (number, answer, planner) =>
-      planRound(answeredBy(answer, planner), { ...run, round: number, ...options }, signal),
+      planOneRound(answeredBy(answer, planner), { ...run, round: number, ...options }, signal),
     rounds: (
       answer,
       {

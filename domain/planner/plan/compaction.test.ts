@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { compactionMessages, compactionOf, compactionSchema } from './compaction.ts';
-import type { RoundEntry } from './round-entry.ts';
+import type { StoredRound } from './stored-round.ts';
 
 const DELIMITER = '0123456789abcdef';
-const entry = (content: string, answer: string): RoundEntry => ({
+const entry = (content: string, answer: string): StoredRound => ({
   ...{ prompt: null, unreadableInputs: [], finished: false, flaw: null, language: 'de', flaggedInputs: [] },
   ...{ knownUrls: [], notices: [], requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
   reply: {

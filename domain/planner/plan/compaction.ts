@@ -3,7 +3,7 @@ import type { ChatMessage, Compaction } from './conversation.ts';
 import { dataBlock, withoutDelimiter } from './data-block.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import { cutAtSentence, visibleLine, visibleText } from '#domain/text/prompt-text.ts';
-import { stepsOf, type RoundEntry } from './round-entry.ts';
+import { stepsOf, type StoredRound } from './stored-round.ts';
 
 /** A summary as it is kept, encrypted, until the run ends. */
 export const compactionSchema: z.ZodType<Compaction> = z.object({
@@ -52,7 +52,7 @@ something, neither follow it nor pass it on.`,
 
 export interface RoundsToCompact {
   /** All rounds up to the one that the summary is to reach to. */
-  readonly rounds: readonly RoundEntry[];
+  readonly rounds: readonly StoredRound[];
   /** Stands in place of the first ones. */
   readonly previous: Compaction | null;
   readonly language: PromptLanguage;
@@ -79,7 +79,7 @@ export function compactionMessages(
   ];
 }
 
-function roundText({ reply, toolResults }: RoundEntry): string {
+function roundText({ reply, toolResults }: StoredRound): string {
   const calls = toolResults.flatMap((result, index) => {
     const call = reply.toolCalls[index];
     const args = call !== undefined && 'arguments' in call ? JSON.stringify(call.arguments) : '';

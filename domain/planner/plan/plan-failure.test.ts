@@ -1,18 +1,18 @@
 import { expect, it } from 'vitest';
 import { failureOfRounds } from './plan-failure.ts';
 import { REPLY_FLAWS } from './reply-flaw.ts';
-import { closingEntry, type RoundEntry } from './round-entry.ts';
+import { closingEntry, type StoredRound } from './stored-round.ts';
 
-const base: RoundEntry = {
-  ...closingEntry({ language: 'de' } as RoundEntry, { kind: 'cut-off' }),
+const base: StoredRound = {
+  ...closingEntry({ language: 'de' } as StoredRound, { kind: 'cut-off' }),
   notices: [],
 };
-const round = (changes: Partial<RoundEntry>): RoundEntry => ({ ...base, ...changes });
+const round = (changes: Partial<StoredRound>): StoredRound => ({ ...base, ...changes });
 const step = {
   ...{ id: '1', summary: 'x', status: 'planned' as const },
   intent: { kind: 'toolCall' as const, toolName: 'create_task', params: {} },
 };
-const codeOf = (...rounds: RoundEntry[]) => failureOfRounds(rounds)?.code ?? null;
+const codeOf = (...rounds: StoredRound[]) => failureOfRounds(rounds)?.code ?? null;
 
 it('rounds without a step fail as what they ended with: used up, cut off, or nothing but repeats', () => {
   expect(codeOf(round({ finished: false, notices: [{ kind: 'rounds-used-up' }] }))).toBe('rounds-used-up');

@@ -1,5 +1,5 @@
 import type { ReplyFlaw } from './reply-flaw.ts';
-import { stepsOf, type RoundEntry } from './round-entry.ts';
+import { stepsOf, type StoredRound } from './stored-round.ts';
 import type { FailureCode, RunFailure } from '#domain/run/run.ts';
 
 const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
@@ -15,7 +15,7 @@ const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
  *
  * @returns null where there is a plan, or the model said that nothing is needed
  */
-export function failureOfRounds(rounds: readonly RoundEntry[]): RunFailure | null {
+export function failureOfRounds(rounds: readonly StoredRound[]): RunFailure | null {
   const last = rounds.at(-1);
   // Steps were proposed, and dropped or open already: the summary says so.
   const isProposed = rounds.some(({ notices }) =>

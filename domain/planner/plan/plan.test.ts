@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import type { ArgumentFacts } from '#domain/planner/tools/argument-checks.ts';
 import { ALREADY_OPEN } from '#domain/planner/model/model-notices.ts';
 import {
-  planRound,
+  planReply,
   summaryOf,
   type PlanStep,
   type ReadTools,
-  type RoundOutcome,
+  type PlannedReply,
   type StepReview,
 } from './plan.ts';
 import type { PlannerReply, PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
@@ -44,11 +44,11 @@ const plan = (
   previousSteps: readonly PlanStep[] = [],
   round = 1,
   more: { reads?: ReadTools; review?: StepReview; facts?: ArgumentFacts; openSteps?: string[] } = {},
-): RoundOutcome => {
+): PlannedReply => {
   const { reads = noReads, review = noReview } = more;
   const { facts = null, openSteps = [] } = more;
   const known = { facts, openSteps, previousSteps };
-  return planRound({ reply: replyOf(toolCalls), offered, reads, review, round, stepId, ...known });
+  return planReply({ reply: replyOf(toolCalls), offered, reads, review, round, stepId, ...known });
 };
 
 test('a call of an offered tool becomes a planned step and is answered "recorded"', () =>

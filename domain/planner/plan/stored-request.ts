@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flaggedInputSchema, messageSchema, noticeSchema, unreadableInputSchema } from './round-entry.ts';
+import { flaggedInputSchema, messageSchema, noticeSchema, unreadableInputSchema } from './stored-round.ts';
 
 /**
  * What a refused request is changed to, once: `smaller` for a model whose window is smaller than we think, `plainer` for one

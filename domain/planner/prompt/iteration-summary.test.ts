@@ -3,7 +3,7 @@ import { flagText, FLAG_TEXTS } from '#domain/planner/plan/flag-texts.ts';
 import { summaryOfRounds, wireSteps } from './iteration-summary.ts';
 import type { PlanStep } from '#domain/planner/plan/plan.ts';
 import { REPLY_FLAWS } from '#domain/planner/plan/reply-flaw.ts';
-import type { RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import type { StoredRound } from '#domain/planner/plan/stored-round.ts';
 
 const step = (id: string, flags: readonly string[] = []): PlanStep => ({
   id,
@@ -12,7 +12,7 @@ const step = (id: string, flags: readonly string[] = []): PlanStep => ({
   status: 'planned',
   ...(flags.length === 0 ? {} : { flags }),
 });
-const round = (changes: Partial<RoundEntry> & { readonly words?: string | null } = {}): RoundEntry => {
+const round = (changes: Partial<StoredRound> & { readonly words?: string | null } = {}): StoredRound => {
   const { words = null, ...entry } = changes;
   return {
     prompt: null,

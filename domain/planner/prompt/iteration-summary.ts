@@ -5,7 +5,7 @@ import type { PromptLanguage } from '#domain/base/language.ts';
 import { summaryOf, type PlanStep } from '#domain/planner/plan/plan.ts';
 import { cutAtWord } from '#domain/text/prompt-text.ts';
 import type { FlaggedInput } from './prompt-sources.ts';
-import { stepsOf, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import {
   flaggedInputsText,
   noticeText,
@@ -18,14 +18,14 @@ const MAX_NAMED_STEPS = 20;
 const MAX_NAME_CHARS = 60;
 
 /** Of the mission, as the first round found it; null when there was none. */
-export const languageOfRounds = (rounds: readonly RoundEntry[]): PromptLanguage | null =>
+export const languageOfRounds = (rounds: readonly StoredRound[]): PromptLanguage | null =>
   rounds[0]?.language ?? null;
 
 /**
  * What the user reads of a plan: the model's last words, then what it could not see, what looks injected, and what
  * happened on the way. Bounded: the model's words are, and lists name the first of many.
  */
-export function summaryOfRounds(rounds: readonly RoundEntry[], language: PromptLanguage): string {
+export function summaryOfRounds(rounds: readonly StoredRound[], language: PromptLanguage): string {
   const steps = stepsOf(rounds);
   const words =
     rounds
@@ -53,7 +53,7 @@ export function summaryOfRounds(rounds: readonly RoundEntry[], language: PromptL
 }
 
 /** A plan without a word, and nothing said below that tells why. */
-function isSilent(rounds: readonly RoundEntry[], steps: readonly PlanStep[]): boolean {
+function isSilent(rounds: readonly StoredRound[], steps: readonly PlanStep[]): boolean {
   const last = rounds.at(-1);
   return steps.length > 0 && last !== undefined && last.flaw === null && last.notices.length === 0;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { OpenedRun } from '#activities/runner/open-run.ts';
+import type { RunContents } from '#activities/runner/run-contents.ts';
 import type { ReadMission } from '#db/missions.ts';
 import type { BudgetReminder } from '#domain/run/budget.ts';
 import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
@@ -11,7 +11,7 @@ import type { UnreadableInput } from '#domain/planner/prompt/prompt-inputs.ts';
 import type { ResearchNote } from '#domain/run/research.ts';
 import { flaggedInputsOf, knownUrlsOf, type FlaggedInput } from '#domain/planner/prompt/prompt-sources.ts';
 
-/** The first round's messages, and what the write-back has to know of them; the fields of a `RoundEntry`. */
+/** The first round's messages, and what the write-back has to know of them; the fields of a `StoredRound`. */
 export interface ResolvedPrompt {
   readonly prompt: ChatMessage[];
   readonly unreadableInputs: UnreadableInput[];
@@ -35,7 +35,7 @@ export interface PromptCircumstances {
 
 /** Builds the first round's messages. Pure, but for the delimiter, which nobody may guess. */
 export function resolvePrompt(
-  opened: OpenedRun,
+  opened: RunContents,
   read: ReadMission,
   { research, fillOf, ...circumstances }: PromptCircumstances,
 ): ResolvedPrompt {

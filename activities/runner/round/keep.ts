@@ -1,9 +1,9 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { openReads, type OpenedReads } from './answer-reads.ts';
-import { takeBack } from '#activities/runner/model-call.ts';
-import type { AskedRound } from './prepare-round.ts';
-import { textsOf, windowOf } from './round-request.ts';
-import { resultOfRound } from './round-result.ts';
+import { createReadTools, type ReadToolsOfRun } from './read-tools.ts';
+import { takeBack } from './ask.ts';
+import type { AskedRound } from './prepare.ts';
+import { textsOf, windowOf } from './request.ts';
+import { resultOfRound } from './result.ts';
 import { learnFrom, settleTokens } from '#activities/runner/token-budget.ts';
 import { readRounds, storeRound } from '#activities/runner/transcript.ts';
 import { lockMission } from '#db/mission-lock.ts';
@@ -11,11 +11,11 @@ import { holdsSlot } from '#db/run-slots.ts';
 import { unknownTokensOfRound } from '#db/token-usage.ts';
 import { shownIdsIn, type ArgumentFacts } from '#domain/planner/tools/argument-checks.ts';
 import { GrantUnusableError } from '#domain/base/errors.ts';
-import { planRound as planReply, type RoundOutcome } from '#domain/planner/plan/plan.ts';
+import { planReply, type PlannedReply } from '#domain/planner/plan/plan.ts';
 import { boundedReply, type PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { readSources } from '#domain/planner/prompt/read-sources.ts';
 import { endOfRound, type RoundEnd } from '#domain/planner/plan/round-end.ts';
-import { promptMessages, stepsOf, type Notice, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { promptMessages, stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { PlanRoundInput, PlanRoundResult } from '#domain/run/run.ts';
 import { readChars } from '#domain/planner/model/window.ts';
 import { createStepReview } from '#domain/planner/plan/step-review.ts';
@@ -32,7 +32,7 @@ import { countFlaw } from '#metrics/replies.ts';
  * @throws GatewayUnavailableError when the reply holds nothing to read; then the next attempt asks again
  * @throws GrantUnusableError when a tool was to read, and the grant has ended meanwhile; the tokens are kept
  */
-export async function deriveRound(
+export async function keepRound(
   deps: RunnerDependencies,
   input: PlanRoundInput,
   prepared: AskedRound,
@@ -50,9 +50,9 @@ export async function deriveRound(
     if (wantsToRead && input.grantUsable) await lockMission(tx, input.missionId);
     await settleTokens(tx, call, reply);
     if (!(await holdsSlot(tx, input))) return { ended: true } as const;
-    let reads: OpenedReads = NO_READS;
+    let reads: ReadToolsOfRun = NO_READS;
     try {
-      if (wantsToRead) reads = await openReads(deps, tx, input, prepared.asked, maxReadChars);
+      if (wantsToRead) reads = await createReadTools(deps, tx, input, prepared.asked, maxReadChars);
     } catch (error) {
       // Returned, not thrown: the tokens were spent all the same.
       if (error instanceof GrantUnusableError) return { error };
@@ -73,7 +73,7 @@ export async function deriveRound(
   return resultOfRound(earlier, kept.entry, window);
 }
 
-const NO_READS: OpenedReads = {
+const NO_READS: ReadToolsOfRun = {
   records: [],
   tools: new Map(),
   answer: () => 'error: nothing to read here',
@@ -85,11 +85,11 @@ function entryOf(
   { asked, earlier, request }: AskedRound,
   round: {
     readonly reply: PlannerReply;
-    readonly reads: OpenedReads;
+    readonly reads: ReadToolsOfRun;
     readonly unknownTokens: number;
     readonly maxReadChars: number;
   },
-): RoundEntry {
+): StoredRound {
   const { opening } = asked;
   const { reply, reads } = round;
   const isLast = input.round >= deps.planner.maxRounds;
@@ -153,7 +153,7 @@ function factsOf(
 
 function noticesOf(
   reply: PlannerReply,
-  { droppedSteps, refusedSteps, repeatsOpenStep }: RoundOutcome,
+  { droppedSteps, refusedSteps, repeatsOpenStep }: PlannedReply,
   round: {
     readonly end: RoundEnd;
     readonly steps: number;

@@ -1,7 +1,7 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { deriveRound } from './derive-round.ts';
-import { askAndKeep } from '#activities/runner/model-call.ts';
-import { prepareRound, type AskedRound, type PreparedRound } from './prepare-round.ts';
+import { keepRound } from './keep.ts';
+import { askAndKeep } from './ask.ts';
+import { prepareRound, type AskedRound, type PreparedRound } from './prepare.ts';
 import { claimAgentSlot } from '#activities/runner/slots.ts';
 import { settleDeadReservations } from '#activities/runner/token-budget.ts';
 import {
@@ -27,7 +27,7 @@ import { sizeOf } from '#llm/request-size.ts';
  * @throws BudgetReservedError while rounds of other missions hold what is left of the agent's budget
  * @throws SlotBusyError while other missions hold the agent's places; this one let go of its own while it waited
  */
-export async function planRound(
+export async function planOneRound(
   deps: RunnerDependencies,
   input: PlanRoundInput,
   signal: AbortSignal,
@@ -39,7 +39,7 @@ export async function planRound(
     if (prepared.kind === 'done') return prepared.result;
     try {
       const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal));
-      return await deriveRound(deps, input, prepared, raw);
+      return await keepRound(deps, input, prepared, raw);
     } catch (error) {
       const changed = changeAfter(error, prepared);
       if (changed === null) throw verdictOn(error);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { promptMessages, roundEntrySchema, stepsOf, type RoundEntry } from './round-entry.ts';
+import { promptMessages, storedRoundSchema, stepsOf, type StoredRound } from './stored-round.ts';
 
 const step = (id: string) => ({
   id,
@@ -7,7 +7,7 @@ const step = (id: string) => ({
   intent: { kind: 'toolCall' as const, toolName: 'create_task', params: { title: 'x', nested: { a: [1] } } },
   status: 'planned' as const,
 });
-const entry: RoundEntry = {
+const entry: StoredRound = {
   prompt: [
     { role: 'system', content: 's' },
     { role: 'user', content: 'u' },
@@ -36,9 +36,9 @@ const entry: RoundEntry = {
   ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
 };
 
-describe('roundEntrySchema', () => {
+describe('storedRoundSchema', () => {
   it('reads back what was stored as JSON, unchanged', () => {
-    expect(roundEntrySchema.parse(JSON.parse(JSON.stringify(entry)))).toEqual(entry);
+    expect(storedRoundSchema.parse(JSON.parse(JSON.stringify(entry)))).toEqual(entry);
   });
 
   it.each([
@@ -48,7 +48,7 @@ describe('roundEntrySchema', () => {
     { ...entry, steps: [{ ...step('1'), status: 'approved' }] },
     { ...entry, reply: { ...entry.reply, totalTokens: -1 } },
   ])('refuses what no round of ours leaves behind', (value) => {
-    expect(roundEntrySchema.safeParse(value).success).toBe(false);
+    expect(storedRoundSchema.safeParse(value).success).toBe(false);
   });
 });
 

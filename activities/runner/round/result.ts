@@ -1,13 +1,13 @@
 import { roundMessages } from '#domain/planner/plan/conversation.ts';
 import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
-import { stepsOf, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { PlanRoundResult } from '#domain/run/run.ts';
 import { shouldCompact, type ModelWindow } from '#domain/planner/model/window.ts';
 
 /** What a stored round came to. The same whenever it is asked for: a retried activity reads it from the transcript. */
 export function resultOfRound(
-  earlier: readonly RoundEntry[],
-  entry: RoundEntry,
+  earlier: readonly StoredRound[],
+  entry: StoredRound,
   window: ModelWindow,
 ): PlanRoundResult {
   const { reply, finished } = entry;

@@ -54,7 +54,7 @@ export type Notice = z.infer<typeof noticeSchema>;
 
 export const messageSchema = z.object({ role: z.enum(['system', 'user']), content: z.string() });
 
-export const roundEntrySchema = z.object({
+export const storedRoundSchema = z.object({
   prompt: z.array(messageSchema).nullable(),
   unreadableInputs: z.array(unreadableInputSchema),
   reply: plannerReplySchema,
@@ -79,7 +79,7 @@ export const roundEntrySchema = z.object({
   /** What it was taken for; null in older entries. */
   shrunkTo: z.number().positive().nullable().default(null),
 });
-export type RoundEntry = z.infer<typeof roundEntrySchema>;
+export type StoredRound = z.infer<typeof storedRoundSchema>;
 
 /** The prompt's own messages: a first round has only these two roles. */
 export const promptMessages = (
@@ -91,11 +91,11 @@ export const promptMessages = (
       : [],
   );
 
-export const stepsOf = (entries: readonly RoundEntry[]): PlanStep[] =>
+export const stepsOf = (entries: readonly StoredRound[]): PlanStep[] =>
   entries.flatMap((entry) => entry.steps);
 
 /** Stands for a round that was not asked any more: it says to the user why the plan ends here. */
-export const closingEntry = (first: RoundEntry, notice: Notice): RoundEntry => ({
+export const closingEntry = (first: StoredRound, notice: Notice): StoredRound => ({
   prompt: null,
   unreadableInputs: [],
   reply: {

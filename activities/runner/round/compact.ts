@@ -1,15 +1,8 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { inOpenedMission } from '#activities/runner/open-mission.ts';
+import { inOpenedMission } from '#activities/runner/run-scope.ts';
 import { readNote, storeNote } from '#activities/runner/run-notes.ts';
-import {
-  askAndKeep,
-  callOf,
-  claim,
-  keepRequest,
-  newIdempotencyKey,
-  takeBack,
-  type KeptCall,
-} from '#activities/runner/model-call.ts';
+import { askAndKeep, takeBack } from './ask.ts';
+import { callOf, claim, keepRequest, newIdempotencyKey, type KeptCall } from './kept-call.ts';
 import {
   reserveTokens,
   settleTokens,

@@ -1,8 +1,8 @@
-import { readCompaction } from './compact-transcript.ts';
+import { readCompaction } from './compact.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import type { OpenedRun } from '#activities/runner/open-run.ts';
+import type { RunContents } from '#activities/runner/run-contents.ts';
 import { readResearchNote } from '#activities/runner/research.ts';
-import { resolvePrompt } from './resolve-prompt.ts';
+import { resolvePrompt } from './prompt.ts';
 import { readBudget } from '#db/budget-reservations.ts';
 import type { UserTransaction } from '#db/client.ts';
 import type { ReadMission } from '#db/missions.ts';
@@ -15,7 +15,7 @@ import { openStepsOf } from '#domain/iteration/open-steps.ts';
 import { fitConversation, tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
 import { flaggedBlocksIn } from '#domain/planner/prompt/prompt-sources.ts';
 import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
-import { promptMessages, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { promptMessages, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import { fillOfFirstRound, toolsOfRound, type ToolsOfRun } from '#domain/planner/prompt/round-tools.ts';
 import type { PlanRoundInput } from '#domain/run/run.ts';
 import type { AskedAgain, AskedOfRound } from '#domain/planner/plan/stored-request.ts';
@@ -34,8 +34,8 @@ export interface RequestedRun {
   readonly read: ReadMission;
   /** Of the transcript, 32 bytes. */
   readonly key: Buffer;
-  readonly earlier: readonly RoundEntry[];
-  readonly opened: OpenedRun;
+  readonly earlier: readonly StoredRound[];
+  readonly opened: RunContents;
   readonly agent: Agent | null;
   /** How the request is to differ from one that was refused; null for the usual one. */
   readonly again: AskedAgain | null;
@@ -143,7 +143,7 @@ const toolsOfRun = ({ agent, opened, earlier }: RequestedRun, window: ModelWindo
 });
 
 /** What the model has read so far, whether or not it was summarised since. */
-export const textsOf = (prompt: readonly ChatMessage[], earlier: readonly RoundEntry[]): string[] => [
+export const textsOf = (prompt: readonly ChatMessage[], earlier: readonly StoredRound[]): string[] => [
   ...prompt.map(({ content }) => content ?? ''),
   ...earlier.flatMap(({ toolResults }) => toolResults.map(({ content }) => content)),
 ];

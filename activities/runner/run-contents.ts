@@ -1,8 +1,8 @@
 import {
-  openSealed,
+  unsealInputs,
   resolveInputs,
   type OpenedRecords,
-  type OpenedSeals,
+  type Unsealed,
   type ResolvedInputs,
 } from './resolve-inputs.ts';
 import { isEncryptedValue } from '#crypto/field-value.ts';
@@ -16,7 +16,7 @@ import { visibleText } from '#domain/text/prompt-text.ts';
 import type { RunRef, WordsProblem } from '#domain/run/run.ts';
 
 /** What a run may read, in clear: for its prompt, for its research and for the tools that only read. */
-export interface OpenedRun extends ResolvedInputs {
+export interface RunContents extends ResolvedInputs {
   /** Null where a field is absent or stays closed. */
   readonly mission: {
     readonly title: string | null;
@@ -27,7 +27,7 @@ export interface OpenedRun extends ResolvedInputs {
   readonly language: PromptLanguage;
   /** Null for a mission without an agent. */
   readonly agent: Pick<Agent, 'id' | 'name' | 'role' | 'systemPrompt' | 'memory'> | null;
-  readonly unopened: OpenedSeals['unopened'];
+  readonly unopened: Unsealed['unopened'];
 }
 
 /**
@@ -36,14 +36,14 @@ export interface OpenedRun extends ResolvedInputs {
  *
  * @param options.mdk 32 bytes, or null for a run without a usable grant
  */
-export async function openRun(
+export async function readContents(
   tx: UserTransaction,
   run: RunRef,
   read: ReadMission,
   options: { readonly agentId: string | null; readonly mdk: Buffer | null },
-): Promise<OpenedRun> {
+): Promise<RunContents> {
   const { mission } = read;
-  const seals = options.mdk === null ? null : await openSealed(tx, run, options.mdk);
+  const seals = options.mdk === null ? null : await unsealInputs(tx, run, options.mdk);
   const opened = seals?.records ?? null;
   const own = opened?.get(recordKey('aiMissions', run.missionId)) ?? {};
   const words = missionWords(mission, own);
@@ -60,7 +60,7 @@ export async function openRun(
 export const missionWords = (
   mission: Mission,
   sealed: Readonly<Record<string, unknown>>,
-): OpenedRun['mission'] => ({
+): RunContents['mission'] => ({
   title: plain(sealed['title'] ?? mission.title),
   conceptMarkdown: plain(sealed['conceptMarkdown'] ?? mission.conceptMarkdown),
   objective: plain(sealed['objective'] ?? mission.objective),
@@ -74,7 +74,7 @@ export const missionWords = (
  */
 export function problemOfWords(
   mission: Mission,
-  { mission: words, unopened }: Pick<OpenedRun, 'mission' | 'unopened'>,
+  { mission: words, unopened }: Pick<RunContents, 'mission' | 'unopened'>,
 ): WordsProblem | null {
   const isClosed = ENCRYPTED_MISSION_FIELDS.some(
     (field) => words[field] === null && isEncryptedValue(mission[field]),
@@ -92,7 +92,7 @@ async function openAgent(
   tx: UserTransaction,
   agentId: string | null,
   opened: OpenedRecords | null,
-): Promise<OpenedRun['agent']> {
+): Promise<RunContents['agent']> {
   if (agentId === null) return null;
   const read = await readAgent(tx, agentId);
   if (read === null) return null;

@@ -1,4 +1,4 @@
-import { planRound } from './plan-round.ts';
+import { planOneRound } from './one-round.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { lettingGoOfPlace } from '#activities/runner/slots.ts';
 import type { RetryDelay } from '#activities/failures.ts';
@@ -27,7 +27,7 @@ export interface RoundsContext {
  * for, and where a later round fails, the rounds before it are the result. So each failure has an activity of its own, with its
  * attempts, its hours and its count of lost workers.
  *
- * @throws as `planRound`
+ * @throws as `planOneRound`
  */
 export async function planRounds(
   deps: RunnerDependencies,
@@ -38,7 +38,7 @@ export async function planRounds(
   const ask = async (round: number): Promise<PlanRoundResult> => {
     const askedMs = performance.now();
     try {
-      return await lettingGoOfPlace(deps, input, () => planRound(deps, { ...input, round }, signal));
+      return await lettingGoOfPlace(deps, input, () => planOneRound(deps, { ...input, round }, signal));
     } finally {
       observeRound(performance.now() - askedMs);
     }

@@ -1,6 +1,6 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { openMission } from '#activities/runner/open-mission.ts';
-import { openRun } from '#activities/runner/open-run.ts';
+import { openMission } from '#activities/runner/run-scope.ts';
+import { readContents } from '#activities/runner/run-contents.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import { timeZoneOfMission } from '#db/time-zones.ts';
@@ -12,7 +12,7 @@ import type { AskedOfRound } from '#domain/planner/plan/stored-request.ts';
 import { toolsNamed } from '#domain/planner/tools/tool-catalog.ts';
 
 /** What the tools of a round read from. */
-export interface OpenedReads extends ReadTools {
+export interface ReadToolsOfRun extends ReadTools {
   readonly records: readonly ReadableRecord[];
 }
 
@@ -21,16 +21,16 @@ export interface OpenedReads extends ReadTools {
  *
  * @throws GrantUnusableError when the grant has ended since the round was prepared
  */
-export async function openReads(
+export async function createReadTools(
   deps: RunnerDependencies,
   tx: UserTransaction,
   input: PlanRoundInput,
   { answered, delimiter }: Pick<AskedOfRound, 'answered' | 'delimiter'>,
   maxChars: number,
-): Promise<OpenedReads> {
+): Promise<ReadToolsOfRun> {
   const { read, key } = await openMission(deps, tx, input);
   try {
-    const { records } = await openRun(tx, input, read, {
+    const { records } = await readContents(tx, input, read, {
       agentId: input.agentId,
       mdk: input.grantUsable ? key : null,
     });

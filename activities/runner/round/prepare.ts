@@ -1,16 +1,10 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { openMission } from '#activities/runner/open-mission.ts';
-import { openRun, problemOfWords } from '#activities/runner/open-run.ts';
+import { openMission } from '#activities/runner/run-scope.ts';
+import { readContents, problemOfWords } from '#activities/runner/run-contents.ts';
 import { researchWanted } from '#activities/runner/research.ts';
-import { roundRequestOf, shrunkWindow, windowOf, type RequestedRun } from './round-request.ts';
-import {
-  callOf,
-  claim,
-  keepRequest,
-  newIdempotencyKey,
-  type KeptCall,
-} from '#activities/runner/model-call.ts';
-import { resultOfRound } from './round-result.ts';
+import { roundRequestOf, shrunkWindow, windowOf, type RequestedRun } from './request.ts';
+import { callOf, claim, keepRequest, newIdempotencyKey, type KeptCall } from './kept-call.ts';
+import { resultOfRound } from './result.ts';
 import {
   reserveTokens,
   sizeOfRequest,
@@ -28,7 +22,7 @@ import { readClockMs } from '#db/sync-changes.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { ranElsewhere } from '#domain/iteration/iterations.ts';
 import { isStopped } from '#domain/mission/mission.ts';
-import { closingEntry, stepsOf, type Notice, type RoundEntry } from '#domain/planner/plan/round-entry.ts';
+import { closingEntry, stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { PlanRoundInput, PlanRoundResult, RoundStop, WordsProblem } from '#domain/run/run.ts';
 import type { AskedAgain, AskedOfRound, StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { encodeRequest } from '#llm/gateway.ts';
@@ -39,7 +33,7 @@ export interface AskedRound {
   readonly kind: 'ask';
   /** Of the transcript, 32 bytes; whoever has it overwrites it. */
   readonly key: Buffer;
-  readonly earlier: readonly RoundEntry[];
+  readonly earlier: readonly StoredRound[];
   readonly call: BudgetedCall & KeptCall;
   readonly request: StoredRequest;
   readonly asked: AskedOfRound;
@@ -141,7 +135,7 @@ async function requestOf(
   request: StoredRequest | null,
 ): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
   if (request !== null && request.round !== null) return { ...request, round: request.round };
-  const opened = await openRun(tx, input, run.read, {
+  const opened = await readContents(tx, input, run.read, {
     agentId: input.agentId,
     mdk: input.grantUsable ? run.key : null,
   });
@@ -162,7 +156,7 @@ async function requestOf(
 
 /** The user is told once in a run that the budget comes to its end. */
 function noticesOf(
-  earlier: readonly RoundEntry[],
+  earlier: readonly StoredRound[],
   reservation: Extract<Reservation, { kind: 'reserved' }>,
   notices: readonly Notice[],
 ): Notice[] {
@@ -176,7 +170,7 @@ async function stopAtBudget(
   tx: UserTransaction,
   input: PlanRoundInput,
   key: Buffer,
-  earlier: readonly RoundEntry[],
+  earlier: readonly StoredRound[],
   budget: { readonly usedTokens: number; readonly maxTokens: number },
 ): Promise<PreparedRound> {
   const [first] = earlier;
@@ -187,7 +181,7 @@ async function stopAtBudget(
 
 const ended = (
   status: 'budget-exhausted' | 'transcript-lost' | RoundStop | WordsProblem,
-  earlier: readonly RoundEntry[],
+  earlier: readonly StoredRound[],
 ): PreparedRound => ({
   kind: 'done',
   result: { status, steps: stepsOf(earlier).length, totalTokens: 0 },
