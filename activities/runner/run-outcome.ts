@@ -6,6 +6,7 @@ import { missionDataKey, readRounds, standingRunKey } from './transcript.ts';
 import type { UserTransaction } from '#db/client.ts';
 import type { ReadMission } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
+import { unknownTokensOfIteration } from '#db/token-usage.ts';
 import { GrantUnusableError, RunKeyLostError } from '#domain/base/errors.ts';
 import { languageOfRounds } from '#domain/planner/prompt/iteration-summary.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
@@ -90,10 +91,14 @@ export async function outcomeOf(
     const sealedLanguage = input.grantUsable
       ? await languageOfSealedWords(tx, input, read, key)
       : plainLanguage;
-    if (result.kind === 'failed') return failed(result.failure, sealedLanguage);
-    const rounds = cutShort(await readRounds(tx, input, key), result.cutShort);
-    if (rounds.length === 0 && result.cutShort !== undefined) return failed(result.cutShort, sealedLanguage);
-    if (rounds.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
+    // What is stored decides, not what the workflow was told: an activity of several rounds that never returned had kept
+    // those before the last one, and they were paid for.
+    const stored = await readRounds(tx, input, key);
+    const cause = result.kind === 'failed' ? result.failure : result.cutShort;
+    if (cause !== undefined && stepsOf(stored).length === 0) return failed(cause, sealedLanguage);
+    if (stored.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
+    const rounds =
+      cause === undefined || isWhole(deps, stored) ? stored : await cutShort(tx, input, stored, cause);
     const language = languageOfRounds(rounds) ?? sealedLanguage;
     const failure = failureOfRounds(rounds);
     return failure === null ? { kind: 'planned', rounds, language } : failed(failure, language);
@@ -102,11 +107,31 @@ export async function outcomeOf(
   }
 }
 
-/** The last round that came about tells why there is no more; the user gets its steps all the same. */
-function cutShort(rounds: readonly StoredRound[], failure: RunFailure | undefined): readonly StoredRound[] {
+/** No round was to follow: what failed behind it took nothing from the plan. */
+const isWhole = ({ planner }: RunnerDependencies, rounds: readonly StoredRound[]): boolean =>
+  rounds.at(-1)?.finished === true || rounds.length >= planner.maxRounds;
+
+/**
+ * The last round that came about tells why there is no more, and what the one behind it cost; the user gets its steps all the
+ * same.
+ */
+async function cutShort(
+  tx: UserTransaction,
+  { iterationId }: WriteIterationInput,
+  rounds: readonly StoredRound[],
+  { code }: RunFailure,
+): Promise<readonly StoredRound[]> {
   const last = rounds.at(-1);
-  if (failure === undefined || last === undefined) return rounds;
-  const notices: Notice[] = [...last.notices, { kind: 'cut-short', code: failure.code }];
+  if (last === undefined) return rounds;
+  const told = rounds
+    .flatMap(({ notices }) => notices)
+    .reduce((sum, notice) => sum + (notice.kind === 'unknown-spend' ? notice.estimatedTokens : 0), 0);
+  const estimatedTokens = (await unknownTokensOfIteration(tx, iterationId)) - told;
+  const notices: Notice[] = [
+    ...last.notices,
+    { kind: 'cut-short', code },
+    ...(estimatedTokens > 0 ? [{ kind: 'unknown-spend' as const, estimatedTokens }] : []),
+  ];
   return [...rounds.slice(0, -1), { ...last, notices }];
 }
 

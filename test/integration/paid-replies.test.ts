@@ -12,6 +12,7 @@ import type { Database } from '#db/client.ts';
 import { modelGateway, rawReplyOf, type ModelAnswer } from '#dev/scripted-model.ts';
 import { missionAt } from '#dev/web-app.ts';
 import { GatewayRejectedError, GatewayUnavailableError } from '#domain/base/errors.ts';
+import type { IterationResult } from '#domain/run/run.ts';
 import type { Gateway } from '#llm/gateway.ts';
 import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
@@ -510,21 +511,47 @@ describe('an agent with one place', () => {
   });
 });
 
-it('a later round that failed leaves the steps of the earlier ones, and the summary says so', async () => {
-  const told = await stories.write({}, POLICY);
-  await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
-  const failure = { code: 'gateway-unavailable', phase: 'calling-llm' } as const;
-  const write = {
-    ...{ ...told.run, startedAtMs: Date.now(), grantUsable: false },
-    result: { kind: 'planned' as const, cutShort: failure },
+describe('a later round that failed leaves the steps of the earlier ones', () => {
+  const failure = { code: 'worker-lost', phase: 'calling-llm' } as const;
+  const writtenOf = async (told: Story, result: IterationResult) => {
+    const write = { ...told.run, startedAtMs: Date.now(), grantUsable: false, result };
+    const written = await writeIteration(harness.runner, write);
+    const read = await harness.webApp.read(told.user, missionAt(told.run.missionId));
+    return { written, iterations: read?.record['iterations'] };
   };
-  expect(await writeIteration(harness.runner, write)).toMatchObject({ outcome: 'planned', steps: 1 });
-  const read = await harness.webApp.read(told.user, missionAt(told.run.missionId));
-  expect(read?.record['iterations']).toMatchObject([
-    {
-      overallStatus: 'awaiting-review',
-      plan: [{ intent: { params: { title: 'eins' } } }],
-      summary: expect.stringMatching(/unvollständig.*nicht zustande.*nicht erreichbar/s) as unknown,
-    },
-  ]);
+  const planOf = (summary: unknown) => ({
+    written: { outcome: 'planned', steps: 1, failureCode: null },
+    iterations: [
+      { overallStatus: 'awaiting-review', plan: [{ intent: { params: { title: 'eins' } } }], summary },
+    ],
+  });
+
+  // The workflow learns of rounds from their activity's result, and one that never returned told it of none.
+  it.each<IterationResult>([
+    { kind: 'planned', cutShort: failure },
+    { kind: 'failed', failure },
+  ])('and the summary says so, whether the run knew of them or not ($kind)', async (result) => {
+    const told = await stories.write({}, { ...POLICY, maxTokensPerDay: 500_000 });
+    await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
+    // Whoever asked the second round died: nobody knows what it cost.
+    await told.crashIn(2);
+    await told.crashIn(2);
+    const summary = expect.stringMatching(/unvollständig.*nicht zustande.*geschätzt/s) as unknown;
+    expect(await writtenOf(told, result)).toMatchObject(planOf(summary));
+  });
+
+  it('but takes nothing from a plan that was whole', async () => {
+    const told = await stories.write({}, POLICY);
+    await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
+    await told.round(2, () => reply({ content: 'Ein Schritt steht an.' }));
+    expect(await writtenOf(told, { kind: 'failed', failure })).toMatchObject(planOf('Ein Schritt steht an.'));
+  });
+
+  it('and is the outcome where they planned nothing', async () => {
+    const told = await stories.write({}, POLICY);
+    await told.round(1, () => reply({ toolCalls: [{ ...createTask('x'), name: 'unknown_tool' }] }));
+    expect(await writtenOf(told, { kind: 'failed', failure })).toMatchObject({
+      written: { outcome: 'failed', steps: 0, failureCode: 'worker-lost' },
+    });
+  });
 });
