@@ -12,13 +12,29 @@ export async function isErased(tx: SystemSql, userId: string): Promise<boolean> 
   return row?.erased === true;
 }
 
-/** Which of these users were erased. None of the others will be before the transaction has ended. */
-export async function erasedAmong(tx: Transaction, userIds: readonly string[]): Promise<ReadonlySet<string>> {
+export interface ErasedAmong {
+  /** For good. */
+  readonly erased: ReadonlySet<string>;
+  /** Being entered at this moment: it may yet be broken off, and then nothing was erased. */
+  readonly entering: ReadonlySet<string>;
+}
+
+/**
+ * Which of these users were erased or are being entered as such. None of the others will be before the transaction has ended.
+ * `mana_ai.is_erased` says yes to both; under its own lock it says so of those alone who were entered.
+ */
+export async function erasedAmong(tx: Transaction, userIds: readonly string[]): Promise<ErasedAmong> {
   const users = [...new Set(userIds)];
-  if (users.length === 0) return new Set();
-  const rows = await tx<{ userId: string }[]>`
-    select user_id as "userId" from unnest(${users}::text[]) as users (user_id) where mana_ai.is_erased(user_id)`;
-  return new Set(rows.map(({ userId }) => userId));
+  if (users.length === 0) return { erased: new Set(), entering: new Set() };
+  const rows = await tx<{ userId: string; state: 'erased' | 'entering' | null }[]>`
+    select user_id as "userId", case
+      when not pg_try_advisory_xact_lock_shared(
+        hashtextextended(json_build_array('erasing', user_id)::text, 0)) then 'entering'
+      when mana_ai.is_erased(user_id) then 'erased' end as state
+    from unnest(${users}::text[]) as users (user_id)`;
+  const inState = (wanted: string): Set<string> =>
+    new Set(rows.flatMap(({ userId, state }) => (state === wanted ? [userId] : [])));
+  return { erased: inState('erased'), entering: inState('entering') };
 }
 
 /**

@@ -166,27 +166,33 @@ async function projectShares(
   heads: readonly FollowedHead[],
   shares: PageShares<FollowedHead>,
 ): Promise<ProjectedShares> {
-  // Rows of users who were erased count as projected, unread.
+  // Rows of users who were erased count as projected, unread. Those of a user who is being entered stay as rows that failed
+  // do: if that is broken off, they are as good as others.
   const users = await erasedAmong(
     tx,
     shares.taken.map(({ userId }) => userId),
   );
-  const erased = shares.taken.filter(({ userId }) => users.has(userId));
+  const erased = shares.taken.filter(({ userId }) => users.erased.has(userId));
+  const entering = shares.taken.filter(({ userId }) => users.entering.has(userId));
+  const isPassedOver = isOneOf([...erased, ...entering]);
   const { rows, unreadable } = await readRows(
     tx,
-    shares.taken.filter(({ userId }) => !users.has(userId)),
+    shares.taken.filter((head) => !isPassedOver(head)),
   );
   const groups = groupsOf(rows.filter(isFollowed));
   const { failed, left } = await projectGroups(deps, tx, groups);
   // What did not fit into this process, or into the time of a page, is the beginning of the next one.
   const notRead = shares.taken.slice(
-    shares.taken.findLastIndex(isOneOf([...rows, ...unreadable, ...erased])) + 1,
+    shares.taken.findLastIndex(isOneOf([...rows, ...unreadable, ...erased, ...entering])) + 1,
   );
   const isForLater = isOneOf([...notRead, ...shares.taken.filter((head) => left.has(keyOf(head)))]);
   const firstLeft = heads.findIndex(isForLater);
   const isNow = isOneOf(firstLeft === -1 ? heads : heads.slice(0, firstLeft));
   const tooLarge = shares.tooLarge.filter(isNow);
-  const done = shares.taken.filter((head) => !isForLater(head) && !failed.has(keyOf(head)));
+  const isForAnotherPass = isOneOf(entering);
+  const done = shares.taken.filter(
+    (head) => !isForLater(head) && !failed.has(keyOf(head)) && !isForAnotherPass(head),
+  );
   for (const head of [...tooLarge, ...unreadable]) putAside(deps, head, 'row');
   for (const row of rows)
     if (row.unread !== 'nothing' && !left.has(keyOf(row))) putAside(deps, row, row.unread);

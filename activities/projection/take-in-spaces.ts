@@ -121,9 +121,11 @@ export async function startHealings(deps: ProjectionDependencies): Promise<void>
   for (const mission of await readMissionsToHeal(deps.database.system, HEALINGS_AT_ONCE)) {
     let isStarted = false;
     try {
-      if (!(await isErased(deps.database.system, mission.userId)))
+      // Of a user who is being entered as erased it waits, for that may be broken off; who was erased has no mission soon.
+      if (!(await isErased(deps.database.system, mission.userId))) {
         await deps.startHealing(mission.userId, mission.missionId);
-      isStarted = true;
+        isStarted = true;
+      }
     } catch (error) {
       const { userId, missionId } = mission;
       logFailure(deps, 'healing not started; it is tried again', { userId, missionId }, error);

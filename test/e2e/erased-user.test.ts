@@ -229,5 +229,13 @@ describe('yarn missions user erase', () => {
       executions: 1,
     });
     expect(await placesWith(texts)).toEqual(OF_THE_PLATFORM);
+
+    // A command that was killed before it came to Temporal: nothing but ids in Temporal tells the next one what is left.
+    const killed = stays.user.userId;
+    await superuser('select mana_ai.enter_erased_user($1)', [killed]);
+    await superuser('select mana_ai.erase_user_rows($1)', [killed]);
+    expect(await placesWith([killed])).toContain('Temporal');
+    expect(linesOf(await erase(killed)).at(-1)).toMatchObject({ tables: {}, schedules: 1 });
+    expect(await placesWith([killed])).toEqual(OF_THE_PLATFORM);
   });
 });

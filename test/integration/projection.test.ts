@@ -477,6 +477,19 @@ describe('an overwritten iteration', () => {
     expect(Object.keys(await snapshots())).toEqual(['m0']);
   });
 
+  it('of a user who is being entered as erased waits: the command may be broken off', async () => {
+    await overwrite();
+    await withClient(harness.databases.superuser.syncUrl, async (command) => {
+      await command.query('begin');
+      await command.query('select mana_ai.enter_erased_user($1)', [user.userId]);
+      expect(await project()).toEqual({ projected: true, changes: 0, records: 0 });
+      await command.query('rollback');
+    });
+    expect(harness.projection.healings).toEqual([]);
+    expect(await project()).toEqual({ projected: true, changes: 3, records: 1 });
+    expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
+  });
+
   it('is found again at the next pass when the healing could not be started', async () => {
     await overwrite();
     const failing = {
