@@ -121,6 +121,7 @@ export async function releaseTokens(tx: UserTransaction, call: BudgetedCall): Pr
  * back, while everything else counts as spent. If the database does not answer either, the reservation stays, and the next
  * attempt or the sweep finds it.
  *
+ * @param isAskedAgain at once, with a request that differs
  * @returns what to throw: the same error, with the count where there is one
  */
 export async function endFailedCall(
@@ -128,14 +129,15 @@ export async function endFailedCall(
   userId: UserId,
   call: BudgetedCall & CallRef,
   error: unknown,
+  isAskedAgain: boolean,
 ): Promise<unknown> {
   try {
     return await deps.database.asUser(userId, async (tx) => {
       if (wasNotCharged(error)) await releaseTokens(tx, call);
       else countTokens('unknown', await settleCallAsUnknown(tx, call));
       if (!isGatewayFailure(error) || error.problem.heldBack === true) return error;
-      // One that is final, or answered by a smaller request, takes no try away from one that may be a hiccup.
-      const isHiccup = error instanceof GatewayRejectedError && error.worthOneMoreTry;
+      // One that is final, or answered by another request at once, takes no later try away from one that may be a hiccup.
+      const isHiccup = error instanceof GatewayRejectedError && error.worthOneMoreTry && !isAskedAgain;
       return withCount(error, await countFailure(tx, call, isHiccup));
     });
   } catch {

@@ -114,7 +114,7 @@ describe('a request that is larger than the model’s window', () => {
     expect(told.requests[2]?.bodyText).toBe(told.requests[1]?.bodyText);
   });
 
-  it('which a gateway may hide in a 500, is asked once more, smaller; a second refusal is one', async () => {
+  it('which a gateway may hide in a 500, is asked once more, smaller; a second refusal has a later try', async () => {
     const hidden = (): GatewayRejectedError =>
       new GatewayRejectedError({ kind: null, status: 500, retryAfterMs: null, mayOverflow: true }, true);
     const told = await stories.write(TASKS, POLICY);
@@ -122,10 +122,16 @@ describe('a request that is larger than the model’s window', () => {
     const [large = 0, small = 0] = told.requests.map(tokensOf);
     expect(small).toBeLessThan(large / 2);
     const refusing = await stories.write(TASKS, POLICY);
-    await expect(refusing.round(1, after([hidden(), hidden()], plan))).rejects.toMatchObject({
-      ...{ code: 'GATEWAY_REJECTED', worthOneMoreTry: true, counted: { refusals: 2 } },
-    });
-    expect(refusing.requests).toHaveLength(2);
+    // It may have been a hiccup both times: what is asked at once has not used up the later try.
+    for (const [refusals, times] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      await expect(
+        refusing.round(1, after(Array.from({ length: times }, hidden), plan)),
+      ).rejects.toMatchObject({ code: 'GATEWAY_REJECTED', worthOneMoreTry: true, counted: { refusals } });
+    }
+    expect(refusing.requests).toHaveLength(3);
   });
 
   it('is another matter than one that is refused for its content', async () => {

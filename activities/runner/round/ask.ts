@@ -35,7 +35,10 @@ async function keepRaw(
   return rawReplySchema.safeParse(decryptCallPart(key, context, standing)).data ?? raw;
 }
 
-/** @returns the reply of the gateway, which is kept by then; see `keepRaw` */
+/**
+ * @param isAskedAgain whether a request that failed so is followed by another one at once
+ * @returns the reply of the gateway, which is kept by then; see `keepRaw`
+ */
 export async function askAndKeep(
   deps: RunnerDependencies,
   userId: UserId,
@@ -45,6 +48,7 @@ export async function askAndKeep(
     readonly request: StoredRequest;
   },
   signal: AbortSignal,
+  isAskedAgain: (error: unknown) => boolean = () => false,
 ): Promise<RawReply> {
   const { call, key, request } = asked;
   const { bodyText, idempotencyKey } = request;
@@ -52,7 +56,7 @@ export async function askAndKeep(
   try {
     raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
   } catch (error) {
-    throw await endFailedCall(deps, userId, call, error);
+    throw await endFailedCall(deps, userId, call, error, isAskedAgain(error));
   }
   return keepRaw(deps, userId, call, key, raw, signal);
 }

@@ -37,8 +37,9 @@ export async function planOneRound(
   for (;;) {
     const prepared = await prepare(deps, input, again);
     if (prepared.kind === 'done') return prepared.result;
+    const isAskedAgain = (error: unknown): boolean => changeAfter(error, prepared) !== null;
     try {
-      const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal));
+      const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal, isAskedAgain));
       return await keepRound(deps, input, prepared, raw);
     } catch (error) {
       const changed = changeAfter(error, prepared);
