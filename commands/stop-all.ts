@@ -13,7 +13,7 @@ import { isMaintenanceUser } from '#db/maintenance.ts';
 import { resumePlanning, stopPlanning } from '#db/planning-stop.ts';
 import { listAllRuns } from '#runs/all-runs.ts';
 import { cancelRun } from '#runs/cancel-run.ts';
-import { runProjectionPass } from '#schedules/system-workflows.ts';
+import { runFreshPass } from '#schedules/system-workflows.ts';
 import { connectClient } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import { print } from './verb.ts';
@@ -91,7 +91,7 @@ async function resumeAll(verb: Command): Promise<void> {
     { stoppedAt },
     stoppedAt === null ? 'planning was not stopped' : `planning goes on; it was stopped since ${stoppedAt}`,
   );
-  const { started } = await withTemporal((client) => runProjectionPass(client));
+  const { started } = await withTemporal((client) => runFreshPass(client));
   print(
     verb,
     { started },
