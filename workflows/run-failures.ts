@@ -4,6 +4,7 @@ import {
   ContinueAsNew,
   isCancellation,
   TemporalFailure,
+  TimeoutFailure,
 } from '@temporalio/workflow';
 import { GRANT_PROBLEMS, type GatewayProblem, type GrantProblem } from '#domain/base/errors.ts';
 import { toIterationId, type IterationId } from '#domain/base/ids.ts';
@@ -22,13 +23,13 @@ export const endsRun = (error: unknown): boolean =>
 /** What the work gives, or what is made of an activity that gave up. A cancellation, and an error of ours, goes on. */
 export async function orElse<T, E>(
   work: () => Promise<T>,
-  givenUp: (cause: ApplicationFailure | null) => E | Promise<E>,
+  givenUp: (cause: ApplicationFailure | null, failure: ActivityFailure) => E | Promise<E>,
 ): Promise<T | E> {
   try {
     return await work();
   } catch (error) {
     if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
-    return givenUp(applicationFailureOf(error));
+    return givenUp(applicationFailureOf(error), error);
   }
 }
 
@@ -42,15 +43,24 @@ export const slotBusyOf = (failure: ApplicationFailure): SlotBusy => {
   return { iterationId: toIterationId(String(iterationId)), longestWaitMs: Number(longestWaitMs) };
 };
 
+/**
+ * Whether no worker took the first attempt, in all the time that there was for the work. Of a later one the server does not
+ * tell whether it waited or was under way.
+ */
+const neverBegan = ({ cause }: ActivityFailure): boolean =>
+  cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START';
+
 /** What sealing gave up with, in the words of the iteration. */
-export const sealFailure = (cause: ApplicationFailure | null): RunFailure => ({
-  code: cause?.type === 'WORKER_LOST' ? 'worker-lost' : 'run-interrupted',
-  phase: 'resolving-inputs',
-});
+export function sealFailure(cause: ApplicationFailure | null, failure: ActivityFailure): RunFailure {
+  const phase = 'resolving-inputs';
+  if (neverBegan(failure)) return { code: 'overloaded', phase };
+  return { code: cause?.type === 'WORKER_LOST' ? 'worker-lost' : 'run-interrupted', phase };
+}
 
 /** What a round gave up with, in the words of the iteration. */
-export function roundFailure(cause: ApplicationFailure | null): RunFailure {
+export function roundFailure(cause: ApplicationFailure | null, failure: ActivityFailure): RunFailure {
   const phase = 'calling-llm';
+  if (neverBegan(failure)) return { code: 'overloaded', phase };
   if (cause?.type === 'GRANT_UNUSABLE') return { code: `grant-${grantProblem(cause)}`, phase };
   if (cause?.type === 'WORKER_LOST') return { code: 'worker-lost', phase };
   if (cause?.type === 'GATEWAY_REJECTED') return { code: 'gateway-rejected', phase };

@@ -55,6 +55,8 @@ export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
     'Es kam kein Plan zustande: Die Antworten der KI sind wegen ihrer Länge abgebrochen. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
   'window-too-small':
     'Die Mission passt nicht in das, was die KI dieses Servers auf einmal lesen kann. An deiner Mission liegt das nicht: Die Betreiber müssen es richten. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
+  overloaded:
+    'Der Server kam zwei Stunden lang nicht dazu, diese Mission zu planen. An deiner Mission liegt das nicht. Beim nächsten Termin wird es wieder versucht; du musst nichts tun.',
   'run-interrupted':
     'Die Planung wurde unterbrochen und konnte nicht fortgesetzt werden. Beim nächsten Termin wird neu geplant; du musst nichts tun.',
   'worker-lost':
@@ -121,6 +123,8 @@ export const FAILURE_TEXTS_EN: Readonly<Record<FailureCode, string>> = {
     "No plan came about: the AI's replies were cut off because of their length. It is tried again when the mission is next due; you need not do anything.",
   'window-too-small':
     "The mission does not fit into what this server's AI can read at a time. Your mission is not the reason: the operators have to see to it. It is tried again when the mission is next due; you need not do anything.",
+  overloaded:
+    'For two hours the server did not get round to planning this mission. Your mission is not the reason. It is tried again when the mission is next due; you need not do anything.',
   'run-interrupted':
     'Planning was interrupted and could not go on. It is planned anew when the mission is next due; you need not do anything.',
   'worker-lost':

@@ -51,6 +51,7 @@ export type FailureCode =
   | 'rounds-used-up'
   | 'plan-cut-off'
   | 'window-too-small'
+  | 'overloaded'
   | 'run-interrupted'
   | 'worker-lost'
   | 'run-cancelled'
