@@ -118,7 +118,6 @@ export default tseslint.config(
     files: [
       'vitest.image.config.ts',
       'vitest.ui.config.ts',
-      'vitest.windows.config.ts',
       'commands/**',
       'scripts/**',
       'dev/**',

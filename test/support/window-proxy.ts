@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /** A moment of an exchange at which a process can be killed without a line of the product knowing of it. */
 export interface Window {
+  readonly name: string;
   /** Text in what the process sends; the exchange that it begins is the one. */
   readonly awaited: string;
   /** What the process says at its end, such as `commit`. */
@@ -13,38 +14,55 @@ export interface Window {
   readonly moment: 'before' | 'sent' | 'after';
 }
 
-/** A way to a server that stands still in its window. */
+/** A way to a server on which connections stand still, each in a window of its own. */
 export interface WindowProxy {
   readonly port: number;
-  /** Resolves once the window is open, and stays so. */
-  readonly held: Promise<unknown>;
+  /** The first exchange that fits from now on stands still there; of two windows that fit, in the first one. */
+  arm(windows: readonly Window[]): void;
+  /** Names of the windows in which a connection stands still now. */
+  standing(): readonly string[];
   close(): Promise<void>;
 }
 
+/** A connection, and the window that it comes to. */
+interface Way {
+  window: Window | null;
+  isSent: boolean;
+  isStanding: boolean;
+}
+
+/** Dropped where a transaction ends otherwise: the exchange that was awaited has not come. */
+const ROLLED_BACK = 'rollback\0';
+
 /** @param target where the server really is */
-export async function startWindowProxy(
-  target: { readonly port: number },
-  window: Window,
-): Promise<WindowProxy> {
-  const { promise: held, resolve: holding } = Promise.withResolvers<undefined>();
+export async function startWindowProxy(target: { readonly port: number }): Promise<WindowProxy> {
+  const armed: Window[] = [];
+  const ways = new Set<Way>();
   const sockets = new Set<Socket>();
+  /** Also of one that stood still until its process gave up: on a slow machine the next exchange takes its place. */
+  const giveBack = (way: Way): void => {
+    if (way.window !== null) armed.unshift(way.window);
+    way.window = null;
+  };
   const listener = createServer((client) => {
     const server = connect(target.port, '127.0.0.1');
-    const state = { isAwaited: false, isSent: false, isHeld: false };
-    const hold = (): void => {
-      state.isHeld = true;
-      holding(undefined);
-    };
+    const way: Way = { window: null, isSent: false, isStanding: false };
+    ways.add(way);
     client.on('data', (chunk) => {
-      state.isAwaited ||= chunk.includes(window.awaited);
-      state.isSent ||= state.isAwaited && chunk.includes(window.sends);
-      if (state.isSent && window.moment === 'before') hold();
-      if (!state.isHeld) server.write(chunk);
-      if (state.isSent && window.moment === 'sent') hold();
+      if (way.window === null) {
+        const index = armed.findIndex(({ awaited }) => chunk.includes(awaited));
+        way.window = armed.splice(index, index === -1 ? 0 : 1)[0] ?? null;
+      }
+      const { window } = way;
+      way.isSent ||= window !== null && chunk.includes(window.sends);
+      if (!way.isSent && chunk.includes(ROLLED_BACK)) giveBack(way);
+      way.isStanding ||= way.isSent && window?.moment !== 'after';
+      // What it says goes through as a whole where only the answer is to be missed.
+      if (!way.isStanding || window?.moment === 'sent') server.write(chunk);
     });
     server.on('data', (chunk) => {
-      if (state.isSent && window.moment === 'after' && chunk.includes(window.hears)) hold();
-      if (!state.isHeld) client.write(chunk);
+      way.isStanding ||= way.isSent && way.window !== null && chunk.includes(way.window.hears);
+      if (!way.isStanding) client.write(chunk);
     });
     for (const [socket, other] of [
       [client, server],
@@ -53,6 +71,8 @@ export async function startWindowProxy(
       sockets.add(socket);
       socket.on('close', () => {
         sockets.delete(socket);
+        giveBack(way);
+        ways.delete(way);
         other.destroy();
       });
       socket.on('error', () => other.destroy());
@@ -62,7 +82,8 @@ export async function startWindowProxy(
   await once(listener, 'listening');
   return {
     port: (listener.address() as AddressInfo).port,
-    held,
+    arm: (windows) => void armed.push(...windows),
+    standing: () => [...ways].flatMap(({ isStanding, window }) => (isStanding ? (window?.name ?? []) : [])),
     close: async () => {
       for (const socket of sockets) socket.destroy();
       listener.close();
