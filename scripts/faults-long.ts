@@ -3,6 +3,7 @@
  * its result is added to a file when it has ended, and a part that stands there is not run again.
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PARTS, type PartName } from '#test/faults/long/faults.ts';
 import { runPart, type PartResult } from '#test/faults/long/part.ts';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '50' },
     minutes: { type: 'string', default: '6' },
     results: { type: 'string', default: 'faults-long.json' },
+    traces: { type: 'string' },
   },
 });
 
@@ -43,14 +45,19 @@ const results = (
   existsSync(values.results) ? JSON.parse(readFileSync(values.results, 'utf8')) : {}
 ) as Record<string, PartResult>;
 
-for (const [index, part] of parts.entries()) {
-  const seed = numberOf('seed') * 1_000 + index * 10;
+for (const part of parts) {
+  // A part has its seed whichever others are chosen with it.
+  const seed = numberOf('seed') * 1_000 + Object.keys(PARTS).indexOf(part) * 10;
   const name = nameOf(part, seed);
   if (Object.hasOwn(results, name)) {
     console.info(`${name}: done before`);
     continue;
   }
-  const result = await runPart({ part, seed, missions, kills, forMs: minutes * 60_000 }, console.info);
+  const tracesIn = values.traces === undefined ? null : join(values.traces, name.replaceAll(' ', '-'));
+  const result = await runPart(
+    { part, seed, missions, kills, forMs: minutes * 60_000, tracesIn },
+    console.info,
+  );
   results[name] = result;
   writeFileSync(`${values.results}.new`, `${JSON.stringify(results, null, 2)}\n`);
   renameSync(`${values.results}.new`, values.results);

@@ -6,9 +6,14 @@ import type { RecordedRequest, ScriptedResponse } from '#dev/scripted-gateway.ts
 import { formatInstant } from '#domain/base/instant.ts';
 import { markOf, nameOf, type Asked } from '#test/checker/facts.ts';
 
+/** With what was said to it in words: `whole`, a status, `hang` or `reset`; null while it waits. */
+interface Logged extends Asked {
+  readonly answer: string | null;
+}
+
 /** A gateway's script that keeps the log which the checker reads. */
 export interface LoggedScript {
-  readonly asked: readonly Asked[];
+  readonly asked: readonly Logged[];
   /** Requests that wait for their answer now. */
   readonly openCalls: () => number;
   readonly script: (request: RecordedRequest) => Promise<ScriptedResponse>;
@@ -18,7 +23,7 @@ export interface LoggedScript {
 export function logged(
   disturb: (request: RecordedRequest) => Promise<ScriptedResponse | null> | null = () => null,
 ): LoggedScript {
-  const asked: Asked[] = [];
+  const asked: Logged[] = [];
   let open = 0;
   return {
     asked,
@@ -26,12 +31,16 @@ export function logged(
     script: async (request) => {
       const { idempotencyKey, bodyText: body } = request;
       const askedAtMs = Date.now();
-      const index = asked.push({ idempotencyKey, body, askedAtMs, answeredAtMs: null }) - 1;
+      const line = { idempotencyKey, body, askedAtMs, answeredAtMs: null, answer: null };
+      const index = asked.push(line) - 1;
       open += 1;
       try {
         const disturbed = await disturb(request);
-        if (disturbed !== null) return disturbed;
-        asked[index] = { idempotencyKey, body, askedAtMs, answeredAtMs: Date.now() };
+        if (disturbed !== null) {
+          asked[index] = { ...line, answer: 'status' in disturbed ? `${disturbed.status}` : disturbed.kind };
+          return disturbed;
+        }
+        asked[index] = { ...line, answeredAtMs: Date.now(), answer: 'whole' };
         return replyOfTwoRounds(request);
       } finally {
         open -= 1;

@@ -41,6 +41,7 @@ export async function bringFaults(
   random: Random,
   part: PartName,
   { kills, forMs }: { readonly kills: number; readonly forMs: number },
+  say: (line: string) => void,
 ): Promise<FaultCounts> {
   const counts: FaultCounts = {
     faults: {},
@@ -55,8 +56,11 @@ export async function bringFaults(
   while (total() < kills && Date.now() < endAt) {
     const name = random.pick(PARTS[part]);
     counts.inFlight += world.gateway.openCalls();
-    counts.faultsAtMs.push(Date.now());
-    note(await bring(world, random, name, counts));
+    const startedAtMs = Date.now();
+    counts.faultsAtMs.push(startedAtMs);
+    const brought = await bring(world, random, name, counts);
+    note(brought);
+    say(`${new Date(startedAtMs).toISOString()} to ${new Date().toISOString()}: ${brought}`);
     // What takes a while, such as a restart, may cost a reply at its end.
     counts.faultsAtMs.push(Date.now());
     await delay(random.between(200, Math.max(300, (1.4 * forMs) / kills / PARTS[part].length)));

@@ -15,6 +15,8 @@ export interface PartOptions {
   readonly kills: number;
   /** How long faults come; what it takes to come to rest is added. */
   readonly forMs: number;
+  /** Where logs and rows of the part are kept, each fault and each complaint with them. */
+  readonly tracesIn: string | null;
 }
 
 export interface PartResult {
@@ -45,7 +47,7 @@ const GRACE_MS: Readonly<Record<PartName, number>> = {
 
 /** One part of the suite: a service of its own, a load, faults, rest, and what the checker says. */
 export async function runPart(options: PartOptions, say: (line: string) => void): Promise<PartResult> {
-  const { part, seed, missions, kills, forMs } = options;
+  const { part, seed, missions, kills, forMs, tracesIn } = options;
   const random = randomOf(seed);
   const world = await startWorld(randomOf(seed + 1));
   try {
@@ -53,7 +55,7 @@ export async function runPart(options: PartOptions, say: (line: string) => void)
     say(`${part}, seed ${seed}: ${missions} missions and up to ${kills} kills in ${forMs / 1_000} s`);
     const [habits, brought] = await Promise.all([
       writeLoad(world, randomOf(seed + 2), { missions, forMs: 0.9 * forMs }),
-      bringFaults(world, random, part, { kills, forMs }),
+      bringFaults(world, random, part, { kills, forMs }, say),
     ]);
     world.calmGateway();
     const endedAt = Date.now();
@@ -62,6 +64,7 @@ export async function runPart(options: PartOptions, say: (line: string) => void)
       faultsAtMs: brought.faultsAtMs,
       graceMs: GRACE_MS[part],
     });
+    if (tracesIn !== null) await world.keepTraces(tracesIn);
     const sum = (of: (program: World['programs'][number]) => number): number =>
       world.programs.reduce((total, program) => total + of(program), 0);
     return {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
+import { keepTraces } from './traces.ts';
 import { startProgram, type Program, type Targets } from './program.ts';
 import type { Random } from './random.ts';
 import { provisionPlatform, type PlatformDatabases } from '#dev/databases.ts';
@@ -47,6 +48,8 @@ export interface World {
   restartTemporal(how: 'stop' | 'kill', downMs: number): Promise<void>;
   /** Logs of everything, and Temporal's database. */
   files(): string[];
+  /** Copies them, the gateway's log and the databases' rows into a folder, so that a complaint can be explained. */
+  keepTraces(folder: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -126,6 +129,10 @@ async function startAll(
   stops.unshift(() => connection.close());
   const webApp = openWebApp({ ...databases.asWebApp, kek: keys.kek });
   stops.unshift(() => webApp.close());
+  const files = (): string[] => [
+    ...['temporal.db', 'temporal.db-wal', 'temporal.log', 'postgres.log'].map(file),
+    ...programs.flatMap((program) => program.logFiles()),
+  ];
   return {
     ...{ databases, postgres, issuer, webApp, programs, gateway, gatewayFaults, calmGateway, serviceKey },
     address: temporal.address,
@@ -145,10 +152,9 @@ async function startAll(
       await new Promise((resolve) => setTimeout(resolve, downMs));
       temporal = await startTemporal(targets.temporal.port);
     },
-    files: () => [
-      ...['temporal.db', 'temporal.db-wal', 'temporal.log', 'postgres.log'].map(file),
-      ...programs.flatMap((program) => program.logFiles()),
-    ],
+    files,
+    keepTraces: (folder) =>
+      keepTraces(folder, { files: files(), asked: gateway.asked, syncUrl: databases.superuser.syncUrl }),
   };
 }
 
