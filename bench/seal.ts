@@ -119,7 +119,10 @@ async function opening(
         databases.runner.asUser(userId, async (tx) => {
           const read = await readMission(tx, mission.missionId);
           if (read === null) throw new Error('the mission is gone');
-          const openedRun = await readContents(tx, run, read, { agentId: null, mdk });
+          const contents = await readContents({
+            ...{ tx, read, key: mdk },
+            run: { ...run, agentId: null, grantUsable: true },
+          });
           const circumstances = {
             nowMs: Date.now(),
             timeZone: 'UTC',
@@ -128,7 +131,7 @@ async function opening(
             maxRounds: 5,
             fillOf: () => 1,
           };
-          const { unreadableInputs } = resolvePrompt(openedRun, read, circumstances);
+          const { unreadableInputs } = resolvePrompt(contents, read, circumstances);
           if (unreadableInputs.length > 0) throw new Error('an input was not opened');
         }),
     },

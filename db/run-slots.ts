@@ -9,14 +9,15 @@ export interface RunSlot {
   readonly agentId: string | null;
   readonly workflowId: string;
   readonly runId: string;
-  readonly iterationId: string;
+  /** Null until it is known which. */
+  readonly iterationId: IterationId | null;
 }
 
 const MAX_CLAIM_TRIES = 3;
 
 const slotColumns = sql`
   mission_id as "missionId", agent_id as "agentId", workflow_id as "workflowId", run_id as "runId",
-  iteration_id as "iterationId"`;
+  nullif(iteration_id, '') as "iterationId"`;
 
 /**
  * Claims the mission for a run, or finds who holds it. Claiming again is harmless.
@@ -80,9 +81,9 @@ export async function beginStage(
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
   part: CountedPart,
-): Promise<{ readonly lost: number; readonly iterationId: string }> {
+): Promise<{ readonly lost: number; readonly iterationId: IterationId | null }> {
   const count = counts[part];
-  const [slot] = await tx<{ lost: number; iterationId: string }[]>`
+  const [slot] = await tx<{ lost: number; iterationId: IterationId | null }[]>`
     with slot as (
       select user_id, mission_id, ${count} as lost from mana_ai.run_slots
       where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for update
@@ -90,8 +91,8 @@ export async function beginStage(
     update mana_ai.run_slots as held
     set ${count} = case when slot.lost < ${MAX_LOST_ATTEMPTS - 1} then slot.lost + 1 else slot.lost end
     from slot where held.user_id = slot.user_id and held.mission_id = slot.mission_id
-    returning slot.lost, held.iteration_id as "iterationId"`;
-  return slot ?? { lost: 0, iterationId: '' };
+    returning slot.lost, nullif(held.iteration_id, '') as "iterationId"`;
+  return slot ?? { lost: 0, iterationId: null };
 }
 
 /**
@@ -129,20 +130,20 @@ export async function endStage(
 /** Records the iteration that the run works on; with that, the stage that finds it has ended well. */
 export async function setSlotIteration(
   tx: UserTransaction,
-  slot: Pick<RunSlot, 'missionId' | 'runId' | 'iterationId'>,
+  slot: Pick<RunSlot, 'missionId' | 'runId'> & { readonly iterationId: IterationId },
 ): Promise<void> {
   await tx`
     update mana_ai.run_slots set iteration_id = ${slot.iterationId}, begun = 0
     where user_id = ${tx.userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
 }
 
-/** The iteration that this very run works on; empty while it works on none, null when it holds nothing. */
+/** The iteration that this very run works on; null while it works on none, and when it holds nothing. */
 export async function readSlotIteration(
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
-): Promise<IterationId | '' | null> {
-  const [row] = await tx<{ iterationId: IterationId | '' }[]>`
-    select iteration_id as "iterationId" from mana_ai.run_slots
+): Promise<IterationId | null> {
+  const [row] = await tx<{ iterationId: IterationId | null }[]>`
+    select nullif(iteration_id, '') as "iterationId" from mana_ai.run_slots
     where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
   return row?.iterationId ?? null;
 }

@@ -1,4 +1,4 @@
-import { type IterationId, toIterationId, toMissionId } from '#domain/base/ids.ts';
+import type { IterationId, MissionId } from '#domain/base/ids.ts';
 import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { readMissionEvenDeleted, type ReadMission } from '#db/missions.ts';
@@ -29,9 +29,8 @@ import { writerTime } from '#domain/change-log/writer-time.ts';
  */
 export type ClaimState = 'none' | 'open' | 'ended';
 
-export async function claimState(tx: UserTransaction, iterationId: string): Promise<ClaimState> {
-  const id = toIterationId(iterationId);
-  const [claimed, ended] = [claimEventIdOf(id), eventIdOf(id)];
+export async function claimState(tx: UserTransaction, iterationId: IterationId): Promise<ClaimState> {
+  const [claimed, ended] = [claimEventIdOf(iterationId), eventIdOf(iterationId)];
   const found = await existingChanges(tx, [claimed, ended]);
   return found.has(ended) ? 'ended' : found.has(claimed) ? 'open' : 'none';
 }
@@ -49,12 +48,17 @@ export const mayBeWritten = ({ tooLarge }: ReadMission): boolean =>
  */
 export async function claimInstant(
   tx: UserTransaction,
-  run: { readonly iterationId: IterationId; readonly startedAtMs: number; readonly dueAtMs: number | null },
+  run: {
+    readonly missionId: MissionId;
+    readonly iterationId: IterationId;
+    readonly startedAtMs: number;
+    readonly dueAtMs: number | null;
+  },
   { read, agent }: { readonly read: ReadMission; readonly agent: Agent | null },
 ): Promise<void> {
   if (!mayBeWritten(read)) return;
   const nowMs = await readClockMs(tx);
-  const timeZone = await timeZoneOfMission(tx, toMissionId(read.mission.id));
+  const timeZone = await timeZoneOfMission(tx, run.missionId);
   // The database's clock may be behind the one that found the mission due.
   const nextRunAt = nextRunAtAfter(read.mission, Math.max(nowMs, run.dueAtMs ?? nowMs), timeZone);
   const iteration = runningIteration({
@@ -101,10 +105,10 @@ export function iterationRow(
  */
 export async function endOpenClaim(
   tx: UserTransaction,
-  missionId: string,
-  iterationId: string,
+  missionId: MissionId,
+  iterationId: IterationId,
 ): Promise<void> {
-  if (iterationId === '' || (await claimState(tx, iterationId)) !== 'open') return;
+  if ((await claimState(tx, iterationId)) !== 'open') return;
   const read = await readMissionEvenDeleted(tx, missionId);
   if (read === null || !mayBeWritten(read)) return;
   const nowMs = await readClockMs(tx);
@@ -117,7 +121,7 @@ export async function endOpenClaim(
     failure,
     failureText(languageOf([title, objective, conceptMarkdown]), failure.code),
   );
-  const changeId = eventIdOf(toIterationId(iterationId));
+  const changeId = eventIdOf(iterationId);
   await insertMissionUpdate(
     tx,
     iterationRow(read, iteration, { changeId, nextRunAt: undefined, agent: null, nowMs }),

@@ -68,7 +68,7 @@ async function endClaimInTurn(
 ): Promise<ClaimEnd> {
   const slot = await database.asUser(userId, async (tx) => {
     const iterationId = await readSlotIteration(tx, run);
-    if (iterationId !== null && iterationId !== '') return beginStage(tx, run, 'end');
+    if (iterationId !== null) return { ...(await beginStage(tx, run, 'end')), iterationId };
     await finish(tx);
     return null;
   });

@@ -7,7 +7,7 @@ import { withIterations } from '#db/record-rows.ts';
 import { changeExists, insertMissionUpdate, readClockMs } from '#db/sync-changes.ts';
 import { SYSTEM_ACTOR } from '#domain/mission/actor.ts';
 import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
-import { toMissionId, type UserId } from '#domain/base/ids.ts';
+import type { MissionId, UserId } from '#domain/base/ids.ts';
 import { healingAmong } from '#domain/iteration/iteration-healing.ts';
 import { writerTime } from '#domain/change-log/writer-time.ts';
 
@@ -21,10 +21,10 @@ import { writerTime } from '#domain/change-log/writer-time.ts';
 export async function healIterations(
   deps: RunnerDependencies,
   userId: UserId,
-  missionId: string,
+  missionId: MissionId,
 ): Promise<number> {
   return deps.database.asUser(userId, async (tx) => {
-    await lockMission(tx, toMissionId(missionId));
+    await lockMission(tx, missionId);
     const read = await readMission(tx, missionId);
     // What stands and was not read must not be written over.
     if (read === null || read.tooLarge.length > 0) return 0;

@@ -67,10 +67,9 @@ async function claimAndLoad(deps: RunnerDependencies, input: LoadRunInput): Prom
 }
 
 /** Where it is written that the mission could not even be read: its due instant is not known then. */
-const givenUpIterationId = (claim: Claim, input: LoadRunInput): string =>
-  claim.iterationId === ''
-    ? iterationIdOf(JSON.stringify(['given-up', input.userId, input.missionId, input.runId]))
-    : claim.iterationId;
+const givenUpIterationId = (claim: Claim, input: LoadRunInput): IterationId =>
+  claim.iterationId ??
+  iterationIdOf(JSON.stringify(['given-up', input.userId, input.missionId, input.runId]));
 
 async function loadClaimed(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
   const result = await deps.database.asUser(input.userId, async (tx) => {
@@ -129,7 +128,7 @@ async function passGates(
   if (claimed === null)
     await claimInstant(
       tx,
-      { iterationId, startedAtMs: input.startedAtMs, dueAtMs: instant },
+      { missionId: input.missionId, iterationId, startedAtMs: input.startedAtMs, dueAtMs: instant },
       { read, agent },
     );
   return instant === null ? run : { ...run, dueAtMs: instant };
@@ -138,7 +137,7 @@ async function passGates(
 /** The iteration that an earlier attempt of this run claimed, or a run that was reset; null where there is none. */
 async function ownClaim(tx: UserTransaction, input: LoadRunInput): Promise<IterationId | null> {
   const iterationId = await readSlotIteration(tx, input);
-  if (iterationId === null || iterationId === '') return null;
+  if (iterationId === null) return null;
   return (await claimState(tx, iterationId)) === 'open' ? iterationId : null;
 }
 

@@ -1,5 +1,5 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { inOpenedMission } from './run-scope.ts';
+import { inScope, type MissionScope, type RunScope } from './run-scope.ts';
 import { readContents, type RunContents } from './run-contents.ts';
 import { persistently } from './persistently.ts';
 import { readNote, storeNote } from './run-notes.ts';
@@ -24,7 +24,6 @@ import {
   ResearchRejectedError,
   ResearchUnavailableError,
 } from '#domain/base/errors.ts';
-import { toIterationId } from '#domain/base/ids.ts';
 import { isStopped } from '#domain/mission/mission.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import {
@@ -35,7 +34,7 @@ import {
   type ResearchNote,
 } from '#domain/run/research.ts';
 import { noteOfAnswer, noteOfArticles } from '#domain/run/research-note.ts';
-import type { ResearchInput, ResearchKind, RunRef, SubmitResearchResult } from '#domain/run/run.ts';
+import type { ResearchInput, ResearchKind, SubmitResearchResult } from '#domain/run/run.ts';
 import { isTaskId, type DeepResearch } from '#research/deep.ts';
 import type { ShallowResearch } from '#research/shallow.ts';
 
@@ -45,25 +44,20 @@ import type { ShallowResearch } from '#research/shallow.ts';
  */
 export async function researchWanted(
   deps: RunnerDependencies,
-  tx: UserTransaction,
-  run: RunRef,
-  opened: RunContents,
+  { tx, run }: MissionScope,
+  contents: RunContents,
 ): Promise<ResearchKind | null> {
   const begun = await readResearchTask(tx, run.iterationId);
   if (begun !== null) return begun.state === 'done' || begun.state === 'failed' ? null : begun.kind;
   const { shallow, deep } = deps.research;
-  return researchKindOf(opened.mission, { shallow: shallow !== null, deep: deep !== null });
+  return researchKindOf(contents.mission, { shallow: shallow !== null, deep: deep !== null });
 }
 
 /** What research brought; a failed one where its results are lost. Null without research. */
-export async function readResearchNote(
-  tx: UserTransaction,
-  run: RunRef,
-  key: Buffer,
-): Promise<ResearchNote | null> {
-  const task = await readResearchTask(tx, run.iterationId);
+export async function readResearchNote(scope: RunScope): Promise<ResearchNote | null> {
+  const task = await readResearchTask(scope.tx, scope.run.iterationId);
   if (task === null || (task.state !== 'done' && task.state !== 'failed')) return null;
-  const note = researchNoteSchema.safeParse(await readNote(tx, run, key, 'research'));
+  const note = researchNoteSchema.safeParse(await readNote(scope, 'research'));
   return note.success ? note.data : failedResearch(task.kind);
 }
 
@@ -101,11 +95,11 @@ async function beginResearch(
   deps: RunnerDependencies,
   input: ResearchInput,
 ): Promise<SubmitResearchResult | Begun<ShallowResearch | DeepResearch>> {
-  const begun = await inOpenedMission(deps, input, async (tx, { read, key }) => {
+  const begun = await inScope(deps, input, async (scope) => {
+    const { tx, read } = scope;
     const task = await readResearchTask(tx, input.iterationId);
     if (task !== null && task.state !== 'submitting') return { state: task.state };
-    const options = { agentId: input.agentId, mdk: input.grantUsable ? key : null };
-    const { mission, language } = await readContents(tx, input, read, options);
+    const { mission, language } = await readContents(scope);
     const query = researchQueryOf(input.kind, mission);
     const service = deps.research[input.kind];
     if (task === null && input.kind === 'deep' && service !== null) {
@@ -164,7 +158,7 @@ async function submitTask(
   signal: AbortSignal,
 ): Promise<SubmitResearchResult> {
   const { iterationId } = input;
-  const idempotencyKey = researchIdempotencyKey(toIterationId(iterationId));
+  const idempotencyKey = researchIdempotencyKey(iterationId);
   const submission = await service.submit({ query, userId: input.userId, idempotencyKey }, signal);
   switch (submission.kind) {
     case 'submitted': {
@@ -248,9 +242,9 @@ async function keepNote(
   input: ResearchInput,
   note: ResearchNote,
 ): Promise<SubmitResearchResult> {
-  const kept = await inOpenedMission(deps, input, async (tx, { key }) => {
-    await storeNote(tx, input, key, 'research', note);
-    await finishResearchTask(tx, input.iterationId);
+  const kept = await inScope(deps, input, async (scope) => {
+    await storeNote(scope, 'research', note);
+    await finishResearchTask(scope.tx, input.iterationId);
     return { state: 'done' as const };
   });
   return kept ?? { state: 'failed' };

@@ -1,3 +1,4 @@
+import type { RunScope } from './run-scope.ts';
 import { isEncryptedValue } from '#crypto/field-value.ts';
 import { unsealRecord } from '#crypto/sealed-record.ts';
 import type { UserTransaction } from '#db/client.ts';
@@ -16,7 +17,6 @@ import {
   type UnreadableInput,
 } from '#domain/planner/prompt/prompt-inputs.ts';
 import type { ReadableRecord } from '#domain/mission/readable-record.ts';
-import type { RunRef } from '#domain/run/run.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
 import { recordsInScope } from '#domain/grant/sealable-records.ts';
 import type { UnreadableReason } from '#domain/mission/unreadable-reasons.ts';
@@ -33,8 +33,8 @@ export interface Unsealed {
   readonly unopened: readonly { readonly table: string; readonly recordId: string }[];
 }
 
-/** Opens what was sealed for this run. */
-export async function unsealInputs(tx: UserTransaction, run: RunRef, mdk: Buffer): Promise<Unsealed> {
+/** Opens what was sealed for this run, whose key is the grant's. */
+export async function unsealInputs({ tx, run, key: mdk }: RunScope): Promise<Unsealed> {
   const records = new Map<string, Fields>();
   const unopened: { table: string; recordId: string }[] = [];
   for (const row of await readSealedRows(tx, run.runId)) {

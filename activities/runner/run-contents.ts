@@ -5,15 +5,16 @@ import {
   type Unsealed,
   type ResolvedInputs,
 } from './resolve-inputs.ts';
+import type { MissionScope } from './run-scope.ts';
 import { isEncryptedValue } from '#crypto/field-value.ts';
 import type { UserTransaction } from '#db/client.ts';
-import { readAgent, type ReadMission } from '#db/missions.ts';
+import { readAgent } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
 import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/mission/mission.ts';
 import { visibleText } from '#domain/text/prompt-text.ts';
-import type { RunRef, WordsProblem } from '#domain/run/run.ts';
+import type { WordsProblem } from '#domain/run/run.ts';
 
 /** What a run may read, in clear: for its prompt, for its research and for the tools that only read. */
 export interface RunContents extends ResolvedInputs {
@@ -33,26 +34,20 @@ export interface RunContents extends ResolvedInputs {
 /**
  * Reads the mission, its agent, its inputs and what else the grant covers, with what was sealed for this run in place
  * of the ciphertext. Ciphertext that was not sealed stays out: such an input is named as unreadable.
- *
- * @param options.mdk 32 bytes, or null for a run without a usable grant
  */
-export async function readContents(
-  tx: UserTransaction,
-  run: RunRef,
-  read: ReadMission,
-  options: { readonly agentId: string | null; readonly mdk: Buffer | null },
-): Promise<RunContents> {
-  const { mission } = read;
-  const seals = options.mdk === null ? null : await unsealInputs(tx, run, options.mdk);
-  const opened = seals?.records ?? null;
+export async function readContents(scope: MissionScope): Promise<RunContents> {
+  const { tx, run } = scope;
+  const { mission } = scope.read;
+  const unsealed = run.grantUsable ? await unsealInputs(scope) : null;
+  const opened = unsealed?.records ?? null;
   const own = opened?.get(recordKey('aiMissions', run.missionId)) ?? {};
   const words = missionWords(mission, own);
   return {
     mission: words,
     language: languageOf([words.title, words.objective, words.conceptMarkdown]),
-    agent: await openAgent(tx, options.agentId, opened),
+    agent: await openAgent(tx, run.agentId, opened),
     ...(await resolveInputs(tx, mission, opened)),
-    unopened: seals?.unopened ?? [],
+    unopened: unsealed?.unopened ?? [],
   };
 }
 

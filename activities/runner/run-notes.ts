@@ -1,16 +1,10 @@
+import type { RunScope } from './run-scope.ts';
 import { decryptRunNote, encryptRunNote, type NoteContext } from '#crypto/transcript.ts';
-import type { UserTransaction } from '#db/client.ts';
 import { readRunNote, replaceRunNote, type RunNoteKind } from '#db/run-storage.ts';
 import type { RunRef } from '#domain/run/run.ts';
 
 /** Keeps a note until the run ends, encrypted like its rounds; an earlier one of its kind goes. */
-export async function storeNote(
-  tx: UserTransaction,
-  run: RunRef,
-  key: Buffer,
-  kind: RunNoteKind,
-  note: unknown,
-): Promise<void> {
+export async function storeNote({ tx, run, key }: RunScope, kind: RunNoteKind, note: unknown): Promise<void> {
   const entry = encryptRunNote(key, contextOf(run, kind), note);
   await replaceRunNote(tx, {
     iterationId: run.iterationId,
@@ -21,12 +15,7 @@ export async function storeNote(
 }
 
 /** Null when there is none, or it does not open: another grant, a lost key. Its shape is the caller's to check. */
-export async function readNote(
-  tx: UserTransaction,
-  run: RunRef,
-  key: Buffer,
-  kind: RunNoteKind,
-): Promise<unknown> {
+export async function readNote({ tx, run, key }: RunScope, kind: RunNoteKind): Promise<unknown> {
   const entry = await readRunNote(tx, run.iterationId, kind);
   return entry === null ? null : decryptRunNote(key, contextOf(run, kind), entry);
 }

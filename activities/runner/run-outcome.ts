@@ -2,7 +2,8 @@ import type { RunnerDependencies } from './dependencies.ts';
 import { claimState } from './claim-instant.ts';
 import { missionWords } from './run-contents.ts';
 import { unsealInputs } from './resolve-inputs.ts';
-import { missionDataKey, readRounds, standingRunKey } from './transcript.ts';
+import { missionDataKey, standingRunKey } from './run-keys.ts';
+import { readRounds } from './transcript.ts';
 import type { UserTransaction } from '#db/client.ts';
 import type { ReadMission } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
@@ -93,7 +94,7 @@ export async function outcomeOf(
       : plainLanguage;
     // What is stored decides, not what the workflow was told: an activity of several rounds that never returned had kept
     // those before the last one, and they were paid for.
-    const stored = await readRounds(tx, input, key);
+    const stored = await readRounds({ tx, run: input, key });
     const cause = result.kind === 'failed' ? result.failure : result.cutShort;
     if (cause !== undefined && stepsOf(stored).length === 0) return failed(cause, sealedLanguage);
     if (stored.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
@@ -142,7 +143,7 @@ async function languageOfSealedWords(
   read: ReadMission,
   mdk: Buffer,
 ): Promise<PromptLanguage> {
-  const { records } = await unsealInputs(tx, input, mdk);
+  const { records } = await unsealInputs({ tx, run: input, key: mdk });
   const own = records.get(recordKey('aiMissions', input.missionId)) ?? {};
   return languageOf(Object.values(missionWords(read.mission, own)));
 }

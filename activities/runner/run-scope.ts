@@ -1,5 +1,5 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { missionDataKey, runKey } from './transcript.ts';
+import { ensureRunKey, missionDataKey } from './run-keys.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readMissionEvenDeleted, type ReadMission } from '#db/missions.ts';
@@ -8,22 +8,29 @@ import { holdsSlot } from '#db/run-slots.ts';
 import { GrantUnusableError } from '#domain/base/errors.ts';
 import type { RunRef } from '#domain/run/run.ts';
 
-export interface OpenedMission {
-  readonly read: ReadMission;
-  /** Of the transcript, 32 bytes; whoever has it overwrites it. */
+/** What the stages of a run share while they work: a transaction of its user, the run itself, and its key. */
+export interface RunScope<Run extends RunRef = RunRef> {
+  readonly tx: UserTransaction;
+  readonly run: Run;
+  /** Of what is kept of the run, 32 bytes: the grant's where that is usable. Whoever opens a scope overwrites it. */
   readonly key: Buffer;
 }
 
-/** A run, and whether its mission's grant opened anything. */
-export type OpeningRun = RunRef & { readonly grantUsable: boolean };
+/** A run that asks somebody, and whether its mission's grant opened anything. */
+export type AskingRun = RunRef & { readonly agentId: string | null; readonly grantUsable: boolean };
+
+/** With the mission as the run has it. */
+export interface MissionScope<Run extends AskingRun = AskingRun> extends RunScope<Run> {
+  readonly read: ReadMission;
+}
 
 /**
  * The mission as a run has it: with the grant that it sealed with, whatever the record says by now. A grant that was renewed
  * or replaced meanwhile is the next run's. A run that began before grants were kept has the record's.
  */
-export async function readMissionOfRun(
+async function readMissionOfRun(
   tx: UserTransaction,
-  run: Pick<OpeningRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
+  run: Pick<AskingRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
   const read = await readMissionOfRunEvenDeleted(tx, run);
   return read?.isDeleted === true ? null : read;
@@ -32,7 +39,7 @@ export async function readMissionOfRun(
 /** The same, also of a mission that was deleted meanwhile. */
 export async function readMissionOfRunEvenDeleted(
   tx: UserTransaction,
-  run: Pick<OpeningRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
+  run: Pick<AskingRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
   const read = await readMissionEvenDeleted(tx, run.missionId);
   if (read === null) return null;
@@ -43,41 +50,41 @@ export async function readMissionOfRunEvenDeleted(
 }
 
 /**
- * The mission and the key of its transcript; a mission that was deleted meanwhile has taken its grant with it.
+ * Opens a scope in a transaction; a mission that was deleted meanwhile has taken its grant with it.
  *
- * @throws GrantUnusableError
+ * @throws GrantUnusableError, RunKeyLostError
  */
-export async function openMission(
+export async function openScope<Run extends AskingRun>(
   deps: RunnerDependencies,
   tx: UserTransaction,
-  run: OpeningRun,
-): Promise<OpenedMission> {
+  run: Run,
+): Promise<MissionScope<Run>> {
   const read = await readMissionOfRun(tx, run);
   if (read === null) throw new GrantUnusableError('revoked');
-  const key = run.grantUsable ? await missionDataKey(deps, tx, read) : await runKey(deps, tx, run);
-  return { read, key };
+  const key = run.grantUsable ? await missionDataKey(deps, tx, read) : await ensureRunKey(deps, tx, run);
+  return { tx, run, key, read };
 }
 
 /**
- * Works with a run's mission in one transaction, in which its grant cannot be revoked. The key is overwritten afterwards.
+ * Works in a scope of a run, in a transaction of its own in which the run's grant cannot be revoked. The key is overwritten
+ * afterwards.
  *
  * @returns null when the run has ended meanwhile: nobody waits for the work, and nobody would forget it
- * @throws GrantUnusableError
+ * @throws GrantUnusableError, RunKeyLostError
  */
-export async function inOpenedMission<T>(
+export async function inScope<Run extends AskingRun, T>(
   deps: RunnerDependencies,
-  run: OpeningRun,
-  work: (tx: UserTransaction, opened: OpenedMission) => Promise<T>,
+  run: Run,
+  work: (scope: MissionScope<Run>) => Promise<T>,
 ): Promise<T | null> {
-  const userId = run.userId;
-  return deps.database.asUser(userId, async (tx) => {
+  return deps.database.asUser(run.userId, async (tx) => {
     if (run.grantUsable) await lockMission(tx, run.missionId);
     if (!(await holdsSlot(tx, run))) return null;
-    const opened = await openMission(deps, tx, run);
+    const scope = await openScope(deps, tx, run);
     try {
-      return await work(tx, opened);
+      return await work(scope);
     } finally {
-      opened.key.fill(0);
+      scope.key.fill(0);
     }
   });
 }

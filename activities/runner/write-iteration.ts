@@ -18,7 +18,7 @@ import type { Agent } from '#domain/mission/agent.ts';
 import { EventIdConflictError } from '#domain/base/errors.ts';
 import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
 import { parseGrant } from '#domain/grant/grant.ts';
-import { toIterationId } from '#domain/base/ids.ts';
+import type { IterationId } from '#domain/base/ids.ts';
 import { formatInstant, instantMs } from '#domain/base/instant.ts';
 import {
   endedIteration,
@@ -141,9 +141,9 @@ const countMarks = (rounds: readonly StoredRound[]): void =>
 async function writtenBefore(
   tx: UserTransaction,
   read: ReadMission,
-  iterationId: string,
+  iterationId: IterationId,
 ): Promise<WriteIterationResult | null> {
-  const changeId = eventIdOf(toIterationId(iterationId));
+  const changeId = eventIdOf(iterationId);
   const row = read.rows.find(({ id, clientId }) => id === changeId && clientId === RUNNER_CLIENT_ID);
   const [whole] = row === undefined ? [] : await withIterations(tx, [row]);
   const iterations = whole === undefined ? [] : iterationsOfChange(whole);

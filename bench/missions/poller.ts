@@ -1,4 +1,4 @@
-import { readContents, runnerDeps, writeMission } from '#bench/planner/opened-mission.ts';
+import { beginRun, runnerDeps, writeMission } from '#bench/planner/opened-mission.ts';
 import type { BenchSystem } from '#bench/system.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
 import { planOneRound } from '#activities/runner/round/one-round.ts';
@@ -21,7 +21,7 @@ export async function pollSequentially(
   for (let index = 0; index < missions; index += 1) written.push(await writeMission(system));
   const startedMs = performance.now();
   for (const mission of written) {
-    const run = await readContents(deps, system, mission);
+    const run = await beginRun(deps, system, mission);
     for (let round = 1; ; round += 1) {
       const { status } = await planOneRound(deps, { ...run, round }, new AbortController().signal);
       if (status === 'finished') break;

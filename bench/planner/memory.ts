@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { closeRun, NOTE_BYTES, NOTES, readContents, runnerDeps, writeMission } from './opened-mission.ts';
+import { closeRun, NOTE_BYTES, NOTES, beginRun, runnerDeps, writeMission } from './opened-mission.ts';
 import { plainTable } from '#bench/measure.ts';
 import { eachOf, until } from '#bench/servers.ts';
 import { POOL_SIZE, type BenchSystem } from '#bench/system.ts';
@@ -26,7 +26,7 @@ export async function benchMemory(system: BenchSystem, rounds: number): Promise<
     const deps = runnerDeps(system, gateway);
     const runs: PlanRoundInput[] = [];
     await eachOf(Array.from({ length: rounds }), POOL_SIZE, async () => {
-      runs.push(await readContents(deps, system, await writeMission(system)));
+      runs.push(await beginRun(deps, system, await writeMission(system)));
     });
     const before = settledMemory();
     const planned = Promise.all(runs.map((run) => planOneRound(deps, run, NEVER)));

@@ -35,7 +35,7 @@ export const runnerDeps = (system: BenchSystem, gateway: Gateway): RunnerDepende
 });
 
 /** Starts a run by hand, seals its inputs, and leaves it before its first round. */
-export async function readContents(
+export async function beginRun(
   deps: RunnerDependencies,
   system: BenchSystem,
   mission: BenchMission,

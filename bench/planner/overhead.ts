@@ -1,4 +1,4 @@
-import { closeRun, NOTE_BYTES, NOTES, readContents, runnerDeps, writeMission } from './opened-mission.ts';
+import { closeRun, NOTE_BYTES, NOTES, beginRun, runnerDeps, writeMission } from './opened-mission.ts';
 import { measure, table, type Variant } from '#bench/measure.ts';
 import type { BenchMission, BenchSystem } from '#bench/system.ts';
 import { planOneRound } from '#activities/runner/round/one-round.ts';
@@ -74,7 +74,7 @@ function roundOf(
   return {
     name,
     prepare: async () => {
-      run = await readContents(deps, system, mission);
+      run = await beginRun(deps, system, mission);
       if (round === 1) return;
       await plan();
       run = { ...run, round };

@@ -56,19 +56,19 @@ async function open(
     ...options.mission,
   });
   const run = newRun(user, missionId);
-  let mdk: Buffer | null = null;
+  let key: Buffer | null = null;
   if (grant !== null) {
     await sealInputs(harness.vault, run);
     const { privateKeys } = harness.runner;
     const unwrapped = unwrapGrant({ privateKeys, userId: user.userId, grant, nowMs: Date.now() });
     if (!unwrapped.ok) throw new Error(unwrapped.reason);
-    ({ mdk } = unwrapped);
+    key = unwrapped.mdk;
   }
   return harness.runner.database.asUser(user.userId, async (tx) => {
     const read = await readMission(tx, missionId);
     if (read === null) throw new Error('the mission is gone');
-    const agentId = options.agentId ?? null;
-    return { opened: await readContents(tx, run, read, { agentId, mdk }), read };
+    const asking = { ...run, agentId: options.agentId ?? null, grantUsable: key !== null };
+    return { opened: await readContents({ tx, read, run: asking, key: key ?? Buffer.alloc(32) }), read };
   });
 }
 

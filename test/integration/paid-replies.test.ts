@@ -6,7 +6,8 @@ import { toApplicationFailure } from '#activities/failures.ts';
 import { createRunnerActivities } from '#activities/runner/activities.ts';
 import { compactTranscript } from '#activities/runner/round/compact.ts';
 import { planOneRound } from '#activities/runner/round/one-round.ts';
-import { readRounds, runKey } from '#activities/runner/transcript.ts';
+import { ensureRunKey } from '#activities/runner/run-keys.ts';
+import { readRounds } from '#activities/runner/transcript.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import type { Database } from '#db/client.ts';
 import { modelGateway, rawReplyOf, type ModelAnswer } from '#dev/scripted-model.ts';
@@ -374,9 +375,9 @@ describe('the key of a run', () => {
   it('is the same for two attempts at once, 300 times', async () => {
     const user = await harness.webApp.createUser();
     const keyOf = async (run: ReturnType<typeof newRun>): Promise<string> =>
-      (await harness.runner.database.asUser(user.userId, (tx) => runKey(harness.runner, tx, run))).toString(
-        'hex',
-      );
+      (
+        await harness.runner.database.asUser(user.userId, (tx) => ensureRunKey(harness.runner, tx, run))
+      ).toString('hex');
     let different = 0;
     for (let pair = 0; pair < 300; pair += 1) {
       const run = newRun(user, 'mission');
@@ -391,7 +392,7 @@ describe('the key of a run', () => {
     const codecKeys = { primaryKeyId: 'k2', keys: new Map([['k2', Buffer.alloc(32, 2)]]) };
     const other = { ...harness.runner, codecKeys };
     const keyOf = (deps: typeof harness.runner, run: ReturnType<typeof newRun>) =>
-      harness.runner.database.asUser(user.userId, (tx) => runKey(deps, tx, run));
+      harness.runner.database.asUser(user.userId, (tx) => ensureRunKey(deps, tx, run));
     for (let pair = 0; pair < 50; pair += 1) {
       const run = newRun(user, 'mission');
       await keyOf(harness.runner, run);
@@ -406,7 +407,9 @@ describe('the key of a run', () => {
     await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
     const { userId } = told.user;
     const wrong = Buffer.alloc(32, 9);
-    const read = await harness.runner.database.asUser(userId, (tx) => readRounds(tx, told.run, wrong));
+    const read = await harness.runner.database.asUser(userId, (tx) =>
+      readRounds({ tx, run: told.run, key: wrong }),
+    );
     expect(read).toEqual([]);
     expect(await told.entries()).toHaveLength(1);
   });

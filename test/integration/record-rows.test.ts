@@ -6,6 +6,7 @@ import { readMission, isOfDevice } from '#db/missions.ts';
 import { MISSIONS, readRecordRows } from '#db/sync-changes.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { mergeRecord, type MergedRecord } from '#domain/change-log/field-merge.ts';
+import { toMissionId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
@@ -151,6 +152,6 @@ describe('a field that is too large to be read', () => {
       fieldMeta: { iterations: formatInstant(Date.now() - 1_000) },
     });
     await plantLarge(missionId, 'iterations', 12_000_000);
-    expect(await healIterations(harness.runner, user.userId, missionId)).toBe(0);
+    expect(await healIterations(harness.runner, user.userId, toMissionId(missionId))).toBe(0);
   });
 });

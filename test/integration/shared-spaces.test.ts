@@ -175,7 +175,7 @@ async function follow({ owner, missionId }: Shared): Promise<number> {
       .splice(0)
       .filter((each) => each === `${owner.userId}/${missionId}`);
     if (mine.length === 0) return restored;
-    restored += await healIterations(harness.runner, owner.userId, missionId);
+    restored += await healIterations(harness.runner, owner.userId, toMissionId(missionId));
   }
   throw new Error('healing does not end');
 }
@@ -512,7 +512,7 @@ describe('iterations that a member overwrites', () => {
       ...harness.projection,
       startHealing: async (userId: string, missionId: string) => {
         if (missionId === told.missionId)
-          restored.push(await healIterations(harness.runner, toUserId(userId), missionId));
+          restored.push(await healIterations(harness.runner, toUserId(userId), toMissionId(missionId)));
       },
     };
     const startHealing = () => Promise.reject(new Error('no answer'));

@@ -20,7 +20,7 @@ afterAll(() => harness.close());
 const MINUTE_MS = 60_000;
 
 /** A run that Temporal knows as open until `end`. */
-function readContents(user: WebAppUser, missionId: MissionId, more: Partial<LoadRunInput> = {}) {
+function beginRun(user: WebAppUser, missionId: MissionId, more: Partial<LoadRunInput> = {}) {
   const runId = randomUUID();
   harness.runner.openRuns.add(runId);
   const input: LoadRunInput = {
@@ -69,7 +69,7 @@ describe('the slot of a mission', () => {
   it('goes to one of many runs that start at once; the others end', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
-    const runs = Array.from({ length: 8 }, () => readContents(user, missionId));
+    const runs = Array.from({ length: 8 }, () => beginRun(user, missionId));
     const results = await Promise.all(runs.map((run) => run.load()));
     const outcomes = results.map(({ outcome }) => outcome).sort();
     expect(outcomes).toEqual([...times(7, 'already-running'), 'ready']);
@@ -80,7 +80,7 @@ describe('the slot of a mission', () => {
   it('stays with a run that claims it again', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
-    const run = readContents(user, missionId);
+    const run = beginRun(user, missionId);
     const first = await run.load();
     expect(first.outcome).toBe('ready');
     // Though the claim has moved the instant on; the run's own start stands for it then.
@@ -90,10 +90,10 @@ describe('the slot of a mission', () => {
   it('of a run that is dead is taken over, by exactly one of those that find it', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
-    const dead = readContents(user, missionId);
+    const dead = beginRun(user, missionId);
     await dead.load();
     dead.die();
-    const heirs = Array.from({ length: 5 }, () => readContents(user, missionId));
+    const heirs = Array.from({ length: 5 }, () => beginRun(user, missionId));
     const { runner } = harness;
     const claims = await Promise.all(heirs.map((heir) => claimMission(runner, user.userId, heir)));
     expect(claims.filter(Boolean)).toHaveLength(1);
@@ -103,10 +103,10 @@ describe('the slot of a mission', () => {
   it('of a run that is dead is taken over by one run whose first stage is tried twice at once: both tries are its own', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
-    const dead = readContents(user, missionId);
+    const dead = beginRun(user, missionId);
     await dead.load();
     dead.die();
-    const heir = readContents(user, missionId, { trigger: 'run-now' });
+    const heir = beginRun(user, missionId, { trigger: 'run-now' });
     const { promise: bothAsked, resolve } = Promise.withResolvers<undefined>();
     let asked = 0;
     const deps = {
@@ -128,7 +128,7 @@ describe('the slot of a mission', () => {
   it('is one run’s when its first stage is tried many times at once', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
-    const run = readContents(user, missionId);
+    const run = beginRun(user, missionId);
     const tries = await Promise.all([run.load(), run.load()]);
     expect(tries.map(({ outcome }) => outcome)).toEqual(['ready', 'ready']);
   });
@@ -136,10 +136,10 @@ describe('the slot of a mission', () => {
   it('is not given up by a dead run that comes back to forget', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
-    const dead = readContents(user, missionId);
+    const dead = beginRun(user, missionId);
     await dead.load();
     dead.die();
-    const heir = readContents(user, missionId, { trigger: 'run-now' });
+    const heir = beginRun(user, missionId, { trigger: 'run-now' });
     expect((await heir.load()).outcome).toBe('ready');
     await dead.forget();
     expect(await slotsOf(user)).toMatchObject([{ runId: heir.runId }]);
@@ -153,7 +153,7 @@ describe('the slot of a mission', () => {
     ['deleted', 'deleted', { deletedAt: formatInstant(Date.now()) }],
   ])('is let go at once by a run of a mission that is %s', async (_, outcome, fields) => {
     const user = await harness.webApp.createUser();
-    const run = readContents(user, await dueMission(user, fields));
+    const run = beginRun(user, await dueMission(user, fields));
     expect(await run.load()).toEqual({ outcome, iterationId: null });
     expect(await slotsOf(user)).toEqual([]);
   });
@@ -161,8 +161,8 @@ describe('the slot of a mission', () => {
   it('another user’s mission of the same id has one of its own', async () => {
     const [ada, bob] = [await harness.webApp.createUser(), await harness.webApp.createUser()];
     const missionId = await dueMission(ada);
-    expect((await readContents(ada, missionId).load()).outcome).toBe('ready');
-    expect((await readContents(bob, missionId).load()).outcome).toBe('deleted');
+    expect((await beginRun(ada, missionId).load()).outcome).toBe('ready');
+    expect((await beginRun(bob, missionId).load()).outcome).toBe('deleted');
     expect(await slotsOf(ada)).toHaveLength(1);
     expect(await slotsOf(bob)).toEqual([]);
   });
@@ -171,7 +171,7 @@ describe('the slot of a mission', () => {
 describe('the gates', () => {
   it('a run that the user asked for needs no due instant', async () => {
     const user = await harness.webApp.createUser();
-    const run = readContents(user, await dueMission(user, { nextRunAt: null }), { trigger: 'run-now' });
+    const run = beginRun(user, await dueMission(user, { nextRunAt: null }), { trigger: 'run-now' });
     expect((await run.load()).outcome).toBe('ready');
   });
 
@@ -179,8 +179,8 @@ describe('the gates', () => {
     const user = await harness.webApp.createUser();
     const cron = { nextRunAt: null, cadence: { kind: 'cron', expression: '* * * * *' } };
     const missionId = await dueMission(user, cron);
-    expect((await readContents(user, missionId).load()).outcome).toBe('not-due');
-    const scheduled = readContents(user, missionId, { trigger: 'schedule', scheduledAtMs: Date.now() });
+    expect((await beginRun(user, missionId).load()).outcome).toBe('not-due');
+    const scheduled = beginRun(user, missionId, { trigger: 'schedule', scheduledAtMs: Date.now() });
     expect((await scheduled.load()).outcome).toBe('ready');
   });
 
@@ -189,14 +189,14 @@ describe('the gates', () => {
     async (state) => {
       const user = await harness.webApp.createUser();
       const agentId = await agent(user, { state });
-      const loaded = await readContents(user, await dueMission(user, { agentId })).load();
+      const loaded = await beginRun(user, await dueMission(user, { agentId })).load();
       expect(loaded).toEqual({ outcome: 'agent-paused', iterationId: expect.any(String) as unknown });
     },
   );
 
   it('a mission of an agent that is gone runs as one without', async () => {
     const user = await harness.webApp.createUser();
-    const loaded = await readContents(user, await dueMission(user, { agentId: 'gone' })).load();
+    const loaded = await beginRun(user, await dueMission(user, { agentId: 'gone' })).load();
     expect(loaded).toMatchObject({ outcome: 'ready', agentId: null });
   });
 
@@ -206,12 +206,12 @@ describe('the gates', () => {
     const missionId = await dueMission(ada, { nextRunAt });
     const record = { state: 'active', cadence: { kind: 'manual' }, nextRunAt };
     await harness.webApp.insert(bob, missionAt(missionId), record);
-    const first = readContents(ada, missionId);
+    const first = beginRun(ada, missionId);
     const { iterationId } = await first.load();
     await first.forget();
     await harness.webApp.update(ada, missionAt(missionId), { nextRunAt }, { atMs: Date.now() + 10 });
-    expect(await readContents(ada, missionId).load()).toEqual({ outcome: 'already-written', iterationId });
-    expect((await readContents(bob, missionId).load()).iterationId).not.toBe(iterationId);
+    expect(await beginRun(ada, missionId).load()).toEqual({ outcome: 'already-written', iterationId });
+    expect((await beginRun(bob, missionId).load()).iterationId).not.toBe(iterationId);
   });
 });
 
@@ -219,8 +219,8 @@ describe('the places of an agent', () => {
   it('are one by default: a second mission is told to wait, and how long at most', async () => {
     const user = await harness.webApp.createUser();
     const agentId = await agent(user);
-    const first = readContents(user, await dueMission(user, { agentId }));
-    const second = readContents(user, await dueMission(user, { agentId }));
+    const first = beginRun(user, await dueMission(user, { agentId }));
+    const second = beginRun(user, await dueMission(user, { agentId }));
     await first.load();
     const busy: unknown = await second.load().catch((error: unknown) => error);
     expect(busy).toBeInstanceOf(SlotBusyError);
@@ -233,7 +233,7 @@ describe('the places of an agent', () => {
     const user = await harness.webApp.createUser();
     const agentId = await agent(user, { maxConcurrentMissions: 3 });
     const missions = await Promise.all(Array.from({ length: 8 }, () => dueMission(user, { agentId })));
-    const runs = missions.map((missionId) => readContents(user, missionId));
+    const runs = missions.map((missionId) => beginRun(user, missionId));
     const results = await Promise.allSettled(runs.map((run) => run.load()));
     expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
     expect((await slotsOf(user)).filter((slot) => slot['agentId'] === agentId)).toHaveLength(3);
@@ -242,10 +242,10 @@ describe('the places of an agent', () => {
   it('of dead runs are free again', async () => {
     const user = await harness.webApp.createUser();
     const agentId = await agent(user);
-    const dead = readContents(user, await dueMission(user, { agentId }));
+    const dead = beginRun(user, await dueMission(user, { agentId }));
     await dead.load();
     dead.die();
-    const next = readContents(user, await dueMission(user, { agentId }));
+    const next = beginRun(user, await dueMission(user, { agentId }));
     expect((await next.load()).outcome).toBe('ready');
     expect(await slotsOf(user)).toMatchObject([{ runId: next.runId, agentId }]);
   });
@@ -254,11 +254,11 @@ describe('the places of an agent', () => {
     const [ada, bob] = [await harness.webApp.createUser(), await harness.webApp.createUser()];
     const agentId = await agent(ada);
     await harness.webApp.insert(bob, agentAt(agentId), { name: 'B', state: 'active' });
-    await readContents(ada, await dueMission(ada, { agentId })).load();
-    const other = readContents(ada, await dueMission(ada, { agentId: await agent(ada) }));
+    await beginRun(ada, await dueMission(ada, { agentId })).load();
+    const other = beginRun(ada, await dueMission(ada, { agentId: await agent(ada) }));
     expect((await other.load()).outcome).toBe('ready');
     const mission = await dueMission(bob, { agentId });
-    const run = readContents(bob, mission);
+    const run = beginRun(bob, mission);
     await claimMission(harness.runner, bob.userId, run);
     expect(await claimAgentSlot(harness.runner, bob.userId, { ...run, agentId })).toBe(true);
   });
@@ -273,7 +273,7 @@ describe('the sweep', () => {
     );
   const leftOf = async (user: WebAppUser) => (await slotsOf(user)).map((slot) => slot['runId']).sort();
   const open = async (user: WebAppUser, missionId: MissionId) => {
-    const run = readContents(user, missionId);
+    const run = beginRun(user, missionId);
     expect((await run.load()).outcome).toBe('ready');
     return run;
   };

@@ -7,7 +7,8 @@ import { loadRun } from '#activities/runner/load-run.ts';
 import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { planRounds, type RoundsContext } from '#activities/runner/round/rounds.ts';
 import { prepareRound } from '#activities/runner/round/prepare.ts';
-import { readRounds, runKey } from '#activities/runner/transcript.ts';
+import { ensureRunKey } from '#activities/runner/run-keys.ts';
+import { readRounds } from '#activities/runner/transcript.ts';
 import { modelGateway, type ModelAnswer, type SentRequest } from '#dev/scripted-model.ts';
 import { agentAt, missionAt, taskAt, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -189,6 +190,8 @@ async function claim(
       await forgetRun(runner.database, userId, run);
     },
     entries: () =>
-      runner.database.asUser(userId, async (tx) => readRounds(tx, run, await runKey(runner, tx, run))),
+      runner.database.asUser(userId, async (tx) =>
+        readRounds({ tx, run, key: await ensureRunKey(runner, tx, run) }),
+      ),
   };
 }

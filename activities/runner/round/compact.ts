@@ -1,5 +1,5 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { inOpenedMission } from '#activities/runner/run-scope.ts';
+import { inScope, type RunScope } from '#activities/runner/run-scope.ts';
 import { readNote, storeNote } from '#activities/runner/run-notes.ts';
 import { askAndKeep, takeBack } from './ask.ts';
 import { callOf, claim, keepRequest, newIdempotencyKey, type KeptCall } from './kept-call.ts';
@@ -10,7 +10,6 @@ import {
   type BudgetedCall,
 } from '#activities/runner/token-budget.ts';
 import { readRounds } from '#activities/runner/transcript.ts';
-import type { UserTransaction } from '#db/client.ts';
 import { readAgent } from '#db/missions.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { isStopped } from '#domain/mission/mission.ts';
@@ -23,19 +22,15 @@ import {
 import type { Compaction } from '#domain/planner/plan/conversation.ts';
 import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
 import { flawOf } from '#domain/planner/plan/reply-flaw.ts';
-import type { CompactTranscriptInput, CompactTranscriptResult, RunRef } from '#domain/run/run.ts';
+import type { CompactTranscriptInput, CompactTranscriptResult } from '#domain/run/run.ts';
 import type { StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { replyTokens, requestTokens } from '#domain/planner/model/window.ts';
 import { encodeRequest } from '#llm/gateway.ts';
 import { readReply, type RawReply } from '#llm/reply-schema.ts';
 
 /** What stands in place of earlier rounds; null without a summary, and then they stand as they are. */
-export async function readCompaction(
-  tx: UserTransaction,
-  run: RunRef,
-  key: Buffer,
-): Promise<Compaction | null> {
-  const stored = compactionSchema.safeParse(await readNote(tx, run, key, 'compaction'));
+export async function readCompaction(scope: RunScope): Promise<Compaction | null> {
+  const stored = compactionSchema.safeParse(await readNote(scope, 'compaction'));
   return stored.success ? stored.data : null;
 }
 
@@ -78,20 +73,21 @@ async function prepare(
   deps: RunnerDependencies,
   input: CompactTranscriptInput,
 ): Promise<Prepared | CompactTranscriptResult> {
-  const prepared = await inOpenedMission(deps, input, async (tx, { read, key }) => {
+  const prepared = await inScope(deps, input, async (scope) => {
+    const { tx, key, read } = scope;
     const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
     // The next round ends the run.
     if (isStopped(read.mission, input.agentId, agent)) return NOT_COMPACTED;
-    const summarised = await readToCompact(tx, input, key);
+    const summarised = await readToCompact(scope);
     if ('compacted' in summarised) return summarised;
-    const call = { ...callOf(input, key, input.round, 'compact'), agentId: input.agentId };
-    const { request: known, raw } = await claim(tx, call, key);
+    const call = callOf(scope, 'compact');
+    const { request: known, raw } = await claim(scope, call);
     if (known !== null && raw !== null) return { call, key: Buffer.from(key), request: known, raw };
     const request = known ?? newRequest(deps, summarised);
     const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
     const reservation = await reserveTokens(tx, call, maxTokens, sizeOfRequest(deps, request.bodyText));
     if (reservation.kind !== 'reserved') return NOT_COMPACTED;
-    if (known === null) await keepRequest(tx, call, key, request);
+    if (known === null) await keepRequest(scope, call, request);
     return { call, key: Buffer.from(key), request, raw: null };
   });
   return prepared ?? NOT_COMPACTED;
@@ -99,17 +95,16 @@ async function prepare(
 
 /** The rounds to summarise, or why there is nothing to do. */
 async function readToCompact(
-  tx: UserTransaction,
-  input: CompactTranscriptInput,
-  key: Buffer,
+  scope: RunScope<CompactTranscriptInput>,
 ): Promise<RoundsToCompact | CompactTranscriptResult> {
-  const previous = await readCompaction(tx, input, key);
-  if (previous !== null && previous.upToRound >= input.round) return { compacted: true, totalTokens: 0 };
-  const rounds = (await readRounds(tx, input, key)).slice(0, input.round);
+  const { round } = scope.run;
+  const previous = await readCompaction(scope);
+  if (previous !== null && previous.upToRound >= round) return { compacted: true, totalTokens: 0 };
+  const rounds = (await readRounds(scope)).slice(0, round);
   const [first] = rounds;
   const delimiter = delimiterOf(first?.prompt ?? []);
   // Data that cannot be marked as data stays where it is.
-  if (first === undefined || delimiter === null || rounds.length < input.round) return NOT_COMPACTED;
+  if (first === undefined || delimiter === null || rounds.length < round) return NOT_COMPACTED;
   return { rounds, previous, language: first.language, delimiter };
 }
 
@@ -144,10 +139,10 @@ async function derive(
   const found = (reply.content ?? '').trim();
   const isUsable = reply.finishReason !== 'content_filter' && flawOf(reply, 0) === null;
   if (found === '' || !isUsable) return { compacted: false, totalTokens };
-  const kept = await inOpenedMission(deps, input, async (tx, opened) => {
-    const summarised = await readToCompact(tx, input, opened.key);
+  const kept = await inScope(deps, input, async (scope) => {
+    const summarised = await readToCompact(scope);
     if ('compacted' in summarised) return { ...summarised, totalTokens };
-    await storeNote(tx, input, opened.key, 'compaction', compactionOf(found, summarised));
+    await storeNote(scope, 'compaction', compactionOf(found, summarised));
     return { compacted: true, totalTokens };
   });
   return kept ?? { compacted: false, totalTokens };

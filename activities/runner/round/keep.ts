@@ -60,8 +60,9 @@ export async function keepRound(
     }
     const unknownTokens = await unknownTokensOfRound(tx, input.iterationId, input.round);
     const entry = entryOf(deps, input, prepared, { reply, reads, unknownTokens, maxReadChars });
-    if (await storeRound(tx, input, key, input.round, entry)) return { entry, isNew: true };
-    const stored = (await readRounds(tx, input, key))[input.round - 1];
+    const scope = { tx, run: input, key };
+    if (await storeRound(scope, input.round, entry)) return { entry, isNew: true };
+    const stored = (await readRounds(scope))[input.round - 1];
     return { entry: stored ?? entry, isNew: false };
   });
   if ('error' in kept) throw kept.error;

@@ -1,5 +1,6 @@
-import type { MissionId, UserId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
+import type { AskingRun, RunScope } from '#activities/runner/run-scope.ts';
+import type { BudgetedCall } from '#activities/runner/token-budget.ts';
 import {
   decryptCallPart,
   encryptCallPart,
@@ -7,9 +8,8 @@ import {
   type CallPartContext,
 } from '#crypto/transcript.ts';
 import type { CallPurpose } from '#db/budget-reservations.ts';
-import type { UserTransaction } from '#db/client.ts';
 import { claimCall, storeRequest, type CallRef } from '#db/model-calls.ts';
-import type { RunRef } from '#domain/run/run.ts';
+import type { MissionId, UserId } from '#domain/base/ids.ts';
 import { storedRequestSchema, type StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { rawReplySchema, type RawReply } from '#llm/reply-schema.ts';
 
@@ -19,9 +19,12 @@ export interface KeptCall extends CallRef {
   readonly runId: string;
 }
 
-export const callOf = (run: RunRef, key: Buffer, round: number, purpose: CallPurpose): KeptCall => ({
-  ...{ iterationId: run.iterationId, missionId: run.missionId, runId: run.runId },
-  ...{ keyId: transcriptKeyId(key), round, purpose },
+export const callOf = (
+  { run, key }: RunScope<AskingRun & { readonly round: number }>,
+  purpose: CallPurpose,
+): KeptCall & BudgetedCall => ({
+  ...{ iterationId: run.iterationId, missionId: run.missionId, runId: run.runId, agentId: run.agentId },
+  ...{ keyId: transcriptKeyId(key), round: run.round, purpose },
 });
 
 /** What is kept of a call so far. */
@@ -31,7 +34,7 @@ export interface ClaimedCall {
 }
 
 /** Makes the call's place, or finds what an earlier attempt has kept there; other attempts wait for our transaction. */
-export async function claim(tx: UserTransaction, call: KeptCall, key: Buffer): Promise<ClaimedCall> {
+export async function claim({ tx, key }: RunScope, call: KeptCall): Promise<ClaimedCall> {
   const row = await claimCall(tx, call);
   const opened = (part: 'request' | 'reply', value: Buffer | null): unknown =>
     value === null ? null : decryptCallPart(key, contextOfCall(tx.userId, call, part), value);
@@ -44,9 +47,8 @@ export const newIdempotencyKey = (): string => randomUUID();
 
 /** Keeps the request, in the transaction that prepares the call: nothing is sent that is not kept. */
 export async function keepRequest(
-  tx: UserTransaction,
+  { tx, key }: RunScope,
   call: KeptCall,
-  key: Buffer,
   request: StoredRequest,
 ): Promise<void> {
   await storeRequest(tx, call, encryptCallPart(key, contextOfCall(tx.userId, call, 'request'), request));

@@ -1,5 +1,5 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { openMission } from '#activities/runner/run-scope.ts';
+import { openScope, type MissionScope, type RunScope } from '#activities/runner/run-scope.ts';
 import { readContents, problemOfWords } from '#activities/runner/run-contents.ts';
 import { researchWanted } from '#activities/runner/research.ts';
 import { roundRequestOf, shrunkWindow, windowOf, type RequestedRun } from './request.ts';
@@ -13,7 +13,6 @@ import {
   type Reservation,
 } from '#activities/runner/token-budget.ts';
 import { readRounds, storeRound } from '#activities/runner/transcript.ts';
-import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent } from '#db/missions.ts';
 import { readOwnSlot } from '#db/run-slots.ts';
@@ -68,24 +67,24 @@ export const prepareRound = (
     const slot = await readOwnSlot(tx, input);
     if (slot === null) return ended('transcript-lost', []);
     if (input.agentId !== null && slot.agentId === null) return { kind: 'no-place', agentId: input.agentId };
-    const { read, key } = await openMission(deps, tx, input);
+    const scope = await openScope(deps, tx, input);
     let keepsKey = false;
     try {
-      const prepared = await prepareWith(deps, tx, input, { read, key, again });
+      const prepared = await prepareIn(deps, scope, again);
       keepsKey = prepared.kind === 'ask';
       return prepared;
     } finally {
-      if (!keepsKey) key.fill(0);
+      if (!keepsKey) scope.key.fill(0);
     }
   });
 
-async function prepareWith(
+async function prepareIn(
   deps: RunnerDependencies,
-  tx: UserTransaction,
-  input: PlanRoundInput,
-  { read, key, again }: Pick<RequestedRun, 'read' | 'key' | 'again'>,
+  scope: MissionScope<PlanRoundInput>,
+  again: AskedAgain | null,
 ): Promise<PreparedRound> {
-  const rounds = await readRounds(tx, input, key);
+  const { tx, run: input, key, read } = scope;
+  const rounds = await readRounds(scope);
   const earlier = rounds.slice(0, input.round - 1);
   const done = rounds[input.round - 1];
   if (done !== undefined) {
@@ -100,8 +99,8 @@ async function prepareWith(
     if (isTaken) return ended('ran-elsewhere', earlier);
   }
 
-  const call = { ...callOf(input, key, input.round, 'plan'), agentId: input.agentId };
-  const claimed = await claim(tx, call, key);
+  const call = callOf(scope, 'plan');
+  const claimed = await claim(scope, call);
   const known = claimed.request?.round ?? null;
   if (claimed.request !== null && known !== null && claimed.raw !== null)
     return { kind: 'ask', key, earlier, call, request: claimed.request, asked: known, raw: claimed.raw };
@@ -112,41 +111,36 @@ async function prepareWith(
     again === 'smaller' && standing === null && claimed.request !== null
       ? wholeTokens(deps, claimed.request.bodyText)
       : null;
-  const run = { read, key, earlier, agent, again, refusedTokens };
-  const made = await requestOf(deps, tx, input, run, standing);
+  const made = await requestOf(deps, scope, { earlier, agent, again, refusedTokens }, standing);
   if ('status' in made) return { kind: 'done', result: made };
   const size = sizeOfRequest(deps, made.bodyText);
   const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
   const reservation = await reserveTokens(tx, call, maxTokens, size);
-  if (reservation.kind === 'used-up') return stopAtBudget(tx, input, key, earlier, reservation.budget);
+  if (reservation.kind === 'used-up') return stopAtBudget(scope, earlier, reservation.budget);
   if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId };
   const asked = { ...made.round, notices: noticesOf(earlier, reservation, made.round.notices) };
   const request = { ...made, round: asked };
-  if (known === null || standing === null) await keepRequest(tx, call, key, request);
+  if (known === null || standing === null) await keepRequest(scope, call, request);
   return { kind: 'ask', key, earlier, call, request, asked, raw: null };
 }
 
 /** What an earlier attempt was about to send, or else a new request; or that research comes first. */
 async function requestOf(
   deps: RunnerDependencies,
-  tx: UserTransaction,
-  input: PlanRoundInput,
-  run: Omit<RequestedRun, 'opened'>,
+  scope: MissionScope<PlanRoundInput>,
+  run: Omit<RequestedRun, 'contents'>,
   request: StoredRequest | null,
 ): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
   if (request !== null && request.round !== null) return { ...request, round: request.round };
-  const opened = await readContents(tx, input, run.read, {
-    agentId: input.agentId,
-    mdk: input.grantUsable ? run.key : null,
-  });
-  if (input.round === 1) {
-    await auditUnopened(tx, input, opened.unopened);
-    const problem = problemOfWords(run.read.mission, opened);
+  const contents = await readContents(scope);
+  if (scope.run.round === 1) {
+    await auditUnopened(scope.tx, scope.run, contents.unopened);
+    const problem = problemOfWords(scope.read.mission, contents);
     if (problem !== null) return { status: problem, steps: 0, totalTokens: 0 };
-    const research = await researchWanted(deps, tx, input, opened);
+    const research = await researchWanted(deps, scope, contents);
     if (research !== null) return { status: 'research-wanted', research, steps: 0, totalTokens: 0 };
   }
-  const made = await roundRequestOf(deps, tx, input, { ...run, opened });
+  const made = await roundRequestOf(deps, scope, { ...run, contents });
   return {
     bodyText: encodeRequest(made.request),
     idempotencyKey: newIdempotencyKey(),
@@ -167,15 +161,13 @@ function noticesOf(
 
 /** Ends the rounds; what was planned before is kept, with an entry that tells why no more came. */
 async function stopAtBudget(
-  tx: UserTransaction,
-  input: PlanRoundInput,
-  key: Buffer,
+  scope: RunScope<PlanRoundInput>,
   earlier: readonly StoredRound[],
   budget: { readonly usedTokens: number; readonly maxTokens: number },
 ): Promise<PreparedRound> {
   const [first] = earlier;
   if (first !== undefined && stepsOf(earlier).length > 0)
-    await storeRound(tx, input, key, input.round, closingEntry(first, { kind: 'budget', ...budget }));
+    await storeRound(scope, scope.run.round, closingEntry(first, { kind: 'budget', ...budget }));
   return ended('budget-exhausted', earlier);
 }
 

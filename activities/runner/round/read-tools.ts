@@ -1,5 +1,5 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { openMission } from '#activities/runner/run-scope.ts';
+import { openScope } from '#activities/runner/run-scope.ts';
 import { readContents } from '#activities/runner/run-contents.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { readClockMs } from '#db/sync-changes.ts';
@@ -28,12 +28,9 @@ export async function createReadTools(
   { answered, delimiter }: Pick<AskedOfRound, 'answered' | 'delimiter'>,
   maxChars: number,
 ): Promise<ReadToolsOfRun> {
-  const { read, key } = await openMission(deps, tx, input);
+  const scope = await openScope(deps, tx, input);
   try {
-    const { records } = await readContents(tx, input, read, {
-      agentId: input.agentId,
-      mdk: input.grantUsable ? key : null,
-    });
+    const { records } = await readContents(scope);
     const context = {
       records,
       nowMs: await readClockMs(tx),
@@ -46,6 +43,6 @@ export async function createReadTools(
       answer: (toolName, params) => answerRead(toolName, params, context),
     };
   } finally {
-    key.fill(0);
+    scope.key.fill(0);
   }
 }

@@ -1,11 +1,11 @@
 import { readCompaction } from './compact.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import type { RunContents } from '#activities/runner/run-contents.ts';
+import type { MissionScope } from '#activities/runner/run-scope.ts';
 import { readResearchNote } from '#activities/runner/research.ts';
 import { resolvePrompt } from './prompt.ts';
 import { readBudget } from '#db/budget-reservations.ts';
 import type { UserTransaction } from '#db/client.ts';
-import type { ReadMission } from '#db/missions.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import { timeZoneOfMission } from '#db/time-zones.ts';
 import type { Agent } from '#domain/mission/agent.ts';
@@ -31,11 +31,8 @@ export interface RoundRequest {
 
 /** What the requests of a run are made of. */
 export interface RequestedRun {
-  readonly read: ReadMission;
-  /** Of the transcript, 32 bytes. */
-  readonly key: Buffer;
   readonly earlier: readonly StoredRound[];
-  readonly opened: RunContents;
+  readonly contents: RunContents;
   readonly agent: Agent | null;
   /** How the request is to differ from one that was refused; null for the usual one. */
   readonly again: AskedAgain | null;
@@ -46,22 +43,22 @@ export interface RequestedRun {
 /** The messages and the tools of a round; all of it is text by now, whatever the records say later. */
 export async function roundRequestOf(
   deps: RunnerDependencies,
-  tx: UserTransaction,
-  input: PlanRoundInput,
+  scope: MissionScope<PlanRoundInput>,
   run: RequestedRun,
 ): Promise<RoundRequest> {
-  const { earlier, opened, agent, again } = run;
+  const { tx, run: input, read } = scope;
+  const { earlier, contents, agent, again } = run;
   const [first] = earlier;
   const windowTokens = shrunkWindow(deps, run);
   const window = windowOf(deps, windowTokens);
-  const research = await readResearchNote(tx, input, run.key);
+  const research = await readResearchNote(scope);
   const kept = first?.prompt ?? null;
   const nowMs = await readClockMs(tx);
   const timeZone = await timeZoneOfMission(tx, input.missionId);
   const opening =
     kept !== null
       ? null
-      : resolvePrompt(opened, run.read, {
+      : resolvePrompt(contents, read, {
           ...{ nowMs, timeZone, research, maxRounds: deps.planner.maxRounds },
           budget: await reminderOf(tx, agent),
           fillOf: fillOfFirstRound(toolsOfRun(run, window)),
@@ -72,9 +69,9 @@ export async function roundRequestOf(
   const isFlagged = [...earlier, ...(opening === null ? [] : [opening])].some(
     ({ flaggedInputs }) => flaggedInputs.length > 0,
   );
-  const compaction = first === undefined ? null : await readCompaction(tx, input, run.key);
+  const compaction = first === undefined ? null : await readCompaction(scope);
   const conversation = conversationOf({
-    ...{ prompt, compaction, rounds: earlier, language: first?.language ?? opened.language },
+    ...{ prompt, compaction, rounds: earlier, language: first?.language ?? contents.language },
   });
   const { reads, callable, offered } = toolsOfRound(toolsOfRun(run, window), prompt, conversation);
   const messages = fitConversation(conversation, requestTokens(window) - toolsTokens(offered));
@@ -100,8 +97,8 @@ export async function roundRequestOf(
           : [],
       facts: {
         ...{ nowMs, timeZone },
-        records: opened.records.map(({ module, table, id }) => ({ module, table, id })),
-        openSteps: openStepsOf(run.read.mission.iterations),
+        records: contents.records.map(({ module, table, id }) => ({ module, table, id })),
+        openSteps: openStepsOf(read.mission.iterations),
       },
     },
   };
@@ -136,9 +133,13 @@ export function shrunkWindow(
   return refusedTokens === null ? before : Math.min(before ?? planner.contextTokens, refusedTokens) / 2;
 }
 
-const toolsOfRun = ({ agent, opened, earlier }: RequestedRun, window: ModelWindow): ToolsOfRun => ({
-  ...{ policy: agent?.policy ?? null, records: opened.records },
-  words: [...Object.values(opened.mission), opened.agent?.role ?? null, opened.agent?.systemPrompt ?? null],
+const toolsOfRun = ({ agent, contents, earlier }: RequestedRun, window: ModelWindow): ToolsOfRun => ({
+  ...{ policy: agent?.policy ?? null, records: contents.records },
+  words: [
+    ...Object.values(contents.mission),
+    contents.agent?.role ?? null,
+    contents.agent?.systemPrompt ?? null,
+  ],
   ...{ earlier: earlier.map(({ reply }) => reply), window },
 });
 
