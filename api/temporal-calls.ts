@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { TemporalUnavailableError } from '#domain/base/errors.ts';
 import type { MissionId, UserId } from '#domain/base/ids.ts';
-import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
+import type { ProjectionPassResult } from '#domain/projection/pass-results.ts';
 import { askTemporal } from '#temporal/ask-temporal.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 import { createMissionRuns, type MissionRuns } from '#runs/mission-runs.ts';

@@ -3,8 +3,7 @@ import { loadTemporalCommandConfig } from '#config/temporal-command.ts';
 import { runReconcile } from '#schedules/system-workflows.ts';
 import { connectClient } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
-import { print } from './verb.ts';
-import { wholeSeconds } from './whole-seconds.ts';
+import { print, wholeSeconds } from './verb.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 1800;
 

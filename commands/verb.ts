@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { DatabaseUnavailableError } from '#domain/base/errors.ts';
 
 /** Prints what a verb found: the object as one JSON line with `--json`, else the text. */
@@ -14,4 +14,13 @@ export function messageOf(error: unknown): string {
   if (error instanceof DatabaseUnavailableError) return messageOf(error.cause);
   // A connection that fails on all addresses of a host gives an AggregateError without a message.
   return error instanceof AggregateError ? error.errors.map(messageOf).join('; ') : error.message;
+}
+
+/** An option's value. @throws InvalidArgumentError for anything but a whole number, 1 or more */
+export function wholeSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isInteger(seconds) || seconds < 1) {
+    throw new InvalidArgumentError('expected a whole number of seconds, 1 or more');
+  }
+  return seconds;
 }

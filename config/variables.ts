@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { decodeBase64 } from '#crypto/base64.ts';
+import { decodeBase64 } from '#crypto/encodings.ts';
 import { KEY_BYTES } from '#crypto/key-bytes.ts';
 
 // Values of .env.example and keys of zero bytes: everybody knows them. The hash is that of `change-me`.

@@ -8,7 +8,7 @@ export interface ChainPosition {
   readonly hash: Buffer;
 }
 
-export const HASH_BYTES = 32;
+const HASH_BYTES = 32;
 /** What the first row of a chain continues. */
 export const CHAIN_BEGINNING: ChainPosition = { seq: 0n, hash: Buffer.alloc(HASH_BYTES) };
 

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { aesGcmDecrypt, aesGcmEncrypt, IV_BYTES } from './aes-gcm.ts';
-import { decodeBase64 } from './base64.ts';
-import { decodeJson, encodeJson } from './json-bytes.ts';
+import { decodeBase64, decodeJson, encodeJson } from './encodings.ts';
 import { withSecret } from './key-bytes.ts';
 
 const PREFIX = 'enc:1:';

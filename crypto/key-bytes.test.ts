@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { decodeBase64 } from './base64.ts';
+import { decodeBase64 } from './encodings.ts';
 import { assertKeyLength, withSecret } from './key-bytes.ts';
 
 it('a secret is overwritten after use, also when its use throws', () => {

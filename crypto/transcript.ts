@@ -1,7 +1,7 @@
 import type { IterationId, MissionId, UserId } from '#domain/base/ids.ts';
 import { canonicalContext, decryptBytes, encryptBytes } from './authenticated-encryption.ts';
 import { deriveSubkey } from './hkdf.ts';
-import { decodeJson, encodeJson } from './json-bytes.ts';
+import { decodeJson, encodeJson } from './encodings.ts';
 import { withSecret } from './key-bytes.ts';
 
 const ENTRY_PURPOSE = 'mana-missions/transcript/v1';

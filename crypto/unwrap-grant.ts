@@ -2,7 +2,7 @@ import { constants, privateDecrypt, type KeyObject } from 'node:crypto';
 import { parseGrant } from '#domain/grant/grant.ts';
 import type { UserId } from '#domain/base/ids.ts';
 import { instantMs } from '#domain/base/instant.ts';
-import { decodeBase64 } from './base64.ts';
+import { decodeBase64 } from './encodings.ts';
 import { publicKeyId } from './key-id.ts';
 import { grantLabel } from './grant-label.ts';
 import { KEY_BYTES } from './key-bytes.ts';

@@ -1,5 +1,5 @@
 import { aesGcmDecrypt } from './aes-gcm.ts';
-import { decodeBase64 } from './base64.ts';
+import { decodeBase64 } from './encodings.ts';
 import { KEY_BYTES } from './key-bytes.ts';
 
 /** A row of `auth.encryption_vaults` (docs/platform.md section 6). */

@@ -1,5 +1,12 @@
+import { readdirSync } from 'node:fs';
 import type { Database } from './client.ts';
-import { EXPECTED_SCHEMA_VERSION } from './schema-version.ts';
+
+const MIGRATIONS = new URL('../migrations/mana_ai/', import.meta.url);
+
+/** The number of the last migration of schema mana_ai that came with this program. */
+export const EXPECTED_SCHEMA_VERSION = Math.max(
+  ...readdirSync(MIGRATIONS).map((file) => Number.parseInt(file, 10)),
+);
 
 /** What a process expects of one of its databases. */
 export interface ExpectedDatabase {

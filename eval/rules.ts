@@ -59,7 +59,7 @@ const saysOneOf = ({ params }: EvalStep, texts: readonly string[]): boolean => {
 };
 
 /** Every text in a value. */
-export function textsIn(value: unknown): string[] {
+function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }

@@ -7,7 +7,7 @@ import {
   type GatewayFailure,
   type GatewayProblem,
 } from '#domain/base/errors.ts';
-import { isWorthRetrying } from '#http/is-worth-retrying.ts';
+import { isWorthRetrying } from '#http/replies.ts';
 import { wasNotSent } from '#http/connection-errors.ts';
 import { parseRetryAfter } from '#http/retry-after.ts';
 

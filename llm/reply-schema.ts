@@ -1,4 +1,4 @@
-import { jsonOrUndefined } from '#http/json-or-undefined.ts';
+import { jsonOrUndefined } from '#http/replies.ts';
 import { z } from 'zod';
 import { holdsCallText, withoutFence } from '#domain/planner/tools/call-as-text.ts';
 import { readFinishReason, type FinishReason } from '#domain/planner/model/finish-reason.ts';

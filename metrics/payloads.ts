@@ -2,7 +2,7 @@ import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
 
 /** `unknown-key`: a codec key is missing; `does-not-open`: its id means another key now, or the payload was altered. */
-export const UNDECODABLE_REASONS = ['unknown-key', 'does-not-open', 'plaintext'] as const;
+const UNDECODABLE_REASONS = ['unknown-key', 'does-not-open', 'plaintext'] as const;
 /** For users who look at runs of long ago a missing key is no matter; for a worker it is. */
 const READERS = ['api', 'worker'] as const;
 

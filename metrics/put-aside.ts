@@ -2,13 +2,7 @@ import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
 
 /** What was too large to be read, and so passed over or told to the user (docs/limits.md). */
-export const PUT_ASIDE_KINDS = [
-  'projected-row',
-  'projected-iterations',
-  'mission',
-  'agent',
-  'input',
-] as const;
+const PUT_ASIDE_KINDS = ['projected-row', 'projected-iterations', 'mission', 'agent', 'input'] as const;
 export type PutAsideKind = (typeof PUT_ASIDE_KINDS)[number];
 
 const putAside = new Counter({

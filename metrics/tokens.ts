@@ -2,7 +2,7 @@ import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
 
 /** `unknown`: an estimate, of calls whose reply was lost or that the gateway gave no figure for. */
-export const TOKEN_PURPOSES = ['plan', 'compact', 'unknown'] as const;
+const TOKEN_PURPOSES = ['plan', 'compact', 'unknown'] as const;
 export type TokenPurpose = (typeof TOKEN_PURPOSES)[number];
 
 const tokens = new Counter({

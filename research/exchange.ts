@@ -1,6 +1,6 @@
 import { boundedFetch } from '#http/bounded-fetch.ts';
 import { wasNotSent } from '#http/connection-errors.ts';
-import { jsonOrUndefined } from '#http/json-or-undefined.ts';
+import { jsonOrUndefined } from '#http/replies.ts';
 import { parseRetryAfter, senderClockMs } from '#http/retry-after.ts';
 
 export interface ExchangeRequest {

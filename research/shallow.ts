@@ -1,4 +1,4 @@
-import { isWorthRetrying } from '#http/is-worth-retrying.ts';
+import { isWorthRetrying } from '#http/replies.ts';
 import { z } from 'zod';
 import { exchange, routeOf } from './exchange.ts';
 import { httpUrlSchema, readableItems, textSchema } from './lenient.ts';

@@ -27,7 +27,7 @@ export interface ErasedExecutions {
   readonly executions: number;
 }
 
-export class StillListedError extends OwnError {
+class StillListedError extends OwnError {
   override readonly name = 'StillListedError';
   constructor(listed: number) {
     super(`Temporal still lists ${listed} executions of the user; run the command again`);

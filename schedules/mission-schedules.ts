@@ -67,7 +67,7 @@ export interface DueRun {
 }
 
 /** Somebody else kept changing the same schedule; trying again later is fine. */
-export class ScheduleConflictError extends OwnError {
+class ScheduleConflictError extends OwnError {
   override readonly name = 'ScheduleConflictError';
   readonly scheduleId: string;
   constructor(scheduleId: string) {

@@ -1,6 +1,5 @@
 import type { Client } from '@temporalio/client';
-import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
-import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import type { ProjectionPassResult, ReconcileResult } from '#domain/projection/pass-results.ts';
 import { missionScheduleId } from './schedule-ids.ts';
 import { withCallDeadline } from '#temporal/connection.ts';
 import {

@@ -20,7 +20,7 @@ export interface TemporalSetup {
 }
 
 /** What stands in the way of the set-up, and what to do about it. */
-export class TemporalSetupError extends OwnError {
+class TemporalSetupError extends OwnError {
   override readonly name = 'TemporalSetupError';
 }
 

@@ -7,7 +7,7 @@ const LOOK_EVERY_MS = 1_000;
 const GRACE_MS = 5_000;
 
 /** A worker of this process does not poll any more, and will not again. */
-export class WorkerFailedError extends OwnError {
+class WorkerFailedError extends OwnError {
   override readonly name = 'WorkerFailedError';
   constructor(part: string) {
     super(`worker ${part}: it has failed and is not restarted by the SDK`);

@@ -1,7 +1,7 @@
 import { GatewayRejectedError } from '#domain/base/errors.ts';
 import type { Gateway } from '#llm/gateway.ts';
 import { inSpan } from '#tracing/spans.ts';
-import { observeCall, type CallOutcome } from '#metrics/gateway-calls.ts';
+import { observeCall, type CallOutcome } from '#metrics/gateway.ts';
 
 const CALL = () => ({ name: 'gateway chat completion', kind: 'client', attributes: {} }) as const;
 

@@ -13,7 +13,7 @@ import { createGateway } from '#llm/gateway.ts';
 import { limitGateway } from '#llm/gateway-limit.ts';
 import { createResearchServices } from '#research/services.ts';
 import { observePoolWait, watchPool } from '#metrics/database.ts';
-import { countHeldBack, reportLimit } from '#metrics/gateway-limit.ts';
+import { countHeldBack, reportLimit } from '#metrics/gateway.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import { ensureSystemSchedule, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
 import { traceStatements } from '#tracing/sql.ts';

@@ -1,7 +1,7 @@
 import type { WorkerOptions } from '@temporalio/worker';
 
 /** All workers of ours are one deployment: a version is complete when runner, vault and projection of it poll. */
-export const DEPLOYMENT_NAME = 'mana-missions';
+const DEPLOYMENT_NAME = 'mana-missions';
 
 /**
  * What `BUILD_ID` makes of a worker: one version of a deployment, which gets tasks when an operator says so (docs/operations.md, Upgrades).

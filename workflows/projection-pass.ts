@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ProjectionActivities } from '#activities/projection/activities.ts';
-import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
+import type { ProjectionPassResult } from '#domain/projection/pass-results.ts';
 
 const projection = proxyActivities<ProjectionActivities>({
   startToCloseTimeout: '1 minute',

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { ProjectionActivities } from '#activities/projection/activities.ts';
-import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import type { ReconcileResult } from '#domain/projection/pass-results.ts';
 
 const projection = proxyActivities<ProjectionActivities>({
   startToCloseTimeout: '1 hour',

@@ -2,8 +2,7 @@ import type { ProjectionDependencies } from './dependencies.ts';
 import { followChangeLog, type FollowResult } from './follow.ts';
 import { reconcileSchedules } from './reconcile-schedules.ts';
 import { runPass } from './run-pass.ts';
-import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
-import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import type { ProjectionPassResult, ReconcileResult } from '#domain/projection/pass-results.ts';
 import { runActivity } from '#activities/run-activity.ts';
 
 /** Nobody else follows the log: lost attempts are logged and counted, the work goes on. */

@@ -4,7 +4,7 @@ import { inParallel } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
 import { wantedSchedule } from './wanted-schedule.ts';
 import { isProjectionComplete, readMissionsAfter, type PendingMission } from '#db/schedule-state.ts';
-import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import type { ReconcileResult } from '#domain/projection/pass-results.ts';
 import { reportReconcile } from '#metrics/projection.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 import { isTemporalUnavailable } from '#temporal/unavailable.ts';

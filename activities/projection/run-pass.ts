@@ -4,7 +4,7 @@ import type { ProjectionDependencies } from './dependencies.ts';
 import { projectChanges } from './project-changes.ts';
 import { startPassed } from './start-passed.ts';
 import { countPendingMissions } from '#db/schedule-state.ts';
-import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
+import type { ProjectionPassResult } from '#domain/projection/pass-results.ts';
 
 /** A log that grows all the time, or a first build of all missions, must not keep the pass from its end. */
 const LONGEST_PROJECTION_MS = 10_000;

@@ -111,11 +111,6 @@ export async function settleTokens(
   if (isNew) countTokens(call.purpose, reply.totalTokens);
 }
 
-/** Gives back what a call reserved that was not made after all. */
-export async function releaseTokens(tx: UserTransaction, call: BudgetedCall): Promise<void> {
-  await deleteReservation(tx, call);
-}
-
 /**
  * Ends a call that brought no reply: it is counted among the call's failures, and what was certainly not charged is given
  * back, while everything else counts as spent. If the database does not answer either, the reservation stays, and the next
@@ -133,7 +128,7 @@ export async function endFailedCall(
 ): Promise<unknown> {
   try {
     return await deps.database.asUser(userId, async (tx) => {
-      if (wasNotCharged(error)) await releaseTokens(tx, call);
+      if (wasNotCharged(error)) await deleteReservation(tx, call);
       else countTokens('unknown', await settleCallAsUnknown(tx, call));
       if (!isGatewayFailure(error) || error.problem.heldBack === true) return error;
       // One that is final, or answered by another request at once, takes no later try away from one that may be a hiccup.

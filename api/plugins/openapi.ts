@@ -7,8 +7,8 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 export const USER_TOKEN = 'userToken';
 export const SERVICE_KEY = 'serviceKey';
 
-export const OPENAPI_URL = '/openapi.json';
-export const OPENAPI_PAGE_URL = '/openapi';
+const OPENAPI_URL = '/openapi.json';
+const OPENAPI_PAGE_URL = '/openapi';
 
 /**
  * Describes every route that is registered after it, from the very schemas that check requests, and serves the

@@ -59,7 +59,7 @@ export const missionGrantResponseSchema = z.object({
 /** Of the URLs of one mission's grant. */
 export const missionParamsSchema = z.object({ missionId });
 
-export const GRANT_STATES = ['none', 'active', 'expired', 'revoked'] as const;
+const GRANT_STATES = ['none', 'active', 'expired', 'revoked'] as const;
 
 /** All but the state is null where there never was a grant. */
 export const missionGrantStateSchema = z.object({

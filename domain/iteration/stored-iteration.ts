@@ -36,7 +36,7 @@ export const isOurClaim = (iteration: StoredObject): boolean =>
   iteration['source'] === 'server' && iteration['overallStatus'] === 'running';
 
 /** The code of a failure that a run of ours wrote, else null. */
-export function failureCodeOf(iteration: StoredObject): FailureCode | null {
+function failureCodeOf(iteration: StoredObject): FailureCode | null {
   if (iteration['source'] !== 'server' || iteration['overallStatus'] !== 'failed') return null;
   const details = iteration['errorDetails'];
   return FAILURE_CODES.find((code) => isObject(details) && details['name'] === code) ?? null;

@@ -29,7 +29,7 @@ const policySchema = z.object({
 export type AgentPolicy = z.infer<typeof policySchema>;
 
 /** A policy we cannot read must not widen what an agent may do: everything is proposed, nothing is automatic. */
-export const CAUTIOUS_POLICY: AgentPolicy = { tools: {}, defaultsByModule: {}, defaultForAi: 'propose' };
+const CAUTIOUS_POLICY: AgentPolicy = { tools: {}, defaultsByModule: {}, defaultForAi: 'propose' };
 
 /** `tools[name] ?? defaultsByModule[module] ?? defaultForAi` (docs/platform.md section 3). */
 export const decide = (policy: AgentPolicy, tool: { name: string; module: string }): PolicyDecision =>

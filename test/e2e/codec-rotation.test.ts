@@ -7,7 +7,7 @@ import { codecKeysInUse } from '#schedules/codec-keys-in-use.ts';
 import { gate, type Gate } from '#dev/scripted-gateway.ts';
 import { missionAt } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import type { ReconcileResult } from '#domain/projection/reconcile-result.ts';
+import type { ReconcileResult } from '#domain/projection/pass-results.ts';
 import type { MissionRunResult } from '#domain/run/run.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';

@@ -1,4 +1,4 @@
-import { EXPECTED_SCHEMA_VERSION } from '#db/schema-version.ts';
+import { EXPECTED_SCHEMA_VERSION } from '#db/readiness.ts';
 
 /**
  * Who may do what in the databases: one entry for each table, one line for each role. What is not listed is refused.

@@ -7,7 +7,7 @@ import { checkChain } from '#commands/audit-chain-check.ts';
 import { createTestDatabases, type TestDatabases } from './databases.ts';
 
 export let databases: TestDatabases;
-export let maintenance: Database;
+let maintenance: Database;
 /** Databases and a maintenance user's pool for a test file about the chain of the decrypt audit. */
 export function setUpAuditChain(): void {
   beforeAll(async () => {

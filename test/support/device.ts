@@ -58,7 +58,7 @@ export const waitUntilForgotten = (databases: PlatformDatabases, missionId: stri
   });
 
 /** Whether a row of ours claims an instant: it holds an iteration of ours that runs. */
-export const isClaim = ({ data }: Pick<PulledRow, 'data'>): boolean =>
+const isClaim = ({ data }: Pick<PulledRow, 'data'>): boolean =>
   objects(fieldsOf(data)?.['iterations']).some(isOurClaim);
 
 const objects = (value: unknown): Fields[] =>

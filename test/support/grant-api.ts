@@ -23,7 +23,7 @@ export let admin: { readonly sync: Database; readonly auth: Database };
 /** With the login user of production. */
 export let api: { readonly sync: Database; readonly auth: Database };
 export let issuer: JwksIssuer;
-export const apps: FastifyInstance[] = [];
+const apps: FastifyInstance[] = [];
 export const logLines: string[] = [];
 
 export const open = (url: string): Database =>

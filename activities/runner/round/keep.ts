@@ -22,7 +22,7 @@ import { createStepReview } from '#domain/planner/plan/step-review.ts';
 import { toolsNamed } from '#domain/planner/tools/tool-catalog.ts';
 import { readReply, type RawReply } from '#llm/reply-schema.ts';
 import { sizeOf } from '#llm/request-size.ts';
-import { countFlaw } from '#metrics/replies.ts';
+import { countFlaw } from '#metrics/gateway.ts';
 
 /**
  * Makes the round of a reply that is kept: its steps, the answers to its calls and its tokens, in one transaction. May be

@@ -13,7 +13,7 @@ const payloadSchema = z.looseObject(
 export type PayloadJson = z.output<typeof payloadSchema>;
 
 /** Temporal's remote codec protocol: one request may hold all payloads of a page of history. */
-export const MAX_PAYLOADS = 10_000;
+const MAX_PAYLOADS = 10_000;
 export const payloadsSchema = z.object(
   {
     payloads: z

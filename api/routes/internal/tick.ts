@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { ProjectionPassResult } from '#domain/projection/projection-pass.ts';
+import type { ProjectionPassResult } from '#domain/projection/pass-results.ts';
 import { SERVICE_KEY } from '#api/plugins/openapi.ts';
 import { requireServiceKey } from '#api/plugins/service-key.ts';
 import { errorResponses } from '#api/schemas/error.ts';
