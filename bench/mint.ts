@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { measure, table, throughput, type Variant } from './measure.ts';
 import { grantRequest, mintByApi, type BenchSystem } from './system.ts';
 import { unwrapMasterKey } from '#crypto/unwrap-master-key.ts';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { mintGrant, type MintedGrant } from '#crypto/wrap-grant.ts';
 import { enterMintedGrant } from '#db/mission-grants.ts';
 import { lockMission } from '#db/mission-lock.ts';

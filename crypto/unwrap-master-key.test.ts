@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { unwrapMasterKey, type VaultRow } from './unwrap-master-key.ts';
-import { wrapMasterKey } from './wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 
 interface VaultCase {
   name: string;

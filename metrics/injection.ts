@@ -1,6 +1,6 @@
 import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
-import { INJECTION_MARKS } from '#domain/planner/injection/injection-marks.ts';
+import { INJECTION_MARKS } from '#domain/planner/injection/injection-codes.ts';
 import { STEP_FLAGS } from '#domain/planner/plan/step-review.ts';
 
 const marks = new Counter({

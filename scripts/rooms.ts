@@ -1,22 +1,34 @@
 /**
  * Keeps `docs/rooms.md`: the folders of the product and the rooms of `domain/`, with the arrows between them as
- * dependency-cruiser sees them. `--write` draws, `--check` fails when the page differs.
+ * dependency-cruiser sees them. `--write` draws, `--check` fails when the page differs. What stands behind `FIGURES` is written by
+ * hand, from what `--figures` prints of this checkout, or of the one that `--tree` names.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { drawRooms } from './draw-rooms.ts';
+import { drawnPart, drawRooms, FIGURES } from './draw-rooms.ts';
+import { houseFigures } from './house-figures.ts';
 
-const file = resolve(import.meta.dirname, '..', 'docs', 'rooms.md');
+const root = resolve(import.meta.dirname, '..');
+const file = resolve(root, 'docs', 'rooms.md');
 
-const { values } = parseArgs({ options: { write: { type: 'boolean' }, check: { type: 'boolean' } } });
-if (values.write === values.check) {
-  console.error('give either --write or --check');
+const { values } = parseArgs({
+  options: {
+    ...{ write: { type: 'boolean' }, check: { type: 'boolean' }, figures: { type: 'boolean' } },
+    tree: { type: 'string', default: root },
+  },
+});
+if ([values.write, values.check, values.figures].filter((given) => given === true).length !== 1) {
+  console.error('give one of --write, --check and --figures');
   process.exit(2);
 }
-const drawn = await drawRooms();
-if (values.write === true) writeFileSync(file, drawn);
-else if (readFileSync(file, 'utf8') !== drawn) {
-  console.error('docs/rooms.md is not what the code looks like; run: node scripts/rooms.ts --write');
-  process.exit(1);
+if (values.figures === true) console.table(await houseFigures(resolve(values.tree)));
+else {
+  const drawn = await drawRooms();
+  const page = readFileSync(file, 'utf8');
+  if (values.write === true) writeFileSync(file, drawn + page.slice(page.indexOf(FIGURES)));
+  else if (drawnPart(page) !== drawn) {
+    console.error('docs/rooms.md is not what the code looks like; run: node scripts/rooms.ts --write');
+    process.exit(1);
+  }
 }

@@ -12,7 +12,7 @@ import {
 import { simulateRun, typicalModel, type SimulatedRound } from '#bench/tokens/simulate.ts';
 import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
-import { renderInput } from '#domain/planner/prompt/planner-prompt.ts';
+import { renderInput } from '#domain/planner/prompt/prompt-inputs.ts';
 import { FIND_TOOLS } from '#domain/planner/tools/find-tools.ts';
 import { leastContextTokens, replyTokens } from '#domain/planner/model/window.ts';
 

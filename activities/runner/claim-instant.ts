@@ -19,7 +19,7 @@ import {
 } from '#domain/iteration/iterations.ts';
 import { languageOf } from '#domain/base/language.ts';
 import { nextRunAtAfter } from '#domain/cadence/next-run.ts';
-import { failureText } from '#domain/iteration/user-texts.ts';
+import { failureText } from '#domain/run/failure-texts.ts';
 import { writerTime } from '#domain/change-log/writer-time.ts';
 
 /**

@@ -37,13 +37,8 @@ import type { PlanStep } from '#domain/planner/plan/plan.ts';
 import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { EndCause, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
 import { storableJson } from '#domain/base/storable-json.ts';
-import {
-  budgetText,
-  failureText,
-  grantEndsFirstText,
-  noticeText,
-  USER_TEXTS,
-} from '#domain/iteration/user-texts.ts';
+import { budgetText, grantEndsFirstText, noticeText, USER_TEXTS } from '#domain/iteration/user-texts.ts';
+import { failureText } from '#domain/run/failure-texts.ts';
 import { writerTime } from '#domain/change-log/writer-time.ts';
 import { countInjectionMarks } from '#metrics/injection.ts';
 import { countPutAside } from '#metrics/put-aside.ts';

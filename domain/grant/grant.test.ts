@@ -5,7 +5,6 @@ import {
   clampTtlMs,
   mdkInfo,
   parseGrant,
-  recordIdOf,
   scopeKey,
   sortUtf16,
   splitRecordId,
@@ -57,7 +56,7 @@ describe('parseGrant', () => {
 
 describe('record ids of a scope', () => {
   it('split at the first colon', () => {
-    expect(splitRecordId(recordIdOf('notes', 'a:b'))).toEqual({ table: 'notes', id: 'a:b' });
+    expect(splitRecordId('notes:a:b')).toEqual({ table: 'notes', id: 'a:b' });
     expect(splitRecordId('notes::')).toEqual({ table: 'notes', id: ':' });
   });
 

@@ -61,10 +61,7 @@ export function parseGrant(value: unknown): Grant | null {
 /** A sorted copy, by UTF-16 code units and not by locale or code point: what JavaScript's plain `sort()` does. */
 export const sortUtf16 = (list: readonly string[]): string[] => [...list].sort();
 
-/** The name of a record in a scope: `"notes:n1"`. */
-export const recordIdOf = (table: string, id: string): string => `${table}:${id}`;
-
-/** The reverse of `recordIdOf`. The first colon splits, as ids may hold colons; null if one part is missing. */
+/** Reads the name of a record in a scope, `"notes:n1"`. The first colon splits, as ids may hold colons; null if one part is missing. */
 export function splitRecordId(recordId: string): { table: string; id: string } | null {
   const colon = recordId.indexOf(':');
   if (colon < 1 || colon === recordId.length - 1) return null;

@@ -1,5 +1,5 @@
 import type { FailureCode, RunFailure, WriteIterationResult } from '#domain/run/run.ts';
-import { FAILURE_CODES } from './user-texts.ts';
+import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
 import type { ChangeRow } from '#domain/change-log/field-merge.ts';
 import type { PlanStep } from '#domain/planner/plan/plan.ts';
 import { instantMs } from '#domain/base/instant.ts';

@@ -1,6 +1,6 @@
 import { instantMs } from '#domain/base/instant.ts';
 import type { FailureCode } from '#domain/run/run.ts';
-import { FAILURE_CODES } from './user-texts.ts';
+import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
 
 /** An iteration, or a step of its plan, as some device wrote it: any field may be of any type. */
 export type StoredObject = Readonly<Record<string, unknown>>;

@@ -3,14 +3,13 @@ import { GRANT_PROBLEMS } from '#domain/base/errors.ts';
 import type { Notice } from '#domain/planner/plan/stored-round.ts';
 import { UNREADABLE_REASONS } from '#domain/mission/unreadable-reasons.ts';
 import {
-  FAILURE_TEXTS,
-  FAILURE_TEXTS_EN,
   flaggedInputsText,
   grantEndsFirstText,
   noticeText,
   planText,
   unreadableInputsText,
 } from './user-texts.ts';
+import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '#domain/run/failure-texts.ts';
 
 describe.each([
   [

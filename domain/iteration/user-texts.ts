@@ -253,5 +253,3 @@ export function grantEndsFirstText(
   const format = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short', timeZone });
   return USER_TEXTS[language].grantEndsFirst(format.format(expiresAtMs), format.format(nextRunAtMs));
 }
-
-export { FAILURE_CODES, FAILURE_TEXTS, FAILURE_TEXTS_EN, failureText } from '#domain/run/failure-texts.ts';

@@ -17,7 +17,7 @@ import {
 import { keepFields, mergeStateJson, mergeStateSchema } from '#domain/change-log/merge-state.ts';
 import { MISSION_FIELDS, snapshotOf } from './mission-snapshot.ts';
 import { isObject, type StoredObject } from '#domain/iteration/stored-iteration.ts';
-import { FAILURE_CODES } from '#domain/iteration/user-texts.ts';
+import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
 import {
   offsetShownBy,
   takeInInstant,

@@ -7,7 +7,8 @@ import {
   type ResearchScript,
   type ScriptedResearch,
 } from '#dev/scripted-research.ts';
-import { FAILURE_TEXTS, FAILURE_TEXTS_EN, noticeText } from '#domain/iteration/user-texts.ts';
+import { noticeText } from '#domain/iteration/user-texts.ts';
+import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '#domain/run/failure-texts.ts';
 import { registry } from '#metrics/registry.ts';
 import { openDevice, type Device } from '#test/support/device.ts';
 import { startRun, writePlaintextMission, type WrittenMission } from '#test/support/granted-mission.ts';

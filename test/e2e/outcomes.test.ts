@@ -5,7 +5,7 @@ import { httpError, type RecordedRequest, type ScriptedResponse } from '#dev/scr
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '#domain/iteration/user-texts.ts';
+import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '#domain/run/failure-texts.ts';
 import { objectionsTo, openDevice, type Device } from '#test/support/device.ts';
 import { writePlaintextMission, type WrittenMission } from '#test/support/granted-mission.ts';
 import { countRows, rawHistories, tablesWith, textsIn } from '#test/support/inspect.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { publicKeyId } from '#crypto/key-id.ts';
 import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { sha256OfWrappedKey } from '#crypto/wrap-grant.ts';
 import { toUserId } from '#domain/base/ids.ts';
 import {

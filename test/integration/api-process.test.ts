@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';

@@ -1,7 +1,7 @@
 import { generateKeyPair, SignJWT } from 'jose';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import type { Database } from '#db/client.ts';
 import {
   GRANT_URL,

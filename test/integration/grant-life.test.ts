@@ -16,7 +16,7 @@ import type { Grant } from '#domain/grant/grant.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import type { MissionRunResult } from '#domain/run/run.ts';
-import { FAILURE_TEXTS } from '#domain/iteration/user-texts.ts';
+import { FAILURE_TEXTS } from '#domain/run/failure-texts.ts';
 import { createLogger } from '#logging/logger.ts';
 import { UNWRAP_FAILURE_REASONS } from '#metrics/grants.ts';
 import { registry } from '#metrics/registry.ts';

@@ -6,7 +6,7 @@ import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { encryptFieldValue } from '#crypto/field-value.ts';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { revokeMissionGrants } from '#db/mission-grants.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { missionAt, noteAt, renewedGrantFields, type WebAppUser } from '#dev/web-app.ts';

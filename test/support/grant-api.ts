@@ -2,7 +2,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify';
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { buildApp, type ApiDependencies } from '#api/app.ts';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
 import type { Grant } from '#domain/grant/grant.ts';

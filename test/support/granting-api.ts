@@ -3,7 +3,7 @@ import { generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'no
 import { expect } from 'vitest';
 import { createTestDatabases } from './databases.ts';
 import { buildApp, type ApiDependencies } from '#api/app.ts';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
 import type { Grant } from '#domain/grant/grant.ts';

@@ -1,4 +1,4 @@
-import type { InjectionMark } from '#domain/planner/injection/injection-marks.ts';
+import type { InjectionMark } from '#domain/planner/injection/injection-codes.ts';
 
 /**
  * Attack texts of our own, German and English, as they could stand in what a run reads. `order` is what an obedient model

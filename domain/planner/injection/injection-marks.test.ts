@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { INJECTION_MARKS, injectionMarksOf } from './injection-marks.ts';
+import { injectionMarksOf } from './injection-marks.ts';
+import { INJECTION_MARKS } from './injection-codes.ts';
 import { MARK_EXAMPLES } from '#test/support/injection-corpus.ts';
 
 const zeroWidth = (text: string): string => text.replace(/(?<=.)(?=.)/gu, '\u200b');

@@ -73,6 +73,3 @@ const tagCharacters = (raw: string): string =>
     .replace(TAG_FLAGS, '')
     .replace(/[^\u{E0020}-\u{E007E}]+/gu, '')
     .replace(/./gsu, (tag) => String.fromCodePoint((tag.codePointAt(0) ?? 0) - 0xe0000));
-
-export { INJECTION_MARKS } from './injection-codes.ts';
-export type { InjectionMark } from './injection-codes.ts';

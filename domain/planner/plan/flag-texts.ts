@@ -1,4 +1,4 @@
-import type { InjectionMark } from '#domain/planner/injection/injection-marks.ts';
+import type { InjectionMark } from '#domain/planner/injection/injection-codes.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import type { STEP_FLAGS } from './step-review.ts';
 

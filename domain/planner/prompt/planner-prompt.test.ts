@@ -1,13 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { INPUT_MODULES, type InputModule } from '#domain/mission/input-modules.ts';
-import {
-  buildPrompt,
-  fitPrompt,
-  MAX_PROMPT_CHARS,
-  renderInput,
-  type PromptInput,
-  type ResolvedInput,
-} from './planner-prompt.ts';
+import { buildPrompt, fitPrompt, MAX_PROMPT_CHARS, type PromptInput } from './planner-prompt.ts';
+import { renderInput, type ResolvedInput } from './prompt-inputs.ts';
 
 const DELIMITER = 'd3b0c44298fc1c14';
 

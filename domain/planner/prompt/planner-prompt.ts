@@ -219,6 +219,3 @@ const join = (parts: readonly string[], separator = '\n\n'): string =>
   parts.filter((part) => part !== '').join(separator);
 const labelled = (label: string, text: string): string => (text === '' ? '' : `${label}: ${text}`);
 const section = (title: string, text: string): string => (text === '' ? '' : `# ${title}\n${text}`);
-
-export { renderInput } from './prompt-inputs.ts';
-export type { ResolvedInput, UnreadableInput } from './prompt-inputs.ts';

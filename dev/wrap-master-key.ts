@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { aesGcmEncrypt, IV_BYTES } from './aes-gcm.ts';
-import { assertKeyLength } from './key-bytes.ts';
+import { aesGcmEncrypt, IV_BYTES } from '#crypto/aes-gcm.ts';
+import { assertKeyLength } from '#crypto/key-bytes.ts';
 
 /**
  * Wraps a master key as mana-auth stores it in `auth.encryption_vaults` (docs/platform.md section 6). mana-auth owns the
