@@ -6,7 +6,7 @@ import { freePort, onPort } from './free-port.ts';
 import { createTemporaryDirectory } from './guardian.ts';
 import { startJwksIssuer, type JwksIssuer } from './jwks-issuer.ts';
 import type { OutsideGateway } from './outside-gateway.ts';
-import { startPostgres } from './postgres.ts';
+import { startPostgres, type EmbeddedCluster } from './postgres.ts';
 import { logTail, spawnProcess, waitForHealth, waitUntilReady, type ManagedProcess } from './processes.ts';
 import { startRecordingProxy, type OnExchange, type RecordingProxyOptions } from './recording-proxy.ts';
 import { startScriptedResearch } from './scripted-research.ts';
@@ -32,6 +32,8 @@ export interface StackOptions {
   readonly gateway?: OutsideGateway;
   /** Hears every exchange with `gateway`. */
   readonly onExchange?: OnExchange;
+  /** Another Temporal server than the one for development, with the namespace `default` set up; logs to `temporal.log` there. */
+  readonly temporal?: (postgres: EmbeddedCluster, directory: string) => Promise<TemporalServer>;
   /** Where API and workers run from, with the bundle that lies there, instead of this clone. */
   readonly built?: BuiltPrograms;
   /** Receives one line per stage. */
@@ -101,20 +103,26 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
   const temporalDatabaseFile = join(directory, 'temporal.db');
   const { built } = options;
   const bundleFile = join(built?.folder ?? directory, built ? 'dist' : '', 'workflow-bundle.js');
+  const startingPostgres = startPostgres({ directory, ...given('port', ports.postgres) });
+  const { temporal: startOther } = options;
+  const startingTemporal =
+    startOther === undefined
+      ? startTemporalServer({
+          ui: true,
+          ...given('port', ports.temporal),
+          ...given('uiPort', ports.ui),
+          uiCodecEndpoint: `http://127.0.0.1:${apiPort}/codec`,
+          dbFile: temporalDatabaseFile,
+          logFile: logFile('temporal'),
+          searchAttributes: Object.values(SEARCH_ATTRIBUTE_NAMES),
+        })
+      : startingPostgres.then((cluster) => startOther(cluster, directory));
   const started = await settled([
-    startPostgres({ directory, ...given('port', ports.postgres) }).then((cluster) => {
+    startingPostgres.then((cluster) => {
       stops.unshift(() => cluster.stop());
       return cluster;
     }),
-    startTemporalServer({
-      ui: true,
-      ...given('port', ports.temporal),
-      ...given('uiPort', ports.ui),
-      uiCodecEndpoint: `http://127.0.0.1:${apiPort}/codec`,
-      dbFile: temporalDatabaseFile,
-      logFile: logFile('temporal'),
-      searchAttributes: Object.values(SEARCH_ATTRIBUTE_NAMES),
-    }).then((server) => {
+    startingTemporal.then((server) => {
       stops.unshift(() => server.stop());
       return server;
     }),

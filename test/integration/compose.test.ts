@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
+import { Ajv } from 'ajv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig, type ProcessRole } from '#config.ts';
@@ -95,7 +97,27 @@ const environmentOf = (name: string, given = operator): Record<string, string> =
   );
 const secretOf = (path: string): string => readFileSync(join(directory.path, path), 'utf8').trim();
 
+/** The Compose Specification's schema, as the linter for compose files brings it. @returns what it objects to */
+function objectionsOfTheSpecification(file: unknown): string[] {
+  const linter = dirname(createRequire(import.meta.url).resolve('dclint/package.json'));
+  const text = readFileSync(join(linter, 'schemas/compose.schema.json'), 'utf8');
+  // Ajv knows its dialect, draft 7, by another spelling of the URL, and durations as ISO has them.
+  const schema = JSON.parse(text, (key, value: unknown) => (key === '$schema' ? undefined : value)) as object;
+  const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
+  const validate = ajv.compile(schema);
+  return validate(file) ? [] : (validate.errors ?? []).map((error) => ajv.errorsText([error]));
+}
+
 describe('docker-compose.temporal.yml', () => {
+  it('is a file of the Compose Specification', () => {
+    expect(objectionsOfTheSpecification(compose)).toEqual([]);
+    const { networks, ...misspelt } = service('api');
+    const objections = objectionsOfTheSpecification({
+      services: { api: { ...misspelt, network: networks } },
+    });
+    expect(objections).toEqual(['data/services/api must NOT have additional properties']);
+  });
+
   it.each(processes)('%s starts with what docker/make-secrets.mjs made', (name, role) => {
     expect(() => loadConfig(role, environmentOf(name))).not.toThrow();
   });
