@@ -3,6 +3,7 @@ import type { Payload } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
@@ -83,6 +84,26 @@ describe('setUpTemporal', () => {
         return customAttributes['ManaOutcome'] === int;
       });
       await expect(setUpTemporal(connection, namespace)).rejects.toThrow(/ManaOutcome/);
+    } finally {
+      await connection.close();
+    }
+  });
+});
+
+describe('the page for operators', () => {
+  it('has queries that the server takes', async () => {
+    const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const inCommands = [...page.matchAll(/temporal (workflow|schedule) \w+ --query "([^"]+)"/g)];
+    const inTables = [...page.matchAll(/\| `(WorkflowType = [^`]+)`/g)];
+    expect([inCommands.length, inTables.length]).toEqual([4, 5]);
+    const connection = await connect(config());
+    const client = new Client({ connection, namespace: 'default' });
+    try {
+      for (const [, of = '', query = ''] of inCommands) {
+        if (of === 'workflow') await client.workflow.count(query);
+        else await connection.workflowService.listSchedules({ namespace: 'default', query });
+      }
+      for (const [, query = ''] of inTables) await client.workflow.count(query);
     } finally {
       await connection.close();
     }

@@ -14,7 +14,7 @@ import { setUpTemporal } from '#temporal/setup.ts';
 /** As docker/temporal-schema.sh and docker-compose.temporal.yml name them. */
 const SCHEMAS = { temporal: 'temporal', temporal_visibility: 'visibility' } as const;
 const SERVICES = ['FRONTEND', 'MATCHING', 'HISTORY', 'WORKER'] as const;
-const dynamicConfigFile = resolve(import.meta.dirname, '../../docker/temporal-dynamic-config.yaml');
+export const dynamicConfigFile = resolve(import.meta.dirname, '../../docker/temporal-dynamic-config.yaml');
 
 /** Programs built from the Go module of the server; docs/deployment.md says how. */
 export interface ProductionPrograms {

@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createDemoMissions, type DemoData } from '#dev/demo/missions.ts';
+import { watchMissions } from '#dev/demo/watch.ts';
 import { inheritedEnv } from '#dev/processes.ts';
 import { startStack, type Stack } from '#dev/stack.ts';
 import { temporalCliPath } from '#dev/temporal-server.ts';
@@ -14,6 +16,8 @@ import { waitUntil } from '#test/support/wait-until.ts';
 
 /** Written anew with `UPDATE_SCREENSHOT=true`; ids and times in it change with every run. */
 const SCREENSHOT = resolve(import.meta.dirname, '../../docs/temporal-ui.png');
+const LIST_SCREENSHOT = resolve(import.meta.dirname, '../../docs/temporal-list.png');
+const isUpdating = process.env['UPDATE_SCREENSHOT'] === 'true';
 /** A busy machine takes its time to draw the UI. */
 const DEADLINE_MS = 45_000;
 const OBJECTIVE = 'Plan the next step of the holiday in Vienna';
@@ -27,6 +31,8 @@ let browser: Browser;
 let mission: WrittenMission;
 let workflowId: string;
 let runUrl: string;
+/** Three missions that a schedule started: two are planned, the last fails for lack of a grant. */
+let demo: DemoData;
 
 beforeAll(async () => {
   stack = await startStack({ ports: {}, say: () => undefined });
@@ -44,8 +50,10 @@ beforeAll(async () => {
   workflowId = handle.workflowId;
   const runPath = `${encodeURIComponent(workflowId)}/${handle.firstExecutionRunId}`;
   runUrl = `${stack.temporal.uiUrl ?? ''}/namespaces/default/workflows/${runPath}/timeline`;
+  demo = await createDemoMissions(stack, () => undefined);
+  await watchMissions(stack, demo, () => undefined);
   browser = await launchChromium();
-}, 120_000);
+}, 180_000);
 afterAll(async () => {
   await browser.close();
   await stack.stop();
@@ -134,6 +142,38 @@ const plainInput = () => ({
   trigger: 'run-now',
 });
 
+/** The list of runs that a query finds, once there are so many. @returns the text of each row */
+async function listRuns(page: Page, query: string, count: number): Promise<string[]> {
+  const list = `${stack.temporal.uiUrl ?? ''}/namespaces/default/workflows`;
+  await page.goto(`${list}?query=${encodeURIComponent(query)}`);
+  return rowsOf(page, count);
+}
+
+/** A saved query of the page for operators. */
+function documentedQuery(question: string): string {
+  const page = readFileSync(resolve(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+  const row = page.split('\n').find((line) => line.startsWith(`| ${question}`)) ?? '';
+  return /`([^`]+)`/.exec(row)?.[1] ?? `no query for ${question}`;
+}
+
+const rowsOf = (page: Page, count: number): Promise<string[]> =>
+  waitUntil(
+    `the list has ${count} runs`,
+    async () => {
+      const rows = await page.locator('tbody tr').filter({ hasText: 'COMPLETED' }).allInnerTexts();
+      return rows.length === count && rows;
+    },
+    { deadlineMs: DEADLINE_MS },
+  );
+
+/** As an operator does it once in a browser. */
+async function chooseColumns(page: Page, away: readonly string[], added: readonly string[]): Promise<void> {
+  await page.getByTestId('workflows-summary-table-configuration-button').click();
+  for (const name of away) await page.getByRole('button', { name: `Remove ${name} column` }).click();
+  for (const name of added) await page.getByRole('button', { name: `Add ${name} column` }).click();
+  await page.getByTestId('drawer-close-button').click();
+}
+
 describe('the Temporal CLI', () => {
   it('shows decoded references with the operator token', async () => {
     // Its JSON shows payloads as protobuf does: base64 of what they hold.
@@ -143,6 +183,22 @@ describe('the Temporal CLI', () => {
 });
 
 describe('the Temporal UI in Chromium', () => {
+  it('lists which runs failed for their users, although all ended well for Temporal', async () => {
+    await inBrowser(async (page) => {
+      await page.setViewportSize({ width: 1500, height: 520 });
+      await listRuns(page, `WorkflowType = 'missionRun'`, 4);
+      const shown = ['ManaOutcome', 'ManaGrantState', 'ManaTrigger', 'Workflow ID', 'Start'];
+      await chooseColumns(page, ['Workflow ID', 'Run ID', 'Type', 'Start', 'End'], shown);
+      const rows = await rowsOf(page, 4);
+      const outcomes = rows.map((row) => /\b(?:planned|failed)\b/.exec(row)?.[0]);
+      expect(outcomes.toSorted()).toEqual(['failed', 'planned', 'planned', 'planned']);
+      if (isUpdating) writeFileSync(LIST_SCREENSHOT, await page.screenshot());
+
+      const [failed = ''] = await listRuns(page, documentedQuery('what failed for users today?'), 1);
+      expect(failed).toContain(demo.missions[2]?.missionId);
+    });
+  });
+
   it('shows decoded references of a run to an operator who is logged in', async () => {
     await inBrowser(async (page) => {
       await logIn(page, stack.operatorToken);
@@ -154,7 +210,7 @@ describe('the Temporal UI in Chromium', () => {
       const text = await page.locator('body').innerText();
       for (const content of [OBJECTIVE, 'Plan the holiday', 'Packing list', 'tent, stove'])
         expect(text).not.toContain(content);
-      if (process.env['UPDATE_SCREENSHOT'] === 'true') writeFileSync(SCREENSHOT, await page.screenshot());
+      if (isUpdating) writeFileSync(SCREENSHOT, await page.screenshot());
     });
   });
 
