@@ -1,6 +1,15 @@
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { connect, loadTemporalConfig, TemporalUnreachableError } from './connection.ts';
+import {
+  connect,
+  loadTemporalConfig,
+  TemporalConfigFileError,
+  TemporalUnreachableError,
+} from './connection.ts';
 import { connectWorker } from './worker-connection.ts';
+import { createTemporaryDirectory } from '#dev/guardian.ts';
 
 describe('loadTemporalConfig', () => {
   it('without variables it is the local server', () => {
@@ -47,6 +56,26 @@ describe('loadTemporalConfig', () => {
     expect(() => loadTemporalConfig({ TEMPORAL_TLS_SERVER_CA_CERT_PATH: '/nowhere/ca.pem' })).toThrow(
       /nowhere/,
     );
+  });
+
+  it('a configuration file that is none, or without the profile, is an error that shows nothing of it', () => {
+    const directory = createTemporaryDirectory('mana-connection-');
+    const problemOf = (text: string, profile = ''): string => {
+      const file = join(directory.path, randomUUID());
+      writeFileSync(file, text);
+      try {
+        return loadTemporalConfig({ TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: profile }).address;
+      } catch (error) {
+        return error instanceof TemporalConfigFileError ? error.message : String(error);
+      }
+    };
+    const good = '[profile.default]\naddress = "temporal.example:7233"\n';
+    const none = 'TEMPORAL_CONFIG_FILE: expected a TOML file of Temporal\'s clients with a profile "default"';
+    expect(problemOf(good)).toBe('temporal.example:7233');
+    expect(problemOf(good, 'other')).toBe(none.replace('default', 'other'));
+    expect(problemOf('key of somebody: secret\n')).toBe(none);
+    expect(problemOf('')).toBe(none);
+    directory.remove();
   });
 });
 

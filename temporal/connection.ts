@@ -42,10 +42,7 @@ export function loadTemporalConfig(env: Readonly<Record<string, string | undefin
   const set = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== '',
   );
-  const { connectionOptions, namespace } = loadClientConnectConfig({
-    overrideEnvVars: Object.fromEntries(set),
-    disableFile: !set.some(([name]) => name === 'TEMPORAL_CONFIG_FILE'),
-  });
+  const { connectionOptions, namespace } = readProfile(Object.fromEntries(set));
   const { address, tls, apiKey, metadata } = connectionOptions;
   return {
     address: address ?? DEFAULT_ADDRESS,
@@ -54,6 +51,24 @@ export function loadTemporalConfig(env: Readonly<Record<string, string | undefin
     ...(apiKey !== undefined && { apiKey }),
     ...(metadata !== undefined && { metadata: textMetadata(metadata) }),
   };
+}
+
+/** The library quotes what it cannot read, and a file that is none of Temporal's may hold secrets. */
+function readProfile(set: Readonly<Record<string, string>>): ReturnType<typeof loadClientConnectConfig> {
+  const { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: profile = 'default' } = set;
+  try {
+    return loadClientConnectConfig({ overrideEnvVars: { ...set }, disableFile: file === undefined });
+  } catch (error) {
+    // A code is that of a certificate's file, which the message names.
+    if (file === undefined || (error instanceof Error && 'code' in error)) throw error;
+    throw new TemporalConfigFileError(
+      `TEMPORAL_CONFIG_FILE: expected a TOML file of Temporal's clients with a profile "${profile}"`,
+    );
+  }
+}
+
+export class TemporalConfigFileError extends OwnError {
+  override readonly name = 'TemporalConfigFileError';
 }
 
 const textMetadata = (metadata: Readonly<Record<string, string | Buffer>>): Record<string, string> =>
