@@ -27,6 +27,11 @@ const environmentModule = {
   message: 'Only config.ts reads the environment (docs/contributing.md section 7).',
 };
 
+const climbing = {
+  regex: '^\\.\\./\\.\\./',
+  message: 'Name the folder (#domain/…) instead of climbing to it (docs/contributing.md section 1).',
+};
+
 const nodeBuiltIns = {
   regex: `^(node:.*|(${builtinModules.filter((name) => !name.startsWith('_')).join('|')})(/.*)?)$`,
   message:
@@ -88,13 +93,13 @@ export default tseslint.config(
       'no-duplicate-imports': 'error',
       eqeqeq: 'error',
       'no-restricted-properties': ['error', ...environment],
-      'no-restricted-imports': ['error', { patterns: [environmentModule] }],
+      'no-restricted-imports': ['error', { patterns: [environmentModule, climbing] }],
     },
   },
   {
     files: ['workflows/**/*.ts', 'domain/**/*.ts', 'temporal/{failure-converter,messages}.ts'],
     ignores: ['**/*.test.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns: [nodeBuiltIns] }] },
+    rules: { 'no-restricted-imports': ['error', { patterns: [nodeBuiltIns, climbing] }] },
   },
   {
     files: ['domain/**/*.ts'],
@@ -128,8 +133,8 @@ export default tseslint.config(
       '**/*.test.ts',
     ],
     rules: {
-      ...{ 'no-restricted-properties': 'off', 'no-restricted-imports': 'off' },
-      ...{ 'no-console': 'off', 'no-restricted-syntax': 'off' },
+      ...{ 'no-restricted-properties': 'off', 'no-console': 'off', 'no-restricted-syntax': 'off' },
+      'no-restricted-imports': ['error', { patterns: [climbing] }],
     },
   },
   {

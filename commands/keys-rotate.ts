@@ -7,7 +7,7 @@ import { loadTemporalCommandConfig } from '#config/temporal-command.ts';
 import { openDatabase } from '#db/client.ts';
 import { readLiveGrants, type LiveGrants } from '#db/maintenance.ts';
 import { probeGateway } from '#llm/gateway-probe.ts';
-import { openRunsByKey } from '#runs/open-run-keys.ts';
+import { openRunsByKey } from '#runs/codec-keys-in-use.ts';
 import { codecKeysInUse } from '#schedules/codec-keys-in-use.ts';
 import { runReconcile } from '#schedules/system-workflows.ts';
 import { connectClient } from '#temporal/connection.ts';

@@ -113,7 +113,7 @@ describe('vectors/planner.json', () => {
       const body = typeof response.body === 'string' ? response.body : JSON.stringify(response.body);
       return { kind: 'http', status: response.status, headers: response.headers, body };
     };
-    const { server, gateway } = await scripted(answer, failure === 'timeout' ? 50 : 10_000);
+    const { server, gateway } = await scripted(answer, failure === 'timeout' ? 1_000 : 10_000);
     if (failure === 'refused') await server.close();
 
     if (expected.outcome === 'reply') {

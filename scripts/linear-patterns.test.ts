@@ -47,19 +47,15 @@ describe('every pattern', () => {
   it('is known: there are as many as a look at the repository finds', () =>
     expect(PATTERNS.length).toBeGreaterThan(100));
 
-  it.each(PATTERNS)(
-    '$place does no more than twice the work for twice the text',
-    ({ pattern }) => {
-      for (const attack of attacksOn(pattern, 4711))
-        expect(
-          growthOf(attack, (text) => {
-            pattern.lastIndex = 0;
-            text.replace(pattern, '');
-          }),
-        ).toBe('linear');
-    },
-    60_000,
-  );
+  it.each(PATTERNS)('$place does no more than twice the work for twice the text', ({ pattern }) => {
+    for (const attack of attacksOn(pattern, 4711))
+      expect(
+        growthOf(attack, (text) => {
+          pattern.lastIndex = 0;
+          text.replace(pattern, '');
+        }),
+      ).toBe('linear');
+  });
 });
 
 describe('what is looked for', () => {

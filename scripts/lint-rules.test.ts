@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { ESLint } from 'eslint';
 import tseslint from 'typescript-eslint';
 import { describe, expect, it } from 'vitest';
+import { PRODUCT_FOLDERS } from './draw-rooms.ts';
 
 /**
  * What the linter forbids where, tried on texts that stand in no file. Without types, which would need files: the rules
@@ -56,23 +57,8 @@ describe('domain/', () => {
 });
 
 describe('every other folder of the product', () => {
-  const PRODUCT = [
-    ...[
-      'activities',
-      'api',
-      'config',
-      'crypto',
-      'db',
-      'health',
-      'http',
-      'llm',
-      'logging',
-      'metrics',
-      'migrations',
-      'research',
-    ],
-    ...['schedules', 'temporal', 'vault', 'worker', 'workflows'],
-  ];
+  /** Commands print, and read what their operator's environment says. */
+  const PRODUCT = PRODUCT_FOLDERS.filter((folder) => !['commands', 'domain'].includes(folder));
   it.each(PRODUCT.map((folder) => `${folder}/made-up.ts`).concat('worker.ts'))(
     '%s reads no environment, logs to no console, and writes patterns as literals',
     async (file) => {
@@ -102,6 +88,16 @@ describe('every other folder of the product', () => {
     },
   );
 });
+
+it.each(['domain/base/made-up.ts', 'api/a/made-up.ts', 'commands/a/made-up.ts', 'test/a/made-up.ts'])(
+  '%s names a folder instead of climbing to it',
+  async (file) => {
+    expect(await objections(file, "import { x } from '../../a/b.ts';\nexport { x };")).toEqual([
+      'no-restricted-imports',
+    ]);
+    expect(await objections(file, "import { x } from '../b.ts';\nexport { x };")).toEqual([]);
+  },
+);
 
 it('no pattern may take more than linear time, wherever it stands', async () => {
   const texts = ['export const x = /^(a+)+$/;', 'export const x = /a+$/;'];

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Config } from '#config.ts';
 import { publicKeyId } from '#crypto/key-id.ts';
 import type { LiveGrants } from '#db/maintenance.ts';
-import type { OpenUnderKey } from '#runs/open-run-keys.ts';
+import type { OpenUnderKey } from '#runs/codec-keys-in-use.ts';
 import type { SchedulesUnderKey } from '#schedules/codec-keys-in-use.ts';
 
 /**

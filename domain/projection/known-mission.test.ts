@@ -96,7 +96,7 @@ describe('rows taken in part by part', () => {
       }),
       { numRuns: 10_000 },
     );
-  }, 30_000);
+  });
 
   it('give the same of an agent', () => {
     fc.assert(

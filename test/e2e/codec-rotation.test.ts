@@ -2,7 +2,7 @@ import { Client } from '@temporalio/client';
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { codecSteps, type RotationStep } from '#commands/keys/rotation.ts';
-import { openRunsByKey } from '#runs/open-run-keys.ts';
+import { openRunsByKey } from '#runs/codec-keys-in-use.ts';
 import { codecKeysInUse } from '#schedules/codec-keys-in-use.ts';
 import { gate, type Gate } from '#dev/scripted-gateway.ts';
 import { missionAt } from '#dev/web-app.ts';

@@ -71,7 +71,6 @@ describe('the corpus', () => {
         expect(unmarked.map(({ id }) => id)).toEqual(UNMARKED_ATTACKS);
       }
     },
-    60_000,
   );
 
   it('is told from ordinary notes: none of them bears a mark', () => {

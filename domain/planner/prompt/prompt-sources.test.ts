@@ -67,7 +67,6 @@ describe('marks are looked for in the text that the prompt shows', () => {
       );
       expect(unflagged.map(({ id }) => id)).toEqual(UNMARKED_ATTACKS);
     },
-    60_000,
   );
 
   it('wherever it stands: content, title, id, memory, research and its sources, feedback, summary, steps, dates', () => {
