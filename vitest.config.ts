@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           // Properties run thousands of cases, and must hold on a machine that has twenty other things to do.
-          testTimeout: 120_000,
+          ...{ testTimeout: 120_000, hookTimeout: 120_000 },
           // Wherever they stand, but for those with servers, which are projects of their own.
           include: ['**/*.test.ts'],
           exclude: ['test/**', 'node_modules/**', '.*/**'],

@@ -17,7 +17,7 @@ const SERVICES = ['FRONTEND', 'MATCHING', 'HISTORY', 'WORKER'] as const;
 export const dynamicConfigFile = resolve(import.meta.dirname, '../../docker/temporal-dynamic-config.yaml');
 
 /** Programs built from the Go module of the server; docs/deployment.md says how. */
-export interface ProductionPrograms {
+interface ProductionPrograms {
   readonly server: string;
   readonly sqlTool: string;
 }
