@@ -181,6 +181,20 @@ describe('a complete environment', () => {
     });
     expect(temporal).toMatchObject({ address: 'temporal:7233', namespace: 'missions' });
   });
+
+  it('a runner may be of any namespace of the list, the projection of the first alone', () => {
+    const several = { TEMPORAL_NAMESPACES: 'a,b', TEMPORAL_NAMESPACE: 'b' };
+    expect(problemsOf('runner', { ...complete.runner, ...several })).toEqual([]);
+    for (const role of ['projection', 'all'] as const) {
+      expect(problemsOf(role, { ...complete[role], ...several })).toEqual([
+        'TEMPORAL_NAMESPACE: the projection works in the first of TEMPORAL_NAMESPACES',
+      ]);
+      expect(problemsOf(role, { ...complete[role], TEMPORAL_NAMESPACES: 'a,b' })).toEqual([]);
+    }
+    expect(namesIn(problemsOf('api', { ...complete.api, TEMPORAL_NAMESPACES: 'a,a' }))).toEqual([
+      'TEMPORAL_NAMESPACES',
+    ]);
+  });
 });
 
 describe('formats', () => {
@@ -312,6 +326,7 @@ describe('problems', () => {
     const names = PROCESS_ROLES.flatMap((role) => [
       ...Object.keys(shapes[role]),
       'SYNC_DATABASE_URL',
+      'TEMPORAL_NAMESPACES',
       'TEMPORAL_TLS',
     ]);
     const value = fc

@@ -5,6 +5,7 @@ import { readSecret, SecretFileError } from './config/secret-file.ts';
 import { SECRETS, schemas } from './config/settings.ts';
 import { foreignVariables, type ProcessRole } from './config/zones.ts';
 import { loadTemporalConfig } from './temporal/connection.ts';
+import { NamespacesError } from './temporal/namespaces.ts';
 
 export { isProcessRole } from './config/zones.ts';
 export type { ProcessRole } from './config/zones.ts';
@@ -40,7 +41,7 @@ export class ConfigurationError extends Error {
  */
 export function loadConfig<Role extends ProcessRole>(role: Role, env: Env = process.env): Config<Role> {
   const variables = new Variables(role, env);
-  const temporal = readTemporal(variables);
+  const temporal = readTemporal(role, variables);
   const parsed = schemas[role].safeParse(Object.fromEntries(variables.values));
   for (const { path, message } of parsed.error?.issues ?? []) variables.refuse(String(path[0]), message);
   if (!parsed.success || temporal === null || variables.problems.size > 0) {
@@ -112,10 +113,21 @@ class Variables {
   }
 }
 
-function readTemporal(variables: Variables): TemporalConfig | null {
+/** What they do belongs to no user. */
+const AT_HOME: readonly ProcessRole[] = ['projection', 'all'];
+
+function readTemporal(role: ProcessRole, variables: Variables): TemporalConfig | null {
   try {
-    return loadTemporalConfig(Object.fromEntries(variables.values));
-  } catch {
+    const temporal = loadTemporalConfig(Object.fromEntries(variables.values));
+    const home = temporal.namespaces?.[0]?.name ?? temporal.namespace;
+    if (temporal.namespace !== home && AT_HOME.includes(role))
+      variables.refuse('TEMPORAL_NAMESPACE', 'the projection works in the first of TEMPORAL_NAMESPACES');
+    return temporal;
+  } catch (error) {
+    if (error instanceof NamespacesError) {
+      variables.refuse(error.variable, error.problem);
+      return null;
+    }
     // The cause may quote a path or the content of a file.
     variables.refuse(
       'TEMPORAL_*',

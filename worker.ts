@@ -8,6 +8,7 @@ import { createLogger } from './logging/logger.ts';
 import { endOnUncaughtErrors } from './logging/uncaught-errors.ts';
 import { collectProcessMetrics } from './metrics/registry.ts';
 import { createDataConverter } from './temporal/data-converter.ts';
+import { createNamespaceClients } from './temporal/namespaces.ts';
 import { startTracing } from './tracing/start.ts';
 import { VERSION } from './health/version.ts';
 import { connectWorker } from './temporal/worker-connection.ts';
@@ -68,11 +69,9 @@ async function run(): Promise<void> {
   const { namespace } = config.temporal;
   const { codecKeys, workflowBundlePath, buildId } = config;
   const { onUndecodable, check: codecKeysCheck } = watchCodecKeys();
-  const client = new Client({
-    connection,
-    namespace,
-    dataConverter: createDataConverter(codecKeys, { onUndecodable }),
-  });
+  const ofClients = createDataConverter(codecKeys, { onUndecodable });
+  const clientOf = (name: string): Client =>
+    new Client({ connection, namespace: name, dataConverter: ofClients });
   const dataConverter = createDataConverter(codecKeys, {
     refusePlaintext: !config.acceptPlaintextPayloads,
     onUndecodable,
@@ -81,7 +80,12 @@ async function run(): Promise<void> {
     logger.warn('TEMPORAL_CODEC_ACCEPT_PLAINTEXT is on: whoever reaches the Temporal server can start runs');
   }
   const parts = await createParts({
-    ...{ connection, client, namespace, codecKeys, dataConverter, workflowBundlePath, buildId, logger },
+    ...{
+      connection,
+      client: clientOf(namespace),
+      clients: createNamespaceClients(config.temporal, clientOf),
+    },
+    ...{ namespace, codecKeys, dataConverter, workflowBundlePath, buildId, logger },
   });
   const liveness = await startLiveness({
     host: config.host,

@@ -1,13 +1,13 @@
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import { randomUUID, type KeyObject } from 'node:crypto';
-import type { Client } from '@temporalio/client';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { KekRing } from '#crypto/unwrap-master-key.ts';
 import type { Database, UserTransaction } from '#db/client.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import type { GrantVersion } from '#domain/grant/grant.ts';
+import type { Clients } from '#temporal/namespaces.ts';
 import type { CodecKeys } from '#temporal/payload-codec.ts';
 import { createApiCalls } from './temporal-calls.ts';
 import { createApiReadiness } from './readiness.ts';
@@ -38,7 +38,7 @@ export interface ApiDependencies {
   readonly syncDatabase: Database;
   readonly authDatabase: Database;
   /** Opened and closed by the caller. Null: what needs Temporal answers 503. */
-  readonly temporalClient?: Client | null;
+  readonly temporalClient?: Clients | null;
   readonly identity: IdentitySettings;
   readonly keks: KekRing;
   /** The runner's; null: grants are off. */

@@ -75,7 +75,7 @@ async function start(): Promise<void> {
     codecKeys: config.codecKeys,
     syncDatabase,
     authDatabase,
-    temporalClient: temporal.client,
+    temporalClient: temporal.clients,
     logger,
   });
   const liveness = await startLiveness({

@@ -1,9 +1,9 @@
-import type { Client } from '@temporalio/client';
 import { TemporalUnavailableError } from '#domain/base/errors.ts';
 import type { MissionId, UserId } from '#domain/base/ids.ts';
 import type { ProjectionPassResult } from '#domain/projection/pass-results.ts';
 import { askTemporal } from '#temporal/ask-temporal.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
+import { namespacesOf, type Clients } from '#temporal/namespaces.ts';
 import { createMissionRuns, type MissionRuns } from '#runs/mission-runs.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { runProjectionPass } from '#schedules/system-workflows.ts';
@@ -18,19 +18,20 @@ export interface ApiCalls {
 }
 
 /** @param client null: there is no Temporal */
-export function createApiCalls(client: Client | null): ApiCalls {
+export function createApiCalls(client: Clients | null): ApiCalls {
   const runs = createMissionRuns({ client, taskQueue: RUNNER_TASK_QUEUE });
   if (client === null) {
     const refuse = () => Promise.reject(new TemporalUnavailableError());
     return { runs, operatorNote: refuse, runPass: refuse };
   }
+  const { home } = namespacesOf(client);
   const schedules = createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE });
   return {
     runs,
     operatorNote: async (userId, missionId) => {
-      const pause = await askTemporal(client, () => schedules.pauseOf(userId, missionId));
+      const pause = await askTemporal(home, () => schedules.pauseOf(userId, missionId));
       return pause?.paused === true ? pause.note : null;
     },
-    runPass: () => askTemporal(client, () => runProjectionPass(client)),
+    runPass: () => askTemporal(home, () => runProjectionPass(home)),
   };
 }

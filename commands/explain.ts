@@ -16,7 +16,7 @@ async function explain(userId: string, missionId: string, verb: Command): Promis
   const { temporal, codecKeys } = loadTemporalCommandConfig(process.env);
   const connected = await connectClient(temporal, createDataConverter(codecKeys));
   const secrets = [config.projectionUrl, config.apiUrl ?? '', config.runnerUrl ?? ''];
-  const explained = explainMission(config, connected.client, { userId, missionId });
+  const explained = explainMission(config, connected.clients, { userId, missionId });
   try {
     const reasons: string[] = [];
     for (const check of explained.checks) {

@@ -52,12 +52,10 @@ async function codec(reconciles: boolean, verb: Command): Promise<RotationStep[]
   const connected = await connectClient(temporal, createDataConverter(codecKeys));
   try {
     if (reconciles) await reconcile(connected.client, verb);
-    const schedules = await codecKeysInUse(connected.client, LOOKED_AT);
-    return codecSteps(
-      [...codecKeys.keys.keys()],
-      schedules,
-      await openRunsByKey(connected.client, LOOKED_AT),
-    );
+    const { all } = connected.clients;
+    const schedules = await Promise.all(all.map((client) => codecKeysInUse(client, LOOKED_AT)));
+    const runs = await Promise.all(all.map((client) => openRunsByKey(client, LOOKED_AT)));
+    return codecSteps([...codecKeys.keys.keys()], schedules.flat(), runs.flat());
   } finally {
     await connected.close();
   }

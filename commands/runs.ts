@@ -27,7 +27,7 @@ async function listRuns(options: RunsOptions, verb: Command): Promise<void> {
       outcome: options.outcome ?? (options.code === undefined ? null : 'failed'),
       isOpen: options.open === true,
     };
-    const runs = await listAllRuns(connected.client, filter, options.limit, options.code ?? null);
+    const runs = await listAllRuns(connected.clients, filter, options.limit, options.code ?? null);
     for (const run of runs) print(verb, shown(run), lineOf(run));
     if (runs.length === 0) print(verb, { runs: 0 }, 'no run is like that');
   } finally {

@@ -2,7 +2,6 @@
  * `bin/yarn missions stop-all [--cancel-runs]` and `resume-all`: no mission is planned any more, also none that is written later, until
  * it is resumed. What became due meanwhile is then started once.
  */
-import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
 import { setTimeout as delay } from 'node:timers/promises';
 import pLimit from 'p-limit';
@@ -16,6 +15,7 @@ import { cancelRun } from '#runs/cancel-run.ts';
 import { runFreshPass } from '#schedules/system-workflows.ts';
 import { connectClient } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
+import type { NamespaceClients } from '#temporal/namespaces.ts';
 import { print } from './verb.ts';
 
 const OPEN = { userId: null, missionId: null, outcome: null, isOpen: true };
@@ -42,11 +42,11 @@ async function withMaintenance<T>(work: (database: Database) => Promise<T>): Pro
   }
 }
 
-async function withTemporal<T>(work: (client: Client) => Promise<T>): Promise<T> {
+async function withTemporal<T>(work: (clients: NamespaceClients) => Promise<T>): Promise<T> {
   const { temporal, codecKeys } = loadTemporalCommandConfig(process.env);
   const connected = await connectClient(temporal, createDataConverter(codecKeys));
   try {
-    return await work(connected.client);
+    return await work(connected.clients);
   } finally {
     await connected.close();
   }
@@ -68,16 +68,16 @@ async function stopAll(options: { readonly cancelRuns?: true }, verb: Command): 
 
 /** Each is told once, until none is open; those that begin meanwhile end by themselves. */
 async function cancelOpenRuns(
-  client: Client,
+  clients: NamespaceClients,
 ): Promise<{ readonly cancelled: number; readonly open: number }> {
   const told = new Set<string>();
   const deadlineAt = Date.now() + ENDED_WITHIN_MS;
   for (;;) {
-    const open = await listAllRuns(client, OPEN, MOST_OPEN_RUNS);
+    const open = await listAllRuns(clients, OPEN, MOST_OPEN_RUNS);
     if (open.length === 0 || Date.now() > deadlineAt) return { cancelled: told.size, open: open.length };
     const news = open.filter(({ runId }) => !told.has(runId));
     await pLimit(CONCURRENCY).map(news, async (run) => {
-      if (await cancelRun(client, run)) told.add(run.runId);
+      if (await cancelRun(clients, run)) told.add(run.runId);
     });
     await delay(LOOK_EVERY_MS);
   }
@@ -91,7 +91,7 @@ async function resumeAll(verb: Command): Promise<void> {
     { stoppedAt },
     stoppedAt === null ? 'planning was not stopped' : `planning goes on; it was stopped since ${stoppedAt}`,
   );
-  const { started } = await withTemporal((client) => runFreshPass(client));
+  const { started } = await withTemporal(({ home }) => runFreshPass(home));
   print(
     verb,
     { started },

@@ -14,6 +14,7 @@ import type { Database } from '#db/client.ts';
 import { enterErasedUser, eraseUserRows } from '#db/erased-users.ts';
 import { eraseUserRuns } from '#runs/erase-user-runs.ts';
 import { connect, type TemporalConfig } from '#temporal/connection.ts';
+import { createNamespaceClients } from '#temporal/namespaces.ts';
 
 /** Rows of many years take a while; so does a transaction of a worker that was told that the user is not erased. */
 const STATEMENT_MS = 600_000;
@@ -38,7 +39,6 @@ async function eraseUser(
   options: Options,
   verb: Command,
 ): Promise<void> {
-  const { namespace } = temporal;
   const connection = await connect(temporal);
   try {
     await database.asSystem((tx) => enterErasedUser(tx, userId));
@@ -52,13 +52,14 @@ async function eraseUser(
       `the audit's chain ended with row ${head.seq}, hash ${lastHash}`,
     );
 
-    const client = new Client({ connection, namespace });
-    const eraseRuns = () => eraseUserRuns(client, userId, options.timeoutSeconds * 1_000);
+    const { all } = createNamespaceClients(temporal, (namespace) => new Client({ connection, namespace }));
+    const eraseRuns = () =>
+      Promise.all(all.map((client) => eraseUserRuns(client, userId, options.timeoutSeconds * 1_000)));
     const first = await eraseRuns();
     await delay(Math.max(0, enteredAtMs + options.waitSeconds * 1_000 - Date.now()));
-    const last = await eraseRuns();
-    const schedules = first.schedules + last.schedules;
-    const executions = first.executions + last.executions;
+    const erased = [...first, ...(await eraseRuns())];
+    const schedules = erased.reduce((sum, each) => sum + each.schedules, 0);
+    const executions = erased.reduce((sum, each) => sum + each.executions, 0);
     const counts = [...tables, ['schedules', schedules], ['executions', executions]];
     print(
       verb,

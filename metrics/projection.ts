@@ -6,6 +6,7 @@ export const DRIFTS = [
   'created',
   'updated',
   'reencrypted',
+  'moved',
   'removed',
   'duplicatesRemoved',
   'failed',

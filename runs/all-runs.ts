@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { FailureCode } from '#domain/run/run.ts';
 import { withCallDeadline } from '#temporal/connection.ts';
+import { namespacesOf, type Clients } from '#temporal/namespaces.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
 import { resultOf } from './mission-runs.ts';
 import { toMissionRun, type MissionRun } from './run-execution.ts';
@@ -22,10 +23,26 @@ export interface RunOfUser extends MissionRun {
  * @throws gRPC errors of the SDK, TemporalUnavailableError
  */
 export async function listAllRuns(
-  client: Client,
+  clients: Clients,
   filter: RunFilter,
   limit: number,
   failureCode: FailureCode | null = null,
+): Promise<RunOfUser[]> {
+  const { all } = namespacesOf(clients);
+  const lists = await Promise.all(all.map((client) => listRunsIn(client, filter, limit, failureCode)));
+  // As the server orders those of one namespace; the order among equals stays.
+  return lists.length === 1 ? lists.flat() : lists.flat().sort(openThenLast).slice(0, limit);
+}
+
+const openThenLast = (one: RunOfUser, other: RunOfUser): number =>
+  Number(one.finishedAt !== null) - Number(other.finishedAt !== null) ||
+  (other.finishedAt ?? other.startedAt).getTime() - (one.finishedAt ?? one.startedAt).getTime();
+
+async function listRunsIn(
+  client: Client,
+  filter: RunFilter,
+  limit: number,
+  failureCode: FailureCode | null,
 ): Promise<RunOfUser[]> {
   const found: RunOfUser[] = [];
   const listed = client.workflow.list({ query: allRunsQuery(filter), pageSize: Math.min(PAGE_SIZE, limit) });

@@ -13,6 +13,13 @@ import {
   type MissionRunInput,
   type RunProgress,
 } from '#temporal/messages.ts';
+import {
+  clientsInTurn,
+  findIn,
+  namespacesOf,
+  type Clients,
+  type NamespaceClients,
+} from '#temporal/namespaces.ts';
 import { cancelRun } from './cancel-run.ts';
 import { toMissionRun, type ExecutionRef, type MissionRun } from './run-execution.ts';
 import { missionRunsQuery, openMissionRunsQuery, runQuery } from './run-queries.ts';
@@ -38,32 +45,36 @@ export interface RunNow {
 
 export interface RunPage {
   readonly runs: readonly MissionRun[];
-  /** Of the server, opaque; empty on the last page. */
+  /** Of the server, behind the number of the namespace where there are several; opaque; empty on the last page. */
   readonly nextPageToken: Uint8Array;
 }
 
 export type MissionRuns = ReturnType<typeof createMissionRuns>;
 
 /**
- * Runs of missions as a user sees them. All of it throws `TemporalUnavailableError` where Temporal does not answer.
+ * Runs of missions as a user sees them, in whichever namespace they are. All of it throws `TemporalUnavailableError` where Temporal
+ * does not answer.
  *
  * @param options.client null: there is none, nothing is answered
  */
-export function createMissionRuns(options: { readonly client: Client | null; readonly taskQueue: string }) {
+export function createMissionRuns(options: { readonly client: Clients | null; readonly taskQueue: string }) {
   const { taskQueue } = options;
-  const required = (): Client => {
+  const required = (): NamespaceClients => {
     if (options.client === null) throw new TemporalUnavailableError();
-    return options.client;
+    return namespacesOf(options.client);
   };
   return {
-    startNow: (run: RunNow, nowMs: number) => startNow(required(), taskQueue, run, nowMs),
-    hasOpenRun: (run: RunNow, nowMs: number, slot: ExecutionRef | null) =>
-      hasOpenRun(required(), run, nowMs, slot),
+    startNow: (run: RunNow, nowMs: number) => startNow(required().ofUser(run.userId), taskQueue, run, nowMs),
+    hasOpenRun: async (run: RunNow, nowMs: number, slot: ExecutionRef | null): Promise<boolean> => {
+      const clients = required().all;
+      const answers = await Promise.all(clients.map((client) => hasOpenRun(client, run, nowMs, slot)));
+      return answers.includes(true);
+    },
     list: (userId: string, missionId: string, page: { limit: number; pageToken: Uint8Array }) =>
       listRuns(required(), userId, missionId, page),
     find: (userId: string, runId: string, slotOf: () => Promise<ExecutionRef | null>) =>
       findRun(required(), userId, runId, slotOf),
-    progress: (run: ExecutionRef) => progressOf(required(), run),
+    progress: (run: ExecutionRef) => findIn(required().all, (client) => progressOf(client, run)),
     cancel: (run: ExecutionRef) => cancelRun(required(), run),
   };
 }
@@ -128,19 +139,41 @@ async function hasOpenRun(
 
 const NO_TOKEN = new Uint8Array();
 
-/** A page of a mission's runs: open ones first, then those that ended last. */
+/** A page of a mission's runs, of each namespace in turn: open ones first, then those that ended last. */
 async function listRuns(
+  clients: NamespaceClients,
+  userId: string,
+  missionId: string,
+  page: { readonly limit: number; readonly pageToken: Uint8Array },
+): Promise<RunPage> {
+  const inTurn = clientsInTurn(clients, userId);
+  return askTemporal(clients.home, async () => {
+    if (inTurn.length === 1) return listRunsIn(clients.home, userId, missionId, page);
+    const runs: MissionRun[] = [];
+    let [nth = 0, ...token] = page.pageToken;
+    for (const client of inTurn.slice(nth)) {
+      if (runs.length === page.limit) break;
+      const rest = { limit: page.limit - runs.length, pageToken: Uint8Array.from(token) };
+      const listed = await listRunsIn(client, userId, missionId, rest);
+      runs.push(...listed.runs);
+      token = [...listed.nextPageToken];
+      if (token.length > 0) break;
+      nth += 1;
+    }
+    return { runs, nextPageToken: nth < inTurn.length ? Uint8Array.of(nth, ...token) : NO_TOKEN };
+  });
+}
+
+async function listRunsIn(
   client: Client,
   userId: string,
   missionId: string,
   page: { readonly limit: number; readonly pageToken: Uint8Array },
 ): Promise<RunPage> {
-  return askTemporal(client, async () => {
-    const listed = await listPage(client, userId, missionRunsQuery(userId, missionId), page);
-    const theirs = listed.runs.filter((run) => run.missionId === missionId);
-    const runs = await pLimit(CONCURRENCY).map(theirs, (run) => upToDate(client, userId, run));
-    return { runs, nextPageToken: listed.nextPageToken };
-  });
+  const listed = await listPage(client, userId, missionRunsQuery(userId, missionId), page);
+  const theirs = listed.runs.filter((run) => run.missionId === missionId);
+  const runs = await pLimit(CONCURRENCY).map(theirs, (run) => upToDate(client, userId, run));
+  return { runs, nextPageToken: listed.nextPageToken };
 }
 
 /** The SDK's own `list` hides the page tokens. */
@@ -202,19 +235,27 @@ async function describeRun(
  * @returns null if the user has no such run, or no longer
  */
 async function findRun(
-  client: Client,
+  clients: NamespaceClients,
   userId: string,
   runId: string,
   slotOf: () => Promise<ExecutionRef | null>,
 ): Promise<MissionRun | null> {
-  return askTemporal(client, async () => {
+  const inTurn = clientsInTurn(clients, userId);
+  const described = async (client: Client, ref: ExecutionRef | undefined): Promise<MissionRun | null> => {
+    const run = ref === undefined ? null : await describeRun(client, userId, ref);
+    return run === null ? null : { ...run, result: await resultOf(client, run) };
+  };
+  return askTemporal(clients.home, async () => {
     for (let look = 1; look <= LOOKS; look += 1) {
       if (look > 1) await delay(LOOK_EVERY_MS);
       const page = { limit: 1, pageToken: NO_TOKEN };
-      const listed = await listPage(client, userId, runQuery(runId), page);
-      const ref = listed.runs[0] ?? (await slotOf());
-      const run = ref === null ? null : await describeRun(client, userId, ref);
-      if (run !== null) return { ...run, result: await resultOf(client, run) };
+      const listed = await findIn(inTurn, async (client) =>
+        described(client, (await listPage(client, userId, runQuery(runId), page)).runs[0]),
+      );
+      if (listed !== null) return listed;
+      const slot = (await slotOf()) ?? undefined;
+      const held = await findIn(inTurn, (client) => described(client, slot));
+      if (held !== null) return held;
     }
     return null;
   });

@@ -2,12 +2,14 @@ import {
   ScheduleAlreadyRunning,
   WorkflowExecutionAlreadyStartedError,
   type Client,
+  type ScheduleOptions,
   type ScheduleSummary,
 } from '@temporalio/client';
 import { OwnError } from '#domain/base/errors.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fairnessKeyOf } from '#domain/run/fairness.ts';
 import { withCallDeadline } from '#temporal/connection.ts';
+import { clientsInTurn, findIn, namespacesOf, type Clients } from '#temporal/namespaces.ts';
 import { primaryKeyIdOf } from '#temporal/payload-codec.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE, type MissionRunInput } from '#temporal/messages.ts';
@@ -44,6 +46,7 @@ const LIST_PAGE_SIZE = 1_000;
 
 /** A schedule as visibility shows it: a moment late, and ids longer than 255 characters are cut. */
 export interface ListedSchedule {
+  readonly namespace: string;
   /** See `missionScheduleId`: the sure way to find the mission. */
   readonly scheduleId: string;
   readonly userId: string;
@@ -55,8 +58,11 @@ export interface ListedSchedule {
   readonly paused: boolean;
 }
 
-/** `reencrypted`: as wanted, but its input was under another codec key, or by a version that did not note the key. */
-export type ScheduleChange = 'created' | 'updated' | 'reencrypted' | 'unchanged';
+/**
+ * `reencrypted`: as wanted, but its input was under another codec key, or by a version that did not note the key. `moved`: made
+ * in its user's namespace, and removed from another.
+ */
+export type ScheduleChange = 'created' | 'updated' | 'reencrypted' | 'moved' | 'unchanged';
 
 export interface DueRun {
   readonly userId: string;
@@ -78,39 +84,68 @@ class ScheduleConflictError extends OwnError {
 
 export type MissionSchedules = ReturnType<typeof createMissionSchedules>;
 
-/** The Temporal Schedules of missions: at most one per mission, id `mission:<userId>:<missionId>`. */
+/**
+ * The Temporal Schedules of missions: at most one per mission, id `mission:<userId>:<missionId>`, in its user's namespace; in
+ * another until it is moved.
+ */
 export function createMissionSchedules(options: {
-  readonly client: Client;
+  readonly client: Clients;
   /** Where runs are started. */
   readonly taskQueue: string;
   readonly catchupWindowMs?: number;
 }) {
-  const { client, taskQueue, catchupWindowMs = DEFAULT_CATCHUP_WINDOW_MS } = options;
-  const codecKeyId = primaryKeyIdOf(client.options.loadedDataConverter);
+  const { taskQueue, catchupWindowMs = DEFAULT_CATCHUP_WINDOW_MS } = options;
+  const clients = namespacesOf(options.client);
+  const codecKeyId = primaryKeyIdOf(clients.home.options.loadedDataConverter);
+  const find = (userId: string, missionId: string): Promise<PresentSchedule | null> =>
+    findIn(clientsInTurn(clients, userId), (client) =>
+      describeSchedule(client, missionScheduleId(userId, missionId)),
+    );
   const settings: ScheduleSettings = { taskQueue, catchupWindowMs, codecKeyId };
 
   return {
     /** An operator's pause stays. */
-    ensure: (schedule: MissionScheduleTarget) => ensureSchedule(client, settings, schedule),
+    ensure: (schedule: MissionScheduleTarget) =>
+      ensureSchedule(clientsInTurn(clients, schedule.userId), settings, schedule),
+    /** Where a user's schedules belong. */
+    namespaceOf: (userId: string): string => clients.ofUser(userId).options.namespace,
     /** What `list` gives for a schedule that `ensure` made and that nobody edited by hand. */
     fingerprintOf: (target: MissionScheduleTarget): string => fingerprintOf(target, settings),
+    /** From all namespaces; false if there was none. */
     remove: (userId: string, missionId: string) =>
-      deleteSchedule(client, missionScheduleId(userId, missionId)),
+      deleteFrom(clients.all, missionScheduleId(userId, missionId)),
     /** Removes a schedule that is no mission's (any more); false if there was none. */
-    removeById: (scheduleId: string) => deleteSchedule(client, scheduleId),
+    removeById: ({ namespace, scheduleId }: Pick<ListedSchedule, 'namespace' | 'scheduleId'>) =>
+      deleteFrom(
+        clients.all.filter(({ options: { namespace: name } }) => name === namespace),
+        scheduleId,
+      ),
     /** Null if the mission has no schedule. */
-    pauseOf: (userId: string, missionId: string) => pauseOf(client, missionScheduleId(userId, missionId)),
+    pauseOf: async (userId: string, missionId: string): Promise<PauseState | null> =>
+      (await find(userId, missionId))?.state ?? null,
     /** Whether a direct start would go round a pause, or double a run that the schedule has started. */
-    holdsBack: (userId: string, missionId: string) => holdsBack(client, missionScheduleId(userId, missionId)),
-    list: () => listSchedules(client, codecKeyId),
+    holdsBack: async (userId: string, missionId: string): Promise<boolean> => {
+      const present = await find(userId, missionId);
+      return present !== null && (present.state.paused || present.openRuns > 0);
+    },
+    /** Those of one namespace after those of the other. */
+    list: async function* (): AsyncGenerator<ListedSchedule, void, undefined> {
+      for (const client of clients.all) yield* listSchedules(client, codecKeyId);
+    },
     /** Whether the server's calendars follow a zone as we do: see `createServerZones`. */
-    followsZone: createServerZones(client),
-    startDue: (run: DueRun) => startDue(client, taskQueue, run),
+    followsZone: createServerZones(clients.home),
+    startDue: (run: DueRun) => startDue(clients.ofUser(run.userId), taskQueue, run),
   };
 }
 
+/** @returns whether one of them had it */
+async function deleteFrom(clients: readonly Client[], scheduleId: string): Promise<boolean> {
+  const deleted = await Promise.all(clients.map((client) => deleteSchedule(client, scheduleId)));
+  return deleted.includes(true);
+}
+
 /**
- * Creates the schedule or brings it up to date.
+ * Creates the schedule or brings it up to date, in the first namespace; from the others it is moved there.
  *
  * The server drops an update whose conflict token is out of date, and says so or not (older schedulers don't): so each
  * update is followed by another look, until the schedule is seen as wanted.
@@ -118,10 +153,11 @@ export function createMissionSchedules(options: {
  * @throws ScheduleConflictError; gRPC errors of the SDK
  */
 async function ensureSchedule(
-  client: Client,
+  [client, ...elsewhere]: readonly Client[],
   settings: ScheduleSettings,
   schedule: MissionScheduleTarget,
 ): Promise<ScheduleChange> {
+  if (client === undefined) throw new TypeError('schedule: found no namespace');
   const scheduleId = missionScheduleId(schedule.userId, schedule.missionId);
   const request = toScheduleRequest(schedule, settings);
   const hash = scheduleHash(schedule, settings);
@@ -131,7 +167,12 @@ async function ensureSchedule(
   for (let look = 0; look < MAX_LOOKS; look += 1) {
     const present = await describeSchedule(client, scheduleId);
     if (present === null) {
-      if (await createSchedule(client, { ...request, scheduleId })) return 'created';
+      const left = await findIn(elsewhere, (other) => describeSchedule(other, scheduleId));
+      // Never two that fire, and no moment in which a pause is forgotten.
+      if (left?.state.paused === false) await deleteFrom(elsewhere, scheduleId);
+      const isMade = await createSchedule(client, { ...request, scheduleId, ...pausedLike(left) });
+      if (left?.state.paused === true) await deleteFrom(elsewhere, scheduleId);
+      if (isMade) return left === null ? 'created' : 'moved';
       continue;
     }
     const isSpecAsWanted = present.specDigest === specDigest;
@@ -151,6 +192,9 @@ async function ensureSchedule(
   throw new ScheduleConflictError(scheduleId);
 }
 
+const pausedLike = (left: PresentSchedule | null): Pick<ScheduleOptions, 'state'> =>
+  left?.state.paused === true ? { state: { paused: true, note: left.state.note } } : {};
+
 /** @returns false if it exists already */
 async function createSchedule(
   client: Client,
@@ -165,16 +209,6 @@ async function createSchedule(
   }
 }
 
-async function pauseOf(client: Client, scheduleId: string): Promise<PauseState | null> {
-  const present = await describeSchedule(client, scheduleId);
-  return present?.state ?? null;
-}
-
-async function holdsBack(client: Client, scheduleId: string): Promise<boolean> {
-  const present: PresentSchedule | null = await describeSchedule(client, scheduleId);
-  return present !== null && (present.state.paused || present.openRuns > 0);
-}
-
 async function* listSchedules(
   client: Client,
   codecKeyId: string | null,
@@ -185,11 +219,14 @@ async function* listSchedules(
     const next = await withCallDeadline(client.connection, () => pages.next());
     if (next.done === true) return;
     const found = listed(next.value, codecKeyId);
-    if (found !== null) yield found;
+    if (found !== null) yield { namespace: client.options.namespace, ...found };
   }
 }
 
-function listed(summary: ScheduleSummary, codecKeyId: string | null): ListedSchedule | null {
+function listed(
+  summary: ScheduleSummary,
+  codecKeyId: string | null,
+): Omit<ListedSchedule, 'namespace'> | null {
   const { scheduleId, typedSearchAttributes: attributes, state, spec = {}, action } = summary;
   const userId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.userId);
   const missionId = attributes?.get(MISSION_SEARCH_ATTRIBUTES.missionId);

@@ -12,6 +12,21 @@ import { connectWorker } from './worker-connection.ts';
 import { createTemporaryDirectory } from '#dev/guardian.ts';
 
 describe('loadTemporalConfig', () => {
+  it('reads all namespaces, and which of them is its own: the first unless set', () => {
+    const TEMPORAL_NAMESPACES = 'a,b:closed';
+    const namespaces = [
+      { name: 'a', isOpen: true },
+      { name: 'b', isOpen: false },
+    ];
+    expect(loadTemporalConfig({ TEMPORAL_NAMESPACES })).toMatchObject({ namespace: 'a', namespaces });
+    expect(loadTemporalConfig({ TEMPORAL_NAMESPACES, TEMPORAL_NAMESPACE: 'b' })).toMatchObject({
+      ...{ namespace: 'b', namespaces },
+    });
+    expect(() => loadTemporalConfig({ TEMPORAL_NAMESPACES, TEMPORAL_NAMESPACE: 'c' })).toThrow(
+      'TEMPORAL_NAMESPACE: is none of TEMPORAL_NAMESPACES',
+    );
+  });
+
   it('without variables it is the local server', () => {
     expect(loadTemporalConfig({})).toEqual({ address: 'localhost:7233', namespace: 'default' });
     expect(loadTemporalConfig({ TEMPORAL_ADDRESS: '', TEMPORAL_API_KEY: undefined })).toEqual({

@@ -10,12 +10,22 @@ import {
 import { OwnError } from '#domain/base/errors.ts';
 import type { DataConverter } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import {
+  createNamespaceClients,
+  NamespacesError,
+  parseNamespaces,
+  type Namespace,
+  type NamespaceClients,
+} from './namespaces.ts';
 
 /** Where Temporal is and how to get in. */
 export interface TemporalConfig {
   /** `host:port`. */
   readonly address: string;
+  /** Whose tasks the workers of the process take. */
   readonly namespace: string;
+  /** All of the service, `namespace` among them. Absent: it is the only one. */
+  readonly namespaces?: readonly Namespace[];
   /** Absent: no TLS, or plain TLS if there is an API key. */
   readonly tls?: NonNullable<ConnectionOptions['tls']>;
   readonly apiKey?: string;
@@ -31,11 +41,11 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 const CALL_DEADLINE_MS = 10_000;
 
 /**
- * Reads the standard `TEMPORAL_*` variables: address, namespace, API key, TLS by path or data, gRPC headers. A
- * configuration file is read only if `TEMPORAL_CONFIG_FILE` names one: a service must not depend on what lies in the
+ * Reads the standard `TEMPORAL_*` variables: address, namespace, API key, TLS by path or data, gRPC headers; and ours,
+ * `TEMPORAL_NAMESPACES`. A configuration file is read only if `TEMPORAL_CONFIG_FILE` names one: a service must not depend on what lies in the
  * home directory of its user.
  *
- * @throws Error if a file that a variable names cannot be read
+ * @throws Error if a file that a variable names cannot be read; NamespacesError
  * @see @temporalio/envconfig
  */
 export function loadTemporalConfig(env: Readonly<Record<string, string | undefined>>): TemporalConfig {
@@ -44,9 +54,10 @@ export function loadTemporalConfig(env: Readonly<Record<string, string | undefin
   );
   const { connectionOptions, namespace } = readProfile(Object.fromEntries(set));
   const { address, tls, apiKey, metadata } = connectionOptions;
+  const list = set.find(([name]) => name === 'TEMPORAL_NAMESPACES')?.[1];
   return {
     address: address ?? DEFAULT_ADDRESS,
-    namespace: namespace ?? DEFAULT_NAMESPACE,
+    ...(list === undefined ? { namespace: namespace ?? DEFAULT_NAMESPACE } : oneOf(list, namespace)),
     ...(tls !== undefined && tls !== null && { tls }),
     ...(apiKey !== undefined && { apiKey }),
     ...(metadata !== undefined && { metadata: textMetadata(metadata) }),
@@ -69,6 +80,18 @@ function readProfile(set: Readonly<Record<string, string>>): ReturnType<typeof l
 
 export class TemporalConfigFileError extends OwnError {
   override readonly name = 'TemporalConfigFileError';
+}
+
+/** @param namespace of the process; the first unless set */
+function oneOf(
+  list: string,
+  namespace: string | undefined,
+): Pick<TemporalConfig, 'namespace' | 'namespaces'> {
+  const namespaces = parseNamespaces(list);
+  const own = namespace ?? namespaces[0]?.name;
+  if (own === undefined || !namespaces.some(({ name }) => name === own))
+    throw new NamespacesError('TEMPORAL_NAMESPACE', 'is none of TEMPORAL_NAMESPACES');
+  return { namespace: own, namespaces };
 }
 
 const textMetadata = (metadata: Readonly<Record<string, string | Buffer>>): Record<string, string> =>
@@ -108,7 +131,10 @@ export class TemporalUnreachableError extends OwnError {
 }
 
 export interface ConnectedClient {
+  /** Of the home namespace. */
   readonly client: Client;
+  /** Of all namespaces; they share the connection. */
+  readonly clients: NamespaceClients;
   close(): Promise<void>;
 }
 
@@ -122,8 +148,11 @@ export async function connectClient(
   dataConverter: DataConverter,
 ): Promise<ConnectedClient> {
   const connection = await connect(config);
-  const client = new Client({ connection, namespace: config.namespace, dataConverter });
-  return { client, close: () => connection.close() };
+  const clients = createNamespaceClients(
+    config,
+    (namespace) => new Client({ connection, namespace, dataConverter }),
+  );
+  return { client: clients.home, clients, close: () => connection.close() };
 }
 
 /** After an outage the next attempt comes soon; gRPC would wait up to two minutes. */
@@ -147,11 +176,11 @@ export function openClient(
       makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: ATTEMPTS_WHILE_SOMEBODY_WAITS })),
     ],
   });
-  const client = new Client({
-    ...{ connection, namespace: config.namespace, dataConverter },
-    interceptors: { workflow },
-  });
-  return { client, close: () => connection.close() };
+  const clients = createNamespaceClients(
+    config,
+    (namespace) => new Client({ connection, namespace, dataConverter, interceptors: { workflow } }),
+  );
+  return { client: clients.home, clients, close: () => connection.close() };
 }
 
 /** Runs calls of a client with one deadline for all of them. */

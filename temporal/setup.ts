@@ -1,4 +1,4 @@
-import type { Connection } from '@temporalio/client';
+import type { Connection, ConnectionLike } from '@temporalio/client';
 import { OwnError } from '#domain/base/errors.ts';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 import { withCallDeadline } from './connection.ts';
 import { GRPC_STATUS, hasGrpcStatus } from './grpc-status.ts';
+import type { NamespaceClients } from './namespaces.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_RETENTION_DAYS = 30;
@@ -108,17 +109,40 @@ export async function searchAttributesOf(
   };
 }
 
+/**
+ * Looks whether each of several namespaces takes what is to be moved into it: its schedule elsewhere is removed first.
+ *
+ * @throws TemporalSetupError
+ */
+export async function assertUsable({ all }: Pick<NamespaceClients, 'all'>): Promise<void> {
+  for (const { connection, options } of all.length > 1 ? all : []) {
+    try {
+      await useAttributes(connection, options.namespace);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      throw new TemporalSetupError(
+        `namespace ${options.namespace} or its search attributes are missing: bin/yarn missions setup`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+const waitUntilUsable = (connection: Connection, namespace: string): Promise<void> =>
+  withNamespaceReady(() => useAttributes(connection, namespace));
+
 /** Asks for each attribute in a query, which is how the frontend checks them when a run or a schedule is written. */
-async function waitUntilUsable(connection: Connection, namespace: string): Promise<void> {
+async function useAttributes(connection: ConnectionLike, namespace: string): Promise<void> {
   const query = Object.values(SEARCH_ATTRIBUTE_NAMES)
     .map((name) => `${name} = 'none'`)
     .join(' OR ');
-  await withNamespaceReady(() =>
-    withCallDeadline(connection, () =>
-      connection.workflowService.countWorkflowExecutions({ namespace, query }),
-    ),
+  await withCallDeadline(connection, () =>
+    connection.workflowService.countWorkflowExecutions({ namespace, query }),
   );
 }
+
+const isMissing = (error: unknown): boolean =>
+  hasGrpcStatus(error, GRPC_STATUS.NOT_FOUND) || hasGrpcStatus(error, GRPC_STATUS.INVALID_ARGUMENT);
 
 /** Retries while the server does not know yet what has just been registered. */
 async function withNamespaceReady<Result>(call: () => Promise<Result>): Promise<Result> {
@@ -127,9 +151,7 @@ async function withNamespaceReady<Result>(call: () => Promise<Result>): Promise<
     try {
       return await call();
     } catch (error) {
-      const notYet =
-        hasGrpcStatus(error, GRPC_STATUS.NOT_FOUND) || hasGrpcStatus(error, GRPC_STATUS.INVALID_ARGUMENT);
-      if (!notYet) throw error;
+      if (!isMissing(error)) throw error;
       if (Date.now() > deadline) {
         throw new TemporalSetupError(
           `namespace and search attributes were registered, but are not usable after ${USABLE_WITHIN_MS / 1000} s`,

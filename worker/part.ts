@@ -4,12 +4,16 @@ import type { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Config } from '#config.ts';
 import type { Check } from '#health/readiness.ts';
+import type { NamespaceClients } from '#temporal/namespaces.ts';
 
 /** What the parts of a worker process share. */
 export interface WorkerContext {
   readonly connection: NativeConnection;
+  /** Of the namespace whose tasks the process takes. */
   readonly client: Client;
   readonly namespace: string;
+  /** Of all namespaces of the service. */
+  readonly clients: NamespaceClients;
   readonly codecKeys: Config['codecKeys'];
   /** Of workers: refuses what no codec key encrypted, unless the operator lets it pass. */
   readonly dataConverter: DataConverter;

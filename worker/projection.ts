@@ -17,13 +17,16 @@ import { ensureSystemSchedule, RECONCILE_SCHEDULE } from '#schedules/system-sche
 import { startHealing, startProjection, startReconcile } from '#schedules/system-workflows.ts';
 import { traceStatements } from '#tracing/sql.ts';
 import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
+import { assertUsable } from '#temporal/setup.ts';
 
 /** Task queue `missions-projection`: follows the change log and keeps the schedules; holds no key of users. */
 export async function createProjectionPart(
   context: WorkerContext,
   settings: Config<'projection'>['projection'],
 ): Promise<WorkerPart> {
-  const { client, logger } = context;
+  const { clients, logger } = context;
+  const { home } = clients;
+  await assertUsable(clients);
   const database = watchPool(
     'sync',
     openDatabase({
@@ -34,11 +37,11 @@ export async function createProjectionPart(
   );
   const activities = createProjectionActivities({
     database,
-    schedules: createMissionSchedules({ client, taskQueue: RUNNER_TASK_QUEUE }),
-    startHealing: (userId, missionId) => startHealing(client, userId, missionId),
+    schedules: createMissionSchedules({ client: clients, taskQueue: RUNNER_TASK_QUEUE }),
+    startHealing: (userId, missionId) => startHealing(clients.ofUser(userId), userId, missionId),
     mayStart: createStartTurns(),
-    cancelRun: (run) => cancelRun(client, run),
-    isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
+    cancelRun: (run) => cancelRun(clients, run),
+    isRunOpen: (workflowId, runId) => isRunOpen(clients, workflowId, runId),
     log: {
       info: (message, fields) => logger.info(fields, message),
       warn: (message, fields) => logger.warn(fields, message),
@@ -61,9 +64,9 @@ export async function createProjectionPart(
     name: 'projection',
     worker,
     onceRunning: async () => {
-      await startProjection(client);
-      await ensureSystemSchedule(client, RECONCILE_SCHEDULE);
-      await startReconcile(client);
+      await startProjection(home);
+      await ensureSystemSchedule(home, RECONCILE_SCHEDULE);
+      await startReconcile(home);
     },
     checks: {
       polls: pollsAt(context.client, worker, { runsWorkflows: true }),

@@ -60,7 +60,7 @@ export async function createRunnerPart(
     isStopping: () => worker !== null && worker.getState() !== 'RUNNING',
     oneRoundEach: settings.roundsPerSecond !== null,
     research: createResearchServices(settings.research),
-    isRunOpen: (workflowId, runId) => isRunOpen(context.client, workflowId, runId),
+    isRunOpen: (workflowId, runId) => isRunOpen(context.clients, workflowId, runId),
     random: Math.random,
   });
   const created = await Worker.create({
@@ -82,7 +82,8 @@ export async function createRunnerPart(
   return {
     name: 'runner',
     worker: created,
-    onceRunning: () => ensureSystemSchedule(context.client, SWEEP_SCHEDULE),
+    // One sweep is enough for the slots of all namespaces.
+    onceRunning: () => ensureSystemSchedule(context.clients.home, SWEEP_SCHEDULE),
     checks: {
       polls: pollsAt(context.client, created, { runsWorkflows: true }),
       database: () => checkDatabase(database, syncDatabaseOf('mana_missions_runner')),

@@ -20,10 +20,12 @@ interface FoundSchedule {
   readonly isMissionsOwn: boolean;
   readonly isUnderFirstKey: boolean;
 }
+/** By namespace, then by the schedule's id. */
+type FoundSchedules = Map<string, Map<string, FoundSchedule>>;
 
 /**
  * Compares all missions with all schedules and mends what drifted apart: schedules deleted, changed or doubled by hand, or
- * left behind. An operator's pause is no drift. Inputs that another codec key encrypted are encrypted anew, for a schedule
+ * left behind, also in a namespace that is not their user's (any more). An operator's pause is no drift. Inputs that another codec key encrypted are encrypted anew, for a schedule
  * keeps its input for years.
  *
  * The list is a moment old, so nothing is mended on its word alone: creating and updating look at the schedule first, and
@@ -39,9 +41,10 @@ export async function reconcileSchedules(
 ): Promise<ReconcileResult> {
   const found = await listSchedules(deps, signal);
   const counts: Counts = {
-    ...{ missions: 0, schedules: found.size, created: 0, updated: 0, reencrypted: 0, removed: 0 },
+    ...{ missions: 0, schedules: 0, created: 0, updated: 0, reencrypted: 0, moved: 0, removed: 0 },
     ...{ duplicatesRemoved: 0, started: 0, failed: 0 },
   };
+  for (const inNamespace of found.values()) counts.schedules += inNamespace.size;
   const mayRemove = await isProjectionComplete(deps.database.system);
   let page = await readMissionsAfter(deps.database.system, null, PAGE_SIZE);
   while (page.length > 0) {
@@ -50,23 +53,22 @@ export async function reconcileSchedules(
     page = await readMissionsAfter(deps.database.system, page.at(-1) ?? null, PAGE_SIZE);
   }
   // What no mission has claimed. While the projection is being built, it may just not have come so far.
-  if (mayRemove) await inParallel(found, signal, (leftover) => removeLeftover(deps, leftover, counts));
+  for (const [namespace, leftovers] of mayRemove ? found : [])
+    await inParallel(leftovers, signal, (leftover) => removeLeftover(deps, namespace, leftover, counts));
   signal.throwIfAborted();
   reportReconcile(counts, Date.now());
   deps.log.info('schedules reconciled', { ...counts });
   return counts;
 }
 
-async function listSchedules(
-  deps: ProjectionDependencies,
-  signal: AbortSignal,
-): Promise<Map<string, FoundSchedule>> {
-  const found = new Map<string, FoundSchedule>();
+async function listSchedules(deps: ProjectionDependencies, signal: AbortSignal): Promise<FoundSchedules> {
+  const found: FoundSchedules = new Map();
   for await (const listed of deps.schedules.list()) {
     signal.throwIfAborted();
-    const { scheduleId, userId, missionId, fingerprint, isUnderFirstKey } = listed;
+    const { namespace, scheduleId, userId, missionId, fingerprint, isUnderFirstKey } = listed;
     const isMissionsOwn = scheduleId === missionScheduleId(userId, missionId);
-    found.set(scheduleId, { fingerprint, isMissionsOwn, isUnderFirstKey });
+    const inNamespace = found.get(namespace) ?? new Map<string, FoundSchedule>();
+    found.set(namespace, inNamespace.set(scheduleId, { fingerprint, isMissionsOwn, isUnderFirstKey }));
   }
   return found;
 }
@@ -75,24 +77,33 @@ async function listSchedules(
 async function reconcilePage(
   deps: ProjectionDependencies,
   page: readonly PendingMission[],
-  found: Map<string, FoundSchedule>,
+  found: FoundSchedules,
   counts: Counts,
   signal: AbortSignal,
 ): Promise<void> {
   const toLookAt: (() => Promise<void>)[] = [];
   for (const mission of page) {
     const scheduleId = missionScheduleId(mission.userId, mission.missionId);
-    const present = found.get(scheduleId);
+    const inOwn = found.get(deps.schedules.namespaceOf(mission.userId));
+    const present = inOwn?.get(scheduleId);
     const fingerprint = present?.fingerprint ?? null;
-    found.delete(scheduleId);
+    inOwn?.delete(scheduleId);
+    // It is moved by whoever brings it up to date. Beside one in its user's own namespace it is a double, which is left over.
+    const isElsewhere = present === undefined && takeOut(found, scheduleId);
     const expected = await fingerprintOf(deps, mission);
     if (expected !== null) counts.missions += 1;
     const isUnderOtherKey = present?.isUnderFirstKey === false && expected !== null;
     if (mission.isPending && !isUnderOtherKey) continue;
-    if (fingerprint !== expected) toLookAt.push(() => mend(deps, mission, counts));
+    if (fingerprint !== expected || isElsewhere) toLookAt.push(() => mend(deps, mission, counts));
     else if (expected !== null) toLookAt.push(() => start(deps, mission, counts));
   }
   await inParallel(toLookAt, signal, (look) => look());
+}
+
+function takeOut(found: FoundSchedules, scheduleId: string): boolean {
+  let wasThere = false;
+  for (const inNamespace of found.values()) wasThere = inNamespace.delete(scheduleId) || wasThere;
+  return wasThere;
 }
 
 /** Null for a mission that has no schedule. */
@@ -114,8 +125,8 @@ const mend = (deps: ProjectionDependencies, mission: PendingMission, counts: Cou
     if (started) counts.started += 1;
     if (change === 'unchanged') return;
     counts[change] += 1;
-    // After a rotation that is every mission there is: the count tells enough.
-    if (change === 'reencrypted') return;
+    // After a rotation, or with another list of namespaces, that is a great many: the count tells enough.
+    if (change === 'reencrypted' || change === 'moved') return;
     const { userId, missionId } = mission;
     deps.log.info('schedule mended', { userId, missionId, change });
   });
@@ -143,10 +154,11 @@ async function attempt(
 
 async function removeLeftover(
   deps: ProjectionDependencies,
+  namespace: string,
   [scheduleId, { isMissionsOwn }]: readonly [string, FoundSchedule],
   counts: Counts,
 ): Promise<void> {
-  if (!(await deps.schedules.removeById(scheduleId))) return;
+  if (!(await deps.schedules.removeById({ namespace, scheduleId }))) return;
   counts[isMissionsOwn ? 'removed' : 'duplicatesRemoved'] += 1;
   deps.log.info('schedule without a mission removed', { scheduleId });
 }

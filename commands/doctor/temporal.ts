@@ -6,8 +6,14 @@ import { createServerZones } from '#schedules/server-zones.ts';
 import { systemWorkAt } from '#schedules/system-schedules.ts';
 import { connect, withCallDeadline } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
+import type { Namespace } from '#temporal/namespaces.ts';
 import { GRPC_STATUS, hasGrpcStatus } from '#temporal/grpc-status.ts';
-import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE, VAULT_TASK_QUEUE } from '#temporal/messages.ts';
+import {
+  MISSION_RUN_WORKFLOW_TYPE,
+  PROJECTION_TASK_QUEUE,
+  RUNNER_TASK_QUEUE,
+  VAULT_TASK_QUEUE,
+} from '#temporal/messages.ts';
 import { searchAttributesOf } from '#temporal/setup.ts';
 import { pollsOf } from '#temporal/task-queue-polls.ts';
 import { judgeClock } from './databases.ts';
@@ -31,24 +37,30 @@ export function temporalChecks(config: TemporalCommandConfig): {
   const { temporal, codecKeys: keys } = config;
   let connecting: Promise<Connection> | null = null;
   const connected = (): Promise<Connection> => (connecting ??= connect(temporal, CONNECT_WITHIN_MS));
-  const asking =
-    (look: (client: Client, connection: Connection) => Promise<Judgement | readonly Judgement[]>) =>
-    async (): Promise<Judgement | readonly Judgement[]> => {
-      const connection = await connected();
-      const { namespace } = temporal;
-      return look(
-        new Client({ connection, namespace, dataConverter: createDataConverter(keys) }),
-        connection,
-      );
-    };
+  const dataConverter = createDataConverter(keys);
+  const namespaces = temporal.namespaces ?? [{ name: temporal.namespace, isOpen: true }];
+  const checksIn = ({ name: namespace, isOpen }: Namespace, nth: number): DoctorCheck[] => {
+    const asking = (name: string, look: Look): DoctorCheck => ({
+      name: namespaces.length === 1 ? name : `${name} (${namespace})`,
+      look: async () => {
+        const connection = await connected();
+        return look(new Client({ connection, namespace, dataConverter }), connection);
+      },
+    });
+    const isHome = nth === 0;
+    const checks = [
+      asking('Temporal namespace', namespaceOf),
+      asking('search attributes', searchAttributes),
+      asking('task queues', (client) => taskQueues(client, isHome)),
+      ...(isHome ? [asking('system schedules', systemWork)] : []),
+      asking('codec keys', (client) => codecKeys(client, config)),
+      ...(isHome ? [asking('clock of Temporal', clock), asking('time zones', timeZones)] : []),
+      ...(isOpen ? [] : [asking('closed', whatIsLeft)]),
+    ];
+    return checks.map((check) => inNamespace(check, namespace));
+  };
   const checks: DoctorCheck[] = [
-    { name: 'Temporal namespace', look: asking(namespaceOf) },
-    { name: 'search attributes', look: asking(searchAttributes) },
-    { name: 'task queues', look: asking(taskQueues) },
-    { name: 'system schedules', look: asking(systemWork) },
-    { name: 'codec keys', look: asking((client) => codecKeys(client, config)) },
-    { name: 'clock of Temporal', look: asking(clock) },
-    { name: 'time zones', look: asking(timeZones) },
+    ...namespaces.flatMap(checksIn),
     { name: 'fairness', look: () => Promise.resolve(unreadable('matching.enableFairness', 'true')) },
     {
       name: 'schedule start rate',
@@ -61,8 +73,10 @@ export function temporalChecks(config: TemporalCommandConfig): {
       () => undefined,
     );
   };
-  return { checks: checks.map((check) => inNamespace(check, temporal.namespace)), close };
+  return { checks, close };
 }
+
+type Look = (client: Client, connection: Connection) => Promise<Judgement | readonly Judgement[]>;
 
 /** The server says NOT_FOUND of everything in a namespace that it does not have. */
 const inNamespace = (check: DoctorCheck, namespace: string): DoctorCheck => ({
@@ -74,7 +88,7 @@ const inNamespace = (check: DoctorCheck, namespace: string): DoctorCheck => ({
       if (!isNotFound(error)) throw error;
       return fault(
         `namespace ${namespace} does not exist`,
-        'bin/yarn missions setup, or set TEMPORAL_NAMESPACE',
+        'bin/yarn missions setup, or set TEMPORAL_NAMESPACE or TEMPORAL_NAMESPACES',
       );
     }
   },
@@ -115,12 +129,14 @@ async function searchAttributes(client: Client, connection: Connection): Promise
     : ok('all are registered as Keyword');
 }
 
-async function taskQueues(client: Client): Promise<Judgement[]> {
-  const queues = [
-    [RUNNER_TASK_QUEUE, 'workflow', 'runner'],
-    [VAULT_TASK_QUEUE, 'activity', 'vault'],
-    [PROJECTION_TASK_QUEUE, 'workflow', 'projection'],
-  ] as const;
+async function taskQueues(client: Client, isHome: boolean): Promise<Judgement[]> {
+  const queues = (
+    [
+      [RUNNER_TASK_QUEUE, 'workflow', 'runner'],
+      [VAULT_TASK_QUEUE, 'activity', 'vault'],
+      [PROJECTION_TASK_QUEUE, 'workflow', 'projection'],
+    ] as const
+  ).filter(([taskQueue]) => isHome || taskQueue !== PROJECTION_TASK_QUEUE);
   // Its clock says when a poll was; ours need not be the same.
   const { aheadMs } = await serverClock(client);
   return Promise.all(
@@ -179,6 +195,23 @@ async function codecKeys(client: Client, { codecKeys: ours }: TemporalCommandCon
   );
   const found = judgements.filter((judgement) => judgement !== null);
   return found.length > 0 ? found : [ok(`${ids.join(', ')}; every schedule is under ${ours.primaryKeyId}`)];
+}
+
+/** Of a namespace to which no user belongs (any more). */
+async function whatIsLeft(client: Client): Promise<Judgement> {
+  const { namespace } = client.options;
+  const query = `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'`;
+  const { count } = await withCallDeadline(
+    client.connection,
+    () => client.workflowService.countWorkflowExecutions({ namespace, query }),
+    CALL_WITHIN_MS,
+  );
+  const inUse = await codecKeysInUse(client, SCHEDULES_LOOKED_AT);
+  const schedules = inUse.reduce((sum, each) => sum + each.schedules, 0);
+  const found = `${schedules} schedules and ${count?.toString() ?? '0'} open runs are left`;
+  return schedules === 0 && Number(count ?? 0) === 0
+    ? ok(`${found}: ended runs go with its retention`)
+    : warning(found, 'bin/yarn missions reconcile moves schedules; open runs end there');
 }
 
 async function clock(client: Client): Promise<Judgement> {

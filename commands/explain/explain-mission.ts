@@ -1,4 +1,3 @@
-import type { Client } from '@temporalio/client';
 import type { ExplainConfig } from '#config/explain-command.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { isErased } from '#db/erased-users.ts';
@@ -11,9 +10,9 @@ import { knownFailureText } from '#domain/run/failure-texts.ts';
 import { createMissionRuns } from '#runs/mission-runs.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
 import type { MissionRun } from '#runs/run-execution.ts';
-import { missionScheduleId } from '#schedules/schedule-ids.ts';
-import { describeSchedule } from '#schedules/schedule-update.ts';
+import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
+import { namespacesOf, type Clients } from '#temporal/namespaces.ts';
 import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from '../finding.ts';
 import { grantReasons, recordReasons } from './record-reasons.ts';
 import { scheduleReasons, type MissionFacts } from './schedule-reasons.ts';
@@ -28,7 +27,7 @@ export interface ExplainedMission {
 /** What is looked at of one mission; each with the database user whose business it is. */
 export function explainMission(
   config: ExplainConfig,
-  client: Client,
+  clients: Clients,
   ids: { readonly userId: string; readonly missionId: string },
 ): ExplainedMission {
   const [userId, missionId] = [toUserId(ids.userId), toMissionId(ids.missionId)];
@@ -39,10 +38,11 @@ export function explainMission(
   const projection = open(config.projectionUrl);
   const [api, runner] = [config.apiUrl, config.runnerUrl].map((url) => (url === null ? null : open(url)));
   let known: Promise<MissionFacts> | null = null;
-  const facts = (): Promise<MissionFacts> => (known ??= factsOf(projection, client, userId, missionId));
+  const facts = (): Promise<MissionFacts> => (known ??= factsOf(projection, clients, userId, missionId));
   const checks: DoctorCheck[] = [
     { name: 'user', look: () => erased(projection, userId) },
     { name: 'schedule', look: async () => scheduleReasons(await facts()) },
+    ...namespaceOf(clients, userId),
     {
       name: 'grant',
       look: async () =>
@@ -55,12 +55,19 @@ export function explainMission(
         return recordReasons(runner, config, { userId, missionId, pending: (await facts()).pending });
       },
     },
-    { name: 'last runs', look: () => lastRuns(client, userId, missionId) },
+    { name: 'last runs', look: () => lastRuns(clients, userId, missionId) },
   ];
   const close = async (): Promise<void> => {
     await Promise.all([projection.close(), api?.close(), runner?.close()]);
   };
   return { checks: checks.map(unlessErased), close };
+}
+
+/** Where to look in the Temporal UI; nothing where there is one namespace. */
+function namespaceOf(clients: Clients, userId: UserId): DoctorCheck[] {
+  const { all, ofUser } = namespacesOf(clients);
+  const found = `its user belongs to ${ofUser(userId).options.namespace}`;
+  return all.length === 1 ? [] : [{ name: 'namespace', look: () => Promise.resolve(ok(found)) }];
 }
 
 async function erased(projection: Database, userId: UserId): Promise<Judgement> {
@@ -84,7 +91,7 @@ const unlessErased = ({ name, look }: DoctorCheck): DoctorCheck => ({
 
 async function factsOf(
   projection: Database,
-  client: Client,
+  clients: Clients,
   userId: UserId,
   missionId: MissionId,
 ): Promise<MissionFacts> {
@@ -93,17 +100,21 @@ async function factsOf(
     projected: await findProjectedMission(tx, missionId),
     zone: await timeZoneAndSource(tx, missionId),
   }));
-  const present = await describeSchedule(client, missionScheduleId(userId, missionId));
+  const schedules = createMissionSchedules({ client: clients, taskQueue: RUNNER_TASK_QUEUE });
   const slot = pending?.slot ?? null;
-  const isSlotOpen = slot !== null && (await isRunOpen(client, slot.workflowId, slot.runId));
-  return { pending, projected, zone, pause: present?.state ?? null, isSlotOpen };
+  const isSlotOpen = slot !== null && (await isRunOpen(clients, slot.workflowId, slot.runId));
+  return { pending, projected, zone, pause: await schedules.pauseOf(userId, missionId), isSlotOpen };
 }
 
-async function lastRuns(client: Client, userId: UserId, missionId: MissionId): Promise<Judgement[]> {
-  const { runs } = await createMissionRuns({ client, taskQueue: RUNNER_TASK_QUEUE }).list(userId, missionId, {
-    limit: RUNS_TOLD,
-    pageToken: new Uint8Array(),
-  });
+async function lastRuns(clients: Clients, userId: UserId, missionId: MissionId): Promise<Judgement[]> {
+  const { runs } = await createMissionRuns({ client: clients, taskQueue: RUNNER_TASK_QUEUE }).list(
+    userId,
+    missionId,
+    {
+      limit: RUNS_TOLD,
+      pageToken: new Uint8Array(),
+    },
+  );
   return runs.length === 0 ? [ok('Temporal knows none, or none any more')] : runs.map(judgeRun);
 }
 

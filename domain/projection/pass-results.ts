@@ -24,6 +24,8 @@ export interface ReconcileResult {
   readonly updated: number;
   /** Schedules whose input was under another codec key than the first; not in results of versions before. */
   readonly reencrypted?: number;
+  /** Schedules that lay in another namespace than their user's; not in results of versions before. */
+  readonly moved?: number;
   /** Schedules of missions that should have none. */
   readonly removed: number;
   /** Second schedules of a mission, under another id. */

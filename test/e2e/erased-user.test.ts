@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Client } from '@temporalio/client';
 import type proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTemporaryDirectory } from '#dev/guardian.ts';
@@ -35,6 +36,7 @@ beforeAll(async () => {
   });
   system = await startMissionSystem({
     temporalAddress: temporal.address,
+    twoNamespaces: true,
     script: (request) => (request.bodyText.includes(HANGS) ? hang() : replyOfTwoRounds(request)),
   });
 });
@@ -67,7 +69,7 @@ const erase = (userId: string) =>
   runMissions(['user', 'erase', userId, '--yes', '--wait-seconds', '1', '--json'], {
     MAINTENANCE_DATABASE_URL: system.databases.urls.maintenance.sync,
     TEMPORAL_ADDRESS: temporal.address,
-    TEMPORAL_NAMESPACE: system.namespace,
+    TEMPORAL_NAMESPACES: system.clients.all.map(({ options }) => options.namespace).join(','),
   });
 const linesOf = ({ stdout }: { readonly stdout: string }) =>
   stdout
@@ -76,10 +78,12 @@ const linesOf = ({ stdout }: { readonly stdout: string }) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 /** All that Temporal has of anybody: what it lists, also of schedulers, and every history, each payload decoded. */
-async function everythingInTemporal(): Promise<unknown[]> {
-  const { client, namespace, keys } = system;
-  const { workflowService } = client;
-  const codec = createPayloadCodec(keys.codecKeys);
+const everythingInTemporal = async (): Promise<unknown[]> =>
+  Promise.all(system.clients.all.map(everythingIn));
+
+async function everythingIn({ workflowService, options }: Client): Promise<unknown[]> {
+  const { namespace } = options;
+  const codec = createPayloadCodec(system.keys.codecKeys);
   const found: unknown[] = [await workflowService.listSchedules({ namespace, maximumPageSize: 1000 })];
   for (const text of ['', "TemporalNamespaceDivision = 'TemporalScheduler'"]) {
     const { executions } = await workflowService.listWorkflowExecutions({
@@ -147,6 +151,11 @@ describe('yarn missions user erase', () => {
         return body['state'] === 'completed';
       });
     }
+    // One in a namespace to which the user does not belong (any more).
+    const elsewhere = system.clients.all.find((client) => client !== system.clients.ofUser(user.userId));
+    const notDue = { workflowId: missionScheduleId(user.userId, missionId), trigger: 'schedule' as const };
+    const earlier = await startRun(elsewhere ?? system.client, gone, notDue);
+    expect(await earlier.result()).toMatchObject({ outcome: 'not-due' });
     // A run under way: another mission of the user, whose round hangs.
     const hanging = { user, missionId: `${missionId}-hangs` };
     await system.webApp.insert(user, missionAt(hanging.missionId), {
@@ -192,10 +201,10 @@ describe('yarn missions user erase', () => {
     await superuser(
       `update mana_ai.projection_cursor set read_until = '-infinity', read_back_25_hours_at = '-infinity'`,
     );
-    await system.client.schedule.getHandle(missionScheduleId(stays.user.userId, stays.missionId)).delete();
+    const { schedule } = system.clients.ofUser(stays.user.userId);
+    await schedule.getHandle(missionScheduleId(stays.user.userId, stays.missionId)).delete();
     await waitUntil('the schedule is listed no more', async () => {
-      for await (const { scheduleId } of system.client.schedule.list())
-        if (scheduleId.startsWith('mission:')) return false;
+      for await (const { scheduleId } of schedule.list()) if (scheduleId.startsWith('mission:')) return false;
       return true;
     });
     expect(await runProjectionPass(system.client)).toMatchObject({ started: 0, pending: 0 });

@@ -25,7 +25,8 @@ beforeEach(async () => {
 const superuser = (sql: string) => query(harness.databases.superuser.syncUrl, sql);
 const signal = new AbortController().signal;
 const NOTHING_MENDED = {
-  ...{ created: 0, updated: 0, reencrypted: 0, removed: 0, duplicatesRemoved: 0, started: 0, failed: 0 },
+  ...{ created: 0, updated: 0, reencrypted: 0, moved: 0 },
+  ...{ removed: 0, duplicatesRemoved: 0, started: 0, failed: 0 },
 };
 
 /** Snapshots that were applied, with their schedules. */

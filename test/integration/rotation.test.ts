@@ -76,6 +76,7 @@ async function startPart(
   const part = await create({
     connection,
     client: system.client,
+    clients: system.clients,
     namespace: system.namespace,
     codecKeys: system.keys.codecKeys,
     dataConverter: createDataConverter(system.keys.codecKeys, { refusePlaintext: true }),

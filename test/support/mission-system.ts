@@ -15,8 +15,9 @@ import { startScriptedGateway, type Script, type ScriptedGateway } from '#dev/sc
 import { openDatabase, type Database } from '#db/client.ts';
 import { openWebApp, type WebApp } from '#dev/web-app.ts';
 import { createLogger } from '#logging/logger.ts';
-import { connect } from '#temporal/connection.ts';
+import { connect, type TemporalConfig } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
+import { createNamespaceClients, type NamespaceClients } from '#temporal/namespaces.ts';
 import { setUpTemporal } from '#temporal/setup.ts';
 import { connectWorker } from '#temporal/worker-connection.ts';
 import { traceStatements } from '#tracing/sql.ts';
@@ -37,6 +38,7 @@ export interface MissionSystem {
   readonly api: FastifyInstance;
   readonly webApp: WebApp;
   readonly client: Client;
+  readonly clients: NamespaceClients;
   readonly namespace: string;
   /** JSON lines that any part logged. */
   readonly logLines: readonly string[];
@@ -76,6 +78,8 @@ export interface SystemOptions {
   readonly planner?: Partial<PlannerSettings>;
   /** Off by default. */
   readonly research?: Config<'runner'>['runner']['research'];
+  /** Users belong to two namespaces, each with a runner and a vault worker; one by default. */
+  readonly twoNamespaces?: boolean;
   /** A Temporal server of the test's own; the shared one by default. */
   readonly temporalAddress?: string;
 }
@@ -85,32 +89,47 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
   const stops: (() => Promise<unknown>)[] = [];
   const databases = await createTestDatabases();
   stops.unshift(() => databases.drop());
-  const temporal = {
+  const namespace = `test-${randomUUID()}`;
+  const temporal: TemporalConfig = {
     address: options.temporalAddress ?? inject('temporalAddress'),
-    namespace: `test-${randomUUID()}`,
+    namespace,
+    ...(options.twoNamespaces === true && {
+      namespaces: [namespace, `${namespace}-2`].map((name) => ({ name, isOpen: true })),
+    }),
   };
   const connection = await connect(temporal);
   stops.unshift(() => connection.close());
-  await setUpTemporal(connection, temporal.namespace);
+  for (const { name } of temporal.namespaces ?? [{ name: namespace }]) await setUpTemporal(connection, name);
   const keys = createKeys();
   const gateway = await startScriptedGateway({ serviceKey: SERVICE_KEY, script: options.script });
   stops.unshift(() => gateway.close());
   const issuer = await startJwksIssuer();
   stops.unshift(() => issuer.close());
   const log = createLog();
-  const client = clientOf(connection, temporal.namespace, keys);
-  const api = await startApi(databases, issuer, keys, client, log.logger, stops);
+  const clients = createNamespaceClients(temporal, (name) => clientOf(connection, name, keys));
+  const client = clients.home;
+  const api = await startApi(databases, issuer, keys, clients, log.logger, stops);
   const webApp = openWebApp({ ...databases.asWebApp, kek: keys.kek });
   stops.unshift(() => webApp.close());
   const system = { databases, temporal, keys, gateway, log };
-  const startStoppable = async (given: SystemOptions, buildId: string | null): Promise<StoppableWorkers> => {
-    const end = await startParts(given, system, buildId);
+  const startStoppable = async (
+    given: SystemOptions,
+    buildId: string | null,
+    ownNamespace = namespace,
+  ): Promise<StoppableWorkers> => {
+    const end = await startParts(
+      given,
+      { ...system, temporal: { ...temporal, namespace: ownNamespace } },
+      buildId,
+    );
     let stopped: Promise<void> | null = null;
     const stop = (): Promise<void> => (stopped ??= end());
     stops.unshift(stop);
     return { stop };
   };
   await startStoppable(options, null);
+  for (const { name } of temporal.namespaces?.slice(1) ?? [])
+    await startStoppable({ ...options, parts: ['runner', 'vault'] }, null, name);
   return {
     databases,
     gateway,
@@ -118,6 +137,7 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
     api,
     webApp,
     client,
+    clients,
     namespace: temporal.namespace,
     logLines: log.lines,
     keys,
@@ -165,7 +185,7 @@ async function startApi(
   databases: TestDatabases,
   issuer: JwksIssuer,
   keys: SystemKeys,
-  temporalClient: Client,
+  temporalClient: NamespaceClients,
   logger: Logger,
   stops: (() => Promise<unknown>)[],
 ): Promise<FastifyInstance> {
@@ -197,7 +217,7 @@ async function startParts(
   options: SystemOptions,
   system: {
     readonly databases: TestDatabases;
-    readonly temporal: { readonly address: string; readonly namespace: string };
+    readonly temporal: TemporalConfig;
     readonly keys: SystemKeys;
     readonly gateway: ScriptedGateway;
     readonly log: Log;
@@ -207,13 +227,12 @@ async function startParts(
   const { databases, temporal, keys, gateway, log } = system;
   installRuntime(log.logger);
   const connection = await connectWorker(temporal);
+  const client = (namespace: string): Client =>
+    new Client({ connection, namespace, dataConverter: createDataConverter(keys.codecKeys) });
   const context: WorkerContext = {
     connection,
-    client: new Client({
-      connection,
-      namespace: temporal.namespace,
-      dataConverter: createDataConverter(keys.codecKeys),
-    }),
+    client: client(temporal.namespace),
+    clients: createNamespaceClients(temporal, client),
     namespace: temporal.namespace,
     codecKeys: keys.codecKeys,
     dataConverter: createDataConverter(keys.codecKeys, { refusePlaintext: true }),

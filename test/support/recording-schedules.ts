@@ -2,6 +2,8 @@ import type { MissionSchedules } from '#schedules/mission-schedules.ts';
 import type { MissionScheduleTarget } from '#schedules/schedule-request.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 
+const NAMESPACE = 'default';
+
 /** Schedules without Temporal, for what is not about Temporal: they remember what was asked of them. */
 export interface RecordingSchedules extends MissionSchedules {
   /** `ensure <mission>`, `remove <mission>`, `start <mission>`, in the order of the calls. */
@@ -48,7 +50,8 @@ export function recordingSchedules(): RecordingSchedules {
       await schedules.beforeEach(missionId);
       return present.delete(missionScheduleId(userId, missionId));
     },
-    removeById: (scheduleId) => Promise.resolve(present.delete(scheduleId)),
+    removeById: ({ scheduleId }) => Promise.resolve(present.delete(scheduleId)),
+    namespaceOf: () => NAMESPACE,
     fingerprintOf: ({ spec, agentId }) => JSON.stringify([schedules.codecKeyId, spec, agentId]),
     pauseOf: () => Promise.resolve(null),
     followsZone: (timeZone) => Promise.resolve(!schedules.unfollowedZones.has(timeZone)),
@@ -59,7 +62,15 @@ export function recordingSchedules(): RecordingSchedules {
         const keyId = writtenUnder.get(scheduleId);
         const fingerprint = JSON.stringify([keyId, spec, agentId]);
         const isUnderFirstKey = keyId === schedules.codecKeyId;
-        yield { scheduleId, userId, missionId, fingerprint, isUnderFirstKey, paused: false };
+        yield {
+          namespace: NAMESPACE,
+          scheduleId,
+          userId,
+          missionId,
+          fingerprint,
+          isUnderFirstKey,
+          paused: false,
+        };
       }
     },
     startDue: ({ missionId }) => {
