@@ -172,41 +172,45 @@ describe('a user that belongs to another namespace than before', () => {
     expect(await runsIn(home, mission)).toEqual([]);
   });
 
-  it('has a run in the old one that goes on: no second one is started, and it is listed and cancelled', async () => {
-    if (home === undefined) throw new Error('no namespace');
-    const mission = await write(HANGS);
-    const { user, missionId } = mission;
-    await runProjectionPass(system.client);
-    const workflowId = missionScheduleId(user.userId, missionId);
-    const attributes = runSearchAttributes({ userId: user.userId, missionId, agentId: null }, 'run-now');
-    const open = await home.workflow.start(MISSION_RUN_WORKFLOW_TYPE, {
-      ...{ workflowId, taskQueue: RUNNER_TASK_QUEUE, typedSearchAttributes: attributes },
-      args: [{ userId: user.userId, missionId, trigger: 'run-now' } satisfies MissionRunInput],
-    });
-    await waitUntil('the model is asked', () =>
-      system.gateway.requests.some(({ bodyText }) => bodyText.includes(HANGS)),
-    );
-    const passed = formatInstant(Date.now() - 2_000);
-    await system.webApp.update(user, missionAt(missionId), { nextRunAt: passed });
-    expect(await runProjectionPass(system.client)).toMatchObject({ started: 0 });
-    expect(await call(user.userId, 'POST', `/missions/${missionId}/run`)).toMatchObject({ status: 409 });
-    const again = await startRun(second ?? home, mission);
-    expect(await again.result()).toMatchObject({ outcome: 'already-running' });
+  it.each(['old', 'new'])(
+    'has a run in the %s one: the other starts none, and it is shown and cancelled',
+    async (which) => {
+      if (home === undefined || second === undefined) throw new Error('no namespace');
+      const [its, other] = which === 'old' ? [home, second] : [second, home];
+      const objective = `${HANGS}, ${which}`;
+      const mission = await write(objective);
+      const { user, missionId } = mission;
+      await runProjectionPass(system.client);
+      const workflowId = missionScheduleId(user.userId, missionId);
+      const attributes = runSearchAttributes({ userId: user.userId, missionId, agentId: null }, 'run-now');
+      const open = await its.workflow.start(MISSION_RUN_WORKFLOW_TYPE, {
+        ...{ workflowId, taskQueue: RUNNER_TASK_QUEUE, typedSearchAttributes: attributes },
+        args: [{ userId: user.userId, missionId, trigger: 'run-now' } satisfies MissionRunInput],
+      });
+      await waitUntil('the model is asked', () =>
+        system.gateway.requests.some(({ bodyText }) => bodyText.includes(objective)),
+      );
+      const passed = formatInstant(Date.now() - 2_000);
+      await system.webApp.update(user, missionAt(missionId), { nextRunAt: passed });
+      expect(await runProjectionPass(system.client)).toMatchObject({ started: 0 });
+      expect(await call(user.userId, 'POST', `/missions/${missionId}/run`)).toMatchObject({ status: 409 });
+      const again = await startRun(other, mission);
+      expect(await again.result()).toMatchObject({ outcome: 'already-running' });
 
-    const inNew = { ...OF_ALL, missionId };
-    await waitUntil(
-      'visibility shows both',
-      async () => (await listAllRuns(system.clients, inNew, 10)).length === 1,
-    );
-    const runs = `/missions/${missionId}/runs`;
-    const { body } = await call(user.userId, 'GET', runs);
-    expect(body).toMatchObject({ runs: [{ runId: open.firstExecutionRunId, state: 'running' }] });
-    expect(await call(user.userId, 'GET', `${runs}/${open.firstExecutionRunId}`)).toMatchObject({
-      ...{ status: 200, body: { live: { phase: 'calling-llm', round: 1 } } },
-    });
-    await call(user.userId, 'POST', `${runs}/${open.firstExecutionRunId}/cancel`);
-    expect(await open.result()).toMatchObject({ outcome: 'cancelled' });
-  });
+      await waitUntil(
+        'an operator sees it',
+        async () => (await listAllRuns(system.clients, { ...OF_ALL, missionId }, 10)).length === 1,
+      );
+      const runs = `/missions/${missionId}/runs`;
+      const { body } = await call(user.userId, 'GET', runs);
+      expect(body).toMatchObject({ runs: [{ runId: open.firstExecutionRunId, state: 'running' }] });
+      expect(await call(user.userId, 'GET', `${runs}/${open.firstExecutionRunId}`)).toMatchObject({
+        ...{ status: 200, body: { live: { phase: 'calling-llm', round: 1 } } },
+      });
+      await call(user.userId, 'POST', `${runs}/${open.firstExecutionRunId}/cancel`);
+      expect(await open.result()).toMatchObject({ outcome: 'cancelled' });
+    },
+  );
 
   it('has the runs of both in one list, page by page', async () => {
     const mission = await write();
