@@ -32,7 +32,7 @@ let system: MissionSystem;
 let [home, second]: readonly Client[] = [];
 beforeAll(async () => {
   system = await startMissionSystem({
-    twoNamespaces: true,
+    secondNamespace: 'open',
     script: (request) => (request.bodyText.includes(HANGS) ? hang() : replyOfTwoRounds(request)),
   });
   [home, second] = system.clients.all;

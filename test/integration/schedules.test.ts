@@ -354,6 +354,7 @@ describe('remove and list', () => {
         return found?.paused === true && found;
       }),
     ).toEqual({
+      namespace: 'default',
       scheduleId: missionScheduleId(wanted.userId, wanted.missionId),
       userId: wanted.userId,
       missionId: wanted.missionId,

@@ -78,8 +78,8 @@ export interface SystemOptions {
   readonly planner?: Partial<PlannerSettings>;
   /** Off by default. */
   readonly research?: Config<'runner'>['runner']['research'];
-  /** Users belong to two namespaces, each with a runner and a vault worker; one by default. */
-  readonly twoNamespaces?: boolean;
+  /** Besides the one: users belong to both, each with a runner and a vault worker; or, closed, nobody does and nobody works there. */
+  readonly secondNamespace?: 'open' | 'closed';
   /** A Temporal server of the test's own; the shared one by default. */
   readonly temporalAddress?: string;
 }
@@ -90,16 +90,21 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
   const databases = await createTestDatabases();
   stops.unshift(() => databases.drop());
   const namespace = `test-${randomUUID()}`;
+  const { secondNamespace: second } = options;
   const temporal: TemporalConfig = {
     address: options.temporalAddress ?? inject('temporalAddress'),
     namespace,
-    ...(options.twoNamespaces === true && {
-      namespaces: [namespace, `${namespace}-2`].map((name) => ({ name, isOpen: true })),
+    ...(second !== undefined && {
+      namespaces: [
+        { name: namespace, isOpen: true },
+        { name: `${namespace}-2`, isOpen: second === 'open' },
+      ],
     }),
   };
   const connection = await connect(temporal);
   stops.unshift(() => connection.close());
-  for (const { name } of temporal.namespaces ?? [{ name: namespace }]) await setUpTemporal(connection, name);
+  const names = temporal.namespaces?.map(({ name }) => name) ?? [namespace];
+  await Promise.all(names.map((name) => setUpTemporal(connection, name)));
   const keys = createKeys();
   const gateway = await startScriptedGateway({ serviceKey: SERVICE_KEY, script: options.script });
   stops.unshift(() => gateway.close());
@@ -127,9 +132,12 @@ export async function startMissionSystem(options: SystemOptions): Promise<Missio
     stops.unshift(stop);
     return { stop };
   };
-  await startStoppable(options, null);
-  for (const { name } of temporal.namespaces?.slice(1) ?? [])
-    await startStoppable({ ...options, parts: ['runner', 'vault'] }, null, name);
+  await Promise.all([
+    startStoppable(options, null),
+    ...(second === 'open'
+      ? [startStoppable({ ...options, parts: ['runner', 'vault'] }, null, `${namespace}-2`)]
+      : []),
+  ]);
   return {
     databases,
     gateway,
