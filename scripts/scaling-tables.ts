@@ -22,7 +22,7 @@ export const INPUTS = {
   missionsPerUserDay: input(5, 'missions a user and day', 'the question'),
   busiestHour: input(0.2, 'of a day’s missions in the busiest hour', `${ASSUMED}: mornings of one region`),
   sameMoment: input(0.25, 'of that hour’s missions due at its full hour', `${ASSUMED}: "daily at 8"`),
-  jitterSeconds: input(120, 's over which daily missions are spread', 'architecture.md section 5'),
+  jitterSeconds: input(120, 's over which daily missions are spread', 'docs/architecture.md section 5'),
   rounds: input(2, 'rounds a mission', 'performance.md, Tokens: a typical run'),
   gatewaySeconds: input(5, 's the gateway takes for a round', ASSUMED),
   busy: input(0.6, 'of a core is used at the peak', `${ASSUMED}: room for deployments and failures`),
