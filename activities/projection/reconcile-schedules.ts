@@ -25,8 +25,8 @@ type FoundSchedules = Map<string, Map<string, FoundSchedule>>;
 
 /**
  * Compares all missions with all schedules and mends what drifted apart: schedules deleted, changed or doubled by hand, or
- * left behind, also in a namespace that is not their user's (any more). An operator's pause is no drift. Inputs that another codec key encrypted are encrypted anew, for a schedule
- * keeps its input for years.
+ * left behind, also in a namespace that is not their user's (any more). An operator's pause is no drift. Inputs that another
+ * codec key encrypted are encrypted anew, for a schedule keeps its input for years.
  *
  * The list is a moment old, so nothing is mended on its word alone: creating and updating look at the schedule first, and
  * count only where it was wrong. Schedules are listed before the missions are read, so that a schedule made meanwhile is
