@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { temporalChecks } from '#commands/doctor/temporal.ts';
@@ -7,6 +8,7 @@ import { missionAt } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
 import { listAllRuns } from '#runs/all-runs.ts';
+import { codecKeysInUse } from '#schedules/codec-keys-in-use.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { dueWorkflowId, missionScheduleId } from '#schedules/schedule-ids.ts';
 import { runProjectionPass, runReconcile } from '#schedules/system-workflows.ts';
@@ -21,6 +23,7 @@ import {
   type WrittenMission,
 } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { runMissions } from '#test/support/operator-commands.ts';
 import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
@@ -278,6 +281,24 @@ describe('an operator', () => {
         found: expect.stringMatching(/^[1-9]\d* schedules and 0 open runs/) as string,
       },
     ]);
+  });
+
+  it('rotates the codec keys of all', async () => {
+    const { keys } = system.keys.codecKeys;
+    const before = `test-1:${keys.get('test-1')?.toString('base64') ?? ''}`;
+    const { stdout } = await runMissions(['keys', 'rotate', 'codec', '--json'], {
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_NAMESPACES: [home, second].map(nameOf).join(','),
+      TEMPORAL_CODEC_KEYS: `next:${randomBytes(32).toString('base64')},${before}`,
+    });
+    const steps = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly found: string });
+    const counts = await Promise.all(system.clients.all.map((client) => codecKeysInUse(client, 1_000)));
+    const schedules = counts.flat().reduce((sum, each) => sum + each.schedules, 0);
+    expect(counts.every((ofOne) => ofOne.length > 0)).toBe(true);
+    expect(steps[2]?.found).toBe(`${schedules} schedules are under another key than next`);
   });
 
   it('has no projection that would move schedules into a namespace that does not take them', async () => {

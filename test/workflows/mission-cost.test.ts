@@ -9,6 +9,7 @@ import {
   type RunHandle,
   type WrittenMission,
 } from '#test/support/granted-mission.ts';
+import { countRows } from '#test/support/inspect.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
 
@@ -84,6 +85,37 @@ it('a mission in plaintext that is planned in one round stays within its budget'
   const { cost } = await costOf(await writePlaintextMission(system.webApp, IN_ONE_ROUND));
   expectWithin(cost, BUDGET.plainOneRound);
 });
+
+it('leaves rows and a history of the size that docs/scaling.md reckons with', async () => {
+  const mission = await writeGrantedMission(system, 'OBJECTIVE-LEFT-BEHIND');
+  const count = async () => {
+    const counts = await Promise.all(
+      LEFT_BEHIND.map(async ([table]): Promise<[string, number]> => [
+        table,
+        await countRows(system.databases.superuser.syncUrl, table, 'user_id = $1', [mission.user.userId]),
+      ]),
+    );
+    return new Map(counts);
+  };
+  const before = await count();
+  const { run } = await costOf(mission);
+  const after = await count();
+  expect(LEFT_BEHIND.map(([table]) => [table, (after.get(table) ?? 0) - (before.get(table) ?? 0)])).toEqual(
+    LEFT_BEHIND,
+  );
+  const { historySize = 0 } = (await run?.describe()) ?? {};
+  expectWithin({ historySize }, { historySize: 6_000 });
+});
+
+/** Of one run of an encrypted mission; of what it holds while it is open nothing is left. */
+const LEFT_BEHIND: readonly (readonly [table: string, rows: number])[] = [
+  ['public.sync_changes', 2],
+  ['mana_ai.decrypt_audit', 2],
+  ['mana_ai.token_usage', 2],
+  ['mana_ai.sealed_inputs', 0],
+  ['mana_ai.model_calls', 0],
+  ['mana_ai.run_slots', 0],
+];
 
 it('a run that failed for its user says so, with the code that the user reads', async () => {
   const { user, missionId } = await writeGrantedMission(system, 'OBJECTIVE-WITHOUT-A-GRANT', { grant: null });
