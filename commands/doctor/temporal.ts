@@ -208,8 +208,8 @@ async function whatIsLeft(client: Client): Promise<Judgement> {
   );
   const inUse = await codecKeysInUse(client, SCHEDULES_LOOKED_AT);
   const schedules = inUse.reduce((sum, each) => sum + each.schedules, 0);
-  const found = `${schedules} schedules and ${count?.toString() ?? '0'} open runs are left`;
-  return schedules === 0 && Number(count ?? 0) === 0
+  const found = `${schedules} schedules and ${count.toString()} open runs are left`;
+  return schedules === 0 && Number(count) === 0
     ? ok(`${found}: ended runs go with its retention`)
     : warning(found, 'bin/yarn missions reconcile moves schedules; open runs end there');
 }
