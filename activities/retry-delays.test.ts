@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { gatewayRetryDelay, researchRetryDelay, roundRetryDelay, slotRetryDelay } from './retry-delays.ts';
 import {
   BudgetReservedError,
+  DatabaseUnavailableError,
   GatewayDeniedError,
   GatewayRejectedError,
   GatewayUnavailableError,
@@ -93,6 +94,14 @@ describe('roundRetryDelay', () => {
     expect(roundRetryDelay(least)(unavailable(), 2)).toBe(gatewayRetryDelay(least)(unavailable(), 2));
     expect(roundRetryDelay(least)(new SlotBusyError('i', 1), 1)).toBe(5_000);
     expect(roundRetryDelay(least)(new ResearchPendingError(), 1)).toBeUndefined();
+  });
+});
+
+describe('a round that met a database which did not answer', () => {
+  it('comes again after a minute at most, however often it failed', () => {
+    const delays = attempts.map((attempt) => roundRetryDelay(most)(new DatabaseUnavailableError(), attempt));
+    expect(delays.slice(0, 8)).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+    expect(Math.max(...delays.map(Number))).toBe(60_000);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { RetryDelay } from './failures.ts';
 import {
   BudgetReservedError,
+  DatabaseUnavailableError,
   GatewayRejectedError,
   isGatewayFailure,
   ResearchDeniedError,
@@ -14,6 +15,8 @@ const GATEWAY_LONGEST_MS = 5 * 60_000;
 const HELD_BACK_SPREAD = 30;
 const BUDGET_SHORTEST_MS = 2_000;
 const BUDGET_LONGEST_MS = 10_000;
+const DATABASE_FIRST_MS = 1_000;
+const DATABASE_LONGEST_MS = 60_000;
 const RESEARCH_FIRST_MS = 10_000;
 const RESEARCH_LONGEST_MS = 60_000;
 /** Research may be left out; a mission does not wait a day for it. */
@@ -63,11 +66,20 @@ const budgetRetryDelay =
       ? Math.round(BUDGET_SHORTEST_MS + random() * (BUDGET_LONGEST_MS - BUDGET_SHORTEST_MS))
       : undefined;
 
+/** The pauses of a round are the gateway's, up to five minutes: nobody waits so long for a database that is back. */
+const databaseRetryDelay =
+  (random: () => number): RetryDelay =>
+  (error, attempt) =>
+    error instanceof DatabaseUnavailableError
+      ? backoffMs(DATABASE_FIRST_MS, DATABASE_LONGEST_MS, attempt, random)
+      : undefined;
+
 /** When to try a round again. */
 export const roundRetryDelay =
   (random: () => number): RetryDelay =>
   (error, attempt) =>
     budgetRetryDelay(random)(error, attempt) ??
+    databaseRetryDelay(random)(error, attempt) ??
     slotRetryDelay(random)(error, attempt) ??
     gatewayRetryDelay(random)(error, attempt);
 

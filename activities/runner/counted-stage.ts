@@ -1,9 +1,18 @@
 import { isLastChance, takeTurn } from '#activities/lost-attempts.ts';
+import { persistently } from './persistently.ts';
 import { beginLastChance, endStage, type CountedPart, type RunSlot } from '#db/run-slots.ts';
 import type { Database, UserTransaction } from '#db/client.ts';
-import { MAX_LOST_ATTEMPTS, TurnTakenError, WorkerLostError } from '#domain/base/errors.ts';
+import {
+  DatabaseUnavailableError,
+  MAX_LOST_ATTEMPTS,
+  TurnTakenError,
+  WorkerLostError,
+} from '#domain/base/errors.ts';
 import type { UserId } from '#domain/base/ids.ts';
 import { countLostAttempt, countMissionPutAside, type CountedStageName } from '#metrics/workers.ts';
+
+/** Within the time of an attempt. Where the database is away for longer, nobody can begin another one meanwhile either. */
+const TELL_WITHIN_MS = 20_000;
 
 type Run = Pick<RunSlot, 'missionId' | 'runId'>;
 
@@ -46,7 +55,11 @@ export async function countedStage<T>(
   if (giveTurnBack === null) throw new TurnTakenError();
   try {
     if (isLastChance(lost)) await beginCounted(database, userId, run, stage);
-    return await endingInOrder(database, userId, run, stage, work);
+    return await work();
+  } catch (error) {
+    // Of another attempt the turn is, which has begun.
+    if (!(error instanceof TurnTakenError)) await tellEnd(database, userId, run, stage);
+    throw error;
   } finally {
     giveTurnBack();
   }
@@ -62,18 +75,23 @@ async function beginCounted(
   if (!begins) throw new TurnTakenError();
 }
 
-async function endingInOrder<T>(
+/**
+ * Counts that the attempt has ended in an orderly way. Often it failed because the database did not answer: then that is told when it
+ * is back, or after three of them a run that harmed nobody would be given up. An attempt that began meanwhile is not counted either.
+ */
+async function tellEnd(
   database: Database,
   userId: UserId,
   run: Run,
   { part, lost }: CountedStage,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    // Where the database does not answer, this attempt counts as lost; the next one cannot begin without it either.
-    await database.asUser(userId, (tx) => endStage(tx, run, part, lost)).catch(() => undefined);
-    throw error;
-  }
+): Promise<void> {
+  const tell = async (): Promise<void> => {
+    try {
+      await database.asUser(userId, (tx) => endStage(tx, run, part, lost));
+    } catch (error) {
+      // What is refused now is refused again.
+      if (error instanceof DatabaseUnavailableError) throw error;
+    }
+  };
+  await persistently(tell, AbortSignal.timeout(TELL_WITHIN_MS)).catch(() => undefined);
 }

@@ -12,6 +12,7 @@ import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { readPlanningStop } from '#db/planning-stop.ts';
 import { readSlotIteration, releaseSlot, setSlotIteration } from '#db/run-slots.ts';
+import { forgetMissionStorage } from '#db/run-storage.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
@@ -75,9 +76,11 @@ async function loadClaimed(deps: RunnerDependencies, input: LoadRunInput): Promi
   const result = await deps.database.asUser(input.userId, async (tx) => {
     await lockMission(tx, input.missionId);
     const gated = await passGates(deps, tx, input);
-    // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written.
+    // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written. What a dead run
+    // left, from which it took the mission over, would lie there until the next one.
     if (gated.outcome !== 'ready' && gated.iterationId === null) {
-      await releaseSlot(tx, input.missionId, input.runId);
+      if (await releaseSlot(tx, input.missionId, input.runId))
+        await forgetMissionStorage(tx, input.missionId);
     }
     return gated;
   });

@@ -4,12 +4,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
 import { claimAgentSlot, claimMission } from '#activities/runner/slots.ts';
+import type { Database } from '#db/client.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
-import { SlotBusyError, WorkerLostError } from '#domain/base/errors.ts';
+import { DatabaseUnavailableError, SlotBusyError, WorkerLostError } from '#domain/base/errors.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import type { LoadRunInput } from '#domain/run/run.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
+import { countLeftovers, NOTHING_LEFT } from '#test/support/stored-rows.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -125,6 +127,21 @@ describe('the slot of a mission', () => {
     expect(tries[0]).toEqual(tries[1]);
   });
 
+  it('of a run that is dead leaves nothing behind when the next one has nothing to do', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const dead = beginRun(user, missionId);
+    await dead.load();
+    await query(
+      harness.databases.superuser.syncUrl,
+      `insert into mana_ai.run_grants (user_id, run_id, mission_id, mission_grant) values ($1, $2, $3, '{}')`,
+      [user.userId, dead.runId, missionId],
+    );
+    dead.die();
+    expect((await beginRun(user, missionId).load()).outcome).toBe('not-due');
+    expect(await countLeftovers(harness.databases, missionId)).toEqual(NOTHING_LEFT);
+  });
+
   it('is one run’s when its first stage is tried many times at once', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
@@ -165,6 +182,53 @@ describe('the slot of a mission', () => {
     expect((await beginRun(bob, missionId).load()).outcome).toBe('deleted');
     expect(await slotsOf(ada)).toHaveLength(1);
     expect(await slotsOf(bob)).toEqual([]);
+  });
+});
+
+describe('a run whose database does not answer', () => {
+  /** What becomes of the transactions that are asked for now, in turn; all others go well. */
+  const answering = (answers: ('well' | 'down' | 'committed, unsaid')[]): Database => {
+    const { database } = harness.runner;
+    return {
+      ...database,
+      asUser: async (userId, work) => {
+        const answer = answers.shift() ?? 'well';
+        if (answer === 'down') throw new DatabaseUnavailableError();
+        const result = await database.asUser(userId, work);
+        if (answer === 'well') return result;
+        throw new DatabaseUnavailableError();
+      },
+    };
+  };
+  const load = (run: LoadRunInput, database: Database): Promise<unknown> =>
+    loadRun({ ...harness.runner, database }, run).then(
+      ({ outcome }) => outcome,
+      (error: unknown) => error,
+    );
+
+  it('does not count among those that end their workers, though it can say only later that it failed', async () => {
+    const user = await harness.webApp.createUser();
+    const run = beginRun(user, await dueMission(user));
+    const failed = await load(run, answering(['well', 'down', 'down', 'down']));
+    expect(failed).toBeInstanceOf(DatabaseUnavailableError);
+    expect(
+      await query(
+        harness.databases.superuser.syncUrl,
+        `select begun from mana_ai.run_slots where run_id = $1`,
+        [run.runId],
+      ),
+    ).toEqual([{ begun: 0 }]);
+  });
+
+  it('has its last chance still when the count of it was committed and nobody heard', async () => {
+    const user = await harness.webApp.createUser();
+    const run = beginRun(user, await dueMission(user));
+    // Its worker died twice.
+    for (let lost = 0; lost < 2; lost += 1) await claimMission(harness.runner, user.userId, run);
+    expect(await load(run, answering(['well', 'committed, unsaid']))).toBeInstanceOf(
+      DatabaseUnavailableError,
+    );
+    expect((await run.load()).outcome).toBe('ready');
   });
 });
 
