@@ -6,6 +6,7 @@ import { check, type Report } from '#test/checker/check.ts';
 import { markOf, type Asked } from '#test/checker/facts.ts';
 import { readFacts } from '#test/checker/read-facts.ts';
 import { tamper } from '#test/support/audit-rows.ts';
+import { createFaultyGateway } from '#test/faults/long/faulty-gateway.ts';
 import { logged, writeCheckedMission } from '#test/support/checked-missions.ts';
 import type { WrittenMission } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
@@ -161,6 +162,32 @@ describe('the checker', () => {
     await plant(mission);
     const found = (await look()).violations.filter((violation) => !before.has(violation));
     expect([...new Set(found.map((violation) => violation.split(':')[0]))].sort()).toEqual(complaints);
+  });
+});
+
+describe('the gateway of the long suite', () => {
+  /** What it comes to with these in turn in place of chance, each time for the same request. */
+  const answersTo = async (chances: ('well' | 'garbage' | '503')[]): Promise<(string | null)[]> => {
+    const faults = chances.filter((chance) => chance !== 'well');
+    const faulty = createFaultyGateway({
+      next: () => (chances.shift() === 'well' ? 1 : 0),
+      between: () => 0,
+      pick: <T>() => faults.shift() as T,
+    });
+    const body = { model: 'm', messages: [], tools: [] };
+    while (chances.length > 0)
+      await faulty.gateway.script({ headerNames: [], idempotencyKey: 'key', body, bodyText: '{}' });
+    return faulty.gateway.asked.map(({ answer }) => answer);
+  };
+
+  it('says again what it has said whole, when that was lost: a gateway that honours keys bills nothing twice', async () => {
+    expect(await answersTo(['well', 'garbage', '503', 'garbage', 'well'])).toEqual([
+      ...['whole', 'whole', '503', 'whole', 'whole'],
+    ]);
+  });
+
+  it('says garbage again, until it is asked under another key', async () => {
+    expect(await answersTo(['503', 'garbage', 'well'])).toEqual(['503', '200', '200']);
   });
 });
 

@@ -38,8 +38,8 @@ export interface PartResult {
   readonly violations: readonly string[];
 }
 
-/** Longer than any retry delay of the product that can be under way when the faults end. */
-const REST_WITHIN_MS = 180_000;
+/** Longer than any retry delay that can be under way when the faults end: of a round whose worker died, the server's five minutes. */
+const REST_WITHIN_MS = 400_000;
 /** With the network disturbed, a request may be on its way that long since the grant was looked at. */
 const GRACE_MS: Readonly<Record<PartName, number>> = {
   ...{ processes: 1_000, postgres: 1_000, temporal: 1_000, operator: 1_000, network: 5_000 },

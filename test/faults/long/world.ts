@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
+import { createFaultyGateway } from './faulty-gateway.ts';
 import { keepTraces } from './traces.ts';
 import { startProgram, type Program, type Targets } from './program.ts';
 import type { Random } from './random.ts';
@@ -10,20 +11,13 @@ import { provisionPlatform, type PlatformDatabases } from '#dev/databases.ts';
 import { createTemporaryDirectory } from '#dev/guardian.ts';
 import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
 import { startPostgres, type EmbeddedCluster } from '#dev/postgres.ts';
-import {
-  hang,
-  httpError,
-  httpReply,
-  reset,
-  startScriptedGateway,
-  type ScriptedResponse,
-} from '#dev/scripted-gateway.ts';
+import { startScriptedGateway } from '#dev/scripted-gateway.ts';
 import { startTemporalServer, type TemporalServer } from '#dev/temporal-server.ts';
 import { openWebApp, type WebApp } from '#dev/web-app.ts';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 import { connect } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
-import { logged, type LoggedScript } from '#test/support/checked-missions.ts';
+import type { LoggedScript } from '#test/support/checked-missions.ts';
 import type { Surroundings } from '#test/support/worker-process.ts';
 import { bundleWorkflows } from '#worker/workflow-bundle.ts';
 
@@ -97,7 +91,7 @@ async function startAll(
     });
   let temporal = await startTemporal();
   stops.unshift(() => temporal.stop());
-  const { gateway, gatewayFaults, calmGateway } = createGateway(random);
+  const { gateway, gatewayFaults, calmGateway } = createFaultyGateway(random);
   const serviceKey = randomBytes(24).toString('base64url');
   const server = await startScriptedGateway({ serviceKey, script: gateway.script });
   stops.unshift(() => server.close());
@@ -162,28 +156,4 @@ function createKeys(): Surroundings['keys'] {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const codecKeys = { primaryKeyId: 'faults-1', keys: new Map([['faults-1', randomBytes(32)]]) };
   return { kek: randomBytes(32), publicKey, privateKey, codecKeys };
-}
-
-const FAULTY: Readonly<Record<string, () => ScriptedResponse>> = {
-  '429': () => httpError(429, { kind: 'rate_limit', message: 'too many' }, { 'retry-after': '1' }),
-  '500': () => httpError(500, 'Internal Server Error'),
-  '503': () => httpError(503, { kind: 'no_healthy_provider', message: 'none' }),
-  'half a reply': reset,
-  nothing: hang,
-  garbage: () => httpReply(200, 'garbage'),
-};
-const FAULTY_SHARE = 0.15;
-const SLOWEST_REPLY_MS = 600;
-
-function createGateway(random: Random) {
-  const gatewayFaults: Record<string, number> = {};
-  let isCalm = false;
-  const gateway = logged(async () => {
-    await new Promise((resolve) => setTimeout(resolve, random.between(20, SLOWEST_REPLY_MS)));
-    if (isCalm || random.next() >= FAULTY_SHARE) return null;
-    const name = random.pick(['429', '500', '503', 'half a reply', 'nothing', 'garbage']);
-    gatewayFaults[name] = (gatewayFaults[name] ?? 0) + 1;
-    return (FAULTY[name] ?? hang)();
-  });
-  return { gateway, gatewayFaults, calmGateway: () => void (isCalm = true) };
 }
