@@ -27,14 +27,18 @@ const SHORT_GRANT_MS = 4_000;
 export async function writeLoad(
   world: World,
   random: Random,
-  { missions, forMs }: { readonly missions: number; readonly forMs: number },
+  {
+    missions,
+    forMs,
+    habits: chosen = HABITS,
+  }: { readonly missions: number; readonly forMs: number; readonly habits?: readonly Habit[] },
 ): Promise<Record<string, number>> {
   const habits: Record<string, number> = {};
   const startedAt = Date.now();
   const writing: Promise<void>[] = [];
   for (let count = 0; count < missions; count += 1) {
     await delay(Math.max(0, startedAt + (count * forMs) / missions - Date.now()));
-    const habit = HABITS[count % HABITS.length] ?? 'nothing';
+    const habit = chosen[count % chosen.length] ?? 'nothing';
     habits[habit] = (habits[habit] ?? 0) + 1;
     writing.push(writeOne(world, habit, random.between(0, 4_000)));
   }
