@@ -14,7 +14,7 @@ export interface FaultyGateway {
   /** How often it misbehaved, by what it did. */
   readonly gatewayFaults: Readonly<Record<string, number>>;
   /** Answers well from now on, but for what it has said already. */
-  calmGateway(): void;
+  readonly calmGateway: () => void;
 }
 
 const FAULTS = {
