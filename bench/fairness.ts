@@ -1,13 +1,8 @@
-/**
- * `bin/yarn bench:fairness [--small] [--missions N]`: one user with thousands of due missions, another with a single one a
- * moment later; with the server's fairness switched on, as we ship it, and off. Prints Markdown for docs/performance.md.
- */
-import { parseArgs } from 'node:util';
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { Runtime } from '@temporalio/worker';
 import { benchRunner, ROUND_CONCURRENCY, ROUND_MS, type RoundRecord } from './fairness/runner.ts';
-import { machine, plainTable } from './measure.ts';
+import type { Cell, Findings, PartOptions } from './results/result.ts';
 import {
   eachOf,
   until,
@@ -21,44 +16,55 @@ import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { createTemporalLogger } from '#worker/temporal-logger.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 
-const { values } = parseArgs({
-  options: { small: { type: 'boolean', default: false }, missions: { type: 'string' } },
-});
-const missions = Number(values.missions ?? (values.small ? 40 : 2_000));
-
 const LONGEST_MS = 1_800_000;
 const START_CONCURRENCY = 20;
 const MANY = 'user-with-many';
 /** The second comes when all missions of the first are started, the third when a quarter of their rounds is done. */
 const SINGLES = ['user-just-after', 'user-later'] as const;
 
-Runtime.install({
-  logger: createTemporalLogger(createLogger('bench', 'error', process.stderr)),
-  shutdownSignals: [],
-});
-
-await withPostgres(async (postgres) => {
-  const before = machine();
-  const rows: string[][] = [];
-  for (const isFair of [true, false]) {
-    await withTemporal({ 'matching.enableFairness': isFair }, async (temporal) => {
-      for (const row of await measureFairness(postgres, temporal)) rows.push([isFair ? 'on' : 'off', ...row]);
-    });
-  }
-  console.log(
-    plainTable(
-      `One mission beside ${missions.toLocaleString('en')} of another user; ${ROUND_CONCURRENCY} rounds at a time, ${ROUND_MS} ms each`,
-      [
-        ...['matching.enableFairness', 'the single mission was due', 'rounds of the other before its own'],
-        ...['rounds of the other after it', 'delay to its round (s)', 'all rounds took (s)'],
+/**
+ * One user with many due missions, another with a single one a moment later; with the server's fairness switched on, as we ship it,
+ * and off.
+ */
+export async function benchFairness({ isSmall }: PartOptions): Promise<Findings> {
+  const missions = isSmall ? 40 : 1_000;
+  Runtime.install({
+    logger: createTemporalLogger(createLogger('bench', 'error', process.stderr)),
+    shutdownSignals: [],
+  });
+  return withPostgres(async (postgres) => {
+    const rows: Cell[][] = [];
+    for (const isFair of [true, false]) {
+      await withTemporal({ 'matching.enableFairness': isFair }, async (temporal) => {
+        for (const row of await measureFairness(postgres, temporal, missions))
+          rows.push([isFair ? 'on' : 'off', ...row]);
+      });
+    }
+    return {
+      settings: { 'rounds at a time': ROUND_CONCURRENCY, 'a round takes (ms)': ROUND_MS },
+      tables: [
+        {
+          title: `One mission beside ${missions.toLocaleString('en')} of another user`,
+          header: [
+            ...[
+              'matching.enableFairness',
+              'the single mission was due',
+              'rounds of the other before its own',
+            ],
+            ...['rounds of the other after it', 'delay to its round (s)', 'all rounds took (s)'],
+          ],
+          rows,
+        },
       ],
-      rows,
-    ),
-  );
-  console.log(`Before: ${before}\nAfter: ${machine()}`);
-});
+    };
+  });
+}
 
-async function measureFairness(postgres: BenchPostgres, temporal: BenchTemporal): Promise<string[][]> {
+async function measureFairness(
+  postgres: BenchPostgres,
+  temporal: BenchTemporal,
+  missions: number,
+): Promise<Cell[][]> {
   const databases = await postgres.newDatabases();
   const writer = new Client({ connectionString: databases.superuser.syncUrl });
   await writer.connect();
@@ -86,7 +92,7 @@ async function measureFairness(postgres: BenchPostgres, temporal: BenchTemporal)
     return SINGLES.map((single, index) => [
       index === 0 ? 'when all others were started' : 'when a quarter of the others was done',
       ...position(runner.rounds, single, dueAtMs[index] ?? NaN),
-      tookSeconds.toFixed(0),
+      tookSeconds,
     ]);
   } finally {
     await runner.close();
@@ -95,13 +101,13 @@ async function measureFairness(postgres: BenchPostgres, temporal: BenchTemporal)
 }
 
 /** @returns rounds of the many between due and own round, rounds of the many after that, delay in seconds */
-function position(rounds: readonly RoundRecord[], single: string, dueAtMs: number): string[] {
+function position(rounds: readonly RoundRecord[], single: string, dueAtMs: number): Cell[] {
   const own = rounds.findIndex(({ userId }) => userId === single);
   const ownAtMs = rounds[own]?.atMs ?? NaN;
   const ofMany = rounds.filter(({ userId }) => userId === MANY);
   const between = ofMany.filter(({ atMs }) => atMs > dueAtMs && atMs < ownAtMs).length;
   const after = ofMany.filter(({ atMs }) => atMs >= ownAtMs).length;
-  return [String(between), String(after), ((ownAtMs - dueAtMs) / 1000).toFixed(1)];
+  return [between, after, (ownAtMs - dueAtMs) / 1000];
 }
 
 /** Missions without ciphertext and without a grant, due a moment ago; the objective names the user. */

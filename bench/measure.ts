@@ -1,4 +1,4 @@
-import { cpus, loadavg, totalmem } from 'node:os';
+import type { Table } from './results/result.ts';
 
 /** Something to be timed; its name is what the table shows. */
 export interface Variant {
@@ -12,7 +12,9 @@ export interface Variant {
 
 export interface Timing {
   readonly name: string;
+  readonly leastMs: number;
   readonly medianMs: number;
+  readonly mostMs: number;
   readonly p99Ms: number;
   readonly samples: number;
 }
@@ -44,7 +46,8 @@ export async function measure(
 }
 
 function timingOf(name: string, times: readonly number[]): Timing {
-  return { name, medianMs: quantile(times, 0.5), p99Ms: quantile(times, 0.99), samples: times.length };
+  const [leastMs, medianMs, p99Ms, mostMs] = [0, 0.5, 0.99, 1].map((share) => quantile(times, share));
+  return { name, leastMs, medianMs, mostMs, p99Ms, samples: times.length } as Timing;
 }
 
 /** The smallest value that at least this share of the values does not exceed; NaN of none. */
@@ -70,49 +73,18 @@ export async function throughput(
   return calls / ((performance.now() - startedMs) / 1000);
 }
 
-const milliseconds = (value: number): string => value.toFixed(value < 1 ? 3 : 2);
-
-/** A table in Markdown; ratios are those of the medians, to the variants named first. */
-export function table(title: string, timings: readonly Timing[], baselines: readonly string[]): string {
-  const header = [
-    'what',
-    'median (ms)',
-    'p99 (ms)',
-    'samples',
-    ...baselines.map((name) => `ratio to: ${name}`),
-  ];
-  const ratio = (timing: Timing, name: string): string => {
-    const baseline = timings.find((each) => each.name === name);
-    return baseline === undefined ? '' : (timing.medianMs / baseline.medianMs).toFixed(2);
+/** Ratios are those of the medians, to the variants named first. */
+export function timingTable(title: string, timings: readonly Timing[], baselines: readonly string[]): Table {
+  const medianOf = (name: string): number => timings.find((each) => each.name === name)?.medianMs ?? NaN;
+  return {
+    title,
+    header: [
+      ...['what', 'least / median / most (ms)', 'p99 (ms)', 'samples'],
+      ...baselines.map((name) => `ratio to: ${name}`),
+    ],
+    rows: timings.map(({ name, leastMs, medianMs, mostMs, p99Ms, samples }) => [
+      ...[name, [leastMs, medianMs, mostMs], p99Ms, samples],
+      ...baselines.map((baseline) => medianMs / medianOf(baseline)),
+    ]),
   };
-  const rows = timings.map((timing) => [
-    timing.name,
-    milliseconds(timing.medianMs),
-    milliseconds(timing.p99Ms),
-    String(timing.samples),
-    ...baselines.map((name) => ratio(timing, name)),
-  ]);
-  return plainTable(title, header, rows);
-}
-
-/** Any table in Markdown. */
-export function plainTable(
-  title: string,
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [`### ${title}`, '', line(header), line(header.map(() => '---')), ...rows.map(line), ''].join('\n');
-}
-
-/** The machine and how busy it was: numbers without these say nothing. */
-export function machine(): string {
-  const [processor] = cpus();
-  const load = loadavg().map((value) => value.toFixed(2));
-  return [
-    `Node ${process.version}`,
-    `${cpus().length} × ${processor?.model.trim() ?? 'unknown processor'}`,
-    `${Math.round(totalmem() / 2 ** 30)} GiB`,
-    `load ${load.join(', ')} (1, 5, 15 min)`,
-  ].join(', ');
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { measure, table, throughput, type Variant } from './measure.ts';
+import { measure, timingTable, throughput, type Variant } from './measure.ts';
+import type { Aim, Table } from './results/result.ts';
 import { grantRequest, mintByApi, type BenchSystem } from './system.ts';
 import { unwrapMasterKey } from '#crypto/unwrap-master-key.ts';
 import { wrapMasterKey } from '#dev/wrap-master-key.ts';
@@ -13,15 +14,16 @@ import { GRANT_TTL_DEFAULT_MS } from '#domain/grant/grant.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 
 const RECORDS = 200;
-const SAMPLES = 500;
-const WARM_UPS = 100;
 const THROUGHPUT = { calls: 1000, concurrency: 8 } as const;
 
 const CRYPTO = 'bare crypto';
 const WITH_DATABASE = 'bare crypto and its database round trips';
 
 /** Minting with 200 records: through the API, by hand with the same statements, and the cryptography alone. */
-export async function benchMint(system: BenchSystem): Promise<string> {
+export async function benchMint(
+  system: BenchSystem,
+  sizes: { readonly samples: number; readonly warmUps: number },
+): Promise<{ readonly table: Table; readonly aims: Aim[]; readonly notes: string[] }> {
   const user = await system.webApp.createUser();
   const token = await system.tokenOf(user);
   const noteIds = Array.from({ length: RECORDS }, () => randomUUID());
@@ -31,12 +33,19 @@ export async function benchMint(system: BenchSystem): Promise<string> {
     { name: WITH_DATABASE, run: withDatabase(system, user, noteIds) },
     { name: 'POST /api/v1/me/ai-mission-grant', run: byApi },
   ];
-  const timings = await measure(variants, { samples: SAMPLES, warmUps: WARM_UPS });
+  const timings = await measure(variants, sizes);
   const perSecond = await throughput(byApi, THROUGHPUT);
-  return [
-    table(`Mint a grant for ${RECORDS} records`, timings, [CRYPTO, WITH_DATABASE]),
-    `${perSecond.toFixed(0)} mints a second with ${THROUGHPUT.concurrency} requests under way.\n`,
-  ].join('\n');
+  const [, bare, product] = timings;
+  return {
+    table: timingTable(`Mint a grant for ${RECORDS} records`, timings, [CRYPTO, WITH_DATABASE]),
+    aims: [
+      {
+        what: 'A mint, as ratio to its bare cryptography and its database round trips',
+        ...{ found: (product?.medianMs ?? NaN) / (bare?.medianMs ?? NaN), atMost: 2 },
+      },
+    ],
+    notes: [`${perSecond.toFixed(0)} mints a second with ${THROUGHPUT.concurrency} requests under way.`],
+  };
 }
 
 /** What no implementation can do without: unwrap the master key, derive the mission data key, wrap it. */

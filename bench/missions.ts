@@ -1,159 +1,216 @@
-/**
- * `bin/yarn bench:missions [--missions N] [--turns N] [--latency MS,MS…] [--json FILE]`: whole missions against the floor of Temporal
- * and against a sequential poller, in turns. Every process runs on its own, as in production. Prints Markdown for
- * docs/performance.md.
- */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { startDbos } from './baselines/dbos.ts';
+import { preparePoller } from './baselines/poller.ts';
+import { quantile } from './measure.ts';
 import { cpuMs } from './missions/cpu.ts';
 import { runFloor, runMissions, writeMissions } from './missions/load.ts';
-import { pollSequentially } from './missions/poller.ts';
-import { machine, plainTable, quantile } from './measure.ts';
+import type { Aim, Findings, PartOptions } from './results/result.ts';
 import { startBenchSystem } from './system.ts';
 import { logTail, spawnProcess, waitUntilReady, type ManagedProcess } from '#dev/processes.ts';
 import { replyWithText, replyWithToolCalls, startScriptedGateway } from '#dev/scripted-gateway.ts';
 import { startStack, type Stack } from '#dev/stack.ts';
 import { createGateway } from '#llm/gateway.ts';
 
-const { values } = parseArgs({
-  options: {
-    missions: { type: 'string', default: '200' },
-    turns: { type: 'string', default: '3' },
-    latency: { type: 'string', default: '0,1000' },
-    json: { type: 'string' },
-  },
-});
-const missions = Number(values.missions);
-const turns = Number(values.turns);
-const latencies = values.latency.split(',').map(Number);
+const FULL = { missions: 150, turns: 3, latencies: [0, 200, 1_000, 5_000] };
+const SMALL: typeof FULL = { missions: 5, turns: 1, latencies: [0, 200] };
 
 const SERVICE_KEY = 'bench-service-key';
 /** The poller takes two latencies for each. */
-const POLLED_FOR_MS = 12_000;
+const POLLED_FOR_MS = 6_000;
 const MOST_POLLED = 40;
-let latencyMs = 0;
-const gateway = await startScriptedGateway({
-  serviceKey: SERVICE_KEY,
-  script: async ({ body }) => {
-    await delay(latencyMs);
-    return body.messages.some(({ role }) => role === 'tool')
-      ? replyWithText('One task is planned.')
-      : replyWithToolCalls([{ name: 'create_task', arguments: { title: 'Pack the tent' } }]);
-  },
-});
+const WARM_UP = 20;
 
-type Variant = 'product' | 'floor' | 'empty' | 'poller';
-/** Missions a second. */
-const rates = new Map<string, number[]>();
-const cpu = new Map<string, number[]>();
-const note = (into: Map<string, number[]>, key: string, value: number): void => {
-  into.set(key, [...(into.get(key) ?? []), value]);
-};
-const rateKey = (variant: Variant, ms: number): string => `${variant} ${ms}`;
-
-const before = machine();
-const stack = await startStack({
-  ports: {},
-  gateway: { url: gateway.url, serviceKey: SERVICE_KEY, model: 'mana/reasoning', settings: {} },
-  say: () => undefined,
-});
-const system = await startBenchSystem();
-const floor = await Promise.all(['floor', 'floor-vault'].map((queue) => startFloorWorker(stack, queue)));
-try {
-  await turn(0, Math.min(missions, 40), false);
-  for (const ms of latencies) {
-    for (let index = 0; index < turns; index += 1) await turn(ms, missions, true);
-  }
-} finally {
-  await Promise.all(floor.map((worker) => worker.stop()));
-  await system.close();
-  await stack.stop();
-  await gateway.close();
+/** One way to plan missions. */
+interface Contender {
+  readonly name: string;
+  /** Processes whose CPU counts. */
+  readonly pids: Readonly<Record<string, number>>;
+  /** How many missions are enough where a call takes so long. */
+  readonly count: (ms: number) => number;
+  /** Writes the missions. @returns what runs them, and tells how many a second */
+  readonly prepare: (count: number, ms: number) => Promise<() => Promise<number>>;
 }
-report();
 
-async function turn(ms: number, count: number, counts: boolean): Promise<void> {
-  latencyMs = ms;
-  const written = await writeMissions(stack, count);
-  const pids = Object.entries(stack.pids());
-  const usedBefore = pids.map(([, pid]) => cpuMs(pid));
-  const results: [Variant, number][] = [['product', await runMissions(stack, written)]];
-  const used = pids.map(([name, pid], index): [string, number] => [
-    name,
-    (cpuMs(pid) - (usedBefore[index] ?? 0)) / count,
-  ]);
-  results.push(['floor', await runFloor(stack, 'floorRun', count, ms)]);
-  results.push(['empty', await runFloor(stack, 'emptyRun', count, ms)]);
-  const polled = Math.min(MOST_POLLED, Math.max(3, Math.round(POLLED_FOR_MS / (2 * ms + 50))));
-  const ofPoller = createGateway({ baseUrl: gateway.url, serviceKey: SERVICE_KEY });
-  results.push(['poller', await pollSequentially(system, ofPoller, polled)]);
-  if (!counts) return;
-  for (const [variant, rate] of results) note(rates, rateKey(variant, ms), rate);
-  for (const [name, each] of used) note(cpu, `${name} ${ms}`, each);
+const PRODUCT = 'product';
+const FLOOR = 'same shape, empty';
+const EMPTY = 'empty workflow';
+const POLLER = 'sequential poller';
+const DBOS = 'DBOS';
+
+/**
+ * Encrypted missions of two rounds, all due at once, against the floors of Temporal, the same mission on DBOS and a sequential poller,
+ * in turns. Every process runs on its own, as in production.
+ */
+export async function benchMissions({ isSmall }: PartOptions): Promise<Findings> {
+  const { missions, turns, latencies } = isSmall ? SMALL : FULL;
+  let latencyMs = 0;
+  const gateway = await startScriptedGateway({
+    serviceKey: SERVICE_KEY,
+    script: async ({ body }) => {
+      await delay(latencyMs);
+      return body.messages.some(({ role }) => role === 'tool')
+        ? replyWithText('One task is planned.')
+        : replyWithToolCalls([{ name: 'create_task', arguments: { title: 'Pack the tent' } }]);
+    },
+  });
+  const at = { url: gateway.url, serviceKey: SERVICE_KEY };
+  const stack = await startStack({
+    ports: {},
+    gateway: { ...at, model: 'mana/reasoning', settings: {} },
+    say: () => undefined,
+  });
+  const system = await startBenchSystem();
+  const dbos = await startDbos(system, at, stack.directory);
+  const floor = await Promise.all(['floor', 'floor-vault'].map((queue) => startFloorWorker(stack, queue)));
+  const polled = (ms: number): number =>
+    Math.min(MOST_POLLED, missions, Math.max(1, Math.round(POLLED_FOR_MS / (2 * ms + 50))));
+  const bare = (name: string, workflow: 'floorRun' | 'emptyRun'): Contender => ({
+    ...{ name, pids: {}, count: () => missions },
+    prepare: (count, ms) => Promise.resolve(() => runFloor(stack, workflow, count, ms)),
+  });
+  const contenders: Contender[] = [
+    {
+      ...{ name: PRODUCT, pids: stack.pids(), count: () => missions },
+      prepare: async (count) => {
+        const written = await writeMissions(stack, count);
+        return () => runMissions(stack, written);
+      },
+    },
+    ...[bare(FLOOR, 'floorRun'), bare(EMPTY, 'emptyRun')],
+    {
+      ...{ name: DBOS, pids: { [DBOS]: dbos.pid }, count: () => missions },
+      prepare: (count) => dbos.prepare(count),
+    },
+    {
+      ...{ name: POLLER, pids: {}, count: polled },
+      prepare: (count) =>
+        preparePoller(system, createGateway({ baseUrl: gateway.url, serviceKey: SERVICE_KEY }), count),
+    },
+  ];
+  const measured = new Measured();
+  try {
+    for (const { count, prepare } of contenders) await (await prepare(Math.min(WARM_UP, count(0)), 0))();
+    for (const ms of latencies) {
+      latencyMs = ms;
+      for (let turn = 0; turn < turns; turn += 1)
+        for (const contender of inTurn(contenders, turn)) await measured.add(contender, ms);
+    }
+  } finally {
+    await Promise.all(floor.map((worker) => worker.stop()));
+    await dbos.stop();
+    await system.close();
+    await stack.stop();
+    await gateway.close();
+  }
+  return findingsOf(measured, contenders, { missions, turns, latencies });
+}
+
+/** Each turn starts with another one: what follows the slowest finds other caches. */
+const inTurn = <T>(items: readonly T[], turn: number): T[] => [
+  ...items.slice(turn % items.length),
+  ...items.slice(0, turn % items.length),
+];
+
+/** Rates and CPU of each turn. */
+class Measured {
+  readonly #values = new Map<string, number[]>();
+
+  async add({ name, pids, count, prepare }: Contender, ms: number): Promise<void> {
+    const missions = count(ms);
+    const run = await prepare(missions, ms);
+    const before = Object.entries(pids).map(([process, pid]): [string, number] => [process, cpuMs(pid)]);
+    this.#note(`rate ${name} ${ms}`, await run());
+    for (const [process, usedMs] of before)
+      this.#note(`cpu ${process} ${ms}`, (cpuMs(pids[process] ?? 0) - usedMs) / missions);
+  }
+
+  #note(key: string, value: number): void {
+    this.#values.set(key, [...(this.#values.get(key) ?? []), value]);
+  }
+
+  rates(name: string, ms: number): readonly number[] {
+    return this.#values.get(`rate ${name} ${ms}`) ?? [];
+  }
+
+  /** Milliseconds for each mission. */
+  cpu(process: string, ms: number): readonly number[] {
+    return this.#values.get(`cpu ${process} ${ms}`) ?? [];
+  }
+
+  ratio(to: string, ms: number): number {
+    return quantile(this.rates(PRODUCT, ms), 0.5) / quantile(this.rates(to, ms), 0.5);
+  }
+}
+
+function findingsOf(
+  measured: Measured,
+  contenders: readonly Contender[],
+  { missions, turns, latencies }: typeof FULL,
+): Findings {
+  const processes = Object.keys(contenders[0]?.pids ?? {});
+  const together = (ms: number): number[] =>
+    Array.from({ length: turns }, (_, turn) =>
+      processes.reduce((sum, process) => sum + (measured.cpu(process, ms)[turn] ?? NaN), 0),
+    );
+  const slow = latencies.filter((ms) => ms >= 1_000);
+  const aims: Aim[] = [
+    ...latencies.map((ms) => ({
+      ...{ what: `Ratio to the same shape at ${ms} ms`, found: measured.ratio(FLOOR, ms), atLeast: 0.7 },
+    })),
+    ...slow.slice(0, 1).map((ms) => ({
+      ...{ what: `Times the sequential poller at ${ms} ms`, found: measured.ratio(POLLER, ms), atLeast: 34 },
+    })),
+    ...slow.map((ms) => ({
+      ...{ what: `Ratio to DBOS at ${ms} ms`, found: measured.ratio(DBOS, ms), atLeast: 1 },
+    })),
+    ...latencies.map((ms) => ({
+      what: `CPU of our processes for each mission at ${ms} ms of latency (ms)`,
+      ...{ found: quantile(together(ms), 0.5), atMost: 60 },
+    })),
+  ];
+  return {
+    settings: { 'missions at once': missions, turns, rounds: 2, notes: '3 of 2 kB' },
+    tables: [
+      {
+        title: 'Missions a second',
+        header: [
+          'a call takes (ms)',
+          ...contenders.map(({ name }) => name),
+          ...[FLOOR, POLLER, DBOS].map((name) => `product : ${name}`),
+        ],
+        rows: latencies.map((ms) => [
+          ms,
+          ...contenders.map(({ name }) => measured.rates(name, ms)),
+          ...[FLOOR, POLLER, DBOS].map((name) => measured.ratio(name, ms)),
+        ]),
+      },
+      {
+        title: 'CPU for each mission (ms)',
+        header: ['a call takes (ms)', ...processes, 'ours together', 'the process of DBOS'],
+        rows: latencies.map((ms) => [
+          ms,
+          ...processes.map((process) => measured.cpu(process, ms)),
+          ...[together(ms), measured.cpu(DBOS, ms)],
+        ]),
+      },
+    ],
+    aims,
+    plots: [
+      {
+        ...{ name: 'rates', table: 0, kind: 'bar', unit: 'missions a second', logarithmic: true },
+        columns: contenders.map((_, index) => index + 1),
+      },
+    ],
+  };
 }
 
 async function startFloorWorker({ directory, temporal }: Stack, queue: string): Promise<ManagedProcess> {
   const logFile = join(directory, `${queue}.log`);
   const worker = await spawnProcess({
     ...{ name: queue, command: process.execPath, logFile, env: {} },
-    args: [join(import.meta.dirname, 'missions', 'floor-worker.ts'), temporal.address, queue],
+    args: [join(import.meta.dirname, 'baselines', 'floor-worker.ts'), temporal.address, queue],
   });
   await waitUntilReady(worker, () => Promise.resolve(logTail(logFile).includes('polling')), 60_000);
   return worker;
-}
-
-function report(): void {
-  const median = (of: readonly number[] = []): number => quantile(of, 0.5);
-  const spread = (of: readonly number[] = []): string =>
-    `${Math.min(...of).toFixed(1)} / ${median(of).toFixed(1)} / ${Math.max(...of).toFixed(1)}`;
-  const rateOf = (variant: Variant, ms: number): readonly number[] => rates.get(rateKey(variant, ms)) ?? [];
-  const ratio = (ms: number, to: Variant): string =>
-    (median(rateOf('product', ms)) / median(rateOf(to, ms))).toFixed(2);
-  console.log(
-    plainTable(
-      `${missions} encrypted missions of two rounds, due at once: missions a second (least / median / most of ${turns})`,
-      [
-        'gateway',
-        'product',
-        'same shape, empty',
-        'empty workflow',
-        'poller',
-        'product : same shape',
-        'product : poller',
-      ],
-      latencies.map((ms) => [
-        `${ms} ms`,
-        ...(['product', 'floor', 'empty', 'poller'] as const).map((variant) => spread(rateOf(variant, ms))),
-        ...[ratio(ms, 'floor'), ratio(ms, 'poller')],
-      ]),
-    ),
-  );
-  const names = [...new Set([...cpu.keys()].map((key) => key.split(' ')[0] ?? ''))];
-  console.log(
-    plainTable(
-      'CPU of our processes for each mission (ms, median)',
-      ['gateway', ...names, 'together'],
-      latencies.map((ms) => {
-        const each = names.map((name) => median(cpu.get(`${name} ${ms}`)));
-        return [
-          `${ms} ms`,
-          ...[...each, each.reduce((sum, one) => sum + one, 0)].map((one) => one.toFixed(0)),
-        ];
-      }),
-    ),
-  );
-  console.log(`Before: ${before}\nAfter: ${machine()}`);
-  if (values.json !== undefined) {
-    const data = {
-      missions,
-      turns,
-      before,
-      after: machine(),
-      rates: Object.fromEntries(rates),
-      cpu: Object.fromEntries(cpu),
-    };
-    writeFileSync(values.json, `${JSON.stringify(data, null, 2)}\n`);
-  }
 }

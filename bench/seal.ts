@@ -1,6 +1,7 @@
 import { toIterationId, toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { constants, privateDecrypt, randomUUID } from 'node:crypto';
-import { measure, table, type Variant } from './measure.ts';
+import type { Table } from './results/result.ts';
+import { measure, timingTable, type Variant } from './measure.ts';
 import { writeBenchMission, type BenchMission, type BenchSystem } from './system.ts';
 import { readContents } from '#activities/runner/run-contents.ts';
 import { resolvePrompt } from '#activities/runner/round/prompt.ts';
@@ -13,30 +14,34 @@ import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { readMission } from '#db/missions.ts';
 import type { RunRef } from '#domain/run/run.ts';
 
-const RECORDS = 1000;
 const RECORD_BYTES = 2048;
-const SAMPLES = 15;
-const WARM_UPS = 3;
-const UNWRAP = { samples: 1000, warmUps: 100 } as const;
+const UNWRAP_WARM_UPS = 10;
 
-/** Sealing and opening 1000 records of 2 kB by the activities' functions, and unwrapping a grant; next to bare crypto. */
-export async function benchSealAndOpen(system: BenchSystem): Promise<string> {
-  const mission = await writeBenchMission(system, { records: RECORDS, recordBytes: RECORD_BYTES });
+export interface SealSizes {
+  readonly records: number;
+  readonly samples: number;
+  readonly warmUps: number;
+  readonly unwraps: number;
+}
+
+/** Sealing and opening so many records of 2 kB by the activities' functions, and unwrapping a grant; next to bare crypto. */
+export async function benchSealAndOpen(system: BenchSystem, sizes: SealSizes): Promise<Table[]> {
+  const mission = await writeBenchMission(system, { records: sizes.records, recordBytes: RECORD_BYTES });
   const mdk = deriveMissionDataKey({
     ...mission.grant,
     masterKey: mission.user.masterKey,
     userId: mission.user.userId,
   });
-  const options = { samples: SAMPLES, warmUps: WARM_UPS };
-  const sealed = await measure(sealing(system, mission, mdk), options);
-  const opened = await measure(await opening(system, mission, mdk), options);
-  const unwrapped = await measure(unwrapping(system, mission), UNWRAP);
-  const records = `${RECORDS} records of ${RECORD_BYTES} bytes`;
+  const sealed = await measure(sealing(system, mission, mdk), sizes);
+  const opened = await measure(await opening(system, mission, mdk), sizes);
+  const unwraps = { samples: sizes.unwraps, warmUps: UNWRAP_WARM_UPS };
+  const unwrapped = await measure(unwrapping(system, mission), unwraps);
+  const records = `${sizes.records} records of ${RECORD_BYTES} bytes`;
   return [
-    table(`Seal ${records}`, sealed, [SEAL_CRYPTO]),
-    table(`Open ${records}`, opened, [OPEN_CRYPTO]),
-    table(`Unwrap a grant of ${RECORDS} records`, unwrapped, [UNWRAP_CRYPTO]),
-  ].join('\n');
+    timingTable(`Seal ${records}`, sealed, [SEAL_CRYPTO]),
+    timingTable(`Open ${records}`, opened, [OPEN_CRYPTO]),
+    timingTable(`Unwrap a grant of ${sizes.records} records`, unwrapped, [UNWRAP_CRYPTO]),
+  ];
 }
 
 const SEAL_CRYPTO = 'bare crypto: decrypt and seal each field';
@@ -81,7 +86,8 @@ function sealing({ databases, kek }: BenchSystem, mission: BenchMission, mdk: Bu
       run: async () => {
         const result = await sealInputs(deps, newRun(mission));
         // The mission's own fields are one record more.
-        if (result.sealed !== RECORDS + 1) throw new Error(`seal: found ${result.sealed} records`);
+        if (result.sealed !== mission.noteIds.length + 1)
+          throw new Error(`seal: found ${result.sealed} records`);
       },
     },
   ];

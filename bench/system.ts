@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'no
 import type { FastifyInstance } from 'fastify';
 import { buildApp } from '#api/app.ts';
 import { openDatabase, type Database } from '#db/client.ts';
-import { provisionPlatform } from '#dev/databases.ts';
+import { provisionPlatform, type PlatformDatabases } from '#dev/databases.ts';
 import { startJwksIssuer } from '#dev/jwks-issuer.ts';
 import { startPostgres } from '#dev/postgres.ts';
 import { missionAt, noteAt, openWebApp, type WebApp, type WebAppUser } from '#dev/web-app.ts';
@@ -18,6 +18,9 @@ export interface BenchSystem {
     Record<'apiSync' | 'apiAuth' | 'vaultSync' | 'vaultAuth' | 'runner', Database>
   >;
   readonly webApp: WebApp;
+  /** Of the two databases, by role. */
+  readonly urls: PlatformDatabases['urls'];
+  readonly superuserUrl: (database: string) => string;
   readonly kek: Buffer;
   readonly publicKey: KeyObject;
   readonly privateKey: KeyObject;
@@ -29,18 +32,39 @@ export const POOL_SIZE = 4;
 
 export async function startBenchSystem(): Promise<BenchSystem> {
   const cluster = await startPostgres();
-  const { urls, asWebApp } = await provisionPlatform(cluster);
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const kek = randomBytes(32);
+  const system = await openBenchSystem(await provisionPlatform(cluster), (database) =>
+    cluster.superuserUrl(database),
+  );
+  return {
+    ...system,
+    close: async () => {
+      await system.close();
+      await cluster.stop();
+    },
+  };
+}
+
+/** A pool for each role. */
+export function openPools({ api, vault, runner }: PlatformDatabases['urls']): BenchSystem['databases'] {
   const open = (url: string): Database =>
     openDatabase({ url, applicationName: 'bench', maxConnections: POOL_SIZE });
-  const databases = {
-    apiSync: open(urls.api.sync),
-    apiAuth: open(urls.api.auth),
-    vaultSync: open(urls.vault.sync),
-    vaultAuth: open(urls.vault.auth),
-    runner: open(urls.runner.sync),
+  return {
+    apiSync: open(api.sync),
+    apiAuth: open(api.auth),
+    vaultSync: open(vault.sync),
+    vaultAuth: open(vault.auth),
+    runner: open(runner.sync),
   };
+}
+
+/** On databases that are there already. */
+export async function openBenchSystem(
+  { urls, asWebApp }: PlatformDatabases,
+  superuserUrl: BenchSystem['superuserUrl'],
+): Promise<BenchSystem> {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const kek = randomBytes(32);
+  const databases = openPools(urls);
   const issuer = await startJwksIssuer();
   const unlimited = 1_000_000;
   const api = await buildApp({
@@ -61,6 +85,8 @@ export async function startBenchSystem(): Promise<BenchSystem> {
     api,
     databases,
     webApp,
+    urls,
+    superuserUrl,
     kek,
     publicKey,
     privateKey,
@@ -69,7 +95,6 @@ export async function startBenchSystem(): Promise<BenchSystem> {
       await api.close();
       await Promise.all([webApp.close(), ...Object.values(databases).map((database) => database.close())]);
       await issuer.close();
-      await cluster.stop();
     },
   };
 }
@@ -108,7 +133,7 @@ export interface BenchMission {
 
 /** A mission on so many encrypted notes, each of so many bytes of text, and its grant. */
 export async function writeBenchMission(
-  system: BenchSystem,
+  system: Pick<BenchSystem, 'webApp' | 'api' | 'tokenOf'>,
   { records, recordBytes }: { readonly records: number; readonly recordBytes: number },
 ): Promise<BenchMission> {
   const { webApp, api } = system;

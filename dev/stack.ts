@@ -66,6 +66,10 @@ export interface Stack {
   readonly secrets: readonly string[];
   /** Process id of each program that runs. */
   pids(): Readonly<Record<string, number>>;
+  /** Where each program answers `/ready` and `/metrics`. */
+  readonly urls: Readonly<Record<ProgramName, string>>;
+  /** Ends one program and starts it again. @returns milliseconds until it was ready */
+  restartProgram(name: ProgramName): Promise<number>;
   /** Bundles the workflows anew and restarts API and workers, on the ports they had. */
   restartPrograms(): Promise<void>;
   stop(): Promise<void>;
@@ -202,6 +206,15 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
     temporalDatabaseFile,
     secrets: [...keys.secrets, ...(gateway === undefined ? [] : searchable(gateway.serviceKey))],
     pids: () => Object.fromEntries([...running].map(([name, { pid }]) => [name, pid])),
+    urls: Object.fromEntries(programs.map((program) => [program.name, urlOf(program)])) as Stack['urls'],
+    restartProgram: async (name) => {
+      const program = programs.find((each) => each.name === name);
+      if (program === undefined) throw new Error(`no program ${name}`);
+      await running.get(name)?.stop(45_000);
+      const startedMs = performance.now();
+      await startProgram(program, running);
+      return performance.now() - startedMs;
+    },
     restartPrograms: async () => {
       await buildBundle(bundleFile, logFile('workflow-bundle'));
       await stopAll(running);
@@ -357,10 +370,11 @@ async function startGateway(
   });
 }
 
-const PROGRAMS = ['api', 'runner', 'vault', 'projection'] as const;
+export const PROGRAMS = ['api', 'runner', 'vault', 'projection'] as const;
+export type ProgramName = (typeof PROGRAMS)[number];
 
 interface Program {
-  readonly name: (typeof PROGRAMS)[number];
+  readonly name: ProgramName;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;

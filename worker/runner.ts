@@ -23,6 +23,8 @@ import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 const STICKY_TIMEOUT = '2s';
 /** A gateway call under way may end; what takes longer is aborted and retried elsewhere. */
 const SHUTDOWN_GRACE = '30s';
+/** As many as the SDK has by itself: those beyond the calls are for research and for missions that wait. */
+const LEAST_SLOTS = 100;
 
 /** Task queue `missions`: runs missions, holds the RSA private key and the way to the gateway. */
 export async function createRunnerPart(
@@ -73,6 +75,8 @@ export async function createRunnerPart(
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: SHUTDOWN_GRACE,
+    // A call holds a slot while it waits, so fewer slots than calls would be the limit of calls.
+    maxConcurrentActivityTaskExecutions: Math.max(LEAST_SLOTS, settings.gateway.mostInFlight),
     // Database work is done by local activities, so this is the rate of what goes out: rounds and research.
     ...(settings.roundsPerSecond === null
       ? {}

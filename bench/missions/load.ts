@@ -14,7 +14,7 @@ const AT_A_TIME = 40;
 const WITHIN_MS = 1_200_000;
 
 export interface LoadedMission {
-  readonly user: WebAppUser;
+  readonly user: Pick<WebAppUser, 'userId'>;
   readonly missionId: string;
 }
 
@@ -53,15 +53,24 @@ async function mint(stack: Stack, user: WebAppUser, missionId: string, noteIds: 
 /** Starts a run of each mission at once and waits until all have ended. @returns missions a second */
 export async function runMissions(stack: Stack, missions: readonly LoadedMission[]): Promise<number> {
   const label = randomUUID();
-  return ratePerSecond(stack, MISSION_RUN_WORKFLOW_TYPE, label, missions, ({ user, missionId }) => {
-    const run = { userId: user.userId, missionId, agentId: null };
-    return stack.client.workflow.start(MISSION_RUN_WORKFLOW_TYPE, {
-      workflowId: `${label}:${missionId}`,
-      taskQueue: RUNNER_TASK_QUEUE,
-      args: [{ userId: run.userId, missionId, trigger: 'run-now' } satisfies MissionRunInput],
-      typedSearchAttributes: runSearchAttributes(run, 'run-now'),
-      priority: { fairnessKey: fairnessKeyOf(run.userId) },
-    });
+  return ratePerSecond(stack, MISSION_RUN_WORKFLOW_TYPE, label, missions, (mission) =>
+    startMissionRun(stack, label, mission),
+  );
+}
+
+/** @param label begins the ids of runs that belong together */
+export function startMissionRun(
+  stack: Stack,
+  label: string,
+  { user, missionId }: LoadedMission,
+): Promise<unknown> {
+  const run = { userId: user.userId, missionId, agentId: null };
+  return stack.client.workflow.start(MISSION_RUN_WORKFLOW_TYPE, {
+    workflowId: `${label}:${missionId}`,
+    taskQueue: RUNNER_TASK_QUEUE,
+    args: [{ userId: run.userId, missionId, trigger: 'run-now' } satisfies MissionRunInput],
+    typedSearchAttributes: runSearchAttributes(run, 'run-now'),
+    priority: { fairnessKey: fairnessKeyOf(run.userId) },
   });
 }
 
@@ -85,19 +94,26 @@ export async function runFloor(
 }
 
 async function ratePerSecond<T>(
-  { client }: Stack,
+  stack: Stack,
   workflowType: string,
   label: string,
   items: readonly T[],
   start: (item: T) => Promise<unknown>,
 ): Promise<number> {
-  const query = `WorkflowType = '${workflowType}' and WorkflowId STARTS_WITH '${label}' and ExecutionStatus = 'Completed'`;
   const startedMs = performance.now();
   await eachOf(items, AT_A_TIME, start);
-  await until(
-    'all runs have ended',
-    async () => (await client.workflow.count(query)).count >= items.length,
-    WITHIN_MS,
-  );
+  await untilEnded(stack, workflowType, label, items.length);
   return items.length / ((performance.now() - startedMs) / 1_000);
+}
+
+/** Waits until so many of the runs with this label are complete. */
+export async function untilEnded(
+  { client }: Stack,
+  workflowType: string,
+  label: string,
+  count: number,
+): Promise<void> {
+  const query = `WorkflowType = '${workflowType}' and WorkflowId STARTS_WITH '${label}' and ExecutionStatus = 'Completed'`;
+  const haveEnded = async (): Promise<boolean> => (await client.workflow.count(query)).count >= count;
+  await until('all runs have ended', haveEnded, WITHIN_MS);
 }

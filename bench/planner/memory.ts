@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { closeRun, NOTE_BYTES, NOTES, beginRun, runnerDeps, writeMission } from './opened-mission.ts';
-import { plainTable } from '#bench/measure.ts';
+import type { Cell, Table } from '#bench/results/result.ts';
 import { eachOf, until } from '#bench/servers.ts';
 import { POOL_SIZE, type BenchSystem } from '#bench/system.ts';
 import { planOneRound } from '#activities/runner/round/one-round.ts';
@@ -17,7 +17,7 @@ const LONGEST_MS = 300_000;
 const NEVER = new AbortController().signal;
 
 /** So many rounds in flight at once, all waiting for the gateway: what they hold in this process. */
-export async function benchMemory(system: BenchSystem, rounds: number): Promise<string> {
+export async function benchMemory(system: BenchSystem, rounds: number): Promise<Table> {
   const directory = createTemporaryDirectory('mana-bench-');
   const logFile = join(directory.path, 'gateway.log');
   const holding = await startHoldingGateway(rounds, logFile);
@@ -39,21 +39,21 @@ export async function benchMemory(system: BenchSystem, rounds: number): Promise<
     if (results.some(({ status }) => status !== 'finished')) throw new Error('a round has not finished');
     await Promise.all(runs.map((run) => closeRun(deps, run)));
     const after = settledMemory();
-    const row = (when: string, memory: NodeJS.MemoryUsage): string[] => [
+    const row = (when: string, memory: NodeJS.MemoryUsage): Cell[] => [
       when,
-      ...[memory.rss, memory.heapUsed, memory.external].map((bytes) => (bytes / MIB).toFixed(0)),
-      ((memory.heapUsed + memory.external - before.heapUsed - before.external) / 1024 / rounds).toFixed(0),
+      ...[memory.rss, memory.heapUsed, memory.external].map((bytes) => Math.round(bytes / MIB)),
+      Math.round((memory.heapUsed + memory.external - before.heapUsed - before.external) / 1024 / rounds),
     ];
-    return plainTable(
-      `${rounds} rounds in flight, ${NOTES} notes of ${NOTE_BYTES} bytes each, all waiting for the gateway`,
-      ['when', 'RSS (MiB)', 'heap used (MiB)', 'external (MiB)', 'more than before, per round (KiB)'],
-      [
+    return {
+      title: `${rounds} rounds in flight, ${NOTES} notes of ${NOTE_BYTES} bytes each, all waiting for the gateway`,
+      header: ['when', 'RSS (MiB)', 'heap used (MiB)', 'external (MiB)', 'more than before, per round (KiB)'],
+      rows: [
         row('before', before),
         row('in flight, uncollected', unsettled),
         row('in flight, collected', during),
         row('after', after),
       ],
-    );
+    };
   } finally {
     await holding.stop();
     directory.remove();

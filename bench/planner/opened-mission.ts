@@ -1,5 +1,5 @@
 import { toMissionId, toUserId } from '#domain/base/ids.ts';
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
 import { writeBenchMission, type BenchMission, type BenchSystem } from '#bench/system.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { forgetRun } from '#activities/runner/forget-run.ts';
@@ -18,7 +18,10 @@ export const writeMission = (system: BenchSystem): Promise<BenchMission> =>
   writeBenchMission(system, { records: NOTES, recordBytes: NOTE_BYTES });
 
 /** The runner's own, on its own pool. */
-export const runnerDeps = (system: BenchSystem, gateway: Gateway): RunnerDependencies => ({
+export const runnerDeps = (
+  system: { readonly databases: Pick<BenchSystem['databases'], 'runner'>; readonly privateKey: KeyObject },
+  gateway: Gateway,
+): RunnerDependencies => ({
   database: system.databases.runner,
   privateKeys: [system.privateKey],
   codecKeys: { primaryKeyId: 'bench-1', keys: new Map([['bench-1', Buffer.alloc(32, 1)]]) },
@@ -37,7 +40,9 @@ export const runnerDeps = (system: BenchSystem, gateway: Gateway): RunnerDepende
 /** Starts a run by hand, seals its inputs, and leaves it before its first round. */
 export async function beginRun(
   deps: RunnerDependencies,
-  system: BenchSystem,
+  system: Pick<BenchSystem, 'kek'> & {
+    readonly databases: Pick<BenchSystem['databases'], 'vaultSync' | 'vaultAuth'>;
+  },
   mission: BenchMission,
 ): Promise<PlanRoundInput> {
   const { userId } = mission.user;

@@ -1,5 +1,6 @@
 import { closeRun, NOTE_BYTES, NOTES, beginRun, runnerDeps, writeMission } from './opened-mission.ts';
-import { measure, table, type Variant } from '#bench/measure.ts';
+import { measure, timingTable, type Variant } from '#bench/measure.ts';
+import type { Table } from '#bench/results/result.ts';
 import type { BenchMission, BenchSystem } from '#bench/system.ts';
 import { planOneRound } from '#activities/runner/round/one-round.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
@@ -9,29 +10,35 @@ import { replyWithToolCalls, startScriptedGateway } from '#dev/scripted-gateway.
 import { createGateway, type Gateway } from '#llm/gateway.ts';
 
 const SERVICE_KEY = 'bench-service-key';
-const CALL = { name: 'create_task', arguments: { title: 'Pack the tent', priority: 'high' } };
 const BARE = 'bare exchange: the client and a local server';
 const NEVER = new AbortController().signal;
 
-const REPLY: PlannerReply = {
-  ...{ content: null, toolCalls: [{ id: 'call_1', ...CALL }], finishReason: 'tool_calls' },
+let calls = 0;
+/** Another task each time: a model that repeats itself is not asked again. */
+const nextCall = () => ({
+  name: 'create_task',
+  arguments: { title: `Pack the tent ${(calls += 1)}`, priority: 'high' },
+});
+
+const nextReply = (): PlannerReply => ({
+  ...{ content: null, toolCalls: [{ id: 'call_1', ...nextCall() }], finishReason: 'tool_calls' },
   ...{ totalTokens: 120, promptTokens: 100, completionTokens: 20, resolvedModel: 'bench/planner' },
-};
+});
 
 /** What a round costs besides the model: opening, prompt, plan and keeping it; then with the client and HTTP. */
 export async function benchOverhead(
   system: BenchSystem,
   sizes: { readonly samples: number; readonly warmUps: number },
-): Promise<string> {
+): Promise<Table> {
   const server = await startScriptedGateway({
     serviceKey: SERVICE_KEY,
-    script: () => replyWithToolCalls([CALL]),
+    script: () => replyWithToolCalls([nextCall()]),
   });
   try {
     let sent: string | null = null;
     const instant = modelGateway(({ bodyText }) => {
       sent = bodyText;
-      return REPLY;
+      return nextReply();
     });
     const http = createGateway({ baseUrl: server.url, serviceKey: SERVICE_KEY });
     const mission = await writeMission(system);
@@ -46,9 +53,11 @@ export async function benchOverhead(
       bare,
     ];
     const timings = await measure(variants, sizes);
-    return table(`planOneRound: an encrypted mission with ${NOTES} notes of ${NOTE_BYTES} bytes`, timings, [
-      BARE,
-    ]);
+    return timingTable(
+      `A round of an encrypted mission with ${NOTES} notes of ${NOTE_BYTES} bytes`,
+      timings,
+      [BARE],
+    );
   } finally {
     await server.close();
   }

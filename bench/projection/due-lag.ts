@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
-import { plainTable, quantile } from '#bench/measure.ts';
+import { quantile } from '#bench/measure.ts';
+import type { Cell, Findings } from '#bench/results/result.ts';
 import { eachOf, until, withTemporal } from '#bench/servers.ts';
 import type { Cadence } from '#domain/mission/mission.ts';
 import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
@@ -19,49 +20,83 @@ const LONGEST_MS = 6 * MINUTE_MS;
 
 /**
  * So many missions due in the same second: from the instant to the run's start, with the jitter that daily missions have
- * and without any, as for intervals. No worker polls the queue, so that the server does nothing but start.
+ * and without any, as for intervals. No worker polls the queue, so that the servers do nothing but start; each has a rate of its own.
  */
-export async function benchDueLag(missions: number): Promise<string> {
-  const rows: string[][] = [];
-  for (const rate of START_RATES) {
-    await withTemporal({ [START_RATE]: rate }, async ({ client }) => {
-      for (const jitter of [false, true])
-        rows.push([String(rate), ...(await dueAtOnce(client, missions, jitter))]);
-    });
-  }
-  return plainTable(
-    `${missions.toLocaleString('en')} missions due in the same second, without a worker`,
-    [
-      ...['starts a second allowed', 'jitter', 'after the instant: p50 (s)', 'p99 (s)', 'longest (s)'],
-      ...['after instant plus jitter: p50 (s)', 'p99 (s)', 'runs'],
-    ],
-    rows,
+export async function benchDueLag(missions: number): Promise<Findings> {
+  const ofRates = await Promise.all(
+    START_RATES.map((rate) =>
+      withTemporal({ [START_RATE]: rate }, async ({ client }) =>
+        (await dueAtOnce(client, missions)).map((row): Cell[] => [rate, ...row]),
+      ),
+    ),
   );
+  const rows = ofRates.flat();
+  const [unjittered, jittered] = rows;
+  return {
+    settings: { 'missions due at once': missions, 'servers at the same time': START_RATES.length },
+    tables: [
+      {
+        title: `${missions.toLocaleString('en')} missions due in the same second, without a worker`,
+        header: [
+          ...['starts a second allowed', 'jitter', 'after the instant: p50 (s)', 'p99 (s)', 'most (s)'],
+          ...['after instant plus jitter: p50 (s)', 'p99 (s)', 'runs'],
+        ],
+        rows,
+      },
+    ],
+    notes: [
+      `At the default rate ${missions.toLocaleString('en')} missions start within ${p99Of(unjittered)} s of their instant without jitter (p99), and within ${p99Of(jittered)} s with it.`,
+    ],
+  };
 }
 
-async function dueAtOnce(client: Client, missions: number, jitter: boolean): Promise<string[]> {
-  const taskQueue = `bench-without-worker-${randomUUID()}`;
-  const dueAtMs = dueTime(missions);
-  const ids = await createSchedules(client, taskQueue, { missions, dueAtMs, jitter });
-  if (Date.now() > dueAtMs)
+const p99Of = (row: readonly Cell[] | undefined): string => Number(row?.[3]).toFixed(0);
+
+/** Those without jitter are due a minute before the others. */
+async function dueAtOnce(client: Client, missions: number): Promise<Cell[][]> {
+  const firstAtMs = dueTime(2 * missions);
+  const kinds = [
+    { jitter: false, dueAtMs: firstAtMs, taskQueue: `bench-without-worker-${randomUUID()}` },
+    { jitter: true, dueAtMs: firstAtMs + MINUTE_MS, taskQueue: `bench-without-worker-${randomUUID()}` },
+  ];
+  const ids: string[][] = [];
+  for (const { taskQueue, ...due } of kinds)
+    ids.push(await createSchedules(client, taskQueue, { missions, ...due }));
+  if (Date.now() > firstAtMs)
     throw new Error('the machine is too slow: the schedules were due before they were made');
-  const firesAtMs = await readFireTimes(client, new Set(ids));
-  const query = `TaskQueue = '${taskQueue}'`;
-  const allStarted = async (): Promise<boolean> => (await client.workflow.count(query)).count >= missions;
-  await until('all runs have started', allStarted, dueAtMs - Date.now() + LONGEST_MS);
+  const firesAtMs = await readFireTimes(client, new Set(ids.flat()));
+  const rows: Cell[][] = [];
+  for (const { jitter, dueAtMs, taskQueue } of kinds) {
+    const query = `TaskQueue = '${taskQueue}'`;
+    const allStarted = async (): Promise<boolean> => (await client.workflow.count(query)).count >= missions;
+    await until('all runs have started', allStarted, dueAtMs - Date.now() + LONGEST_MS);
+    rows.push(await lagsOf(client, { query, jitter, dueAtMs, firesAtMs }));
+  }
+  return rows;
+}
+
+async function lagsOf(
+  client: Client,
+  of: {
+    readonly query: string;
+    readonly jitter: boolean;
+    readonly dueAtMs: number;
+    readonly firesAtMs: ReadonlyMap<string, number>;
+  },
+): Promise<Cell[]> {
   const afterInstant: number[] = [];
   const afterJitter: number[] = [];
-  for await (const { startTime, workflowId } of client.workflow.list({ query })) {
-    afterInstant.push((startTime.getTime() - dueAtMs) / 1000);
+  for await (const { startTime, workflowId } of client.workflow.list({ query: of.query })) {
+    afterInstant.push((startTime.getTime() - of.dueAtMs) / 1000);
     // The run's id is the schedule's with the nominal time behind it.
-    const fireAtMs = firesAtMs.get(workflowId.replace(/-\d{4}-\d\d-\d\dT[\d:]+Z$/, ''));
+    const fireAtMs = of.firesAtMs.get(workflowId.replace(/-\d{4}-\d\d-\d\dT[\d:]+Z$/, ''));
     if (fireAtMs !== undefined) afterJitter.push((startTime.getTime() - fireAtMs) / 1000);
   }
-  const cell = (values: readonly number[], share: number): string =>
-    values.length === 0 ? 'not shown' : quantile(values, share).toFixed(1);
+  const cell = (values: readonly number[], share: number): Cell =>
+    values.length === 0 ? 'not shown' : quantile(values, share);
   return [
-    ...[jitter ? 'up to 120 s' : 'none', cell(afterInstant, 0.5), cell(afterInstant, 0.99)],
-    ...[cell(afterInstant, 1), cell(afterJitter, 0.5), cell(afterJitter, 0.99), String(afterInstant.length)],
+    ...[of.jitter ? 'up to 120 s' : 'none', cell(afterInstant, 0.5), cell(afterInstant, 0.99)],
+    ...[cell(afterInstant, 1), cell(afterJitter, 0.5), cell(afterJitter, 0.99), afterInstant.length],
   ];
 }
 

@@ -1,6 +1,6 @@
 import { insertMissions } from './log-rows.ts';
-import { openProjectionDatabase, projectionDeps, recordingSchedules } from './projection-deps.ts';
-import { plainTable } from '#bench/measure.ts';
+import { openProjectionDatabase, POOL_SIZE, projectionDeps, recordingSchedules } from './projection-deps.ts';
+import type { Findings } from '#bench/results/result.ts';
 import { until, type BenchPostgres } from '#bench/servers.ts';
 import { followChangeLog } from '#activities/projection/follow.ts';
 import { countPendingMissions } from '#db/schedule-state.ts';
@@ -11,7 +11,7 @@ const LONGEST_MS = 3_600_000;
 const MIB = 2 ** 20;
 
 /** The follower takes in so many missions for the first time, with a schedule client that only records. */
-export async function benchInitialBuild(postgres: BenchPostgres, missions: number): Promise<string> {
+export async function benchInitialBuild(postgres: BenchPostgres, missions: number): Promise<Findings> {
   const databases = await postgres.newDatabases();
   await withClient(databases.superuser.syncUrl, async (client) => {
     await insertMissions(client, 0, missions);
@@ -32,17 +32,23 @@ export async function benchInitialBuild(postgres: BenchPostgres, missions: numbe
     const { before, peak } = memory.stop();
     stop.abort();
     await following;
-    const mib = (bytes: number): string => (bytes / MIB).toFixed(0);
-    return plainTable(
-      `Initial build of ${missions.toLocaleString('en')} missions, recording schedule client`,
-      ['what', 'value'],
-      [
-        ['total time (s)', seconds.toFixed(1)],
-        ['missions a second', (missions / seconds).toFixed(0)],
-        ['RSS before, peak (MiB)', `${mib(before.rss)}, ${mib(peak.rss)}`],
-        ['heap used before, peak (MiB)', `${mib(before.heapUsed)}, ${mib(peak.heapUsed)}`],
+    const mib = (bytes: number): number => Math.round(bytes / MIB);
+    return {
+      settings: { missions, 'connections a pool': POOL_SIZE, PostgreSQL: 'without fsync' },
+      tables: [
+        {
+          title: `Initial build of ${missions.toLocaleString('en')} missions, recording schedule client`,
+          header: ['what', 'found'],
+          rows: [
+            ['total time (s)', seconds],
+            ['missions a second', missions / seconds],
+            ['RSS before (MiB)', mib(before.rss)],
+            ['RSS at most (MiB)', mib(peak.rss)],
+            ['heap used at most (MiB)', mib(peak.heapUsed)],
+          ],
+        },
       ],
-    );
+    };
   } finally {
     stop.abort();
     memory.stop();

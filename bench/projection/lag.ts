@@ -3,7 +3,8 @@ import { Client } from 'pg';
 import { follow } from './initial-build.ts';
 import { insertMissions } from './log-rows.ts';
 import { openProjectionDatabase, projectionDeps } from './projection-deps.ts';
-import { plainTable, quantile } from '#bench/measure.ts';
+import { quantile } from '#bench/measure.ts';
+import type { Findings } from '#bench/results/result.ts';
 import { until, withTemporal, type BenchPostgres } from '#bench/servers.ts';
 import { followChangeLog } from '#activities/projection/follow.ts';
 import { createMissionSchedules, type MissionSchedules } from '#schedules/mission-schedules.ts';
@@ -11,8 +12,10 @@ import { createMissionSchedules, type MissionSchedules } from '#schedules/missio
 const MEAN_GAP_MS = 150;
 const LONGEST_WAIT_MS = 30_000;
 
+type Four = [number, number, number, number];
+
 /** From a mission's row being visible to its schedule existing, while the follower runs and rows come at random. */
-export const benchLag = (postgres: BenchPostgres, samples: number): Promise<string> =>
+export const benchLag = (postgres: BenchPostgres, samples: number): Promise<Findings> =>
   withTemporal({}, async ({ client }) => {
     const databases = await postgres.newDatabases();
     const writer = new Client({ connectionString: databases.superuser.syncUrl });
@@ -28,12 +31,18 @@ export const benchLag = (postgres: BenchPostgres, samples: number): Promise<stri
       const allCreated = (): boolean => createdAtMs.size === samples;
       await Promise.race([until('all schedules exist', allCreated, LONGEST_WAIT_MS), following]);
       const lags = [...visibleAtMs].map(([id, visible]) => (createdAtMs.get(id) ?? NaN) - visible);
-      const cell = (share: number): string => quantile(lags, share).toFixed(0);
-      return plainTable(
-        'From row visible to schedule made',
-        ['p50 (ms)', 'p99 (ms)', 'longest (ms)', 'samples'],
-        [[cell(0.5), cell(0.99), cell(1), String(lags.length)]],
-      );
+      const [least, p50, p99, most] = [0, 0.5, 0.99, 1].map((share) => quantile(lags, share)) as Four;
+      return {
+        settings: { 'mean gap between rows (ms)': MEAN_GAP_MS },
+        tables: [
+          {
+            title: 'From row visible to schedule made',
+            header: ['samples', 'least (ms)', 'p50 (ms)', 'p99 (ms)', 'most (ms)'],
+            rows: [[lags.length, least, p50, p99, most]],
+          },
+        ],
+        aims: [{ what: 'Row to schedule, p50 (ms)', found: p50, atMost: 250 }],
+      };
     } finally {
       stop.abort();
       await following;

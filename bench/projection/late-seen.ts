@@ -1,7 +1,8 @@
 import { Client } from 'pg';
 import { follow } from './initial-build.ts';
 import { openProjectionDatabase, projectionDeps } from './projection-deps.ts';
-import { plainTable, quantile } from '#bench/measure.ts';
+import { quantile } from '#bench/measure.ts';
+import type { Findings } from '#bench/results/result.ts';
 import { until, withTemporal, type BenchPostgres } from '#bench/servers.ts';
 import { followChangeLog } from '#activities/projection/follow.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
@@ -17,7 +18,7 @@ const LONGEST_MS = 120_000;
  * So many missions of as many users, every second with jitter, whose rows become visible together, seconds before their instants: from the
  * instant to the run's start. No worker polls the queue.
  */
-export const benchLateSeen = (postgres: BenchPostgres, missions: number): Promise<string> =>
+export const benchLateSeen = (postgres: BenchPostgres, missions: number): Promise<Findings> =>
   withTemporal({}, async ({ client }) => {
     const databases = await postgres.newDatabases();
     const writer = new Client({ connectionString: databases.superuser.syncUrl });
@@ -40,12 +41,18 @@ export const benchLateSeen = (postgres: BenchPostgres, missions: number): Promis
       };
       await Promise.race([until('all runs have started', allStarted, LONGEST_MS), following]);
       const lags = [...instants].map(([id, instantMs]) => ((startedAtMs.get(id) ?? NaN) - instantMs) / 1000);
-      const cell = (share: number): string => quantile(lags, share).toFixed(1);
-      return plainTable(
-        `${missions} missions of as many users that become visible ${FIRST_AHEAD_MS} to ${LAST_AHEAD_MS} ms before their instants`,
-        ['instant to start: p50 (s)', 'p99 (s)', 'longest (s)', 'started'],
-        [[cell(0.5), cell(0.99), cell(1), String(lags.length)]],
-      );
+      const [least, p50, p99, most] = [0, 0.5, 0.99, 1].map((share) => quantile(lags, share));
+      return {
+        settings: { 'visible before the instant (ms)': `${FIRST_AHEAD_MS} to ${LAST_AHEAD_MS}` },
+        tables: [
+          {
+            title: `From instant to start, of ${missions} missions of as many users that become visible seconds before`,
+            header: ['missions', 'least (s)', 'p50 (s)', 'p99 (s)', 'most (s)'],
+            rows: [[lags.length, ...([least, p50, p99, most] as number[])]],
+          },
+        ],
+        aims: [{ what: 'Instant to start, longest (s)', found: most ?? NaN, atMost: 30 }],
+      };
     } finally {
       stop.abort();
       await following;

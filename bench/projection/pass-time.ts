@@ -1,7 +1,8 @@
 import { Client } from 'pg';
 import { fillLog, insertMissions, missionsOf, updateMissions } from './log-rows.ts';
-import { openProjectionDatabase, projectionDeps, recordingSchedules } from './projection-deps.ts';
-import { measure, table, type Timing, type Variant } from '#bench/measure.ts';
+import { openProjectionDatabase, POOL_SIZE, projectionDeps, recordingSchedules } from './projection-deps.ts';
+import { measure, timingTable, type Timing, type Variant } from '#bench/measure.ts';
+import type { Findings } from '#bench/results/result.ts';
 import type { BenchPostgres } from '#bench/servers.ts';
 import { applySchedules } from '#activities/projection/apply-schedules.ts';
 import type { ProjectionDependencies } from '#activities/projection/dependencies.ts';
@@ -15,6 +16,9 @@ export interface PassTimeSizes {
   readonly samples: number;
   readonly warmUps: number;
 }
+
+export const FULL: PassTimeSizes = { logs: [10_000, 100_000, 1_000_000], samples: 30, warmUps: 5 };
+export const SMALL: PassTimeSizes = { logs: [1_000, 5_000], samples: 5, warmUps: 1 };
 
 const NEW_ROWS = 100;
 /** An idle pass takes little more than nothing: more of them cost as little. */
@@ -30,7 +34,7 @@ interface Log {
 }
 
 /** A pass of the follower over logs of several lengths, in turns: with nothing to do, and with 100 new rows. */
-export async function benchPassTime(postgres: BenchPostgres, sizes: PassTimeSizes): Promise<string> {
+export async function benchPassTime(postgres: BenchPostgres, sizes: PassTimeSizes): Promise<Findings> {
   const logs: Log[] = [];
   for (const rows of sizes.logs) {
     const databases = await postgres.newDatabases();
@@ -42,16 +46,26 @@ export async function benchPassTime(postgres: BenchPostgres, sizes: PassTimeSize
   const idle = await measureIdle(logs, 'auto', sizes);
   const busy = await measureBusy(logs, sizes);
   const first = logs[0]?.name ?? '';
-  return [
-    table('A pass with nothing due and nothing new', idle, [first]),
-    // Of short logs the server keeps a plan, for long ones it plans each time: half a millisecond that hides the rest.
-    table('The same, planned anew each time on all logs', replanned, [first]),
-    table(
-      `A pass with ${NEW_ROWS} new rows (${NEW_ROWS / 2} new missions, ${NEW_ROWS / 2} changed ones)`,
-      busy,
-      [first],
-    ),
-  ].join('\n');
+  return {
+    settings: { 'missions among the rows (%)': 2, 'connections a pool': POOL_SIZE },
+    tables: [
+      timingTable('A pass with nothing due and nothing new', idle, [first]),
+      // Of short logs the server keeps a plan, for long ones it plans each time: half a millisecond that hides the rest.
+      timingTable('The same, planned anew each time on all logs', replanned, [first]),
+      timingTable(
+        `A pass with ${NEW_ROWS} new rows (${NEW_ROWS / 2} new missions, ${NEW_ROWS / 2} changed ones)`,
+        busy,
+        [first],
+      ),
+    ],
+    aims: [
+      { what: 'An idle pass over the longest log (ms)', found: idle.at(-1)?.medianMs ?? NaN, atMost: 10 },
+      {
+        what: 'A pass with new rows, longest log to shortest',
+        ...{ found: (busy.at(-1)?.medianMs ?? NaN) / (busy[0]?.medianMs ?? NaN), atMost: 1.5 },
+      },
+    ],
+  };
 }
 
 /** Takes in the whole log. */

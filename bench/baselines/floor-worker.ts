@@ -1,4 +1,4 @@
-/** `node bench/missions/floor-worker.ts ADDRESS QUEUE`: a bare worker of Temporal, for the floor. Says `polling` once it does. */
+/** `node bench/baselines/floor-worker.ts ADDRESS QUEUE`: a bare worker of Temporal, for the floor. Says `polling` once it does. */
 import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Worker } from '@temporalio/worker';
