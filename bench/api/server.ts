@@ -3,7 +3,7 @@ import Fastify from 'fastify';
 import { startBenchSystem, type BenchSystem } from '#bench/system.ts';
 import { unwrapMasterKey } from '#crypto/unwrap-master-key.ts';
 import { mintGrant } from '#crypto/wrap-grant.ts';
-import { wrapMasterKey } from '#crypto/wrap-master-key.ts';
+import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import type { WebAppUser } from '#dev/web-app.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 import { GRANT_TTL_DEFAULT_MS } from '#domain/grant/grant.ts';
