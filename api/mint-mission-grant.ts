@@ -102,7 +102,7 @@ async function enter(
   const { derivation, issuedAt, expiresAt } = minted.grant;
   const missionId = toMissionId(derivation.missionId);
   await syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, missionId);
+    lockMission(tx, missionId);
     await enterMintedGrant(tx, {
       wrappedKeySha256: minted.wrappedKeySha256,
       missionId,

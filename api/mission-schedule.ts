@@ -53,7 +53,7 @@ export async function putSchedule(
   await syncDatabase.asUser(userId, (tx) => requireMission(tx, missionId));
   const note = await operatorNote(userId, missionId);
   const record = await syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, missionId);
+    lockMission(tx, missionId);
     await requireMission(tx, missionId);
     if (timeZone !== null) await saveTimeZone(tx, missionId, timeZone);
     await setOptedOut(tx, missionId, false);
@@ -73,7 +73,7 @@ export async function deleteSchedule(
   missionId: MissionId,
 ): Promise<void> {
   await syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, missionId);
+    lockMission(tx, missionId);
     await requireMission(tx, missionId);
     await setOptedOut(tx, missionId, true);
   });

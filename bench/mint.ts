@@ -100,7 +100,7 @@ function withDatabase({ databases, ...rest }: BenchSystem, user: WebAppUser, not
     const { derivation, issuedAt, expiresAt } = grant;
     const missionId = toMissionId(derivation.missionId);
     await databases.apiSync.asUser(userId, async (tx) => {
-      await lockMission(tx, missionId);
+      lockMission(tx, missionId);
       await enterMintedGrant(tx, {
         wrappedKeySha256,
         missionId,

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { assertKeyLength } from './key-bytes.ts';
+import { assertKeyLength, secretKey } from './key-bytes.ts';
 
 /** NIST SP 800-38D section 8.2.1: with 96 bits no further hashing of the iv takes place. */
 export const IV_BYTES = 12;
@@ -13,7 +13,7 @@ export function aesGcmEncrypt(
   aad?: Uint8Array,
 ): Buffer {
   assertKeyLength(key, 'AES key');
-  const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES });
+  const cipher = createCipheriv('aes-256-gcm', secretKey(key), iv, { authTagLength: TAG_BYTES });
   if (aad !== undefined) cipher.setAAD(aad);
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
@@ -33,7 +33,7 @@ export function aesGcmDecrypt(
   assertKeyLength(key, 'AES key');
   if (iv.length !== IV_BYTES || ciphertextAndTag.length < TAG_BYTES) return null;
   const tagStart = ciphertextAndTag.length - TAG_BYTES;
-  const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES });
+  const decipher = createDecipheriv('aes-256-gcm', secretKey(key), iv, { authTagLength: TAG_BYTES });
   if (aad !== undefined) decipher.setAAD(aad);
   decipher.setAuthTag(ciphertextAndTag.subarray(tagStart));
   // GCM is a stream mode: `update` gives all bytes, `final` gives none and only checks the tag.

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { secretKey } from './key-bytes.ts';
 
 const HASH_BYTES = 32;
 const MAX_LENGTH_BYTES = 255 * HASH_BYTES;
@@ -25,12 +26,13 @@ export function hkdfSha256({ ikm, salt, info, lengthBytes }: HkdfInput): Buffer 
   if (!Number.isInteger(lengthBytes) || lengthBytes < 1 || lengthBytes > MAX_LENGTH_BYTES) {
     throw new RangeError(`HKDF length: found ${lengthBytes}, expected 1 to ${MAX_LENGTH_BYTES} bytes`);
   }
-  const pseudorandomKey = createHmac('sha256', salt).update(ikm).digest();
+  const pseudorandomKey = createHmac('sha256', secretKey(salt)).update(ikm).digest();
   const blocks: Buffer[] = [];
   try {
+    const key = secretKey(pseudorandomKey);
     for (let counter = 1; blocks.length * HASH_BYTES < lengthBytes; counter += 1) {
       const previous = blocks.at(-1) ?? Buffer.alloc(0);
-      const hmac = createHmac('sha256', pseudorandomKey).update(previous).update(info);
+      const hmac = createHmac('sha256', key).update(previous).update(info);
       blocks.push(hmac.update(Buffer.of(counter)).digest());
     }
     return Buffer.concat(blocks, lengthBytes);

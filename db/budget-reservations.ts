@@ -38,7 +38,7 @@ export async function readBudget(tx: UserTransaction, agentId: string | null): P
 }
 
 /** Reserves for a run that holds its mission's slot; the slot knows its workflow. */
-export async function insertReservation(
+export function insertReservation(
   tx: UserTransaction,
   reservation: ModelCall & {
     readonly missionId: string;
@@ -47,9 +47,9 @@ export async function insertReservation(
     readonly reservedTokens: number;
     readonly estimatedTokens: number;
   },
-): Promise<void> {
+): void {
   const { iterationId, round, purpose, missionId, agentId, runId } = reservation;
-  await tx`
+  tx.ahead`
     insert into mana_ai.budget_reservations
       (user_id, iteration_id, round, purpose, mission_id, agent_id, workflow_id, run_id, reserved_tokens, estimated_tokens)
     select ${tx.userId}, ${iterationId}, ${round}, ${purpose}, ${missionId}, ${agentId}, workflow_id, run_id,
@@ -57,14 +57,12 @@ export async function insertReservation(
     from mana_ai.run_slots where user_id = ${tx.userId} and mission_id = ${missionId} and run_id = ${runId}`;
 }
 
-/** @returns false when there is none (any more) */
-export async function deleteReservation(tx: UserTransaction, call: ModelCall): Promise<boolean> {
-  const rows = await tx`
+/** Where there is one. */
+export function deleteReservation(tx: UserTransaction, call: ModelCall): void {
+  tx.ahead`
     delete from mana_ai.budget_reservations
     where user_id = ${tx.userId} and iteration_id = ${call.iterationId} and round = ${call.round}
-      and purpose = ${call.purpose}
-    returning round`;
-  return rows.length > 0;
+      and purpose = ${call.purpose}`;
 }
 
 /**

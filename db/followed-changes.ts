@@ -89,6 +89,29 @@ export async function readNewHeads(
     limit ${limit}`;
 }
 
+/** What a follower has to do. */
+export interface ProjectionWork {
+  /** Rows that `readNewHeads` would find, or that are read in turns. */
+  readonly rows: boolean;
+  /** Schedules that are out of date, postponed ones too. */
+  readonly schedules: boolean;
+}
+
+/** Whether there is something to do: one statement and nothing else while there is not. */
+export async function readProjectionWork(system: SystemSql, backMs: number): Promise<ProjectionWork> {
+  const [work] = await system<ProjectionWork[]>`
+    select
+      exists (select from mana_ai.projection_backlogs) or exists (
+        select from public.sync_changes changes
+        where ${isFollowed}
+          and changes.created_at >= (
+            select least(read_until, clock_timestamp()) - ${backMs}::float8 * interval '1 millisecond'
+            from mana_ai.projection_cursor)
+          and ${isNotProjected}) as rows,
+      exists (select from mana_ai.mission_snapshots where version <> applied_version) as schedules`;
+  return work ?? { rows: true, schedules: true };
+}
+
 /** A user whose rows are read in turns. */
 export interface Backlog {
   readonly userId: string;

@@ -1,5 +1,6 @@
 import type { UserTransaction } from './client.ts';
 import { sql, type Fragment } from './sql.ts';
+import { clockMs } from './sync-changes.ts';
 
 /** A row of the mint log as a run sees it. */
 export interface LoggedGrant {
@@ -53,12 +54,8 @@ export async function enterForeignGrant(
 }
 
 /** Pins the agent that the mission names at the grant's first use; later ones are not in its scope. */
-export async function pinAgent(
-  tx: UserTransaction,
-  wrappedKeySha256: Buffer,
-  agentId: string | null,
-): Promise<void> {
-  await tx`
+export function pinAgent(tx: UserTransaction, wrappedKeySha256: Buffer, agentId: string | null): void {
+  tx.ahead`
     update mana_ai.mission_grants set first_used_at = clock_timestamp(), pinned_agent_id = ${agentId}
     where user_id = ${tx.userId} and wrapped_key_sha256 = ${wrappedKeySha256} and first_used_at is null`;
 }
@@ -91,16 +88,20 @@ export async function lastMissionRevocationMs(
   return row?.revokedAtMs ?? null;
 }
 
-/** What a planner round re-reads before it opens anything: a grant can end while its run is under way. */
+/**
+ * What a planner round re-reads before it opens anything: a grant can end while its run is under way.
+ *
+ * @returns the database's clock, see `readClockMs`, where it has not
+ */
 export async function grantEnd(
   tx: UserTransaction,
   wrappedKeySha256: Buffer,
-): Promise<'revoked' | 'expired' | 'unknown' | null> {
-  const [row] = await tx<{ revoked: boolean; expired: boolean }[]>`
-    select revoked_at is not null as revoked, expires_at <= clock_timestamp() as expired
+): Promise<'revoked' | 'expired' | 'unknown' | { readonly nowMs: number }> {
+  const [row] = await tx<{ revoked: boolean; expired: boolean; nowMs: number }[]>`
+    select revoked_at is not null as revoked, expires_at <= clock_timestamp() as expired, ${clockMs} as "nowMs"
     from mana_ai.mission_grants
     where user_id = ${tx.userId} and wrapped_key_sha256 = ${wrappedKeySha256}`;
   if (row === undefined) return 'unknown';
   if (row.revoked) return 'revoked';
-  return row.expired ? 'expired' : null;
+  return row.expired ? 'expired' : { nowMs: row.nowMs };
 }

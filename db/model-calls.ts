@@ -31,7 +31,7 @@ export async function claimCall(
   tx: UserTransaction,
   call: CallRef & { readonly missionId: string },
 ): Promise<CallRow> {
-  await tx`
+  tx.ahead`
     insert into mana_ai.model_calls (user_id, iteration_id, key_id, round, purpose, mission_id)
     values (${tx.userId}, ${call.iterationId}, ${call.keyId}, ${call.round}, ${call.purpose}, ${call.missionId})
     on conflict (user_id, iteration_id, key_id, round, purpose) do nothing`;
@@ -41,8 +41,8 @@ export async function claimCall(
   return row;
 }
 
-export async function storeRequest(tx: UserTransaction, call: CallRef, request: Buffer): Promise<void> {
-  await tx`update mana_ai.model_calls set request = ${request} where ${rowOf(tx.userId, call)}`;
+export function storeRequest(tx: UserTransaction, call: CallRef, request: Buffer): void {
+  tx.ahead`update mana_ai.model_calls set request = ${request} where ${rowOf(tx.userId, call)}`;
 }
 
 /**

@@ -22,7 +22,7 @@ export async function ciphertextsElsewhere(
       and record_id = ${record.recordId} and sha256 = sha256(convert_to(ciphertext, 'UTF8'))`;
   const unknown = known.filter(({ elsewhere }) => elsewhere === null).map(({ ciphertext }) => ciphertext);
   const found = unknown.length === 0 ? [] : await lookElsewhere(tx, record, unknown);
-  if (unknown.length > 0) await keep(tx, record, { ciphertexts, unknown, found });
+  if (unknown.length > 0) keep(tx, record, { ciphertexts, unknown, found });
   return new Set([
     ...found,
     ...known.filter(({ elsewhere }) => elsewhere === true).map(({ ciphertext }) => ciphertext),
@@ -44,7 +44,7 @@ async function lookElsewhere(
   return rows.map(({ ciphertext }) => ciphertext);
 }
 
-async function keep(
+function keep(
   tx: UserTransaction,
   record: RecordRef,
   looked: {
@@ -52,14 +52,14 @@ async function keep(
     readonly unknown: readonly string[];
     readonly found: readonly string[];
   },
-): Promise<void> {
-  await tx`
+): void {
+  tx.ahead`
     delete from mana_ai.own_ciphertexts
     where user_id = ${tx.userId} and table_name = ${record.table} and record_id = ${record.recordId}
       and sha256 not in (
         select sha256(convert_to(ciphertext, 'UTF8')) from unnest(${[...looked.ciphertexts]}::text[]) as held (ciphertext)
       )`;
-  await tx`
+  tx.ahead`
     insert into mana_ai.own_ciphertexts (user_id, table_name, record_id, sha256, elsewhere)
     select ${tx.userId}, ${record.table}, ${record.recordId}, sha256(convert_to(ciphertext, 'UTF8')),
       ciphertext = any(${[...looked.found]}::text[])

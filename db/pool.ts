@@ -36,6 +36,30 @@ class GuardedClient extends Client {
   }
 }
 
+/**
+ * What is written in one go leaves in one packet: the statements that begin a transaction with the first of its work, and a last one that
+ * is not waited for with the commit. Each packet of its own would be a call of the operating system, and would wake the server.
+ */
+class GatheringSocket extends Socket {
+  #isGathering = false;
+
+  override write(buffer: Uint8Array | string, callback?: OnWritten): boolean;
+  override write(text: Uint8Array | string, encoding?: BufferEncoding, callback?: OnWritten): boolean;
+  override write(data: Uint8Array | string, ...rest: readonly unknown[]): boolean {
+    if (!this.#isGathering) {
+      this.#isGathering = true;
+      this.cork();
+      process.nextTick(() => {
+        this.#isGathering = false;
+        this.uncork();
+      });
+    }
+    return super.write(data, ...(rest as [BufferEncoding, OnWritten]));
+  }
+}
+
+type OnWritten = (error?: Error | null) => void;
+
 /** Opens a bounded pool; connections are made on demand. */
 export function openPool(options: PoolOptions): ClosablePool {
   const sockets = new Set<Socket>();
@@ -53,7 +77,7 @@ export function openPool(options: PoolOptions): ClosablePool {
     pipeline: true,
     Client: GuardedClient,
     stream: () => {
-      const socket = new Socket();
+      const socket = new GatheringSocket();
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
       return socket;

@@ -2,12 +2,12 @@ import type { UserTransaction } from './client.ts';
 import type { Grant } from '#domain/grant/grant.ts';
 
 /** Keeps the grant that a run seals with; an earlier attempt's stays. Call it in the transaction that seals. */
-export async function keepRunGrant(
+export function keepRunGrant(
   tx: UserTransaction,
   run: { readonly runId: string; readonly missionId: string },
   grant: Grant,
-): Promise<void> {
-  await tx`
+): void {
+  tx.ahead`
     insert into mana_ai.run_grants (user_id, run_id, mission_id, mission_grant)
     values (${tx.userId}, ${run.runId}, ${run.missionId}, ${JSON.stringify(grant)}::text::jsonb)
     on conflict (user_id, run_id) do nothing`;

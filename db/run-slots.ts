@@ -19,27 +19,38 @@ const slotColumns = sql`
   mission_id as "missionId", agent_id as "agentId", workflow_id as "workflowId", run_id as "runId",
   nullif(iteration_id, '') as "iterationId"`;
 
+/** A stage that begins: how often it has begun before without an orderly end. */
+export interface BegunStage {
+  readonly lost: number;
+  /** Null until it is known which. */
+  readonly iterationId: IterationId | null;
+}
+
 /**
- * Claims the mission for a run, or finds who holds it. Claiming again is harmless.
+ * Claims the mission for a run and counts that its loading begins, or finds who holds it. Claiming again is harmless.
  *
- * @returns null when the run holds the slot now, else the holder
+ * @returns the holder where it is another run
  */
 export async function claimMissionSlot(
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>,
   triesLeft = MAX_CLAIM_TRIES,
-): Promise<RunSlot | null> {
-  await tx`
+): Promise<BegunStage | { readonly holder: RunSlot }> {
+  tx.ahead`
     insert into mana_ai.run_slots (user_id, mission_id, workflow_id, run_id, iteration_id)
     values (${tx.userId}, ${run.missionId}, ${run.workflowId}, ${run.runId}, '')
     on conflict (user_id, mission_id) do nothing`;
-  const [holder] = await tx<RunSlot[]>`
-    select ${slotColumns} from mana_ai.run_slots
-    where user_id = ${tx.userId} and mission_id = ${run.missionId} for update`;
+  // Of another's slot nothing is counted.
+  const [[holder], begun] = await Promise.all([
+    tx<RunSlot[]>`
+      select ${slotColumns} from mana_ai.run_slots
+      where user_id = ${tx.userId} and mission_id = ${run.missionId} for update`,
+    beginStage(tx, run, 'load'),
+  ]);
   // No row: its holder let go between the two statements; whoever asks again will get it. Of a user who was erased there is none.
   if (holder === undefined && triesLeft > 1) return claimMissionSlot(tx, run, triesLeft - 1);
   if (holder === undefined) throw new Error('the mission has no slot, and none can be made');
-  return holder.runId === run.runId ? null : holder;
+  return holder.runId === run.runId ? begun : { holder };
 }
 
 /**
@@ -81,7 +92,7 @@ export async function beginStage(
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
   part: CountedPart,
-): Promise<{ readonly lost: number; readonly iterationId: IterationId | null }> {
+): Promise<BegunStage> {
   const count = counts[part];
   const [slot] = await tx<{ lost: number; iterationId: IterationId | null }[]>`
     with slot as (
@@ -115,24 +126,24 @@ export async function beginLastChance(
 }
 
 /** Counts that a stage has ended in an orderly way, well or not; `lost` attempts of it did not. */
-export async function endStage(
+export function endStage(
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
   part: CountedPart,
   lost: number,
-): Promise<void> {
+): void {
   const count = counts[part];
-  await tx`
+  tx.ahead`
     update mana_ai.run_slots set ${count} = least(${count}, ${lost}::smallint)
     where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
 }
 
 /** Records the iteration that the run works on; with that, the stage that finds it has ended well. */
-export async function setSlotIteration(
+export function setSlotIteration(
   tx: UserTransaction,
   slot: Pick<RunSlot, 'missionId' | 'runId'> & { readonly iterationId: IterationId },
-): Promise<void> {
-  await tx`
+): void {
+  tx.ahead`
     update mana_ai.run_slots set iteration_id = ${slot.iterationId}, begun = 0
     where user_id = ${tx.userId} and mission_id = ${slot.missionId} and run_id = ${slot.runId}`;
 }
@@ -231,18 +242,6 @@ export async function releaseWaitingPlaces(
         where calls.user_id = slots.user_id and calls.iteration_id = slots.iteration_id)
     returning run_id`;
   return freed.length;
-}
-
-/**
- * Lets go of what this very run holds.
- *
- * @returns false when it holds nothing (any more)
- */
-export async function releaseSlot(tx: UserTransaction, missionId: string, runId: string): Promise<boolean> {
-  const rows = await tx`
-    delete from mana_ai.run_slots where user_id = ${tx.userId} and mission_id = ${missionId} and run_id = ${runId}
-    returning run_id`;
-  return rows.length > 0;
 }
 
 /**

@@ -96,17 +96,24 @@ export async function replaceRunNote(
 }
 
 /**
- * Deletes everything that runs of a mission left behind: sealed records, kept grants, calls of the model, run keys, notes, research. Whoever
- * holds the mission's slot may call it, for then every other run of the mission is over.
+ * Lets go of what a run holds and deletes everything that runs of its mission left behind: sealed records, kept grants, calls of the
+ * model, run keys, notes, research. Only where it holds the mission's slot: then every other run of the mission is over.
  *
  * That a deep task was submitted is remembered for two days (ids and a state, no content): a run that was terminated and
  * swept may come again for the same instant, and must not submit, and have its user pay, a second time.
  */
-export async function forgetMissionStorage(tx: UserTransaction, missionId: string): Promise<void> {
-  // One statement, one round trip: every run ends with it.
-  const ofMission = sql`where user_id = ${tx.userId} and mission_id = ${missionId}`;
-  await tx`
-    with sealed as (delete from mana_ai.sealed_inputs ${ofMission}),
+export function releaseAndForget(
+  tx: UserTransaction,
+  { missionId, runId }: { readonly missionId: string; readonly runId: string },
+): void {
+  // One statement, and nobody waits for it: every run ends with it.
+  const ofMission = sql`
+    where user_id = ${tx.userId} and mission_id = ${missionId} and exists (select from released)`;
+  tx.ahead`
+    with released as (
+        delete from mana_ai.run_slots
+        where user_id = ${tx.userId} and mission_id = ${missionId} and run_id = ${runId} returning run_id
+      ), sealed as (delete from mana_ai.sealed_inputs ${ofMission}),
       grants as (delete from mana_ai.run_grants ${ofMission}),
       calls as (delete from mana_ai.model_calls ${ofMission}),
       transcripts as (delete from mana_ai.run_transcripts ${ofMission}),

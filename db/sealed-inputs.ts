@@ -21,13 +21,15 @@ export async function readSealedBefore(
   tx: UserTransaction,
   run: { readonly missionId: string; readonly iterationId: string; readonly runId: string },
 ): Promise<SealedBefore> {
-  const sealed = await tx<{ key: string }[]>`
-    select table_name || ':' || record_id as key from mana_ai.sealed_inputs
-    where user_id = ${tx.userId} and run_id = ${run.runId}`;
-  const refused = await tx<{ key: string }[]>`
-    select table_name || ':' || record_id as key from mana_ai.decrypt_audit
-    where user_id = ${tx.userId} and mission_id = ${run.missionId} and iteration_id = ${run.iterationId}
-      and status <> 'ok'`;
+  const [sealed, refused] = await Promise.all([
+    tx<{ key: string }[]>`
+      select table_name || ':' || record_id as key from mana_ai.sealed_inputs
+      where user_id = ${tx.userId} and run_id = ${run.runId}`,
+    tx<{ key: string }[]>`
+      select table_name || ':' || record_id as key from mana_ai.decrypt_audit
+      where user_id = ${tx.userId} and mission_id = ${run.missionId} and iteration_id = ${run.iterationId}
+        and status <> 'ok'`,
+  ]);
   return { sealed: new Set(sealed.map((row) => row.key)), refused: new Set(refused.map((row) => row.key)) };
 }
 
@@ -43,13 +45,13 @@ export interface SealedRecord {
  *
  * @param records each record once; as many as fit a statement
  */
-export async function insertSealedRecords(
+export function insertSealedRecords(
   tx: UserTransaction,
   run: { readonly missionId: string; readonly iterationId: string; readonly runId: string },
   records: readonly SealedRecord[],
-): Promise<void> {
+): void {
   if (records.length === 0) return;
-  await tx`
+  tx.ahead`
     with wanted as (
       select * from unnest(
         ${records.map((record) => record.table)}::text[],

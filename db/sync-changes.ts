@@ -50,10 +50,12 @@ export async function readTimeBlockRows(
 
 export const recordKey = (table: string, recordId: string): string => `${table}:${recordId}`;
 
+/** The database's clock in milliseconds, as a column. */
+export const clockMs = sql`floor(extract(epoch from clock_timestamp()) * 1000)::float8`;
+
 /** The database's clock in milliseconds: it also stamps `created_at`, so field times and row times agree. */
 export async function readClockMs(statements: SystemSql): Promise<number> {
-  const [row] = await statements<{ nowMs: number }[]>`
-    select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs"`;
+  const [row] = await statements<{ nowMs: number }[]>`select ${clockMs} as "nowMs"`;
   if (row === undefined) throw new Error('the database returned no clock');
   return row.nowMs;
 }

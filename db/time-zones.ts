@@ -1,5 +1,6 @@
 import type { UserTransaction } from './client.ts';
 import { sql, type Fragment } from './sql.ts';
+import { clockMs } from './sync-changes.ts';
 import type { MissionId } from '#domain/base/ids.ts';
 import { isTimeZone } from '#domain/cadence/cadence.ts';
 import type { TimeZoneSource } from '#domain/cadence/schedule-view.ts';
@@ -92,6 +93,17 @@ export async function timeZoneAndSource(tx: UserTransaction, missionId: MissionI
   const zone = knownZone(sql`${tx.userId}::text`, sql`${missionId}::text`);
   const [row] = await tx<{ zone: KnownZone }[]>`select ${zone} as zone`;
   return sourcedTimeZone(row?.zone ?? null);
+}
+
+/** The database's clock, see `readClockMs`, and the zone of `timeZoneOfMission`. */
+export async function readClockAndZone(
+  tx: UserTransaction,
+  missionId: MissionId,
+): Promise<{ readonly nowMs: number; readonly timeZone: string | null }> {
+  const zone = knownZone(sql`${tx.userId}::text`, sql`${missionId}::text`);
+  const [row] = await tx<{ nowMs: number; zone: KnownZone }[]>`select ${clockMs} as "nowMs", ${zone} as zone`;
+  if (row === undefined) throw new Error('the database returned no clock');
+  return { nowMs: row.nowMs, timeZone: sourcedTimeZone(row.zone).timeZone };
 }
 
 /** The zone (IANA) in which a mission's cadence is meant, see `knownZone`; null where nothing is known. */

@@ -11,6 +11,11 @@ export type Statements = <Rows extends readonly object[] = readonly Readonly<Rec
 ) => Promise<Rows>;
 
 export interface Transaction extends Statements {
+  /**
+   * Sends a statement whose rows nobody needs, and waits for nothing: what is sent behind it waits in the database. Its failure is
+   * that of the next statement that is waited for, or of the commit.
+   */
+  readonly ahead: (strings: TemplateStringsArray, ...values: readonly (Parameter | Fragment)[]) => void;
   /** What fails in `work` is undone, and the transaction goes on if its caller does. */
   savepoint<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
 }
@@ -53,6 +58,8 @@ export async function inTransaction<T>(
     await open.begin(userId);
     const result = await work(open.tx);
     open.end();
+    // Whoever waited for a statement knows already.
+    await open.begun;
     await open.commit();
     return result;
   });
@@ -94,6 +101,8 @@ async function connect({ pool, onConnection }: Sender): Promise<PoolClient> {
 
 class OpenTransaction {
   readonly tx: Transaction;
+  /** Rejects where the transaction could not be begun, or its user was erased. */
+  begun: Promise<unknown> = Promise.resolve();
   readonly #client: ClientBase;
   readonly #sender: Sender;
   #isOver = false;
@@ -108,40 +117,56 @@ class OpenTransaction {
       ...values: readonly (Parameter | Fragment)[]
     ) => (await this.send(sql(strings, ...values))).rows as Rows;
     this.tx = Object.assign(send, {
+      ahead: (strings: TemplateStringsArray, ...values: readonly (Parameter | Fragment)[]): void => {
+        // Noted as the transaction's failure.
+        this.send(sql(strings, ...values)).catch(() => undefined);
+      },
       savepoint: <T>(work: (tx: Transaction) => Promise<T>) => this.#savepoint(work),
     });
   }
 
-  /** What it sets is in force until the transaction ends: the connection, also one that a pooler lends, comes back without. */
+  /**
+   * Sends what begins it, and does not wait for the answer: the first statement of the work leaves in the same packet, and is carried
+   * out behind it or not at all. What it sets is in force until the transaction ends: the connection, also one that a pooler lends,
+   * comes back without.
+   */
   async begin(userId: string | null): Promise<void> {
     const { statementTimeoutMs, idleTimeoutMs } = this.#sender;
-    const begun = this.#client.query(
-      `begin; set local statement_timeout = ${statementTimeoutMs};
-       set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+    const begins = this.#noted(
+      this.#client.query(
+        `begin; set local statement_timeout = ${statementTimeoutMs};
+         set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+      ),
     );
-    // Without waiting: beginning costs one round trip with a user, too.
-    const isSet = userId === null ? null : this.#beginAs(userId);
-    await Promise.all([begun, isSet]);
-  }
-
-  async #beginAs(userId: string): Promise<void> {
+    this.#begunBy(begins);
+    if (userId === null) return;
     // mana-auth's database does not know, nor does a web app's user.
     if (!this.#sender.knowsErased && performance.now() - this.#sender.askedErasedAtMs > ASK_ERASED_EVERY_MS) {
       this.#sender.knowsErased = await this.#findOutKnowsErased();
       this.#sender.askedErasedAtMs = performance.now();
     }
+    this.#begunBy(Promise.all([begins, this.#becomeUser(userId)]));
+  }
+
+  #begunBy(begun: Promise<unknown>): void {
+    this.begun = begun;
+    // Told to whoever waits for a statement, or for the commit.
+    begun.catch(() => undefined);
+  }
+
+  async #becomeUser(userId: string): Promise<void> {
     if (!this.#sender.knowsErased) {
-      await this.send(sql`select set_config('app.current_user_id', ${userId}, true)`);
+      await this.#answerTo(sql`select set_config('app.current_user_id', ${userId}, true)`);
       return;
     }
-    const { rows } = await this.send(
+    const { rows } = await this.#answerTo(
       sql`select set_config('app.current_user_id', ${userId}, true), mana_ai.is_erased(${userId}) as erased`,
     );
     if ((rows as readonly { erased: boolean }[])[0]?.erased === true) throw new UserErasedError();
   }
 
   async #findOutKnowsErased(): Promise<boolean> {
-    const { rows } = await this.send(
+    const { rows } = await this.#answerTo(
       sql`
         select exists (
           select from pg_catalog.pg_proc asks join pg_catalog.pg_namespace on pg_namespace.oid = asks.pronamespace
@@ -151,21 +176,35 @@ class OpenTransaction {
     return (rows as readonly { knows: boolean }[])[0]?.knows === true;
   }
 
+  /** What it answers is known only once the transaction has begun: nothing is told about a user who was erased. */
   async send(statement: Fragment): Promise<QueryResult<object>> {
     // The connection may be another transaction's, and another user's, by now.
     if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
-    const { text, values } = statement;
-    try {
-      return await this.#sender.around(text, () =>
+    const answer = this.#answerTo(statement);
+    answer.catch(() => undefined);
+    await this.begun;
+    return answer;
+  }
+
+  #answerTo({ text, values }: Fragment): Promise<QueryResult<object>> {
+    return this.#noted(
+      this.#sender.around(text, () =>
         this.#client.query({
           text,
           values,
           ...(this.#sender.preparedStatements && { name: nameOf(text) }),
         }),
-      );
+      ),
+    );
+  }
+
+  /** The first failure is what went wrong; behind it the server only says that the transaction has failed. */
+  async #noted<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
     } catch (error) {
       if (error instanceof Error) this.#failure ??= error;
-      throw error;
+      throw this.#failure ?? error;
     }
   }
 
@@ -185,13 +224,13 @@ class OpenTransaction {
   async #savepoint<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     this.#savepoints += 1;
     const name = `savepoint_${this.#savepoints}`;
-    await this.#client.query(`savepoint ${name}`);
+    this.#noted(this.#client.query(`savepoint ${name}`)).catch(() => undefined);
     try {
       const result = await work(this.tx);
-      await this.#client.query(`release savepoint ${name}`);
+      await this.#noted(this.#client.query(`release savepoint ${name}`));
       return result;
     } catch (error) {
-      await this.#client.query(`rollback to savepoint ${name}`);
+      await this.#noted(this.#client.query(`rollback to savepoint ${name}`));
       this.#failure = null;
       throw error;
     }

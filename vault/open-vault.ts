@@ -17,7 +17,7 @@ export interface VaultAccessor {
 }
 
 /**
- * Unwraps a user's master key and leaves an audit row, in a transaction of its own, whether it opens or not
+ * Unwraps a user's master key and leaves an audit row, whether it opens or not, in a transaction that does nothing else
  * (docs/platform.md section 6). The API and the vault worker are the only processes that can.
  *
  * @param purpose what goes into the audit row; ids only
@@ -30,18 +30,22 @@ export async function openVault(
   userId: UserId,
   purpose: Omit<VaultAccess, 'status'>,
 ): Promise<Buffer> {
-  const vault = await authDatabase.asUser(userId, (tx) => findVault(tx));
-  const opened = unwrap(keks, vault);
+  const keys: Buffer[] = [];
   try {
-    await authDatabase.asUser(userId, (tx) => recordVaultAccess(tx, { ...purpose, status: opened.status }));
+    const opened = await authDatabase.asUser(userId, async (tx) => {
+      const unwrapped = unwrap(keks, await findVault(tx));
+      if (unwrapped.ok) keys.push(unwrapped.masterKey);
+      await recordVaultAccess(tx, { ...purpose, status: unwrapped.status });
+      return unwrapped;
+    });
+    if (!opened.ok) throw opened.error;
+    return opened.masterKey;
   } catch (error) {
     // No audit row, no key.
-    if (opened.ok) opened.masterKey.fill(0);
+    for (const key of keys) key.fill(0);
     if (error instanceof UnknownUserError) throw new VaultNotInitialisedError();
     throw error;
   }
-  if (!opened.ok) throw opened.error;
-  return opened.masterKey;
 }
 
 type Opened =

@@ -1,15 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { applySchedules } from './apply-schedules.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
+import { createBell, type Bell } from './bell.ts';
 import { logAuditHeads } from './log-audit-heads.ts';
-import { projectChanges } from './project-changes.ts';
+import { ALWAYS_BACK_MS, projectChanges } from './project-changes.ts';
+import { readProjectionWork } from '#db/followed-changes.ts';
 import { countPass } from '#metrics/projection.ts';
 import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
 
 /** An activity of this length, then a new run of the workflow: its history stays short (docs/architecture.md section 5). */
 const FOLLOW_MS = 5 * 60_000;
-const PAUSE_MS = 500;
-const LOOK_PAUSE_MS = 2_000;
+/** How often is looked for something to do. The log's writer is not ours: it tells nobody. */
+const LOOK_PAUSE_MS = 250;
+/** Behind what was to be done, and was not: of a record that fails, or a schedule that was postponed. */
+const VAIN_PAUSE_MS = 500;
+/** For what no look sees: a longer read-back, a healing, another worker's end. */
+const ROUND_MS = 2_000;
+const LATE_PAUSE_MS = 2_000;
 /** A server that is down is not asked as often. */
 const UNAVAILABLE_PAUSE_MS = 2_000;
 
@@ -32,12 +39,14 @@ export async function followChangeLog(
 ): Promise<FollowResult> {
   const failed = new AbortController();
   const until = AbortSignal.any([signal, failed.signal, AbortSignal.timeout(FOLLOW_MS)]);
+  const bells = { rows: createBell(), schedules: createBell() };
   const loops = [
-    followLog(deps, until),
-    keepSchedules(deps, until),
+    followLog(deps, until, bells),
+    keepSchedules(deps, until, bells.schedules),
     startPassed(deps, OVERDUE_MS, until),
     keepLooking(deps, until),
     tryLogAuditHeads(deps, until),
+    watch(deps, until, bells),
   ] as const;
   try {
     const [{ passes, changes }, schedules, overdueStarted, lateSeenStarted] = await Promise.all(loops);
@@ -50,29 +59,55 @@ export async function followChangeLog(
   }
 }
 
+interface Bells {
+  readonly rows: Bell;
+  readonly schedules: Bell;
+}
+
+/** Wakes the loops that have something to do. */
+async function watch(deps: ProjectionDependencies, until: AbortSignal, bells: Bells): Promise<void> {
+  while (!until.aborted) {
+    const work = await readProjectionWork(deps.database.system, ALWAYS_BACK_MS);
+    if (work.rows) bells.rows.ring();
+    if (work.schedules) bells.schedules.ring();
+    await pause(LOOK_PAUSE_MS, until);
+  }
+}
+
 async function followLog(
   deps: ProjectionDependencies,
   until: AbortSignal,
+  bells: Bells,
 ): Promise<{ readonly passes: number; readonly changes: number }> {
   let passes = 0;
   let changes = 0;
+  let wasRung = false;
   while (!until.aborted) {
     const pass = await projectChanges(deps);
     passes += 1;
     if (pass.projected) countPass();
     changes += pass.changes;
-    // The next page of a backlog waits for nothing.
-    if (pass.changes === 0) await pause(PAUSE_MS, until);
+    if (pass.changes > 0) {
+      bells.schedules.ring();
+      // The next page of a backlog waits for nothing.
+      wasRung = false;
+      continue;
+    }
+    if (wasRung) await pause(VAIN_PAUSE_MS, until);
+    wasRung = await bells.rows.wait(ROUND_MS, until);
   }
   return { passes, changes };
 }
 
-async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal): Promise<number> {
+async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal, bell: Bell): Promise<number> {
   let schedules = 0;
+  let wasRung = false;
   while (!until.aborted) {
     const { applied, isUnavailable } = await applySchedules(deps, until);
     schedules += applied;
-    await pause(isUnavailable ? UNAVAILABLE_PAUSE_MS : PAUSE_MS, until);
+    if (isUnavailable) await pause(UNAVAILABLE_PAUSE_MS, until);
+    else if (wasRung && applied === 0) await pause(VAIN_PAUSE_MS, until);
+    wasRung = await bell.wait(ROUND_MS, until);
   }
   return schedules;
 }
@@ -81,7 +116,7 @@ async function keepLooking(deps: ProjectionDependencies, until: AbortSignal): Pr
   let started = 0;
   while (!until.aborted) {
     started += await startLateSeen(deps, until);
-    await pause(LOOK_PAUSE_MS, until);
+    await pause(LATE_PAUSE_MS, until);
   }
   return started;
 }

@@ -39,6 +39,8 @@ import { countPutAside } from '#metrics/put-aside.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+/** What each pass reads back. */
+export const ALWAYS_BACK_MS = 2 * MINUTE_MS;
 /**
  * Rows a pass takes at a time; a longer backlog is taken in as many passes. The cursor's transaction idles while they
  * are projected, and the database ends one that idles for a minute.
@@ -220,6 +222,7 @@ interface ReadRows {
 const READ_ONE_BY_ONE = 4;
 
 async function readRows(tx: Transaction, taken: readonly FollowedHead[]): Promise<ReadRows> {
+  if (taken.length === 0) return { rows: [], unreadable: [] };
   const idsOf = (heads: readonly FollowedHead[]): string[] => heads.map(({ id }) => id);
   try {
     return { rows: await tx.savepoint((inner) => readChanges(inner, idsOf(taken))), unreadable: [] };
@@ -266,7 +269,7 @@ export function readBackOf(cursor: Omit<ProjectionCursor, 'readUntil' | 'pageEnd
     cursor.nowMs - lastMs >= everyMs || lastMs > cursor.nowMs;
   const twentyFiveHours = isDue(cursor.readBack25HoursAtMs, HOUR_MS);
   const thirtyMinutes = twentyFiveHours || isDue(cursor.readBack30MinutesAtMs, 5 * MINUTE_MS);
-  const backMs = twentyFiveHours ? 25 * HOUR_MS : thirtyMinutes ? 30 * MINUTE_MS : 2 * MINUTE_MS;
+  const backMs = twentyFiveHours ? 25 * HOUR_MS : thirtyMinutes ? 30 * MINUTE_MS : ALWAYS_BACK_MS;
   return { backMs, thirtyMinutes, twentyFiveHours };
 }
 

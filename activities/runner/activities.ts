@@ -16,6 +16,7 @@ import {
   slotRetryDelay,
 } from '#activities/retry-delays.ts';
 import { runActivity } from '#activities/run-activity.ts';
+import { countedClock } from '#activities/server-clock.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
 import type {
@@ -68,6 +69,7 @@ async function forget(
 /** What models were seen to count is this process's own knowledge. */
 export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibration'>): RunnerActivities {
   const deps: RunnerDependencies = { calibration: createTokenCalibration(), ...given };
+  const readClock = countedClock(() => readClockMs(deps.database.system));
   return {
     loadRun: (input) =>
       runActivity(
@@ -82,14 +84,11 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
     planRound: (input) =>
       runActivity(
         ({ signal, attempt, tell, noteFailure }) =>
-          untilLastMoment(
-            signal,
-            () => readClockMs(deps.database.system),
-            (inTime) =>
-              planRounds(deps, input, {
-                ...{ signal: inTime, attempt, onRound: tell, onFailure: noteFailure },
-                retryDelay: roundRetryDelay(deps.random),
-              }),
+          untilLastMoment(signal, readClock, (inTime) =>
+            planRounds(deps, input, {
+              ...{ signal: inTime, attempt, onRound: tell, onFailure: noteFailure },
+              retryDelay: roundRetryDelay(deps.random),
+            }),
           ),
         {
           heartbeatEveryMs: HEARTBEAT_EVERY_MS,
@@ -117,8 +116,8 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
       ),
     writeIteration: (input) =>
       runActivity(async ({ noteFailure }) => {
-        const written = await writeIteration(deps, input);
-        if (input.thenForget !== true) return written;
+        const written = await writeIteration(deps, input, noteFailure);
+        if (input.thenForget !== true || written.forgotten === true) return written;
         try {
           await forget(deps, input);
           return { ...written, forgotten: true };

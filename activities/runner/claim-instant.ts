@@ -3,7 +3,7 @@ import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { readMissionEvenDeleted, type ReadMission } from '#db/missions.ts';
 import { existingChanges, insertMissionUpdate, readClockMs, type MissionUpdate } from '#db/sync-changes.ts';
-import { timeZoneOfMission } from '#db/time-zones.ts';
+import type { readClockAndZone } from '#db/time-zones.ts';
 import { aiActor } from '#domain/mission/actor.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { EventIdConflictError } from '#domain/base/errors.ts';
@@ -44,6 +44,7 @@ export const mayBeWritten = ({ tooLarge }: ReadMission): boolean =>
  * last statement of the transaction that passed the gates.
  *
  * @param run.dueAtMs the instant that it claims, or null for a run that the user asked for
+ * @param clock of the database, read under the lock
  * @throws EventIdConflictError when another user's row holds its id
  */
 export async function claimInstant(
@@ -55,10 +56,9 @@ export async function claimInstant(
     readonly dueAtMs: number | null;
   },
   { read, agent }: { readonly read: ReadMission; readonly agent: Agent | null },
+  { nowMs, timeZone }: Awaited<ReturnType<typeof readClockAndZone>>,
 ): Promise<void> {
   if (!mayBeWritten(read)) return;
-  const nowMs = await readClockMs(tx);
-  const timeZone = await timeZoneOfMission(tx, run.missionId);
   // The database's clock may be behind the one that found the mission due.
   const nextRunAt = nextRunAtAfter(read.mission, Math.max(nowMs, run.dueAtMs ?? nowMs), timeZone);
   const iteration = runningIteration({

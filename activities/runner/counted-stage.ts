@@ -87,7 +87,10 @@ async function tellEnd(
 ): Promise<void> {
   const tell = async (): Promise<void> => {
     try {
-      await database.asUser(userId, (tx) => endStage(tx, run, part, lost));
+      await database.asUser(userId, (tx) => {
+        endStage(tx, run, part, lost);
+        return Promise.resolve();
+      });
     } catch (error) {
       // What is refused now is refused again.
       if (error instanceof DatabaseUnavailableError) throw error;

@@ -9,15 +9,8 @@ import type { Database, UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { putMissionAside } from '#db/put-aside.ts';
 import { deleteOutdated } from '#db/retention.ts';
-import {
-  beginStage,
-  endStage,
-  listSlotsOlderThan,
-  readSlotIteration,
-  releaseSlot,
-  type RunSlot,
-} from '#db/run-slots.ts';
-import { forgetMissionStorage } from '#db/run-storage.ts';
+import { beginStage, endStage, listSlotsOlderThan, readSlotIteration, type RunSlot } from '#db/run-slots.ts';
+import { releaseAndForget } from '#db/run-storage.ts';
 import { WorkerLostError } from '#domain/base/errors.ts';
 import { toUserId, type UserId } from '#domain/base/ids.ts';
 import { isTemporalUnavailable } from '#temporal/unavailable.ts';
@@ -34,12 +27,14 @@ type HeldRun = Pick<RunRef, 'missionId' | 'runId'>;
  * @throws TurnTakenError see `countedStage`
  */
 export function forgetRun(database: Database, userId: UserId, run: HeldRun): Promise<ClaimEnd> {
-  return endClaim(database, userId, run, async (tx) => {
-    await settleEndedRun(tx, run.runId);
-    if (await releaseSlot(tx, run.missionId, run.runId)) {
-      await forgetMissionStorage(tx, run.missionId);
-    }
-  });
+  return endClaim(database, userId, run, (tx) => letGo(tx, run));
+}
+
+/** The same where the claim has ended, in the transaction of whoever holds the mission's lock. */
+export async function letGo(tx: UserTransaction, run: HeldRun): Promise<void> {
+  const settled = settleEndedRun(tx, run.runId);
+  releaseAndForget(tx, run);
+  await settled;
 }
 
 /** `put-aside`: the claim stays open, because three workers died of ending it. */
@@ -83,8 +78,8 @@ async function endClaimInTurn(
   try {
     await countedStage(database, userId, run, stage, () =>
       database.asUser(userId, async (tx) => {
-        await lockMission(tx, run.missionId);
-        await endStage(tx, run, 'end', 0);
+        lockMission(tx, run.missionId);
+        endStage(tx, run, 'end', 0);
         // Another sweep may have been faster, and a successor holds the mission.
         const iterationId = await readSlotIteration(tx, run);
         await finish(tx);

@@ -24,7 +24,7 @@ export async function healIterations(
   missionId: MissionId,
 ): Promise<number> {
   return deps.database.asUser(userId, async (tx) => {
-    await lockMission(tx, missionId);
+    lockMission(tx, missionId);
     const read = await readMission(tx, missionId);
     // What stands and was not read must not be written over.
     if (read === null || read.tooLarge.length > 0) return 0;

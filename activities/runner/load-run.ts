@@ -11,9 +11,9 @@ import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { readPlanningStop } from '#db/planning-stop.ts';
-import { readSlotIteration, releaseSlot, setSlotIteration } from '#db/run-slots.ts';
-import { forgetMissionStorage } from '#db/run-storage.ts';
-import { readClockMs } from '#db/sync-changes.ts';
+import { readSlotIteration, setSlotIteration } from '#db/run-slots.ts';
+import { releaseAndForget } from '#db/run-storage.ts';
+import { readClockAndZone } from '#db/time-zones.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { cadencePeriodMs } from '#domain/cadence/cadence.ts';
@@ -74,13 +74,12 @@ const givenUpIterationId = (claim: Claim, input: LoadRunInput): IterationId =>
 
 async function loadClaimed(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
   const result = await deps.database.asUser(input.userId, async (tx) => {
-    await lockMission(tx, input.missionId);
+    lockMission(tx, input.missionId);
     const gated = await passGates(deps, tx, input);
     // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written. What a dead run
     // left, from which it took the mission over, would lie there until the next one.
     if (gated.outcome !== 'ready' && gated.iterationId === null) {
-      if (await releaseSlot(tx, input.missionId, input.runId))
-        await forgetMissionStorage(tx, input.missionId);
+      releaseAndForget(tx, input);
     }
     return gated;
   });
@@ -96,13 +95,18 @@ async function passGates(
   tx: UserTransaction,
   input: LoadRunInput,
 ): Promise<LoadRunResult> {
-  const claimed = await ownClaim(tx, input);
-  const read = await readMission(tx, input.missionId);
+  // None of them needs another's answer.
+  const [claimed, read, planningStop, clock] = await Promise.all([
+    ownClaim(tx, input),
+    readMission(tx, input.missionId),
+    readPlanningStop(tx),
+    readClockAndZone(tx, input.missionId),
+  ]);
   if (read === null) return refused('deleted', claimed);
   const { mission } = read;
   if (mission.state !== 'active') return refused('paused', claimed);
   // Nothing is written, so the instant stays due: it is started once planning is resumed. An instant that was claimed is finished.
-  if (claimed === null && (await readPlanningStop(tx)) !== null) return refused('paused');
+  if (claimed === null && planningStop !== null) return refused('paused');
   const dueAtMs = claimed === null ? dueAt(mission, input) : nominalMs(input);
   const key = claimed === null ? keyOfRun(input, dueAtMs) : null;
   if (claimed === null && key === null) return refused('not-due');
@@ -110,11 +114,11 @@ async function passGates(
   const iterationId = claimed ?? iterationIdOf(key ?? '');
   const instant = input.trigger === 'run-now' ? null : dueAtMs;
   if (claimed === null) {
-    await setSlotIteration(tx, { missionId: input.missionId, runId: input.runId, iterationId });
+    setSlotIteration(tx, { missionId: input.missionId, runId: input.runId, iterationId });
     if ((await claimState(tx, iterationId)) === 'ended') return { outcome: 'already-written', iterationId };
   }
   const { iterations } = read.merged.record;
-  if (instant !== null && ranElsewhere(iterations, instant, await readClockMs(tx)))
+  if (instant !== null && ranElsewhere(iterations, instant, clock.nowMs))
     return { outcome: 'ran-elsewhere', iterationId };
 
   // An agent that is gone, or another user's, names nobody: the mission runs as one without an agent.
@@ -124,7 +128,7 @@ async function passGates(
   const tooLarge = isTooLarge(read);
   if (tooLarge) countPutAside('mission');
   const run = {
-    ...ready(deps, tx.userId, mission, iterationId, agent?.id ?? null, await readClockMs(tx)),
+    ...ready(deps, tx.userId, mission, iterationId, agent?.id ?? null, clock.nowMs),
     budgetExhausted,
     tooLarge,
   };
@@ -133,6 +137,7 @@ async function passGates(
       tx,
       { missionId: input.missionId, iterationId, startedAtMs: input.startedAtMs, dueAtMs: instant },
       { read, agent },
+      clock,
     );
   return instant === null ? run : { ...run, dueAtMs: instant };
 }

@@ -1,5 +1,5 @@
 import type { RunnerDependencies } from './dependencies.ts';
-import { inScope, type MissionScope, type RunScope } from './run-scope.ts';
+import { inScope, type RunScope } from './run-scope.ts';
 import { readContents, type RunContents } from './run-contents.ts';
 import { persistently } from './persistently.ts';
 import { readNote, storeNote } from './run-notes.ts';
@@ -15,6 +15,7 @@ import {
   readTaskOfServiceBefore,
   recordSubmission,
   takeBackResearchTask,
+  type ResearchTask,
 } from '#db/research-tasks.ts';
 import { readAgent } from '#db/missions.ts';
 import { holdsSlot, releaseAgent } from '#db/run-slots.ts';
@@ -42,20 +43,21 @@ import type { ShallowResearch } from '#research/shallow.ts';
  * Which research is still to be done before the first round: the one that was begun, or the one that the mission's words
  * opt into. Null when there is none, or it has come to its end.
  */
-export async function researchWanted(
+export function researchWanted(
   deps: RunnerDependencies,
-  { tx, run }: MissionScope,
+  begun: ResearchTask | null,
   contents: RunContents,
-): Promise<ResearchKind | null> {
-  const begun = await readResearchTask(tx, run.iterationId);
+): ResearchKind | null {
   if (begun !== null) return begun.state === 'done' || begun.state === 'failed' ? null : begun.kind;
   const { shallow, deep } = deps.research;
   return researchKindOf(contents.mission, { shallow: shallow !== null, deep: deep !== null });
 }
 
 /** What research brought; a failed one where its results are lost. Null without research. */
-export async function readResearchNote(scope: RunScope): Promise<ResearchNote | null> {
-  const task = await readResearchTask(scope.tx, scope.run.iterationId);
+export async function readResearchNote(
+  scope: RunScope,
+  task: ResearchTask | null,
+): Promise<ResearchNote | null> {
   if (task === null || (task.state !== 'done' && task.state !== 'failed')) return null;
   const note = researchNoteSchema.safeParse(await readNote(scope, 'research'));
   return note.success ? note.data : failedResearch(task.kind);

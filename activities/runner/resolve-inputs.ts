@@ -59,21 +59,38 @@ export interface ResolvedInputs {
   readonly records: readonly ReadableRecord[];
 }
 
-/**
- * Reads the mission's inputs and, with a grant, the further records of its scope.
- *
- * @param opened null for a run without a usable grant
- */
-export async function resolveInputs(
+/** What a mission may read, as its rows make it. */
+interface StoredInputs {
+  readonly granted: readonly MissionInput[];
+  readonly wanted: readonly MissionInput[];
+  /** The first of those that are too many. */
+  readonly firstLeftOut: MissionInput | undefined;
+  readonly stored: ReadonlyMap<string, StoredRecord>;
+}
+
+/** Reads the mission's inputs and, with a usable grant, the further records of its scope. */
+export async function readInputs(
   tx: UserTransaction,
   mission: Mission,
-  opened: OpenedRecords | null,
-): Promise<ResolvedInputs> {
-  const granted = opened === null ? [] : grantedRecords(mission);
+  { isGranted }: { readonly isGranted: boolean },
+): Promise<StoredInputs> {
+  const granted = isGranted ? grantedRecords(mission) : [];
   const named = distinct(mission.inputs);
   const [firstLeftOut] = named.slice(MAX_INPUTS);
   const wanted = distinct([...named.slice(0, MAX_INPUTS), ...granted]);
-  const stored = await readStored(tx, wanted);
+  return { granted, wanted, firstLeftOut, stored: await readStored(tx, wanted) };
+}
+
+/**
+ * Puts what was opened into what was read.
+ *
+ * @param opened null for a run without a usable grant
+ */
+export function resolveInputs(
+  mission: Mission,
+  { granted, wanted, firstLeftOut, stored }: StoredInputs,
+  opened: OpenedRecords | null,
+): ResolvedInputs {
   const scope = new Set(granted.map(keyOf));
   const inputKeys = new Set(mission.inputs.map(keyOf));
   const inputs: ResolvedInput[] = [];

@@ -1,4 +1,5 @@
 import {
+  readInputs,
   unsealInputs,
   resolveInputs,
   type OpenedRecords,
@@ -7,8 +8,7 @@ import {
 } from './resolve-inputs.ts';
 import type { MissionScope } from './run-scope.ts';
 import { isEncryptedValue } from '#crypto/field-value.ts';
-import type { UserTransaction } from '#db/client.ts';
-import { readAgent } from '#db/missions.ts';
+import { readAgent, type ReadAgent } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
@@ -38,15 +38,19 @@ export interface RunContents extends ResolvedInputs {
 export async function readContents(scope: MissionScope): Promise<RunContents> {
   const { tx, run } = scope;
   const { mission } = scope.read;
-  const unsealed = run.grantUsable ? await unsealInputs(scope) : null;
+  const [unsealed, stored, agent] = await Promise.all([
+    run.grantUsable ? unsealInputs(scope) : null,
+    readInputs(tx, mission, { isGranted: run.grantUsable }),
+    run.agentId === null ? null : readAgent(tx, run.agentId),
+  ]);
   const opened = unsealed?.records ?? null;
   const own = opened?.get(recordKey('aiMissions', run.missionId)) ?? {};
   const words = missionWords(mission, own);
   return {
     mission: words,
     language: languageOf([words.title, words.objective, words.conceptMarkdown]),
-    agent: await openAgent(tx, run.agentId, opened),
-    ...(await resolveInputs(tx, mission, opened)),
+    agent: openAgent(agent, run.agentId, opened),
+    ...resolveInputs(mission, stored, opened),
     unopened: unsealed?.unopened ?? [],
   };
 }
@@ -83,14 +87,12 @@ export function problemOfWords(
   return Object.values(words).every((text) => visibleText(text ?? '') === '') ? 'mission-empty' : null;
 }
 
-async function openAgent(
-  tx: UserTransaction,
+function openAgent(
+  read: ReadAgent | null,
   agentId: string | null,
   opened: OpenedRecords | null,
-): Promise<RunContents['agent']> {
-  if (agentId === null) return null;
-  const read = await readAgent(tx, agentId);
-  if (read === null) return null;
+): RunContents['agent'] {
+  if (agentId === null || read === null) return null;
   const fields = opened?.get(recordKey('agents', agentId)) ?? {};
   return {
     id: agentId,

@@ -8,7 +8,6 @@ import { grantEnd } from '#db/grant-use.ts';
 import type { ReadMission } from '#db/missions.ts';
 import { hasCalls } from '#db/model-calls.ts';
 import { insertRunKey, readRunKey, replaceRunKey } from '#db/run-storage.ts';
-import { readClockMs } from '#db/sync-changes.ts';
 import { GrantUnusableError, RunKeyLostError, type GrantProblem } from '#domain/base/errors.ts';
 import { parseGrant } from '#domain/grant/grant.ts';
 import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
@@ -33,13 +32,13 @@ export async function missionDataKey(
   if (grant === null) throw unusable('malformed');
   const revokedMs = lastRevocationMs(rows);
   if (revokedMs !== null && (instantMs(grant.issuedAt) ?? -Infinity) < revokedMs) throw unusable('revoked');
-  const end = await grantEnd(tx, sha256OfWrappedKey(grant.wrappedKey));
-  if (end !== null) throw unusable(end);
+  const found = await grantEnd(tx, sha256OfWrappedKey(grant.wrappedKey));
+  if (typeof found === 'string') throw unusable(found);
   const unwrapped = unwrapGrant({
     privateKeys: deps.privateKeys,
     userId: tx.userId,
     grant,
-    nowMs: await readClockMs(tx),
+    nowMs: found.nowMs,
   });
   if (!unwrapped.ok) throw unusable(unwrapped.reason);
   return unwrapped.mdk;

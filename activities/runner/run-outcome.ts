@@ -89,18 +89,18 @@ export async function outcomeOf(
     return failed({ code: `grant-${error.problem}`, phase: 'finalizing' });
   }
   try {
-    const sealedLanguage = input.grantUsable
-      ? await languageOfSealedWords(tx, input, read, key)
-      : plainLanguage;
+    const ownLanguage = (): Promise<PromptLanguage> | PromptLanguage =>
+      input.grantUsable ? languageOfSealedWords(tx, input, read, key) : plainLanguage;
     // What is stored decides, not what the workflow was told: an activity of several rounds that never returned had kept
     // those before the last one, and they were paid for.
     const stored = await readRounds({ tx, run: input, key });
     const cause = result.kind === 'failed' ? result.failure : result.cutShort;
-    if (cause !== undefined && stepsOf(stored).length === 0) return failed(cause, sealedLanguage);
-    if (stored.length === 0) return failed({ code: 'run-interrupted', phase: 'finalizing' }, sealedLanguage);
+    if (cause !== undefined && stepsOf(stored).length === 0) return failed(cause, await ownLanguage());
+    if (stored.length === 0)
+      return failed({ code: 'run-interrupted', phase: 'finalizing' }, await ownLanguage());
     const rounds =
       cause === undefined || isWhole(deps, stored) ? stored : await cutShort(tx, input, stored, cause);
-    const language = languageOfRounds(rounds) ?? sealedLanguage;
+    const language = languageOfRounds(rounds) ?? (await ownLanguage());
     const failure = failureOfRounds(rounds);
     return failure === null ? { kind: 'planned', rounds, language } : failed(failure, language);
   } finally {

@@ -28,7 +28,7 @@ export interface MissionScope<Run extends AskingRun = AskingRun> extends RunScop
  * The mission as a run has it: with the grant that it sealed with, whatever the record says by now. A grant that was renewed
  * or replaced meanwhile is the next run's. A run that began before grants were kept has the record's.
  */
-async function readMissionOfRun(
+export async function readMissionOfRun(
   tx: UserTransaction,
   run: Pick<AskingRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
@@ -41,11 +41,13 @@ export async function readMissionOfRunEvenDeleted(
   tx: UserTransaction,
   run: Pick<AskingRun, 'missionId' | 'runId' | 'iterationId' | 'grantUsable'>,
 ): Promise<ReadMission | null> {
-  const read = await readMissionEvenDeleted(tx, run.missionId);
+  const [read, grant] = await Promise.all([
+    readMissionEvenDeleted(tx, run.missionId),
+    run.grantUsable ? readRunGrant(tx, run.runId) : null,
+  ]);
   if (read === null) return null;
   // Its own claim is no earlier run.
   const iterations = read.mission.iterations.filter(({ id }) => id !== run.iterationId);
-  const grant = run.grantUsable ? await readRunGrant(tx, run.runId) : null;
   return { ...read, mission: { ...read.mission, iterations, grant: grant ?? read.mission.grant } };
 }
 
@@ -59,7 +61,16 @@ export async function openScope<Run extends AskingRun>(
   tx: UserTransaction,
   run: Run,
 ): Promise<MissionScope<Run>> {
-  const read = await readMissionOfRun(tx, run);
+  return scopeWith(deps, tx, run, await readMissionOfRun(tx, run));
+}
+
+/** See `openScope`, where the mission has been read. */
+export async function scopeWith<Run extends AskingRun>(
+  deps: RunnerDependencies,
+  tx: UserTransaction,
+  run: Run,
+  read: ReadMission | null,
+): Promise<MissionScope<Run>> {
   if (read === null) throw new GrantUnusableError('revoked');
   const key = run.grantUsable ? await missionDataKey(deps, tx, read) : await ensureRunKey(deps, tx, run);
   return { tx, run, key, read };
@@ -78,7 +89,7 @@ export async function inScope<Run extends AskingRun, T>(
   work: (scope: MissionScope<Run>) => Promise<T>,
 ): Promise<T | null> {
   return deps.database.asUser(run.userId, async (tx) => {
-    if (run.grantUsable) await lockMission(tx, run.missionId);
+    if (run.grantUsable) lockMission(tx, run.missionId);
     if (!(await holdsSlot(tx, run))) return null;
     const scope = await openScope(deps, tx, run);
     try {

@@ -11,6 +11,7 @@ import {
   releaseAgent,
   releaseWaitingPlaces,
   takeOverMissionSlot,
+  type BegunStage,
   type RunSlot,
 } from '#db/run-slots.ts';
 import type { UserId } from '#domain/base/ids.ts';
@@ -19,7 +20,7 @@ type Claimant = Pick<RunSlot, 'missionId' | 'workflowId' | 'runId'>;
 type OwnRun = Pick<RunSlot, 'missionId' | 'runId'>;
 
 /** A mission that is this run's, and how often the run has taken its worker along with it; see `countedStage`. */
-export type Claim = Awaited<ReturnType<typeof beginStage>>;
+export type Claim = BegunStage;
 
 /**
  * Claims the mission for this run, and counts that its first stage begins.
@@ -31,10 +32,7 @@ export async function claimMission(
   userId: UserId,
   run: Claimant,
 ): Promise<Claim | null> {
-  const claim = await deps.database.asUser(userId, async (tx) => {
-    const holder = await claimMissionSlot(tx, run);
-    return holder === null ? await beginStage(tx, run, 'load') : { holder };
-  });
+  const claim = await deps.database.asUser(userId, (tx) => claimMissionSlot(tx, run));
   if (!('holder' in claim)) return claim;
   const { holder } = claim;
   if (await deps.isRunOpen(holder.workflowId, holder.runId)) return null;
@@ -77,7 +75,7 @@ const tryAgentSlot = (
   run: OwnRun & { readonly agentId: string },
 ): Promise<boolean> =>
   deps.database.asUser(userId, async (tx) => {
-    await lockAgent(tx, run.agentId);
+    lockAgent(tx, run.agentId);
     const others = await otherSlotsOfAgent(tx, run.agentId, run.missionId);
     const limit = await concurrencyLimit(tx, run.agentId);
     const isFree =

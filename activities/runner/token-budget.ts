@@ -22,7 +22,7 @@ import {
 import { GatewayRejectedError, isGatewayFailure, withCount } from '#domain/base/errors.ts';
 import type { UserId } from '#domain/base/ids.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
-import { sizeOf } from '#llm/request-size.ts';
+import { sizeOf, type RequestSize } from '#llm/request-size.ts';
 import { countTokens } from '#metrics/tokens.ts';
 
 /** A call of the model, and on whose account it goes. */
@@ -41,8 +41,10 @@ export type Reservation =
   | { readonly kind: 'held' };
 
 /** What this request may cost, by what its model was seen to count. */
-export function sizeOfRequest(deps: RunnerDependencies, bodyText: string): CallSize {
-  const { model, tokens, maxReplyTokens } = sizeOf(bodyText);
+export function sizeOfRequest(
+  deps: RunnerDependencies,
+  { model, tokens, maxReplyTokens }: RequestSize,
+): CallSize {
   const calibrated = Math.ceil(tokens * deps.calibration.factor(model));
   return callSize(calibrated, maxReplyTokens ?? deps.planner.maxReplyTokens);
 }
@@ -54,8 +56,11 @@ export function wholeTokens(deps: RunnerDependencies, bodyText: string): number 
 }
 
 /** Once for each reply: what its model counted for the request. */
-export function learnFrom(deps: RunnerDependencies, bodyText: string, reply: PlannerReply): void {
-  const { model, tokens } = sizeOf(bodyText);
+export function learnFrom(
+  deps: RunnerDependencies,
+  { model, tokens }: RequestSize,
+  reply: PlannerReply,
+): void {
   deps.calibration.observe(model, tokens, reply.promptTokens);
 }
 
@@ -72,16 +77,20 @@ export async function reserveTokens(
   size: CallSize,
 ): Promise<Reservation> {
   const { agentId } = call;
-  countTokens('unknown', await settleCallAsUnknown(tx, call));
-  if (maxTokens === null) return { kind: 'reserved', reminder: null };
+  const settled = settleCallAsUnknown(tx, call);
+  if (maxTokens === null) {
+    countTokens('unknown', await settled);
+    return { kind: 'reserved', reminder: null };
+  }
   // Reading what is left and reserving it must not interleave.
-  await lockAgent(tx, agentId);
-  const state = await readBudget(tx, agentId);
+  lockAgent(tx, agentId);
+  const [unknownTokens, state] = await Promise.all([settled, readBudget(tx, agentId)]);
+  countTokens('unknown', unknownTokens);
   const decision = decideBudget(state, maxTokens, size.atMostTokens);
   if (decision.kind === 'used-up')
     return { kind: 'used-up', budget: { usedTokens: state.usedTokens, maxTokens } };
   if (decision.kind === 'held') return decision;
-  await insertReservation(tx, {
+  insertReservation(tx, {
     ...call,
     agentId,
     reservedTokens: decision.tokens,
@@ -100,7 +109,7 @@ export async function settleTokens(
   reply: PlannerReply,
 ): Promise<void> {
   if (reply.totalTokens === 0) countTokens('unknown', await settleCallAsUnknown(tx, call));
-  else await deleteReservation(tx, call);
+  else deleteReservation(tx, call);
   const isNew = await recordUsage(tx, {
     ...call,
     promptTokens: reply.promptTokens,
@@ -128,7 +137,7 @@ export async function endFailedCall(
 ): Promise<unknown> {
   try {
     return await deps.database.asUser(userId, async (tx) => {
-      if (wasNotCharged(error)) await deleteReservation(tx, call);
+      if (wasNotCharged(error)) deleteReservation(tx, call);
       else countTokens('unknown', await settleCallAsUnknown(tx, call));
       if (!isGatewayFailure(error) || error.problem.heldBack === true) return error;
       // One that is final, or answered by another request at once, takes no later try away from one that may be a hiccup.

@@ -26,9 +26,11 @@ export async function storeRound(
   entry: StoredRound,
 ): Promise<boolean> {
   const call = { ...run, keyId: transcriptKeyId(key), round, purpose: 'plan' as const };
-  // Not there for a round that is not asked any more.
+  const encrypted = encryptTranscriptEntry(key, contextOf(run, round), entry);
+  if (await storeEntry(tx, call, encrypted)) return true;
+  // Another attempt's stands there, or nothing does: of a round that is not asked any more.
   await claimCall(tx, call);
-  return storeEntry(tx, call, encryptTranscriptEntry(key, contextOf(run, round), entry));
+  return storeEntry(tx, call, encrypted);
 }
 
 const contextOf = (run: RunRef, round: number) => ({

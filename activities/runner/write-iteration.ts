@@ -1,6 +1,7 @@
 import { countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { iterationRow, mayBeWritten } from './claim-instant.ts';
+import { letGo } from './forget-run.ts';
 import { readMissionOfRunEvenDeleted } from './run-scope.ts';
 import { endOf, outcomeOf, resultOf, type Outcome } from './run-outcome.ts';
 import { eventIdOf, iterationIdOf } from '#crypto/derived-ids.ts';
@@ -10,8 +11,8 @@ import { readAgent, type ReadMission } from '#db/missions.ts';
 import { putMissionAside } from '#db/put-aside.ts';
 import { withIterations } from '#db/record-rows.ts';
 import { beginStage, endStage } from '#db/run-slots.ts';
-import { changeExists, insertMissionUpdate, readClockMs, type MissionUpdate } from '#db/sync-changes.ts';
-import { timeZoneOfMission } from '#db/time-zones.ts';
+import { changeExists, insertMissionUpdate, type MissionUpdate } from '#db/sync-changes.ts';
+import { readClockAndZone } from '#db/time-zones.ts';
 import { unknownTokensOfIteration } from '#db/token-usage.ts';
 import { SYSTEM_ACTOR } from '#domain/mission/actor.ts';
 import type { Agent } from '#domain/mission/agent.ts';
@@ -49,12 +50,17 @@ import { countOutcome } from '#metrics/runs.ts';
  * mission's lock, after re-reading what stands there now (docs/architecture.md section 4, point 5). The row is the last
  * statement before the commit, and its `created_at` is the clock at that statement.
  *
+ * A run that is to forget then does so in the same transaction, where its claim has ended with it. What was written stands if that
+ * fails.
+ *
+ * @param onFailure hears why the run could not forget
  * @throws WorkerLostError, TurnTakenError see `countedStage`
  * @throws EventIdConflictError when another user's row holds the event id
  */
 export async function writeIteration(
   deps: RunnerDependencies,
   input: WriteIterationInput,
+  onFailure: (error: unknown) => void = () => undefined,
 ): Promise<WriteIterationResult> {
   const userId = input.userId;
   const { lost } = await deps.database.asUser(userId, (tx) => beginStage(tx, input, 'end'));
@@ -63,7 +69,7 @@ export async function writeIteration(
     onGivenUp: (tx: UserTransaction) => putMissionAside(tx, input.missionId),
   };
   const { result, isNew, outcome } = await countedStage(deps.database, userId, input, stage, () =>
-    deps.database.asUser(userId, (tx) => writeOnce(deps, tx, input)),
+    deps.database.asUser(userId, (tx) => writeOnce(deps, tx, input, onFailure)),
   );
   // Only now: what a transaction that did not commit found is found again.
   if (isNew) countOutcome(result);
@@ -82,21 +88,41 @@ async function writeOnce(
   deps: RunnerDependencies,
   tx: UserTransaction,
   input: WriteIterationInput,
+  onFailure: (error: unknown) => void,
 ): Promise<Written> {
-  await lockMission(tx, input.missionId);
-  await endStage(tx, input, 'end', 0);
+  lockMission(tx, input.missionId);
+  endStage(tx, input, 'end', 0);
   const read = await readMissionOfRunEvenDeleted(tx, input);
-  const before = (result: WriteIterationResult): Written => ({ result, isNew: false, outcome: null });
-  if (read === null) return before(GONE);
+  if (read === null) return { result: GONE, isNew: false, outcome: null };
   const written =
     input.result.kind === 'advance-only' ? null : await writtenBefore(tx, read, input.iterationId);
-  if (written !== null) return before(written);
+  if (written !== null) {
+    const forgotten = await tryToForget(tx, input, onFailure);
+    return { result: { ...written, ...forgotten }, isNew: false, outcome: null };
+  }
   const outcome = await outcomeNow(deps, tx, input, read);
-  const nowMs = await readClockMs(tx);
-  const row = await rowOf(tx, input, read, outcome, nowMs);
+  const clock = await readClockAndZone(tx, input.missionId);
+  const row = await rowOf(tx, input, read, outcome, clock);
+  // Before the row, which is the last statement: a claim that it does not end is ended by whoever forgets.
+  const forgotten = outcome.kind === 'advance-only' ? {} : await tryToForget(tx, input, onFailure);
   const isNew = row === null || (await insertMissionUpdate(tx, row));
   if (!isNew && !(await changeExists(tx, row.changeId))) throw new EventIdConflictError();
-  return { result: read.isDeleted ? GONE : resultOf(outcome), isNew, outcome };
+  return { result: { ...(read.isDeleted ? GONE : resultOf(outcome)), ...forgotten }, isNew, outcome };
+}
+
+async function tryToForget(
+  tx: UserTransaction,
+  input: WriteIterationInput,
+  onFailure: (error: unknown) => void,
+): Promise<Pick<WriteIterationResult, 'forgotten'>> {
+  if (input.thenForget !== true) return {};
+  try {
+    await tx.savepoint(() => letGo(tx, input));
+    return { forgotten: true };
+  } catch (error) {
+    onFailure(error);
+    return {};
+  }
 }
 
 const GONE: WriteIterationResult = { outcome: 'mission-gone', steps: 0, failureCode: null };
@@ -152,9 +178,8 @@ async function rowOf(
   input: WriteIterationInput,
   read: ReadMission,
   outcome: Outcome,
-  nowMs: number,
+  { nowMs, timeZone }: Awaited<ReturnType<typeof readClockAndZone>>,
 ): Promise<MissionUpdate | null> {
-  const timeZone = await timeZoneOfMission(tx, input.missionId);
   // Of a mission that was stopped nothing but the claim's end is written.
   const isActive = read.mission.state === 'active' && !read.isDeleted;
   const nextRunAt = isActive ? nextRunAtAfter(read.mission, nowMs, timeZone) : undefined;

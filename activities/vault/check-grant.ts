@@ -67,7 +67,7 @@ export async function checkGrant(
     if (logged.expiresAtMs <= options.nowMs) return refuse('expired');
   }
   if (logged?.firstUsed === true) return { ok: true, grant, pinnedAgentId: logged.pinnedAgentId };
-  await pinAgent(tx, hash, read.mission.agentId);
+  pinAgent(tx, hash, read.mission.agentId);
   return { ok: true, grant, pinnedAgentId: read.mission.agentId };
 }
 

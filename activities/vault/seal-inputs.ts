@@ -50,18 +50,18 @@ const BATCH_SIZE = 50;
 export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<SealResult> {
   const userId = run.userId;
   const result = await deps.syncDatabase.asUser(userId, async (tx) => {
-    await lockMission(tx, run.missionId);
-    const read = await readMissionOfDevices(tx, run.missionId);
+    lockMission(tx, run.missionId);
+    const [read, kept, nowMs] = await Promise.all([
+      readMissionOfDevices(tx, run.missionId),
+      readRunGrant(tx, run.runId),
+      readClockMs(tx),
+    ]);
     if (read === null) return nothingSealed('absent');
     // A repeated attempt must not mix grants: what is sealed already opens with the first one's.
-    const kept = await readRunGrant(tx, run.runId);
     const asked = kept === null ? read : { ...read, mission: { ...read.mission, grant: kept } };
-    const checked = await checkGrant(tx, asked, {
-      acceptV1: deps.acceptV1,
-      nowMs: await readClockMs(tx),
-    });
+    const checked = await checkGrant(tx, asked, { acceptV1: deps.acceptV1, nowMs });
     if (!checked.ok) return nothingSealed(checked.problem);
-    await keepRunGrant(tx, run, checked.grant);
+    keepRunGrant(tx, run, checked.grant);
 
     const vault = await openVaultForRun(deps, userId, run.missionId);
     if (!vault.ok) return nothingSealed(vault.problem);
@@ -150,10 +150,10 @@ async function sealScope(
     if (opened.openedCount > 0) {
       sealed += 1;
       if (!before.sealed.has(key)) waiting.push(sealOne(sealing, record, opened.values));
-      if (waiting.length === BATCH_SIZE) await insertSealedRecords(tx, run, waiting.splice(0));
+      if (waiting.length === BATCH_SIZE) insertSealedRecords(tx, run, waiting.splice(0));
     }
   }
-  await insertSealedRecords(tx, run, waiting);
+  insertSealedRecords(tx, run, waiting);
   scopeViolations += await auditOutOfScope(sealing, read, scope, before.refused);
   return { problem: null, sealed, failed, scopeViolations, ownFieldsReadable };
 }

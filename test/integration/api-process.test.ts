@@ -6,9 +6,9 @@ import type { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { openDatabase, type Database } from '#db/client.ts';
-import { lockMission } from '#db/mission-lock.ts';
 import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
 import { toMissionId, toUserId } from '#domain/base/ids.ts';
+import { holdMission } from '#test/support/held-lock.ts';
 import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
@@ -141,7 +141,7 @@ describe('the API process', () => {
     const release = Promise.withResolvers<undefined>();
     const isLocked = Promise.withResolvers<undefined>();
     const holding = admin.sync.asUser(userId, async (tx) => {
-      await lockMission(tx, toMissionId('m1'));
+      await holdMission(tx, toMissionId('m1'));
       isLocked.resolve(undefined);
       await release.promise;
     });
@@ -162,7 +162,7 @@ describe('the API process', () => {
     const { userId: user, token } = await createOwner();
     const userId = toUserId(user);
     await admin.sync.asUser(userId, async (tx) => {
-      await lockMission(tx, toMissionId('m1'));
+      await holdMission(tx, toMissionId('m1'));
       const response = mint(url, token).catch(() => null);
       await lockWaitedFor();
       api.child.kill('SIGTERM');

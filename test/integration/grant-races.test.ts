@@ -10,7 +10,6 @@ import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { buildApp } from '#api/app.ts';
 import { openDatabase, type Database } from '#db/client.ts';
-import { lockMission } from '#db/mission-lock.ts';
 import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
 import { modelGateway } from '#dev/scripted-model.ts';
 import { missionAt, noteAt, type WebAppUser } from '#dev/web-app.ts';
@@ -19,6 +18,7 @@ import { formatInstant } from '#domain/base/instant.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { IterationResult, RunRef, SealResult, WriteIterationResult } from '#domain/run/run.ts';
 import { createLogger } from '#logging/logger.ts';
+import { holdMission } from '#test/support/held-lock.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { revoke, show } from '#test/support/granting-api.ts';
 import { countRows, query } from '#test/support/inspect.ts';
@@ -206,7 +206,7 @@ describe('seal against revoke', () => {
     const locked = Promise.withResolvers<undefined>();
     const release = Promise.withResolvers<undefined>();
     const holding = harness.runner.database.asUser(told.user.userId, async (tx) => {
-      await lockMission(tx, toMissionId(told.missionId));
+      await holdMission(tx, toMissionId(told.missionId));
       locked.resolve(undefined);
       await release.promise;
     });

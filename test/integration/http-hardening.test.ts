@@ -5,7 +5,6 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiTimeouts } from '#api/app.ts';
-import { lockMission } from '#db/mission-lock.ts';
 import { toMissionId, toUserId } from '#domain/base/ids.ts';
 import { startLiveness } from '#health/liveness.ts';
 import { createLogger } from '#logging/logger.ts';
@@ -18,6 +17,7 @@ import {
   startGrantingApi,
   type GrantingApi,
 } from '#test/support/granting-api.ts';
+import { holdMission } from '#test/support/held-lock.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
 let granting: GrantingApi;
@@ -274,7 +274,7 @@ describe('on the wire', () => {
     const release = Promise.withResolvers<undefined>();
     const locked = Promise.withResolvers<undefined>();
     const holding = granting.admin.sync.asUser(userId, async (tx) => {
-      await lockMission(tx, toMissionId('m1'));
+      await holdMission(tx, toMissionId('m1'));
       locked.resolve(undefined);
       await release.promise;
     });

@@ -3,6 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from 'pg';
 import { missionAt, noteAt } from '#dev/web-app.ts';
 import { withClient } from '#dev/platform-schema.ts';
+import type { UserTransaction } from '#db/client.ts';
+import { sql } from '#db/sql.ts';
+import { UserErasedError } from '#domain/base/errors.ts';
 import { toUserId } from '#domain/base/ids.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
@@ -218,6 +221,84 @@ describe('what a role sees', () => {
   it('no statement is sent for an empty user id', async () => {
     const empty = ' ' as ReturnType<typeof toUserId>;
     await expect(harness.runner.database.asUser(empty, (tx) => tx`select 1`)).rejects.toThrow(TypeError);
+  });
+});
+
+describe('a transaction that is sent ahead of its answers', () => {
+  const noteOf = (iterationId: string) => sql`
+    insert into mana_ai.run_notes (user_id, iteration_id, kind, mission_id, entry)
+    values (${ada}, ${iterationId}, 'research', 'm', 'x')`;
+  const notesOf = async (iterationId: string): Promise<number> =>
+    (
+      await harness.runner.database.asUser(
+        toUserId(ada),
+        (tx) => tx`
+      select from mana_ai.run_notes where user_id = ${ada} and iteration_id = ${iterationId}`,
+      )
+    ).length;
+
+  it('tells nothing about a user who was erased, and commits nothing that was not waited for', async () => {
+    const { database } = harness.runner;
+    const gone = toUserId(`gone-${randomUUID()}`);
+    await query(harness.databases.superuser.syncUrl, `select mana_ai.enter_erased_user('${gone}')`);
+    const told: unknown[] = [];
+    await expect(
+      database.asUser(gone, async (tx) => {
+        told.push(await tx`select 1`);
+      }),
+    ).rejects.toThrow(UserErasedError);
+    expect(told).toEqual([]);
+    await expect(database.asUser(gone, () => Promise.resolve('done'))).rejects.toThrow(UserErasedError);
+  });
+
+  it('commits what it did not wait for', async () => {
+    await harness.runner.database.asUser(toUserId(ada), (tx) => {
+      tx.ahead`${noteOf('ahead')}`;
+      return Promise.resolve();
+    });
+    expect(await notesOf('ahead')).toBe(1);
+  });
+
+  it('fails by its first failure, whoever hears of it, and leaves nothing behind', async () => {
+    const { database } = harness.runner;
+    const failing = (tx: UserTransaction): void => {
+      tx.ahead`${noteOf('undone')}`;
+      tx.ahead`select 1 / 0`;
+    };
+    const byZero = { code: '22012' };
+    await expect(
+      database.asUser(toUserId(ada), async (tx) => {
+        failing(tx);
+        await tx`select 1`;
+      }),
+    ).rejects.toMatchObject(byZero);
+    await expect(
+      database.asUser(toUserId(ada), (tx) => {
+        failing(tx);
+        return Promise.resolve();
+      }),
+    ).rejects.toMatchObject(byZero);
+    await expect(
+      database.asUser(toUserId(ada), async (tx) => {
+        failing(tx);
+        await tx.savepoint((inner) => inner`select 1`);
+      }),
+    ).rejects.toMatchObject(byZero);
+    expect(await notesOf('undone')).toBe(0);
+  });
+
+  it('goes on behind a savepoint in which something failed that was not waited for', async () => {
+    await harness.runner.database.asUser(toUserId(ada), async (tx) => {
+      const inner = tx.savepoint((saved) => {
+        saved.ahead`${noteOf('undone')}`;
+        saved.ahead`select 1 / 0`;
+        return Promise.resolve();
+      });
+      await expect(inner).rejects.toMatchObject({ code: '22012' });
+      tx.ahead`${noteOf('behind')}`;
+    });
+    expect(await notesOf('behind')).toBe(1);
+    expect(await notesOf('undone')).toBe(0);
   });
 });
 

@@ -1,7 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PAGE_SIZE, projectChanges, readBackOf } from '#activities/projection/project-changes.ts';
+import {
+  ALWAYS_BACK_MS,
+  PAGE_SIZE,
+  projectChanges,
+  readBackOf,
+} from '#activities/projection/project-changes.ts';
 import type { Database } from '#db/client.ts';
+import { readProjectionWork } from '#db/followed-changes.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
@@ -48,6 +54,28 @@ const snapshots = async (): Promise<Record<string, unknown>> => {
   );
   return Object.fromEntries(rows.map((row) => [String(row['mission_id']), row['version']]));
 };
+
+describe('a look for something to do', () => {
+  const look = () => readProjectionWork(harness.projection.database.system, ALWAYS_BACK_MS);
+
+  it('sees rows until they are projected, and schedules until they are applied', async () => {
+    expect(await look()).toEqual({ rows: false, schedules: false });
+    await insertMission('m1');
+    expect(await look()).toEqual({ rows: true, schedules: false });
+    await project();
+    expect(await look()).toEqual({ rows: false, schedules: true });
+    await superuser('update mana_ai.mission_snapshots set applied_version = version');
+    expect(await look()).toEqual({ rows: false, schedules: false });
+  });
+
+  it('sees users who have turns of their own', async () => {
+    await superuser(
+      `insert into mana_ai.projection_backlogs (user_id, after_at, after_id, is_first_build)
+       values ('${user.userId}', now(), gen_random_uuid(), false)`,
+    );
+    expect(await look()).toMatchObject({ rows: true });
+  });
+});
 
 describe('projecting the change log', () => {
   it('takes each row in once; a second pass changes nothing', async () => {

@@ -135,6 +135,51 @@ const failedForGrants = async (): Promise<number> => {
   return metric?.values.find(({ labels }) => labels['reason'] === 'grant-absent')?.value ?? 0;
 };
 
+describe('a run that forgets as it writes back', () => {
+  const writeAndForget = ({ run }: Story, onFailure: (error: unknown) => void) =>
+    writeIteration(
+      harness.runner,
+      {
+        ...{ ...run, startedAtMs: Date.now(), grantUsable: false },
+        ...{ result: { kind: 'planned' }, thenForget: true },
+      },
+      onFailure,
+    );
+  const superuser = (text: string) => query(harness.databases.superuser.syncUrl, text);
+  const planned = { outcome: 'planned', steps: 1, failureCode: null };
+
+  it('leaves nothing behind, and says the same when it is asked again', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }]), reply([], 'Fertig.')]);
+    const failures: unknown[] = [];
+    const note = (error: unknown): number => failures.push(error);
+    expect(await writeAndForget(told, note)).toEqual({ ...planned, forgotten: true });
+    expect(await countLeftovers(harness.databases, told.missionId)).toEqual(NOTHING_LEFT);
+    expect(await writeAndForget(told, note)).toEqual({ ...planned, forgotten: true });
+    expect(await ourRows(told)).toHaveLength(1);
+    expect(failures).toEqual([]);
+  });
+
+  it('has written all the same where it cannot forget, and says so', async () => {
+    const told = await story();
+    await plan(told, [reply([{ title: 'eins' }]), reply([], 'Fertig.')]);
+    await superuser(
+      `create function public.refuse() returns trigger language plpgsql as 'begin raise exception ''refused''; end';
+       create trigger refuse before delete on mana_ai.model_calls for each row execute function public.refuse()`,
+    );
+    const failures: unknown[] = [];
+    try {
+      expect(await writeAndForget(told, (error) => failures.push(error))).toEqual(planned);
+    } finally {
+      await superuser('drop function public.refuse() cascade');
+    }
+    expect(failures).toEqual([expect.objectContaining({ message: 'refused' })]);
+    expect(await ourRows(told)).toHaveLength(1);
+    await forgetRun(harness.runner.database, told.user.userId, told.run);
+    expect(await countLeftovers(harness.databases, told.missionId)).toEqual(NOTHING_LEFT);
+  });
+});
+
 describe('writing back', () => {
   it('is one update row that puts the iteration in the place of the claim', async () => {
     const told = await story();

@@ -1,7 +1,7 @@
 import { openDatabase, type UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import type { PlatformDatabases } from '#dev/databases.ts';
-import { toMissionId, type UserId } from '#domain/base/ids.ts';
+import { toMissionId, type MissionId, type UserId } from '#domain/base/ids.ts';
 import type { WrittenMission } from './granted-mission.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -17,7 +17,13 @@ export const whileLocked = (
   { user, missionId }: WrittenMission,
   work: (untilAwaited: UntilAwaited) => Promise<void>,
 ): Promise<void> =>
-  whileHeld(databases, user.userId, 'advisory', work, (tx) => lockMission(tx, toMissionId(missionId)));
+  whileHeld(databases, user.userId, 'advisory', work, (tx) => holdMission(tx, toMissionId(missionId)));
+
+/** Resolves once it is held, where `lockMission` only asks for it. */
+export async function holdMission(tx: UserTransaction, missionId: MissionId): Promise<void> {
+  lockMission(tx, missionId);
+  await tx`select 1`;
+}
 
 /** Holds what nobody but the sealing of a run needs before its end: the run is loaded, and has claimed its instant. */
 export const whileSealingWaits = (

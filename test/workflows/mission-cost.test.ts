@@ -17,12 +17,12 @@ import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
 const BUDGET = {
   encryptedTwoRounds: {
     events: 20,
-    statements: 114,
-    transactions: 15,
-    roundTrips: 144,
+    statements: 94,
+    transactions: 12,
+    roundTrips: 60,
     bytesToGateway: 12_500,
   },
-  plainOneRound: { events: 14, statements: 59, transactions: 9, roundTrips: 77, bytesToGateway: 4_800 },
+  plainOneRound: { events: 14, statements: 47, transactions: 7, roundTrips: 34, bytesToGateway: 4_800 },
 };
 
 const IN_ONE_ROUND = 'in one round';

@@ -26,6 +26,7 @@ import type { CompactTranscriptInput, CompactTranscriptResult } from '#domain/ru
 import type { StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { replyTokens, requestTokens } from '#domain/planner/model/window.ts';
 import { encodeRequest } from '#llm/gateway.ts';
+import { sizeOf } from '#llm/request-size.ts';
 import { readReply, type RawReply } from '#llm/reply-schema.ts';
 
 /** What stands in place of earlier rounds; null without a summary, and then they stand as they are. */
@@ -85,9 +86,14 @@ async function prepare(
     if (known !== null && raw !== null) return { call, key: Buffer.from(key), request: known, raw };
     const request = known ?? newRequest(deps, summarised);
     const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
-    const reservation = await reserveTokens(tx, call, maxTokens, sizeOfRequest(deps, request.bodyText));
+    const reservation = await reserveTokens(
+      tx,
+      call,
+      maxTokens,
+      sizeOfRequest(deps, sizeOf(request.bodyText)),
+    );
     if (reservation.kind !== 'reserved') return NOT_COMPACTED;
-    if (known === null) await keepRequest(scope, call, request);
+    if (known === null) keepRequest(scope, call, request);
     return { call, key: Buffer.from(key), request, raw: null };
   });
   return prepared ?? NOT_COMPACTED;

@@ -21,7 +21,6 @@ import { readChars } from '#domain/planner/model/window.ts';
 import { createStepReview } from '#domain/planner/plan/step-review.ts';
 import { toolsNamed } from '#domain/planner/tools/tool-catalog.ts';
 import { readReply, type RawReply } from '#llm/reply-schema.ts';
-import { sizeOf } from '#llm/request-size.ts';
 import { countFlaw } from '#metrics/gateway.ts';
 
 /**
@@ -47,9 +46,13 @@ export async function keepRound(
   const wantsToRead = reply.toolCalls.some(({ name }) => prepared.asked.answered.includes(name));
   const kept = await deps.database.asUser(input.userId, async (tx) => {
     // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
-    if (wantsToRead && input.grantUsable) await lockMission(tx, input.missionId);
-    await settleTokens(tx, call, reply);
-    if (!(await holdsSlot(tx, input))) return { ended: true } as const;
+    if (wantsToRead && input.grantUsable) lockMission(tx, input.missionId);
+    const [, holds, unknownTokens] = await Promise.all([
+      settleTokens(tx, call, reply),
+      holdsSlot(tx, input),
+      unknownTokensOfRound(tx, input.iterationId, input.round),
+    ]);
+    if (!holds) return { ended: true } as const;
     let reads: ReadToolsOfRun = NO_READS;
     try {
       if (wantsToRead) reads = await createReadTools(deps, tx, input, prepared.asked, maxReadChars);
@@ -58,7 +61,6 @@ export async function keepRound(
       if (error instanceof GrantUnusableError) return { error };
       throw error;
     }
-    const unknownTokens = await unknownTokensOfRound(tx, input.iterationId, input.round);
     const entry = entryOf(deps, input, prepared, { reply, reads, unknownTokens, maxReadChars });
     const scope = { tx, run: input, key };
     if (await storeRound(scope, input.round, entry)) return { entry, isNew: true };
@@ -70,7 +72,7 @@ export async function keepRound(
     return { status: 'transcript-lost', steps: stepsOf(earlier).length, totalTokens: reply.totalTokens };
   // Only now: a transaction that did not commit is repeated.
   if (kept.isNew && kept.entry.flaw !== null) countFlaw(kept.entry.flaw);
-  if (kept.isNew) learnFrom(deps, prepared.request.bodyText, kept.entry.reply);
+  if (kept.isNew) learnFrom(deps, prepared.size, kept.entry.reply);
   return resultOfRound(earlier, kept.entry, window);
 }
 
@@ -83,7 +85,7 @@ const NO_READS: ReadToolsOfRun = {
 function entryOf(
   deps: RunnerDependencies,
   input: PlanRoundInput,
-  { asked, earlier, request }: AskedRound,
+  { asked, earlier, size }: AskedRound,
   round: {
     readonly reply: PlannerReply;
     readonly reads: ReadToolsOfRun;
@@ -126,7 +128,7 @@ function entryOf(
     toolResults: [...outcome.toolResults],
     ...{ flaw: end.flaw, finished: end.finished },
     language: opening?.language ?? earlier[0]?.language ?? 'de',
-    requestTokens: sizeOf(request.bodyText).tokens,
+    requestTokens: size.tokens,
     compactedUpTo: asked.compactedUpTo,
     shrunk: asked.again === 'smaller' || asked.windowTokens !== null,
     shrunkTo: asked.windowTokens,

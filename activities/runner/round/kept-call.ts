@@ -46,12 +46,8 @@ export async function claim({ tx, key }: RunScope, call: KeptCall): Promise<Clai
 export const newIdempotencyKey = (): string => randomUUID();
 
 /** Keeps the request, in the transaction that prepares the call: nothing is sent that is not kept. */
-export async function keepRequest(
-  { tx, key }: RunScope,
-  call: KeptCall,
-  request: StoredRequest,
-): Promise<void> {
-  await storeRequest(tx, call, encryptCallPart(key, contextOfCall(tx.userId, call, 'request'), request));
+export function keepRequest({ tx, key }: RunScope, call: KeptCall, request: StoredRequest): void {
+  storeRequest(tx, call, encryptCallPart(key, contextOfCall(tx.userId, call, 'request'), request));
 }
 
 /** What a part of a call is encrypted with. */

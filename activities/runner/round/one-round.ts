@@ -12,7 +12,6 @@ import {
 } from '#domain/base/errors.ts';
 import type { PlanRoundInput, PlanRoundResult } from '#domain/run/run.ts';
 import type { AskedAgain } from '#domain/planner/plan/stored-request.ts';
-import { sizeOf } from '#llm/request-size.ts';
 
 /**
  * One round with the model, in three steps that a repeated attempt does not repeat: the request is kept, the reply is kept as
@@ -52,10 +51,10 @@ export async function planOneRound(
 }
 
 /** How a refused request may be asked once more, at once: refusals are not charged. Null where nothing would change. */
-function changeAfter(error: unknown, { asked, request }: AskedRound): AskedAgain | null {
+function changeAfter(error: unknown, { asked, size }: AskedRound): AskedAgain | null {
   if (!(error instanceof GatewayRejectedError) || asked.again !== null) return null;
   if (error.problem.overflow === true || error.problem.mayOverflow === true) return 'smaller';
-  return sizeOf(request.bodyText).toolChoice === 'none' ? 'plainer' : null;
+  return size.toolChoice === 'none' ? 'plainer' : null;
 }
 
 const verdictOn = (error: unknown): unknown =>

@@ -1,5 +1,10 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import { openScope, type MissionScope, type RunScope } from '#activities/runner/run-scope.ts';
+import {
+  readMissionOfRun,
+  scopeWith,
+  type MissionScope,
+  type RunScope,
+} from '#activities/runner/run-scope.ts';
 import { readContents, problemOfWords } from '#activities/runner/run-contents.ts';
 import { researchWanted } from '#activities/runner/research.ts';
 import { roundRequestOf, shrunkWindow, windowOf, type RequestedRun } from './request.ts';
@@ -15,6 +20,7 @@ import {
 import { readRounds, storeRound } from '#activities/runner/transcript.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent } from '#db/missions.ts';
+import { readResearchTask } from '#db/research-tasks.ts';
 import { readOwnSlot } from '#db/run-slots.ts';
 import { auditUnopened } from '#db/run-storage.ts';
 import { readClockMs } from '#db/sync-changes.ts';
@@ -26,6 +32,7 @@ import type { PlanRoundInput, PlanRoundResult, RoundStop, WordsProblem } from '#
 import type { AskedAgain, AskedOfRound, StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { encodeRequest } from '#llm/gateway.ts';
 import type { RawReply } from '#llm/reply-schema.ts';
+import { sizeOf, type RequestSize } from '#llm/request-size.ts';
 
 /** A round whose request is kept. Without a reply it is to be asked, with its tokens reserved. */
 export interface AskedRound {
@@ -35,6 +42,7 @@ export interface AskedRound {
   readonly earlier: readonly StoredRound[];
   readonly call: BudgetedCall & KeptCall;
   readonly request: StoredRequest;
+  readonly size: RequestSize;
   readonly asked: AskedOfRound;
   /** As an earlier attempt kept it: nothing is asked any more. */
   readonly raw: RawReply | null;
@@ -62,12 +70,12 @@ export const prepareRound = (
 ): Promise<PreparedRound> =>
   deps.database.asUser(input.userId, async (tx) => {
     // A revocation must not come between the check of the grant and the reading of what it opens.
-    if (input.grantUsable) await lockMission(tx, input.missionId);
+    if (input.grantUsable) lockMission(tx, input.missionId);
+    const [slot, mission] = await Promise.all([readOwnSlot(tx, input), readMissionOfRun(tx, input)]);
     // The run has ended meanwhile: nobody waits for this round, and nobody would forget it.
-    const slot = await readOwnSlot(tx, input);
     if (slot === null) return ended('transcript-lost', []);
     if (input.agentId !== null && slot.agentId === null) return { kind: 'no-place', agentId: input.agentId };
-    const scope = await openScope(deps, tx, input);
+    const scope = await scopeWith(deps, tx, input, mission);
     let keepsKey = false;
     try {
       const prepared = await prepareIn(deps, scope, again);
@@ -84,7 +92,10 @@ async function prepareIn(
   again: AskedAgain | null,
 ): Promise<PreparedRound> {
   const { tx, run: input, key, read } = scope;
-  const rounds = await readRounds(scope);
+  const [rounds, readNow] = await Promise.all([
+    readRounds(scope),
+    input.agentId === null ? null : readAgent(tx, input.agentId),
+  ]);
   const earlier = rounds.slice(0, input.round - 1);
   const done = rounds[input.round - 1];
   if (done !== undefined) {
@@ -92,7 +103,7 @@ async function prepareIn(
     return { kind: 'done', result: resultOfRound(earlier, done, windowOf(deps, shrunkTo)) };
   }
   if (earlier.length < input.round - 1) return ended('transcript-lost', earlier);
-  const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
+  const agent = readNow?.agent ?? null;
   if (isStopped(read.mission, input.agentId, agent)) return ended('stopped', earlier);
   if (input.round === 1 && input.dueAtMs !== undefined) {
     const isTaken = ranElsewhere(read.merged.record['iterations'], input.dueAtMs, await readClockMs(tx));
@@ -103,7 +114,10 @@ async function prepareIn(
   const claimed = await claim(scope, call);
   const known = claimed.request?.round ?? null;
   if (claimed.request !== null && known !== null && claimed.raw !== null)
-    return { kind: 'ask', key, earlier, call, request: claimed.request, asked: known, raw: claimed.raw };
+    return {
+      ...{ kind: 'ask', key, earlier, call, asked: known, raw: claimed.raw },
+      ...{ request: claimed.request, size: sizeOf(claimed.request.bodyText) },
+    };
 
   // Asked for anew: what was kept was refused.
   const standing = again === null || known?.again === again ? claimed.request : null;
@@ -113,34 +127,38 @@ async function prepareIn(
       : null;
   const made = await requestOf(deps, scope, { earlier, agent, again, refusedTokens }, standing);
   if ('status' in made) return { kind: 'done', result: made };
-  const size = sizeOfRequest(deps, made.bodyText);
+  const size = sizeOf(made.bodyText);
   const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
-  const reservation = await reserveTokens(tx, call, maxTokens, size);
+  const reservation = await reserveTokens(tx, call, maxTokens, sizeOfRequest(deps, size));
   if (reservation.kind === 'used-up') return stopAtBudget(scope, earlier, reservation.budget);
   if (reservation.kind === 'held') return { kind: 'held', agentId: input.agentId };
   const asked = { ...made.round, notices: noticesOf(earlier, reservation, made.round.notices) };
   const request = { ...made, round: asked };
-  if (known === null || standing === null) await keepRequest(scope, call, request);
-  return { kind: 'ask', key, earlier, call, request, asked, raw: null };
+  if (known === null || standing === null) keepRequest(scope, call, request);
+  return { kind: 'ask', key, earlier, call, request, size, asked, raw: null };
 }
 
 /** What an earlier attempt was about to send, or else a new request; or that research comes first. */
 async function requestOf(
   deps: RunnerDependencies,
   scope: MissionScope<PlanRoundInput>,
-  run: Omit<RequestedRun, 'contents'>,
+  run: Omit<RequestedRun, 'contents' | 'task'>,
   request: StoredRequest | null,
 ): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
   if (request !== null && request.round !== null) return { ...request, round: request.round };
-  const contents = await readContents(scope);
+  const [contents, task] = await Promise.all([
+    readContents(scope),
+    // Only the first round opens with it.
+    scope.run.round === 1 ? readResearchTask(scope.tx, scope.run.iterationId) : null,
+  ]);
   if (scope.run.round === 1) {
     await auditUnopened(scope.tx, scope.run, contents.unopened);
     const problem = problemOfWords(scope.read.mission, contents);
     if (problem !== null) return { status: problem, steps: 0, totalTokens: 0 };
-    const research = await researchWanted(deps, scope, contents);
+    const research = researchWanted(deps, task, contents);
     if (research !== null) return { status: 'research-wanted', research, steps: 0, totalTokens: 0 };
   }
-  const made = await roundRequestOf(deps, scope, { ...run, contents });
+  const made = await roundRequestOf(deps, scope, { ...run, contents, task });
   return {
     bodyText: encodeRequest(made.request),
     idempotencyKey: newIdempotencyKey(),

@@ -6,8 +6,8 @@ import { readResearchNote } from '#activities/runner/research.ts';
 import { resolvePrompt } from './prompt.ts';
 import { readBudget } from '#db/budget-reservations.ts';
 import type { UserTransaction } from '#db/client.ts';
-import { readClockMs } from '#db/sync-changes.ts';
-import { timeZoneOfMission } from '#db/time-zones.ts';
+import type { ResearchTask } from '#db/research-tasks.ts';
+import { readClockAndZone } from '#db/time-zones.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { budgetReminder, type BudgetReminder } from '#domain/run/budget.ts';
 import { conversationOf, type ChatMessage } from '#domain/planner/plan/conversation.ts';
@@ -34,6 +34,8 @@ export interface RequestedRun {
   readonly earlier: readonly StoredRound[];
   readonly contents: RunContents;
   readonly agent: Agent | null;
+  /** The run's research; null for a later round than the first. */
+  readonly task: ResearchTask | null;
   /** How the request is to differ from one that was refused; null for the usual one. */
   readonly again: AskedAgain | null;
   /** What that one had, with room for its reply; for one that is to be smaller. */
@@ -51,10 +53,12 @@ export async function roundRequestOf(
   const [first] = earlier;
   const windowTokens = shrunkWindow(deps, run);
   const window = windowOf(deps, windowTokens);
-  const research = await readResearchNote(scope);
   const kept = first?.prompt ?? null;
-  const nowMs = await readClockMs(tx);
-  const timeZone = await timeZoneOfMission(tx, input.missionId);
+  const [research, { nowMs, timeZone }, compaction] = await Promise.all([
+    kept === null ? readResearchNote(scope, run.task) : null,
+    readClockAndZone(tx, input.missionId),
+    first === undefined ? null : readCompaction(scope),
+  ]);
   const opening =
     kept !== null
       ? null
@@ -69,7 +73,6 @@ export async function roundRequestOf(
   const isFlagged = [...earlier, ...(opening === null ? [] : [opening])].some(
     ({ flaggedInputs }) => flaggedInputs.length > 0,
   );
-  const compaction = first === undefined ? null : await readCompaction(scope);
   const conversation = conversationOf({
     ...{ prompt, compaction, rounds: earlier, language: first?.language ?? contents.language },
   });

@@ -81,7 +81,7 @@ function revokeRoute(app: FastifyInstance, syncDatabase: Database, revocationsPe
       const userId = userOf(request);
       const missionId = toMissionId(request.params.missionId);
       const revoked = await syncDatabase.asUser(userId, async (tx) => {
-        await lockMission(tx, missionId);
+        lockMission(tx, missionId);
         return revokeMissionGrants(tx, missionId);
       });
       countRevoked(revoked);
