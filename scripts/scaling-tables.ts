@@ -35,8 +35,8 @@ export const INPUTS = {
   callsInFlight: input(100, 'calls of the gateway in flight a runner', 'MANA_LLM_MAX_IN_FLIGHT'),
   connections: input(4, 'connections of PostgreSQL a process', 'DATABASE_MAX_CONNECTIONS'),
 
-  statements: input(114, 'SQL statements', COST_TEST),
-  transactions: input(15, 'transactions', COST_TEST),
+  statements: input(94, 'SQL statements', COST_TEST),
+  transactions: input(12, 'transactions', COST_TEST),
   events: input(20, 'history events', COST_TEST),
   transitions: input(10, 'state transitions of a run', ROWS),
   historyBytes: input(5_072, 'bytes of history', ROWS),

@@ -143,8 +143,11 @@ describe('a user that belongs to another namespace than before', () => {
     missionIn(second, () => writePlaintextMission(system.webApp, objective));
 
   it('has schedules moved by a reconcile, a paused one with its pause, and a double removed', async () => {
-    const [plain, paused, doubled] = [await write(), await write(), await write()];
+    const [plain, paused, doubled, done] = [await write(), await write(), await write(), await write()];
+    await system.webApp.update(done.user, missionAt(done.missionId), { state: 'done' });
     await runProjectionPass(system.client);
+    await scheduleAsBefore(done);
+    await visibleIn([home], done);
     const handle = missionScheduleId(paused.user.userId, paused.missionId);
     for (const mission of [plain, paused]) await putBack(mission);
     await home?.schedule.getHandle(handle).pause('who knows why');
@@ -153,8 +156,9 @@ describe('a user that belongs to another namespace than before', () => {
     await visibleIn([home, second], doubled);
 
     expect(await runReconcile(system.client, WITHIN_MS)).toMatchObject({
-      ...{ moved: 2, created: 0, updated: 0, removed: 1, started: 0, failed: 0 },
+      ...{ moved: 2, created: 0, updated: 0, removed: 2, started: 0, failed: 0 },
     });
+    expect(await liesIn(done)).toEqual([]);
     for (const mission of [plain, paused, doubled]) expect(await liesIn(mission)).toEqual([nameOf(second)]);
     const moved = await second?.schedule.getHandle(handle).describe();
     expect(moved?.state).toMatchObject({ paused: true, note: 'who knows why' });
