@@ -42,7 +42,7 @@ async function eraseUser(
   const connection = await connect(temporal);
   try {
     await database.asSystem((tx) => enterErasedUser(tx, userId));
-    const enteredAtMs = Date.now();
+    const enteredAtMs = performance.now();
     const { head, tables } = await eraseRows(database, userId);
     const lastHash = head.hash.toString('hex');
     const rows = tables.get('decrypt_audit') ?? 0;
@@ -56,7 +56,7 @@ async function eraseUser(
     const eraseRuns = () =>
       Promise.all(all.map((client) => eraseUserRuns(client, userId, options.timeoutSeconds * 1_000)));
     const first = await eraseRuns();
-    await delay(Math.max(0, enteredAtMs + options.waitSeconds * 1_000 - Date.now()));
+    await delay(Math.max(0, enteredAtMs + options.waitSeconds * 1_000 - performance.now()));
     const erased = [...first, ...(await eraseRuns())];
     const schedules = erased.reduce((sum, each) => sum + each.schedules, 0);
     const executions = erased.reduce((sum, each) => sum + each.executions, 0);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { seededRandom, simulateBrownout } from '#bench/brownout/simulate.ts';
 import { GatewayRejectedError, GatewayUnavailableError } from '#domain/base/errors.ts';
 import type { Gateway } from './gateway.ts';
@@ -184,4 +184,22 @@ it('ten thousand waiting missions ask little of a gateway that is overloaded for
   expect(during(limited.requests)).toBeLessThanOrEqual(2 * 2 * 60);
   expect(during(unlimited.requests)).toBeGreaterThan(100 * during(limited.requests));
   expect(limited.doneAfter).toBeLessThan(15 * 60);
+});
+
+describe('a clock that is set', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it('a day back holds no call back for longer than the gateway asked', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    let isOverloaded = true;
+    const { complete } = limitGateway(
+      { complete: () => (isOverloaded ? Promise.reject(statusError(429, 20)) : Promise.resolve(REPLY)) },
+      { mostInFlight: 1 },
+    );
+    const ask = () => complete('{}', { signal: new AbortController().signal, idempotencyKey: 'k' });
+    await expect(ask()).rejects.toMatchObject({ problem: { status: 429 } });
+    isOverloaded = false;
+    vi.setSystemTime(Date.now() - 86_400_000);
+    await vi.waitFor(async () => expect(await ask()).toBe(REPLY));
+  });
 });

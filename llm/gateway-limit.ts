@@ -5,7 +5,7 @@ import { GatewayUnavailableError } from '#domain/base/errors.ts';
 export interface GatewayLimits {
   /** Most calls of this process at a time. */
   readonly mostInFlight: number;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds of a clock that nobody sets: a day back would hold every call back for a day. */
   readonly now?: () => number;
   /** Hears how many calls at a time there may be, from the beginning on. */
   readonly onLimit?: (calls: number) => void;
@@ -38,7 +38,7 @@ const OVERLOADED: ReadonlySet<number | null> = new Set([null, 408, 429, 502, 503
  */
 export function limitGateway(
   gateway: Gateway,
-  { mostInFlight, now = Date.now, onLimit, onHeldBack }: GatewayLimits,
+  { mostInFlight, now = () => performance.now(), onLimit, onHeldBack }: GatewayLimits,
 ): Gateway {
   const places = pLimit(mostInFlight);
   let limit = mostInFlight;

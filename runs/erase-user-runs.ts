@@ -50,12 +50,12 @@ export async function eraseUserRuns(
   userId: string,
   deadlineMs: number,
 ): Promise<ErasedExecutions> {
-  const untilMs = Date.now() + deadlineMs;
+  const untilMs = performance.now() + deadlineMs;
   const [schedules, executions] = [new Set<string>(), new Set<string>()];
   const askedAtMs = new Map<string, number>();
   const erase = async ({ workflowId, runId }: Found): Promise<void> => {
-    if (Date.now() - (askedAtMs.get(runId) ?? 0) < ASK_AGAIN_AFTER_MS) return;
-    askedAtMs.set(runId, Date.now());
+    if (performance.now() - (askedAtMs.get(runId) ?? -Infinity) < ASK_AGAIN_AFTER_MS) return;
+    askedAtMs.set(runId, performance.now());
     // A schedule ends with its scheduler; only then may what that leaves behind go.
     if (workflowId.startsWith(SCHEDULER_PREFIX)) {
       const scheduleId = workflowId.slice(SCHEDULER_PREFIX.length);
@@ -66,7 +66,7 @@ export async function eraseUserRuns(
   for (;;) {
     const found = await listExecutions(client, userId);
     if (found.length === 0) return { schedules: schedules.size, executions: executions.size };
-    if (Date.now() > untilMs) throw new StillListedError(found.length);
+    if (performance.now() > untilMs) throw new StillListedError(found.length);
     await pLimit(CONCURRENCY).map(found, erase);
     await delay(LOOK_EVERY_MS);
   }

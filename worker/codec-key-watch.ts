@@ -12,8 +12,8 @@ export interface CodecKeyWatch {
   readonly check: Check;
 }
 
-/** @param now milliseconds */
-export function watchCodecKeys(now: () => number = Date.now): CodecKeyWatch {
+/** @param now milliseconds of a clock that nobody sets */
+export function watchCodecKeys(now: () => number = () => performance.now()): CodecKeyWatch {
   let last: { readonly text: string; readonly atMs: number } | null = null;
   return {
     onUndecodable: (error) => {

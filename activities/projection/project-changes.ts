@@ -137,7 +137,7 @@ async function projectPage(
   cursor: ProjectionCursor,
   backMs: number,
 ): Promise<PageCounts> {
-  const untilMs = Date.now() + LONGEST_PAGE_MS;
+  const untilMs = performance.now() + LONGEST_PAGE_MS;
   let isResumed = cursor.pageEnd?.backMs === backMs;
   let after = isResumed ? cursor.pageEnd : null;
   for (;;) {
@@ -145,7 +145,7 @@ async function projectPage(
     const shares = pageShares(heads, heads.length === PAGE_SIZE);
     const { changes, records, end } = await projectShares(deps, tx, heads, shares);
     const pageEnd = end === null ? null : { backMs, createdAt: end.createdAt, id: end.id };
-    if (changes > 0 || (pageEnd === null && !isResumed) || Date.now() >= untilMs) {
+    if (changes > 0 || (pageEnd === null && !isResumed) || performance.now() >= untilMs) {
       return { changes, records, isComplete: pageEnd === null && !isResumed, pageEnd };
     }
     isResumed &&= pageEnd !== null;
@@ -305,11 +305,11 @@ async function projectGroups(
 ): Promise<ProjectedGroups> {
   const failed = new Set<string>();
   const waiting = [...groups];
-  const untilMs = Date.now() + LONGEST_PAGE_MS;
+  const untilMs = performance.now() + LONGEST_PAGE_MS;
   do {
     const some = new Map(waiting.splice(0, RECORDS_AT_ONCE));
     for (const key of await projectSome(deps, tx, some)) failed.add(key);
-  } while (waiting.length > 0 && Date.now() < untilMs);
+  } while (waiting.length > 0 && performance.now() < untilMs);
   return { failed, left: new Set(waiting.map(([key]) => key)) };
 }
 
