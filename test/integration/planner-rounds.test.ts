@@ -1,3 +1,4 @@
+import { roundRetryDelay } from '#activities/retry-delays.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
@@ -161,6 +162,20 @@ describe('an activity', () => {
       steps: 2,
     });
     expect(await stories.usage(told)).toHaveLength(3);
+  });
+
+  it('waits for no gateway that wants to be asked tomorrow: the run ends as if its first round had been told so', async () => {
+    const told = await stories.write({}, POLICY);
+    const answer = untilRound(9);
+    const result = await told.rounds(
+      () => {
+        if (told.requests.length === 2)
+          throw new GatewayUnavailableError({ kind: null, status: 429, retryAfterMs: 86_400_000 });
+        return answer();
+      },
+      { retryDelay: roundRetryDelay(() => 0.5) },
+    );
+    expect(result).toEqual({ status: 'continue', steps: 1, totalTokens: 12, round: 1 });
   });
 
   it.each([

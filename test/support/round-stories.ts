@@ -53,6 +53,7 @@ export interface Story {
       readonly signal?: AbortSignal;
       readonly onRound?: RoundsContext['onRound'];
       readonly onFailure?: (error: unknown) => void;
+      readonly retryDelay?: RoundsContext['retryDelay'];
     },
   ): Promise<PlanRoundResult>;
   /** A round whose worker is killed while the gateway works. */
@@ -173,12 +174,13 @@ async function claim(
         isStopping = () => false,
         onRound = () => undefined,
         onFailure = () => undefined,
+        retryDelay = () => 7_000,
       } = {},
     ) =>
       planRounds(
         { ...answeredBy(answer), oneRoundEach, isStopping },
         { ...run, round: 1, lastRound: loaded.maxRounds ?? 1, ...options },
-        { signal: given, attempt, onRound, onFailure, retryDelay: () => 7_000 },
+        { signal: given, attempt, onRound, onFailure, retryDelay },
       ),
     crashIn: async (number, planner = {}) => {
       const deps = { ...runner, planner: { ...runner.planner, ...planner } };

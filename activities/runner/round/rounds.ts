@@ -10,6 +10,8 @@ import { observeRound } from '#metrics/runs.ts';
 const GOES_ON_FOR_MS = 20_000;
 /** As Temporal waits before the second attempt of an activity. */
 const PAUSE_MS = 1_000;
+/** What all attempts of a round have (workflows/activity-policies.ts): Temporal waits for none that would come later. */
+const LONGEST_PAUSE_MS = 2 * 3_600_000;
 
 export interface RoundsContext {
   readonly signal: AbortSignal;
@@ -72,8 +74,11 @@ export async function planRounds(
   return asked;
 }
 
-/** None where asking again at once says the same: the next activity is there to say it. */
+/**
+ * None where asking again at once says the same, or is to come so late that no run waits for it: the next activity is there to
+ * say it.
+ */
 function pauseAfter(error: unknown, retryDelay: RetryDelay): Pick<PlanRoundResult, 'pauseMs'> {
   const pauseMs = error instanceof MissionError ? retryDelay(error, 1) : PAUSE_MS;
-  return pauseMs === undefined ? {} : { pauseMs };
+  return pauseMs === undefined || pauseMs > LONGEST_PAUSE_MS ? {} : { pauseMs };
 }
