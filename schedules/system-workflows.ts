@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, type Client } from '@temporalio/client';
 import type { ProjectionPassResult, ReconcileResult } from '#domain/projection/pass-results.ts';
 import { missionScheduleId } from './schedule-ids.ts';
 import { withCallDeadline } from '#temporal/connection.ts';
@@ -108,14 +108,24 @@ export async function runSweep(client: Client, deadlineMs: number): Promise<{ re
   return withCallDeadline(client.connection, () => handle.result(), deadlineMs);
 }
 
-/** Starts putting back a mission's overwritten iterations, unless that is under way (docs/architecture.md section 4). */
-export async function startHealing(client: Client, userId: string, missionId: string): Promise<void> {
-  await withCallDeadline(client.connection, () =>
-    client.workflow.start(HEAL_ITERATIONS_WORKFLOW_TYPE, {
-      workflowId: missionScheduleId(userId, missionId).replace(/^mission:/, 'heal:'),
-      taskQueue: RUNNER_TASK_QUEUE,
-      args: [{ userId, missionId } satisfies HealIterationsInput],
-      workflowIdConflictPolicy: 'USE_EXISTING',
-    }),
-  );
+/**
+ * Starts putting back a mission's overwritten iterations (docs/architecture.md section 4).
+ *
+ * @returns false when one is under way: it may have read the rows before the one that this is about
+ */
+export async function startHealing(client: Client, userId: string, missionId: string): Promise<boolean> {
+  try {
+    await withCallDeadline(client.connection, () =>
+      client.workflow.start(HEAL_ITERATIONS_WORKFLOW_TYPE, {
+        workflowId: missionScheduleId(userId, missionId).replace(/^mission:/, 'heal:'),
+        taskQueue: RUNNER_TASK_QUEUE,
+        args: [{ userId, missionId } satisfies HealIterationsInput],
+        workflowIdConflictPolicy: 'FAIL',
+      }),
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+    throw error;
+  }
 }

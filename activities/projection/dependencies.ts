@@ -6,8 +6,8 @@ import type { MissionSchedules } from '#schedules/mission-schedules.ts';
 export interface ProjectionDependencies {
   readonly database: Database;
   readonly schedules: MissionSchedules;
-  /** Starts the workflow that puts iterations back, unless it is under way. */
-  readonly startHealing: (userId: string, missionId: string) => Promise<void>;
+  /** Starts the workflow that puts iterations back; false when it is under way. */
+  readonly startHealing: (userId: string, missionId: string) => Promise<boolean>;
   /** Signals `cancelRun` to a run; one that has ended is left alone. */
   readonly cancelRun: (run: ExecutionRef) => Promise<unknown>;
   /** Whether one more mission of the user may be started now; see `createStartTurns`. */

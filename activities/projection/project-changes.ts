@@ -1,7 +1,8 @@
 import type { ProjectionDependencies } from './dependencies.ts';
 import { logFailure } from './log-failure.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
-import { refreshOthers, startHealings, takeInSpaces, type SpaceChange } from './take-in-spaces.ts';
+import { startHealings } from './start-healings.ts';
+import { refreshOthers, takeInSpaces, type SpaceChange } from './take-in-spaces.ts';
 import {
   beginBacklogs,
   endBacklog,
@@ -344,15 +345,10 @@ async function projectSome(
       const before = { isKnown: kept.has(key), kept: kept.get(key) };
       if (rows[0]?.table === 'agents') agents.push(await takeInAgent(deps, rows, before));
       else {
-        const { mission, offsetHasChanged, isOverwrittenInSpace } = await takeInMission(
-          deps,
-          tx,
-          rows,
-          before,
-        );
+        const { mission, offsetHasChanged, isToHeal } = await takeInMission(deps, tx, rows, before);
         missions.push(mission);
         if (offsetHasChanged) shifted.push(mission);
-        if (isOverwrittenInSpace) toHeal.push(mission);
+        if (isToHeal) toHeal.push(mission);
       }
     } catch (error) {
       failed.add(key);

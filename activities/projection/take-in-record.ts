@@ -47,13 +47,12 @@ export interface TakenInMission {
   /** Whether a device showed another distance from UTC: other missions of the user may follow it. */
   readonly offsetHasChanged: boolean;
   /** Whether its healing is to be started once this is committed. */
-  readonly isOverwrittenInSpace: boolean;
+  readonly isToHeal: boolean;
 }
 
 /**
  * Takes new rows of a mission in, and does what they ask for besides: a revoked grant is revoked, a run that is to be
- * cancelled is told so, a lost iteration has its healing started. It does so before the rows count as projected, so that
- * what fails is tried again.
+ * cancelled is told so. It does so before the rows count as projected, so that what fails is tried again.
  */
 export async function takeInMission(
   deps: ProjectionDependencies,
@@ -86,7 +85,6 @@ export async function takeInMission(
     const run = await findRunToCancel(tx, { userId: user, missionId }, wish);
     if (run !== null) await deps.cancelRun(run);
   }
-  if (mayNeedHealing || taken.mayNeedHealing) await deps.startHealing(user, missionId);
   const { offsetMinutes, shownAtMs } = taken.known.deviceOffset;
   return {
     mission: {
@@ -96,7 +94,7 @@ export async function takeInMission(
       offsetShownAtIso: offsetMinutes === null ? null : formatInstant(shownAtMs),
     },
     offsetHasChanged: offsetMinutes !== known.deviceOffset.offsetMinutes,
-    isOverwrittenInSpace: isOverwrittenInSpace(taken.known, rows, members),
+    isToHeal: mayNeedHealing || taken.mayNeedHealing || isOverwrittenInSpace(taken.known, rows, members),
   };
 }
 

@@ -1,15 +1,6 @@
-import type { ProjectionDependencies } from './dependencies.ts';
-import { logFailure } from './log-failure.ts';
 import type { SystemSql } from '#db/client.ts';
-import { isErased } from '#db/erased-users.ts';
 import type { FollowedChange } from '#db/followed-changes.ts';
-import {
-  markHealingStarted,
-  markToHeal,
-  readMissionsToHeal,
-  readStandings,
-  saveStandings,
-} from '#db/projection.ts';
+import { markToHeal, readStandings, saveStandings } from '#db/projection.ts';
 import {
   readSpaceWrites,
   readWritesInSpace,
@@ -112,24 +103,4 @@ async function refreshRecord(
   }
   if (saved.length > 0) await saveStandings(tx, saved);
   await markToHeal(tx, toHeal);
-}
-
-const HEALINGS_AT_ONCE = 50;
-
-/** Starts the healings that are due; one that cannot be started now is tried again. */
-export async function startHealings(deps: ProjectionDependencies): Promise<void> {
-  for (const mission of await readMissionsToHeal(deps.database.system, HEALINGS_AT_ONCE)) {
-    let isStarted = false;
-    try {
-      // Of a user who is being entered as erased it waits, for that may be broken off; who was erased has no mission soon.
-      if (!(await isErased(deps.database.system, mission.userId))) {
-        await deps.startHealing(mission.userId, mission.missionId);
-        isStarted = true;
-      }
-    } catch (error) {
-      const { userId, missionId } = mission;
-      logFailure(deps, 'healing not started; it is tried again', { userId, missionId }, error);
-    }
-    await markHealingStarted(deps.database.system, mission, isStarted);
-  }
 }

@@ -12,6 +12,7 @@ import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { GRPC_STATUS } from '#temporal/grpc-status.ts';
 import { countRows, query, tablesWith } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
@@ -518,20 +519,42 @@ describe('an overwritten iteration', () => {
     expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
   });
 
-  it('is found again at the next pass when the healing could not be started', async () => {
+  it('is healed later where that could not be begun, or was under way and may have read before', async () => {
     await overwrite();
-    const failing = {
-      ...harness.projection,
-      startHealing: () => Promise.reject(new Error('Temporal is down')),
-    };
     await insertMission('m2');
-    await projectChanges(failing);
+    const startings = [() => Promise.reject(new Error('Temporal is down')), () => Promise.resolve(false)];
+    for (const startHealing of startings) {
+      await projectChanges({ ...harness.projection, startHealing });
+      await superuser('update mana_ai.mission_snapshots set heal_at = now() where heal_at > now()');
+    }
     expect(harness.projection.warnings).toMatchObject([
       { missionId: 'm1', error: expect.any(Error) as Error },
     ]);
-    expect(await snapshots()).toMatchObject({ m2: 1 });
+    // What it waits for keeps no row from being projected.
+    expect(await snapshots()).toEqual({ m1: 1, m2: 1 });
+    for (const pass of [1, 2]) {
+      expect([pass, await project()]).toMatchObject([pass, { changes: 0 }]);
+      expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
+    }
+  });
+
+  it('asks a Temporal that does not answer once, and not for each mission', async () => {
+    for (const missionId of ['m1', 'm2', 'm3']) await insertMission(missionId);
     await project();
-    expect(harness.projection.healings).toEqual([`${user.userId}/m1`]);
+    await superuser('update mana_ai.mission_snapshots set heal_at = now()');
+    let asked = 0;
+    const startHealing = () => {
+      asked += 1;
+      return Promise.reject(
+        Object.assign(new Error('no answer'), {
+          code: GRPC_STATUS.DEADLINE_EXCEEDED,
+          details: '',
+          metadata: {},
+        }),
+      );
+    };
+    await projectChanges({ ...harness.projection, startHealing });
+    expect(asked).toBe(1);
   });
 });
 
@@ -549,11 +572,14 @@ describe('rows that cannot be projected', () => {
     const asUser: Database['asUser'] = (userId, work) =>
       userId === unlucky.userId ? Promise.reject(new Error('no')) : database.asUser(userId, work);
     const failing = { ...harness.projection, database: { ...database, asUser } };
-    expect(await projectChanges(failing)).toEqual({ projected: true, changes: 1, records: 1 });
+    // A page has its time: a busy machine may need several.
+    let changes = 0;
+    while (changes === 0) changes = (await projectChanges(failing)).changes;
+    expect(changes).toBe(1);
     expect(await projectChanges(failing)).toEqual({ projected: true, changes: 0, records: 0 });
     expect(await snapshots()).toEqual({ good: 1 });
     // Once they can be projected, they are.
-    expect(await project()).toMatchObject({ changes: PAGE_SIZE });
+    expect((await project()).changes).toBeGreaterThan(1);
   });
 
   it('are none whose times are older than the database takes', async () => {

@@ -513,6 +513,7 @@ describe('iterations that a member overwrites', () => {
       startHealing: async (userId: string, missionId: string) => {
         if (missionId === told.missionId)
           restored.push(await healIterations(harness.runner, toUserId(userId), toMissionId(missionId)));
+        return true;
       },
     };
     const startHealing = () => Promise.reject(new Error('no answer'));

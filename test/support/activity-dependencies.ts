@@ -151,7 +151,7 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
     },
     startHealing: (userId, missionId) => {
       healings.push(`${userId}/${missionId}`);
-      return Promise.resolve();
+      return Promise.resolve(true);
     },
     mayStart: () => true,
     cancelRun: ({ runId = '' }) => {
