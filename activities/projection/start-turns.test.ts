@@ -10,4 +10,10 @@ describe('direct starts', () => {
     expect(mayStart('many', 14_999)).toBe(false);
     expect(mayStart('many', 15_000)).toBe(true);
   });
+
+  it('go on when the clock was set back an hour', () => {
+    const mayStart = createStartTurns();
+    for (let start = 0; start < 10; start += 1) mayStart('many', 3_600_000);
+    expect(mayStart('many', 1_000)).toBe(true);
+  });
 });

@@ -14,7 +14,8 @@ export function createStartTurns(): (userId: string, nowMs: number) => boolean {
       for (const [user, times] of starts) if ((times.at(-1) ?? 0) <= nowMs - WINDOW_MS) starts.delete(user);
       sweptAtMs = nowMs;
     }
-    const recent = (starts.get(userId) ?? []).filter((atMs) => atMs > nowMs - WINDOW_MS);
+    // After the clock was set back, what lies ahead of it would be recent for as long.
+    const recent = (starts.get(userId) ?? []).filter((atMs) => atMs > nowMs - WINDOW_MS && atMs <= nowMs);
     if (recent.length >= MAX_STARTS) return false;
     starts.set(userId, [...recent, nowMs]);
     return true;
