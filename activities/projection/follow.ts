@@ -3,7 +3,8 @@ import { applySchedules } from './apply-schedules.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { createBell, type Bell } from './bell.ts';
 import { logAuditHeads } from './log-audit-heads.ts';
-import { ALWAYS_BACK_MS, projectChanges } from './project-changes.ts';
+import { ALWAYS_BACK_MS, takeInChanges } from './project-changes.ts';
+import { startHealings } from './start-healings.ts';
 import { readProjectionWork } from '#db/followed-changes.ts';
 import { countPass } from '#metrics/projection.ts';
 import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
@@ -30,8 +31,8 @@ export interface FollowResult {
 }
 
 /**
- * Projects the change log and applies the schedules for five minutes or until the signal. Both go on side by side: neither
- * a burst of schedules nor a Temporal that does not answer keeps the log waiting.
+ * Projects the change log, applies the schedules and starts healings for five minutes or until the signal. All of it goes on
+ * side by side: neither a burst of schedules nor a Temporal that does not answer keeps the log waiting.
  */
 export async function followChangeLog(
   deps: ProjectionDependencies,
@@ -39,7 +40,7 @@ export async function followChangeLog(
 ): Promise<FollowResult> {
   const failed = new AbortController();
   const until = AbortSignal.any([signal, failed.signal, AbortSignal.timeout(FOLLOW_MS)]);
-  const bells = { rows: createBell(), schedules: createBell() };
+  const bells = { rows: createBell(), schedules: createBell(), healings: createBell() };
   const loops = [
     followLog(deps, until, bells),
     keepSchedules(deps, until, bells.schedules),
@@ -47,6 +48,7 @@ export async function followChangeLog(
     keepLooking(deps, until),
     tryLogAuditHeads(deps, until),
     watch(deps, until, bells),
+    keepHealing(deps, until, bells.healings),
   ] as const;
   try {
     const [{ passes, changes }, schedules, overdueStarted, lateSeenStarted] = await Promise.all(loops);
@@ -62,6 +64,7 @@ export async function followChangeLog(
 interface Bells {
   readonly rows: Bell;
   readonly schedules: Bell;
+  readonly healings: Bell;
 }
 
 /** Wakes the loops that have something to do. */
@@ -83,12 +86,13 @@ async function followLog(
   let changes = 0;
   let wasRung = false;
   while (!until.aborted) {
-    const pass = await projectChanges(deps);
+    const pass = await takeInChanges(deps);
     passes += 1;
     if (pass.projected) countPass();
     changes += pass.changes;
     if (pass.changes > 0) {
       bells.schedules.ring();
+      bells.healings.ring();
       // The next page of a backlog waits for nothing.
       wasRung = false;
       continue;
@@ -110,6 +114,13 @@ async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal, b
     wasRung = await bell.wait(ROUND_MS, until);
   }
   return schedules;
+}
+
+async function keepHealing(deps: ProjectionDependencies, until: AbortSignal, bell: Bell): Promise<void> {
+  while (!until.aborted) {
+    await startHealings(deps);
+    await bell.wait(ROUND_MS, until);
+  }
 }
 
 async function keepLooking(deps: ProjectionDependencies, until: AbortSignal): Promise<number> {

@@ -69,7 +69,7 @@ export interface PassCounts {
  * they are projected again, which changes nothing. Users who write more than their share have a page of their own, one
  * user after the other, so that what all others wait for stays short.
  */
-export async function projectChanges(deps: ProjectionDependencies): Promise<PassCounts> {
+export async function takeInChanges(deps: ProjectionDependencies): Promise<PassCounts> {
   const { hasBacklogs, ...page } = await deps.database.asSystem(async (tx) => {
     const cursor = await lockCursor(tx);
     if (cursor === null) return { projected: false, changes: 0, records: 0, hasBacklogs: false };
@@ -91,8 +91,14 @@ export async function projectChanges(deps: ProjectionDependencies): Promise<Pass
     return { projected: true, changes, records, hasBacklogs: cursor.hasBacklogs };
   });
   const turn = hasBacklogs ? await takeTurn(deps) : { changes: 0, records: 0 };
-  await startHealings(deps);
   return { ...page, changes: page.changes + turn.changes, records: page.records + turn.records };
+}
+
+/** The same, and then starts the healings that the rows ask for. */
+export async function projectChanges(deps: ProjectionDependencies): Promise<PassCounts> {
+  const counts = await takeInChanges(deps);
+  await startHealings(deps);
+  return counts;
 }
 
 /**

@@ -24,7 +24,7 @@ export async function startHealings(deps: ProjectionDependencies): Promise<void>
       isUnavailable = isTemporalUnavailable(error);
     }
     await markHealingStarted(deps.database.system, mission, isStarted);
-    // The others would keep the log waiting for as long each.
+    // The others would wait for an answer for as long each.
     if (isUnavailable) return;
   }
 }

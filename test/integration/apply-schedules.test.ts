@@ -326,8 +326,20 @@ describe('Temporal being down', () => {
     expect(await applySchedules(deps, signal)).toMatchObject({ applied: 0, isUnavailable: true });
     expect(deps.schedules.asked.length).toBeLessThanOrEqual(10);
 
+    // A healing that hangs keeps no row waiting either.
+    await superuser(
+      `update mana_ai.mission_snapshots set heal_at = now()
+        where mission_id = (select min(mission_id) from mana_ai.mission_snapshots)`,
+    );
+    const healing = Promise.withResolvers<boolean>();
+    let healings = 0;
+    const startHealing = () => {
+      healings += 1;
+      return healing.promise;
+    };
     const stop = new AbortController();
-    const following = followChangeLog(deps, stop.signal);
+    const following = followChangeLog({ ...deps, startHealing }, stop.signal);
+    await waitUntil('the healing hangs', () => healings === 1);
     await harness.webApp.insert(user, missionAt('meanwhile'), {
       state: 'active',
       cadence: { kind: 'manual' },
@@ -335,6 +347,7 @@ describe('Temporal being down', () => {
     await waitUntil('the log is followed', async () =>
       (await pending()).some((row) => row['mission_id'] === 'meanwhile'),
     );
+    healing.resolve(true);
     deps.schedules.beforeEach = () => Promise.resolve();
     await superuser(`update mana_ai.mission_snapshots set updated_at = least(updated_at, now())`);
     await waitUntil('all are applied', async () => (await pending()).length === 0, { deadlineMs: 50_000 });
