@@ -192,11 +192,11 @@ describe('a clock that is set', () => {
   it('a day back holds no call back for longer than the gateway asked', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     let isOverloaded = true;
-    const { complete } = limitGateway(
+    const gateway = limitGateway(
       { complete: () => (isOverloaded ? Promise.reject(statusError(429, 20)) : Promise.resolve(REPLY)) },
       { mostInFlight: 1 },
     );
-    const ask = () => complete('{}', { signal: new AbortController().signal, idempotencyKey: 'k' });
+    const ask = () => gateway.complete('{}', { signal: new AbortController().signal, idempotencyKey: 'k' });
     await expect(ask()).rejects.toMatchObject({ problem: { status: 429 } });
     isOverloaded = false;
     vi.setSystemTime(Date.now() - 86_400_000);
