@@ -173,9 +173,10 @@ describe('a user that belongs to another namespace than before', () => {
     await system.webApp.update(user, missionAt(missionId), { nextRunAt: formatInstant(instantMs) });
     await runProjectionPass(system.client);
     const run = second?.workflow.getHandle(dueWorkflowId(user.userId, missionId, instantMs));
-    expect(await run?.result()).toMatchObject({ outcome: 'planned' });
+    // Whoever else looked before that one was done has started it again, and that one has nothing to do.
+    expect(['planned', 'not-due']).toContain((await run?.result())?.outcome);
     expect(await liesIn(mission)).toEqual([nameOf(second)]);
-    expect(await iterationsOf(mission)).toHaveLength(1);
+    expect(await iterationsOf(mission)).toMatchObject([{ overallStatus: 'awaiting-review' }]);
     expect(await runsIn(home, mission)).toEqual([]);
   });
 
