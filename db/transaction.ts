@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { ClientBase, Pool, PoolClient, QueryResult } from 'pg';
+import {
+  DatabaseError,
+  type ClientBase,
+  type Pool,
+  type PoolClient,
+  type QueryConfig,
+  type QueryResult,
+} from 'pg';
 import { nameConnectionFailure } from './connection-failure.ts';
 import { sql, type Fragment, type Parameter } from './sql.ts';
 import { UserErasedError } from '#domain/base/errors.ts';
@@ -24,6 +31,8 @@ export interface Sender {
   readonly pool: Pool;
   /** Whole milliseconds. */
   readonly statementTimeoutMs: number;
+  /** What the client waits longer than that for an answer. */
+  readonly answerMarginMs: number;
   readonly idleTimeoutMs: number;
   readonly preparedStatements: boolean;
   readonly onConnection: (waitedMs: number) => void;
@@ -84,7 +93,8 @@ async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Prom
     isClean = await rollBack(client);
     throw nameConnectionFailure(error);
   } finally {
-    client.release(!isClean);
+    await open.answered;
+    client.release(!isClean || open.hasLostNames);
   }
 }
 
@@ -103,9 +113,18 @@ class OpenTransaction {
   readonly tx: Transaction;
   /** Rejects where the transaction could not be begun, or its user was erased. */
   begun: Promise<unknown> = Promise.resolve();
+  /** Settles when all that was sent so far is answered, and its failures are noted; never rejects. */
+  answered: Promise<unknown> = Promise.resolve();
+  /**
+   * Whether a statement may have been refused before the server took its name: all that is sent behind a failure is, and what waited in
+   * vain for a table. The driver then forgets the name and gives it once more; a pooler that keeps statements has it already, and
+   * would refuse it on this connection from now on.
+   */
+  hasLostNames = false;
   readonly #client: ClientBase;
   readonly #sender: Sender;
   #isOver = false;
+  #unanswered = 0;
   #savepoints = 0;
   #failure: Error | null = null;
 
@@ -118,6 +137,8 @@ class OpenTransaction {
     ) => (await this.send(sql(strings, ...values))).rows as Rows;
     this.tx = Object.assign(send, {
       ahead: (strings: TemplateStringsArray, ...values: readonly (Parameter | Fragment)[]): void => {
+        // Nobody would hear of it otherwise.
+        this.#refuseWhenOver();
         // Noted as the transaction's failure.
         this.send(sql(strings, ...values)).catch(() => undefined);
       },
@@ -127,16 +148,15 @@ class OpenTransaction {
 
   /**
    * Sends what begins it, and does not wait for the answer: the first statement of the work leaves in the same packet, and is carried
-   * out behind it or not at all. What it sets is in force until the transaction ends: the connection, also one that a pooler lends,
-   * comes back without.
+   * out behind it. Where `begin` itself is cancelled, each is carried out by itself, and commits: without a user, who is set for a
+   * transaction only, so that row-level security lets it neither see nor write a user's rows; and whoever waits is told that it failed.
+   * What it sets is in force until the transaction ends: the connection, also one that a pooler lends, comes back without.
    */
   async begin(userId: string | null): Promise<void> {
     const { statementTimeoutMs, idleTimeoutMs } = this.#sender;
-    const begins = this.#noted(
-      this.#client.query(
-        `begin; set local statement_timeout = ${statementTimeoutMs};
-         set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
-      ),
+    const begins = this.#control(
+      `begin; set local statement_timeout = ${statementTimeoutMs};
+       set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
     );
     this.#begunBy(begins);
     if (userId === null) return;
@@ -178,8 +198,7 @@ class OpenTransaction {
 
   /** What it answers is known only once the transaction has begun: nothing is told about a user who was erased. */
   async send(statement: Fragment): Promise<QueryResult<object>> {
-    // The connection may be another transaction's, and another user's, by now.
-    if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
+    this.#refuseWhenOver();
     const answer = this.#answerTo(statement);
     answer.catch(() => undefined);
     await this.begun;
@@ -189,7 +208,7 @@ class OpenTransaction {
   #answerTo({ text, values }: Fragment): Promise<QueryResult<object>> {
     return this.#noted(
       this.#sender.around(text, () =>
-        this.#client.query({
+        this.#query({
           text,
           values,
           ...(this.#sender.preparedStatements && { name: nameOf(text) }),
@@ -198,20 +217,48 @@ class OpenTransaction {
     );
   }
 
-  /** The first failure is what went wrong; behind it the server only says that the transaction has failed. */
-  async #noted<T>(answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
-      if (error instanceof Error) this.#failure ??= error;
-      throw this.#failure ?? error;
-    }
+  /** What is no statement of the work. */
+  #control(text: string): Promise<QueryResult<object>> {
+    return this.#noted(this.#query({ text }));
+  }
+
+  /**
+   * The client's limit runs from sending, the server's from when the statement's turn comes: what is sent behind others has their time
+   * as well. A server that stands still is given up when the first of them is.
+   */
+  #query(config: QueryConfig): Promise<QueryResult<object>> {
+    const { statementTimeoutMs, answerMarginMs } = this.#sender;
+    this.#unanswered += 1;
+    const limited = { ...config, query_timeout: this.#unanswered * statementTimeoutMs + answerMarginMs };
+    return this.#client.query<object>(limited).finally(() => {
+      this.#unanswered -= 1;
+    });
+  }
+
+  #noted<T>(answer: Promise<T>): Promise<T> {
+    const noted = this.#noteBehind(this.answered, answer);
+    this.answered = noted.catch(() => undefined);
+    return noted;
+  }
+
+  /**
+   * The first failure is what went wrong; behind it the server only says that the transaction has failed. Answers that came in one
+   * packet settle in the order in which they were sent, however many hands each goes through.
+   */
+  async #noteBehind<T>(before: Promise<unknown>, answer: Promise<T>): Promise<T> {
+    const [, outcome] = await Promise.allSettled([before, answer]);
+    if (outcome.status === 'fulfilled') return outcome.value;
+    const error: unknown = outcome.reason;
+    if (this.#sender.preparedStatements && error instanceof DatabaseError) this.hasLostNames = true;
+    if (error instanceof Error) this.#failure ??= error;
+    throw this.#failure ?? error;
   }
 
   async commit(): Promise<void> {
-    const { command } = await this.#client.query('commit');
+    const { command } = await this.#query({ text: 'commit' });
     // PostgreSQL rolls back, without an error, what a statement failed in that nobody looked at.
     if (command !== 'COMMIT') {
+      await this.answered;
       throw this.#failure ?? new Error('the transaction was rolled back by its commit');
     }
   }
@@ -221,16 +268,24 @@ class OpenTransaction {
     this.#isOver = true;
   }
 
+  #refuseWhenOver(): void {
+    // The connection may be another transaction's, and another user's, by now.
+    if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
+  }
+
   async #savepoint<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    this.#refuseWhenOver();
     this.#savepoints += 1;
     const name = `savepoint_${this.#savepoints}`;
-    this.#noted(this.#client.query(`savepoint ${name}`)).catch(() => undefined);
+    this.#control(`savepoint ${name}`).catch(() => undefined);
     try {
       const result = await work(this.tx);
-      await this.#noted(this.#client.query(`release savepoint ${name}`));
+      this.#refuseWhenOver();
+      await this.#control(`release savepoint ${name}`);
       return result;
     } catch (error) {
-      await this.#noted(this.#client.query(`rollback to savepoint ${name}`));
+      if (this.#isOver) throw error;
+      await this.#control(`rollback to savepoint ${name}`);
       this.#failure = null;
       throw error;
     }

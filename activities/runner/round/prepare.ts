@@ -63,10 +63,28 @@ export type PreparedRound =
  *
  * @throws GrantUnusableError
  */
-export const prepareRound = (
+export async function prepareRound(
   deps: RunnerDependencies,
   input: PlanRoundInput,
   again: AskedAgain | null = null,
+): Promise<PreparedRound> {
+  const keys: Buffer[] = [];
+  let keepsKey = false;
+  try {
+    const prepared = await prepareWith(deps, input, again, (key) => keys.push(key));
+    keepsKey = prepared.kind === 'ask';
+    return prepared;
+  } finally {
+    // Also where only the commit says that something failed.
+    if (!keepsKey) for (const key of keys) key.fill(0);
+  }
+}
+
+const prepareWith = (
+  deps: RunnerDependencies,
+  input: PlanRoundInput,
+  again: AskedAgain | null,
+  onKey: (key: Buffer) => void,
 ): Promise<PreparedRound> =>
   deps.database.asUser(input.userId, async (tx) => {
     // A revocation must not come between the check of the grant and the reading of what it opens.
@@ -76,14 +94,8 @@ export const prepareRound = (
     if (slot === null) return ended('transcript-lost', []);
     if (input.agentId !== null && slot.agentId === null) return { kind: 'no-place', agentId: input.agentId };
     const scope = await scopeWith(deps, tx, input, mission);
-    let keepsKey = false;
-    try {
-      const prepared = await prepareIn(deps, scope, again);
-      keepsKey = prepared.kind === 'ask';
-      return prepared;
-    } finally {
-      if (!keepsKey) scope.key.fill(0);
-    }
+    onKey(scope.key);
+    return prepareIn(deps, scope, again);
   });
 
 async function prepareIn(
