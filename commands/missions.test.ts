@@ -1,4 +1,6 @@
+import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { addRuns } from './runs.ts';
 import { runMissions as missions } from '#test/support/operator-commands.ts';
 
 describe('bin/yarn missions', { timeout: 60_000 }, () => {
@@ -49,6 +51,13 @@ describe('bin/yarn missions', { timeout: 60_000 }, () => {
     const { code, stdout, stderr } = await missions(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(text);
+  });
+
+  it('runs that are stuck can be chosen, as the search attribute says it', () => {
+    const program = new Command();
+    addRuns(program);
+    const outcome = program.commands[0]?.options.find(({ long }) => long === '--outcome');
+    expect(outcome?.argChoices).toContain('stuck');
   });
 
   it('what cannot be done ends with 1 and one message without a stack or a value', async () => {

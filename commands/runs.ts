@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { loadTemporalCommandConfig } from '#config/temporal-command.ts';
 import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
-import { RUN_OUTCOMES, type FailureCode, type RunOutcome } from '#domain/run/run.ts';
+import { RUN_OUTCOMES, STUCK, type FailureCode, type RunEnd } from '#domain/run/run.ts';
 import { listAllRuns, type RunOfUser } from '#runs/all-runs.ts';
 import { connectClient } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
@@ -11,7 +11,7 @@ import { print } from './verb.ts';
 interface RunsOptions {
   readonly user?: string;
   readonly mission?: string;
-  readonly outcome?: RunOutcome;
+  readonly outcome?: RunEnd;
   readonly code?: FailureCode;
   readonly open?: true;
   readonly limit: number;
@@ -73,6 +73,7 @@ Open runs come first, then those that ended last. A run whose mission failed for
 
 Examples:
   bin/yarn missions runs --open
+  bin/yarn missions runs --outcome stuck
   bin/yarn missions runs --user 6f0c… --mission 0b7e… --limit 5
   bin/yarn missions runs --code gateway-unavailable --json
 
@@ -84,7 +85,7 @@ export const addRuns = (program: Command): void => {
     .description('open and recent runs of all users')
     .option('--user <id>', 'of this user alone')
     .option('--mission <id>', 'of this mission alone')
-    .addOption(new Option('--outcome <outcome>', 'that ended like this').choices([...RUN_OUTCOMES]))
+    .addOption(new Option('--outcome <outcome>', 'that ended like this').choices([...RUN_OUTCOMES, STUCK]))
     .addOption(new Option('--code <code>', 'that failed for this reason').choices([...FAILURE_CODES]))
     .option('--open', 'that have not ended')
     .option('--limit <n>', 'how many', limitOf, 20)

@@ -1,5 +1,5 @@
 import type { WorkflowExecutionInfo } from '@temporalio/client';
-import type { MissionRunResult, RunOutcome } from '#domain/run/run.ts';
+import type { MissionRunResult, RunEnd } from '#domain/run/run.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE, type RunTrigger } from '#temporal/messages.ts';
 
@@ -21,7 +21,7 @@ export interface MissionRun {
   readonly trigger: RunTrigger | null;
   readonly state: RunState;
   /** Null until it has ended, and for a run that an operator ended. */
-  readonly outcome: RunOutcome | null;
+  readonly outcome: RunEnd | null;
   readonly startedAt: Date;
   readonly finishedAt: Date | null;
   /** What a completed run returned; null for others, and where it can no longer be read. */
@@ -60,7 +60,7 @@ export function toMissionRun(execution: Execution, userId: string): MissionRun |
     missionId,
     // Written by us alone, see `runSearchAttributes` and the workflow.
     trigger: (attributes.get(MISSION_SEARCH_ATTRIBUTES.trigger) as RunTrigger | undefined) ?? null,
-    outcome: (attributes.get(MISSION_SEARCH_ATTRIBUTES.outcome) as RunOutcome | undefined) ?? null,
+    outcome: (attributes.get(MISSION_SEARCH_ATTRIBUTES.outcome) as RunEnd | undefined) ?? null,
     state: STATES[execution.status.name],
     startedAt: execution.startTime,
     finishedAt: execution.closeTime ?? null,

@@ -1,4 +1,4 @@
-import type { RunOutcome } from '#domain/run/run.ts';
+import type { RunEnd } from '#domain/run/run.ts';
 import { SEARCH_ATTRIBUTE_NAMES, toKeyword } from '#domain/run/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
 import { missionIdPrefix, missionScheduleId } from '#schedules/schedule-ids.ts';
@@ -52,7 +52,7 @@ export const runQuery = (runId: string): string => `${RUNS} AND RunId = ${quoted
 export interface RunFilter {
   readonly userId: string | null;
   readonly missionId: string | null;
-  readonly outcome: RunOutcome | null;
+  readonly outcome: RunEnd | null;
   readonly isOpen: boolean;
 }
 

@@ -1,8 +1,9 @@
 /** `bin/yarn dev`: the whole system on this machine until Ctrl-C; API and workers restart when a source file changes. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { watch } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createDemoMissions } from '#dev/demo/missions.ts';
+import { followSource } from '#dev/source-changes.ts';
 import { startStack, type Stack } from '#dev/stack.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -72,15 +73,6 @@ async function restartOnChanges(running: Stack): Promise<void> {
     }
     restarting = false;
   };
-  await Promise.all(WATCHED.map((folder) => follow(join(root, folder), restart)));
-}
-
-async function follow(folder: string, onChange: () => Promise<void>): Promise<void> {
-  try {
-    for await (const { filename } of watch(folder, { recursive: true, signal: stopping.signal })) {
-      if (filename !== null && /(?<!\.test)\.(ts|json)$/.test(filename)) void onChange();
-    }
-  } catch (error) {
-    if (!stopping.signal.aborted) throw error;
-  }
+  followSource(root, WATCHED, () => void restart(), stopping.signal);
+  if (!stopping.signal.aborted) await once(stopping.signal, 'abort');
 }

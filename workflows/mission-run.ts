@@ -27,6 +27,7 @@ import type { GrantProblem } from '#domain/base/errors.ts';
 import { toIterationId, toMissionId, toUserId, type IterationId } from '#domain/base/ids.ts';
 import {
   MAX_PLANNER_ROUNDS,
+  STUCK,
   type EndCause,
   type IterationResult,
   type LoadedRun,
@@ -119,7 +120,7 @@ function stuck(run: RunState, error: unknown): never {
   if (!patched('stuck-outcome')) throw error;
   const cause = applicationFailureOf(error)?.type ?? 'TIMEOUT';
   log.error('the run is stuck', { phase: run.phase, failureType: cause });
-  upsertSearchAttributes([{ key: OUTCOME, value: 'stuck' }]);
+  upsertSearchAttributes([{ key: OUTCOME, value: STUCK }]);
   throw ApplicationFailure.nonRetryable(`stuck while ${run.phase}: ${cause}`, 'RUN_STUCK');
 }
 

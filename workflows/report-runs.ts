@@ -9,7 +9,7 @@ import {
 import { applicationFailureOf, endsRun } from './run-failures.ts';
 import type { RunnerActivities } from '#activities/runner/activities.ts';
 import type { VaultActivities } from '#activities/vault/activities.ts';
-import type { LoadRunResult, MissionRunResult } from '#domain/run/run.ts';
+import { STUCK, type LoadRunResult, type MissionRunResult } from '#domain/run/run.ts';
 import type { RunBegun, RunEnded, RunReports, TimedPhase } from '#domain/run/run-report.ts';
 import { MISSION_RUN_WORKFLOW_TYPE, type MissionRunInput } from '#temporal/messages.ts';
 
@@ -61,7 +61,7 @@ function reportRun(): WorkflowInterceptors {
             runs.ended(reportOf(begun, result as MissionRunResult, phaseMs));
             return result;
           } catch (error) {
-            const outcome = isCancellation(error) ? 'cancelled' : 'stuck';
+            const outcome = isCancellation(error) ? 'cancelled' : STUCK;
             if (endsRun(error)) runs.ended(reportOf(begun, { outcome, ...UNKNOWN }, phaseMs));
             throw error;
           }

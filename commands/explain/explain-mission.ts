@@ -6,14 +6,13 @@ import { findProjectedMission } from '#db/mission-schedule.ts';
 import { readMissionState } from '#db/schedule-state.ts';
 import { timeZoneAndSource } from '#db/time-zones.ts';
 import { toMissionId, toUserId, type MissionId, type UserId } from '#domain/base/ids.ts';
-import { knownFailureText } from '#domain/run/failure-texts.ts';
 import { createMissionRuns } from '#runs/mission-runs.ts';
 import { isRunOpen } from '#runs/open-runs.ts';
-import type { MissionRun } from '#runs/run-execution.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 import { namespacesOf, type Clients } from '#temporal/namespaces.ts';
-import { fault, ok, unchecked, warning, type DoctorCheck, type Judgement } from '../finding.ts';
+import { fault, ok, unchecked, type DoctorCheck, type Judgement } from '../finding.ts';
+import { judgeRuns } from './last-runs.ts';
 import { grantReasons, recordReasons } from './record-reasons.ts';
 import { scheduleReasons, type MissionFacts } from './schedule-reasons.ts';
 
@@ -115,16 +114,5 @@ async function lastRuns(clients: Clients, userId: UserId, missionId: MissionId):
       pageToken: new Uint8Array(),
     },
   );
-  return runs.length === 0 ? [ok('Temporal knows none, or none any more')] : runs.map(judgeRun);
-}
-
-function judgeRun(run: MissionRun): Judgement {
-  const outcome = run.result?.outcome ?? run.outcome ?? run.state;
-  const code = run.result?.failureCode ?? null;
-  const found = `${run.startedAt.toISOString()} ${outcome}${code === null ? '' : ` (${code})`}, run ${run.runId}`;
-  if (code !== null) return warning(found, `its user reads: ${knownFailureText('en', code)}`);
-  if (run.state === 'running' || run.state === 'completed') return ok(found);
-  return run.state === 'failed'
-    ? fault(found, 'see docs/operations.md, Runs that take their worker with them')
-    : warning(found, 'an operator or its user ended it');
+  return judgeRuns(runs);
 }

@@ -1,4 +1,4 @@
-import type { MissionRunResult, RunPhase } from './run.ts';
+import type { MissionRunResult, RunEnd, RunPhase } from './run.ts';
 
 /** What a run tells the worker that has it, for its log and its figures: ids, counts, times and codes. */
 export interface RunBegun {
@@ -11,8 +11,7 @@ export interface RunBegun {
 export type TimedPhase = Exclude<RunPhase, 'parsing-response' | 'finished'> | 'forgetting';
 
 export interface RunEnded extends RunBegun {
-  /** `stuck`: the run could not even write that it failed. */
-  readonly outcome: MissionRunResult['outcome'] | 'stuck';
+  readonly outcome: RunEnd;
   readonly failureCode: MissionRunResult['failureCode'];
   /** Null where the run ended by an error: its counts went with it. */
   readonly rounds: number | null;

@@ -33,6 +33,11 @@ export const RUN_OUTCOMES = [
 ] as const;
 export type RunOutcome = (typeof RUN_OUTCOMES)[number];
 
+/** The search attribute of a run that could not even write that it failed; it has no result. */
+export const STUCK = 'stuck';
+/** How a run ended, as operators see it. */
+export type RunEnd = RunOutcome | typeof STUCK;
+
 /** Why an iteration is written as failed; `errorDetails.name` on the wire. */
 export type FailureCode =
   | `grant-${GrantProblem}`
