@@ -205,7 +205,8 @@ function judgeSchema({ missing, extra, different }: SchemaDifferences): Judgemen
     ...listed(missing, (names) =>
       fault(
         `missing, or with other rights: ${names}`,
-        'bin/yarn missions migrate; platform objects: bin/yarn missions migrate --print-platform-sql',
+        // A migration that has been made is not made again: what somebody took away comes back by hand.
+        'bin/yarn missions migrate, where the schema is older than this program; else their owner makes or grants them again, as migrations/manifest.json has them (platform objects: bin/yarn missions migrate --print-platform-sql)',
       ),
     ),
     ...listed(opens, (names) =>
