@@ -156,6 +156,25 @@ describe('docker-compose.temporal.yml', () => {
     },
   );
 
+  it.each(processes)('%s can be given a list of namespaces, and works in its first', (name, role) => {
+    const list = { ...operator, TEMPORAL_NAMESPACES: 'missions-1,missions-2' };
+    const { temporal } = loadConfig(role, environmentOf(name, list));
+    expect(temporal.namespace).toBe('missions-1');
+    expect(temporal.namespaces?.map((each) => each.name)).toEqual(['missions-1', 'missions-2']);
+    expect(loadConfig(role, environmentOf(name)).temporal.namespace).toBe('default');
+    const second = { ...list, TEMPORAL_NAMESPACE: 'missions-2' };
+    if (role !== 'projection')
+      expect(loadConfig(role, environmentOf(name, second)).temporal.namespace).toBe('missions-2');
+  });
+
+  it('hands out every variable of Temporal that .env.example names', () => {
+    const named = [...read('.env.example').matchAll(/\bTEMPORAL_[A-Z_]*[A-Z]\b/g)].map(
+      ([variable]) => variable,
+    );
+    const given = new Set(services.flatMap(([, { environment = {} }]) => Object.keys(environment)));
+    expect(named.filter((variable) => !given.has(variable) && !given.has(`${variable}_FILE`))).toEqual([]);
+  });
+
   it('gives a service the files that its variables name, and no other', () => {
     for (const [name, { environment = {}, secrets = [], command = [] }] of services) {
       const text = [...Object.values(environment), ...command].join('\n');
