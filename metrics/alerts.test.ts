@@ -151,6 +151,13 @@ it('a failed run has a series of every code from the start: one that appears hid
   expect(failed.filter(({ value }) => value !== 0)).toEqual([]);
 });
 
+it('runs that are stuck have a series from the start, too', async () => {
+  const metric = await registry.getSingleMetric('mana_run_duration_seconds')?.get();
+  const counts = (metric?.values ?? []).filter(({ labels }) => labels['outcome'] === 'stuck');
+  expect(counts.length).toBeGreaterThan(0);
+  expect(counts.filter(({ value }) => value !== 0)).toEqual([]);
+});
+
 describe('the dashboard', () => {
   it.each(queries)('$name asks for what is measured', ({ expr, legendFormat }) => {
     const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = '']) => label);

@@ -2,7 +2,7 @@ import { Counter, Histogram } from 'prom-client';
 import { registry } from './registry.ts';
 import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
 import type { RunEnded } from '#domain/run/run-report.ts';
-import type { WriteIterationResult } from '#domain/run/run.ts';
+import { STUCK, type WriteIterationResult } from '#domain/run/run.ts';
 
 const written = new Counter({
   name: 'mana_run_outcomes_total',
@@ -47,6 +47,8 @@ const rounds = new Histogram({
 for (const outcome of ['planned', 'empty-plan', 'advanced', 'stopped', 'mission-gone'] as const)
   written.inc({ outcome, reason: 'none' }, 0);
 for (const reason of FAILURE_CODES) written.inc({ outcome: 'failed', reason }, 0);
+// Nothing was written of these, so they are counted here alone.
+durations.zero({ outcome: STUCK });
 
 /** Once for each outcome that was written; both labels are words of ours. */
 export const countOutcome = ({ outcome, failureCode }: WriteIterationResult): void =>
