@@ -72,12 +72,15 @@ const ANSWER_MARGIN_MS = 2_000;
 /** Opens a bounded pool; connections are made on demand. */
 export function openDatabase(options: DatabaseOptions): Database {
   const { connectMs, statementMs } = { ...LIMITS, ...options.limits };
-  const opened = openPool({ ...options, connectTimeoutMs: connectMs });
+  const opened = openPool({
+    ...options,
+    connectTimeoutMs: connectMs,
+    answerTimeoutMs: statementMs + ANSWER_MARGIN_MS,
+  });
   const sender = {
     pool: opened.pool,
     // Not start-up parameters, which a pooler refuses: each transaction sets them for itself.
     statementTimeoutMs: statementMs,
-    answerMarginMs: ANSWER_MARGIN_MS,
     idleTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     preparedStatements: options.preparedStatements ?? true,
     onConnection: options.onConnection ?? (() => undefined),

@@ -9,6 +9,8 @@ export interface PoolOptions {
   readonly maxConnections: number;
   /** For a connection that is made as well as for one that others have to give back first. */
   readonly connectTimeoutMs: number;
+  /** Ends what the server was asked and does not answer, whatever the server's own limit does. */
+  readonly answerTimeoutMs: number;
 }
 
 export interface ClosablePool {
@@ -61,7 +63,6 @@ type OnWritten = (error?: Error | null) => void;
 /** Opens a bounded pool; connections are made on demand. */
 export function openPool(options: PoolOptions): ClosablePool {
   const sockets = new Set<Socket>();
-  // Of a statement the transaction says itself how long its answer may take.
   const config: PoolConfig & { readonly pipeline: boolean } = {
     connectionString: options.url,
     // A start-up parameter that poolers know; they refuse others, such as the limits that `begin` sets.
@@ -70,6 +71,7 @@ export function openPool(options: PoolOptions): ClosablePool {
     connectionTimeoutMillis: options.connectTimeoutMs,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     maxLifetimeSeconds: MAX_LIFETIME_SECONDS,
+    query_timeout: options.answerTimeoutMs,
     keepAlive: true,
     // Statements go out without waiting for the answer to the one before; an answer that is late ends the connection.
     pipeline: true,

@@ -125,16 +125,6 @@ export async function beginLastChance(
   return rows.length > 0;
 }
 
-/**
- * Waits for the rounds that hold the run's slot (`holdsSlot`), in front of what deletes the rows of a run: the statement behind it sees
- * what they have stored. `endStage` locks the slot as well.
- */
-export function lockOwnSlot(tx: UserTransaction, run: Pick<RunSlot, 'missionId' | 'runId'>): void {
-  tx.ahead`
-    select from mana_ai.run_slots
-    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for update`;
-}
-
 /** Counts that a stage has ended in an orderly way, well or not; `lost` attempts of it did not. */
 export function endStage(
   tx: UserTransaction,

@@ -99,9 +99,6 @@ export async function replaceRunNote(
  * Lets go of what a run holds and deletes everything that runs of its mission left behind: sealed records, kept grants, calls of the
  * model, run keys, notes, research. Only where it holds the mission's slot: then every other run of the mission is over.
  *
- * The caller has locked the slot by a statement before it (`lockOwnSlot`, `endStage`): this one sees what was there when it began, and
- * would leave what a round stored that it had to wait for.
- *
  * That a deep task was submitted is remembered for two days (ids and a state, no content): a run that was terminated and
  * swept may come again for the same instant, and must not submit, and have its user pay, a second time.
  */

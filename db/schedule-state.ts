@@ -87,6 +87,7 @@ function pendingMission({ zone, readAtMs, ...row }: PendingRow): PendingMission 
 
 /** How long a mission whose schedule could not be written waits for its next turn. */
 const postponement = sql`interval '10 seconds'`;
+const shortPostponement = sql`interval '2 seconds'`;
 
 /** The next users, in the order of their ids, some of whose schedules are out of date; each costs a look into an index. */
 export async function readPendingUsers(tx: SystemSql, after: string, limit: number): Promise<string[]> {
@@ -244,10 +245,18 @@ export async function isProjectionComplete(tx: SystemSql): Promise<boolean> {
   return row?.complete ?? false;
 }
 
-/** Puts a mission off for a while: one that always fails must neither keep the others waiting nor be tried all the time. */
-export async function postponePending(tx: SystemSql, mission: MissionKey): Promise<void> {
+/**
+ * Puts a mission off: one that always fails must neither keep the others waiting nor be tried all the time. One to which Temporal
+ * gave no answer is put off shortly, for that is not the mission's fault, and over an outage its instant passes.
+ */
+export async function postponePending(
+  tx: SystemSql,
+  mission: MissionKey,
+  how: 'shortly' | 'for a while' = 'for a while',
+): Promise<void> {
   await tx`
-    update mana_ai.mission_snapshots set updated_at = clock_timestamp() + ${postponement}
+    update mana_ai.mission_snapshots
+    set updated_at = clock_timestamp() + ${how === 'shortly' ? shortPostponement : postponement}
     where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
 }
 

@@ -1,12 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  DatabaseError,
-  type ClientBase,
-  type Pool,
-  type PoolClient,
-  type QueryConfig,
-  type QueryResult,
-} from 'pg';
+import type { ClientBase, Pool, PoolClient, QueryResult } from 'pg';
 import { nameConnectionFailure } from './connection-failure.ts';
 import { sql, type Fragment, type Parameter } from './sql.ts';
 import { UserErasedError } from '#domain/base/errors.ts';
@@ -31,8 +24,6 @@ export interface Sender {
   readonly pool: Pool;
   /** Whole milliseconds. */
   readonly statementTimeoutMs: number;
-  /** What the client waits longer than that for an answer. */
-  readonly answerMarginMs: number;
   readonly idleTimeoutMs: number;
   readonly preparedStatements: boolean;
   readonly onConnection: (waitedMs: number) => void;
@@ -93,8 +84,7 @@ async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Prom
     isClean = await rollBack(client);
     throw nameConnectionFailure(error);
   } finally {
-    await open.answered;
-    client.release(!isClean || open.hasLostNames);
+    client.release(!isClean);
   }
 }
 
@@ -113,18 +103,9 @@ class OpenTransaction {
   readonly tx: Transaction;
   /** Rejects where the transaction could not be begun, or its user was erased. */
   begun: Promise<unknown> = Promise.resolve();
-  /** Settles when all that was sent so far is answered, and its failures are noted; never rejects. */
-  answered: Promise<unknown> = Promise.resolve();
-  /**
-   * Whether a statement may have been refused before the server took its name: all that is sent behind a failure is, and what waited in
-   * vain for a table. The driver then forgets the name and gives it once more; a pooler that keeps statements has it already, and
-   * would refuse it on this connection from now on.
-   */
-  hasLostNames = false;
   readonly #client: ClientBase;
   readonly #sender: Sender;
   #isOver = false;
-  #unanswered = 0;
   #savepoints = 0;
   #failure: Error | null = null;
 
@@ -137,8 +118,6 @@ class OpenTransaction {
     ) => (await this.send(sql(strings, ...values))).rows as Rows;
     this.tx = Object.assign(send, {
       ahead: (strings: TemplateStringsArray, ...values: readonly (Parameter | Fragment)[]): void => {
-        // Nobody would hear of it otherwise.
-        this.#refuseWhenOver();
         // Noted as the transaction's failure.
         this.send(sql(strings, ...values)).catch(() => undefined);
       },
@@ -148,15 +127,16 @@ class OpenTransaction {
 
   /**
    * Sends what begins it, and does not wait for the answer: the first statement of the work leaves in the same packet, and is carried
-   * out behind it. Where `begin` itself is cancelled, each is carried out by itself, and commits: without a user, who is set for a
-   * transaction only, so that row-level security lets it neither see nor write a user's rows; and whoever waits is told that it failed.
-   * What it sets is in force until the transaction ends: the connection, also one that a pooler lends, comes back without.
+   * out behind it or not at all. What it sets is in force until the transaction ends: the connection, also one that a pooler lends,
+   * comes back without.
    */
   async begin(userId: string | null): Promise<void> {
     const { statementTimeoutMs, idleTimeoutMs } = this.#sender;
-    const begins = this.#control(
-      `begin; set local statement_timeout = ${statementTimeoutMs};
-       set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+    const begins = this.#noted(
+      this.#client.query(
+        `begin; set local statement_timeout = ${statementTimeoutMs};
+         set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
+      ),
     );
     this.#begunBy(begins);
     if (userId === null) return;
@@ -198,7 +178,8 @@ class OpenTransaction {
 
   /** What it answers is known only once the transaction has begun: nothing is told about a user who was erased. */
   async send(statement: Fragment): Promise<QueryResult<object>> {
-    this.#refuseWhenOver();
+    // The connection may be another transaction's, and another user's, by now.
+    if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
     const answer = this.#answerTo(statement);
     answer.catch(() => undefined);
     await this.begun;
@@ -208,7 +189,7 @@ class OpenTransaction {
   #answerTo({ text, values }: Fragment): Promise<QueryResult<object>> {
     return this.#noted(
       this.#sender.around(text, () =>
-        this.#query({
+        this.#client.query({
           text,
           values,
           ...(this.#sender.preparedStatements && { name: nameOf(text) }),
@@ -217,48 +198,20 @@ class OpenTransaction {
     );
   }
 
-  /** What is no statement of the work. */
-  #control(text: string): Promise<QueryResult<object>> {
-    return this.#noted(this.#query({ text }));
-  }
-
-  /**
-   * The client's limit runs from sending, the server's from when the statement's turn comes: what is sent behind others has their time
-   * as well. A server that stands still is given up when the first of them is.
-   */
-  #query(config: QueryConfig): Promise<QueryResult<object>> {
-    const { statementTimeoutMs, answerMarginMs } = this.#sender;
-    this.#unanswered += 1;
-    const limited = { ...config, query_timeout: this.#unanswered * statementTimeoutMs + answerMarginMs };
-    return this.#client.query<object>(limited).finally(() => {
-      this.#unanswered -= 1;
-    });
-  }
-
-  #noted<T>(answer: Promise<T>): Promise<T> {
-    const noted = this.#noteBehind(this.answered, answer);
-    this.answered = noted.catch(() => undefined);
-    return noted;
-  }
-
-  /**
-   * The first failure is what went wrong; behind it the server only says that the transaction has failed. Answers that came in one
-   * packet settle in the order in which they were sent, however many hands each goes through.
-   */
-  async #noteBehind<T>(before: Promise<unknown>, answer: Promise<T>): Promise<T> {
-    const [, outcome] = await Promise.allSettled([before, answer]);
-    if (outcome.status === 'fulfilled') return outcome.value;
-    const error: unknown = outcome.reason;
-    if (this.#sender.preparedStatements && error instanceof DatabaseError) this.hasLostNames = true;
-    if (error instanceof Error) this.#failure ??= error;
-    throw this.#failure ?? error;
+  /** The first failure is what went wrong; behind it the server only says that the transaction has failed. */
+  async #noted<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (error instanceof Error) this.#failure ??= error;
+      throw this.#failure ?? error;
+    }
   }
 
   async commit(): Promise<void> {
-    const { command } = await this.#query({ text: 'commit' });
+    const { command } = await this.#client.query('commit');
     // PostgreSQL rolls back, without an error, what a statement failed in that nobody looked at.
     if (command !== 'COMMIT') {
-      await this.answered;
       throw this.#failure ?? new Error('the transaction was rolled back by its commit');
     }
   }
@@ -268,24 +221,16 @@ class OpenTransaction {
     this.#isOver = true;
   }
 
-  #refuseWhenOver(): void {
-    // The connection may be another transaction's, and another user's, by now.
-    if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
-  }
-
   async #savepoint<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    this.#refuseWhenOver();
     this.#savepoints += 1;
     const name = `savepoint_${this.#savepoints}`;
-    this.#control(`savepoint ${name}`).catch(() => undefined);
+    this.#noted(this.#client.query(`savepoint ${name}`)).catch(() => undefined);
     try {
       const result = await work(this.tx);
-      this.#refuseWhenOver();
-      await this.#control(`release savepoint ${name}`);
+      await this.#noted(this.#client.query(`release savepoint ${name}`));
       return result;
     } catch (error) {
-      if (this.#isOver) throw error;
-      await this.#control(`rollback to savepoint ${name}`);
+      await this.#noted(this.#client.query(`rollback to savepoint ${name}`));
       this.#failure = null;
       throw error;
     }

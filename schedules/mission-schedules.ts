@@ -64,6 +64,8 @@ export interface ListedSchedule {
  */
 export type ScheduleChange = 'created' | 'updated' | 'reencrypted' | 'moved' | 'unchanged';
 
+type MayCreate = () => Promise<boolean>;
+
 export interface DueRun {
   readonly userId: string;
   readonly missionId: string;
@@ -104,9 +106,11 @@ export function createMissionSchedules(options: {
   const settings: ScheduleSettings = { taskQueue, catchupWindowMs, codecKeyId };
 
   return {
-    /** An operator's pause stays. */
-    ensure: (schedule: MissionScheduleTarget) =>
-      ensureSchedule(clientsInTurn(clients, schedule.userId), settings, schedule),
+    /** An operator's pause stays. @param mayCreate asked right before one is created; null where it says no */
+    ensure: (schedule: MissionScheduleTarget, mayCreate: MayCreate = () => Promise.resolve(true)) =>
+      ensureSchedule(clientsInTurn(clients, schedule.userId), settings, schedule, mayCreate),
+    /** Of the service. */
+    namespaces: clients.all.map(({ options: { namespace } }) => namespace),
     /** Where a user's schedules belong. */
     namespaceOf: (userId: string): string => clients.ofUser(userId).options.namespace,
     /** What `list` gives for a schedule that `ensure` made and that nobody edited by hand. */
@@ -156,7 +160,8 @@ async function ensureSchedule(
   [client, ...elsewhere]: readonly Client[],
   settings: ScheduleSettings,
   schedule: MissionScheduleTarget,
-): Promise<ScheduleChange> {
+  mayCreate: MayCreate,
+): Promise<ScheduleChange | null> {
   if (client === undefined) throw new TypeError('schedule: found no namespace');
   const scheduleId = missionScheduleId(schedule.userId, schedule.missionId);
   const request = toScheduleRequest(schedule, settings);
@@ -170,6 +175,7 @@ async function ensureSchedule(
       const left = await findIn(elsewhere, (other) => describeSchedule(other, scheduleId));
       // Never two that fire, and no moment in which a pause is forgotten.
       if (left?.state.paused === false) await deleteFrom(elsewhere, scheduleId);
+      if (!(await mayCreate())) return null;
       const isMade = await createSchedule(client, { ...request, scheduleId, ...pausedLike(left) });
       if (left?.state.paused === true) await deleteFrom(elsewhere, scheduleId);
       if (isMade) return left === null ? 'created' : 'moved';

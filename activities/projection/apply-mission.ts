@@ -78,9 +78,10 @@ async function bringUpToDate(
   const { schedule, spec, isApplied } = wanted;
   if (isApplied && !isDrifted) return { change: 'unchanged', schedule };
   const { agentId } = schedule;
-  if (await isErased(deps.database.system, userId)) return { change: 'unchanged', schedule: null };
-  const change = await deps.schedules.ensure({ userId, missionId, agentId, spec });
-  return { change, schedule };
+  // Looking for it in several namespaces takes a while, and erasing waits for no more than the call that creates it.
+  const mayCreate = async (): Promise<boolean> => !(await isErased(deps.database.system, userId));
+  const change = await deps.schedules.ensure({ userId, missionId, agentId, spec }, mayCreate);
+  return change === null ? { change: 'unchanged', schedule: null } : { change, schedule };
 }
 
 const isShortlyAhead = ({ nextRunAtMs, nowMs }: PendingMission): boolean => {

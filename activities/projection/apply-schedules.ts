@@ -25,13 +25,14 @@ export interface ApplyCounts {
   readonly changed: number;
   /** Runs started because their instant had passed. */
   readonly started: number;
-  /** Whether Temporal did not answer; what was not applied stays pending. */
+  /** Whether a namespace did not answer; what was not applied stays pending. */
   readonly isUnavailable: boolean;
 }
 
 /**
  * Brings Temporal's schedules up to date with the snapshots until nothing is left to do. One that fails is postponed: it
- * must not keep the others waiting, nor must one whose call hangs. While Temporal does not answer nothing more is tried.
+ * must not keep the others waiting, nor must one whose call hangs. While a namespace does not answer nothing more of its users is
+ * tried.
  */
 export async function applySchedules(
   deps: ProjectionDependencies,
@@ -39,47 +40,56 @@ export async function applySchedules(
 ): Promise<ApplyCounts> {
   const counts = { applied: 0, changed: 0, started: 0, isUnavailable: false };
   const underWay = new Map<PendingMission, Promise<void>>();
-  const isOver = (): boolean => signal.aborted || counts.isUnavailable;
+  const silent = new Set<string>();
+  const isSilent = (userId: string): boolean => silent.has(deps.schedules.namespaceOf(userId));
+  const isOver = (): boolean => signal.aborted || silent.size === deps.schedules.namespaces.length;
   const apply = async (mission: PendingMission): Promise<void> => {
     const done = await tryMission(deps, mission);
-    if (done === 'unavailable') counts.isUnavailable = true;
-    else if (done !== 'failed') {
+    if (done === 'unavailable') {
+      counts.isUnavailable = true;
+      silent.add(deps.schedules.namespaceOf(mission.userId));
+    } else if (done !== 'failed') {
       counts.applied += 1;
       if (done.change !== 'unchanged') counts.changed += 1;
       if (done.started) counts.started += 1;
     }
     underWay.delete(mission);
   };
-  const nextBatch = inTurns(deps);
+  const nextBatch = inTurns(deps, isSilent);
   for (;;) {
     const batch = isOver() ? [] : await nextBatch([...underWay.keys()]);
-    let begun = 0;
+    let taken = 0;
     for (const mission of batch) {
       const ofUser = [...underWay.keys()].filter(({ userId }) => userId === mission.userId).length;
       if (ofUser >= MAX_OF_USER) continue;
       if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
       if (isOver()) break;
-      underWay.set(mission, apply(mission));
-      begun += 1;
+      // Those of a user whose namespace has just failed to answer are not read again.
+      if (!isSilent(mission.userId)) underWay.set(mission, apply(mission));
+      taken += 1;
     }
-    if (begun > 0) continue;
+    if (taken > 0) continue;
     if (underWay.size === 0) return counts;
     await Promise.race([...underWay.values(), delay(LOOK_EVERY_MS, undefined, { ref: false })]);
   }
 }
 
 /** Users take turns: a hundred thousand missions of one must not keep the one of another waiting. */
-function inTurns(deps: ProjectionDependencies): (except: PendingMission[]) => Promise<PendingMission[]> {
+function inTurns(
+  deps: ProjectionDependencies,
+  isSilent: (userId: string) => boolean,
+): (except: PendingMission[]) => Promise<PendingMission[]> {
   const { system } = deps.database;
   let lastUser = '';
   return async (except) => {
-    for (;;) {
-      const isFirst = lastUser === '';
-      const users = await readPendingUsers(system, lastUser, BATCH_SIZE);
-      lastUser = users.length < BATCH_SIZE ? '' : (users.at(-1) ?? '');
+    for (let isWholeRound = lastUser === ''; ;) {
+      const found = await readPendingUsers(system, lastUser, BATCH_SIZE);
+      lastUser = found.length < BATCH_SIZE ? '' : (found.at(-1) ?? '');
+      const users = found.filter((userId) => !isSilent(userId));
       const batch = users.length === 0 ? [] : await readPendingMissions(system, users, BATCH_SIZE, except);
       // The missions of these users may all be postponed, and those of others not.
-      if (batch.length > 0 || (isFirst && lastUser === '')) return batch;
+      if (batch.length > 0 || (isWholeRound && lastUser === '')) return batch;
+      isWholeRound ||= lastUser === '';
     }
   };
 }
@@ -89,15 +99,20 @@ async function tryMission(deps: ProjectionDependencies, mission: PendingMission)
     return await applyMission(deps, mission);
   } catch (error) {
     logFailure(deps, 'schedule not brought up to date; it stays pending', mission, error);
-    await tryPostpone(deps, mission);
-    return isTemporalUnavailable(error) ? 'unavailable' : 'failed';
+    const isUnavailable = isTemporalUnavailable(error);
+    await tryPostpone(deps, mission, isUnavailable);
+    return isUnavailable ? 'unavailable' : 'failed';
   }
 }
 
 /** Where the database does not take this either, reading the next missions says so. */
-async function tryPostpone(deps: ProjectionDependencies, mission: PendingMission): Promise<void> {
+async function tryPostpone(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+  isUnavailable: boolean,
+): Promise<void> {
   try {
-    await postponePending(deps.database.system, mission);
+    await postponePending(deps.database.system, mission, isUnavailable ? 'shortly' : 'for a while');
   } catch (error) {
     logFailure(deps, 'schedule not postponed', mission, error);
   }

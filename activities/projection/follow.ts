@@ -118,7 +118,7 @@ async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal, b
 
 async function keepHealing(deps: ProjectionDependencies, until: AbortSignal, bell: Bell): Promise<void> {
   while (!until.aborted) {
-    await startHealings(deps);
+    await startHealings(deps, until);
     await bell.wait(ROUND_MS, until);
   }
 }

@@ -21,9 +21,10 @@ export async function runPass(
   signal: AbortSignal,
 ): Promise<ProjectionPassResult> {
   const { changes, records } = await projectAll(deps, signal);
+  // First, for applying starts what is pending: behind it, an instant whose run is over by then would be started once more.
+  const startedLate = await startPassed(deps, 0, signal);
   const until = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_APPLICATION_MS)]);
   const applied = await applySchedules(deps, until);
-  const startedLate = applied.isUnavailable ? 0 : await startPassed(deps, 0, signal);
   signal.throwIfAborted();
   const pending = await countPendingMissions(deps.database.system);
   return { changes, records, schedules: applied.changed, started: applied.started + startedLate, pending };

@@ -9,14 +9,7 @@ import type { Database, UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { putMissionAside } from '#db/put-aside.ts';
 import { deleteOutdated } from '#db/retention.ts';
-import {
-  beginStage,
-  endStage,
-  listSlotsOlderThan,
-  lockOwnSlot,
-  readSlotIteration,
-  type RunSlot,
-} from '#db/run-slots.ts';
+import { beginStage, endStage, listSlotsOlderThan, readSlotIteration, type RunSlot } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { WorkerLostError } from '#domain/base/errors.ts';
 import { toUserId, type UserId } from '#domain/base/ids.ts';
@@ -37,7 +30,7 @@ export function forgetRun(database: Database, userId: UserId, run: HeldRun): Pro
   return endClaim(database, userId, run, (tx) => letGo(tx, run));
 }
 
-/** The same where the claim has ended, in the transaction of whoever has locked the run's slot (`lockOwnSlot`, `endStage`). */
+/** The same where the claim has ended, in the transaction of whoever holds the mission's lock. */
 export async function letGo(tx: UserTransaction, run: HeldRun): Promise<void> {
   const settled = settleEndedRun(tx, run.runId);
   releaseAndForget(tx, run);
@@ -52,7 +45,7 @@ export type ClaimEnd = 'ended' | 'put-aside';
  * outcome already has, it is not tried again. Several heirs of one dead run go in turn, or those under way would look like
  * attempts that were lost.
  *
- * @param finish done in the same transaction, or without the claim's end when the mission is put aside; the run's slot is locked by then
+ * @param finish done in the same transaction, or without the claim's end when the mission is put aside
  * @throws TurnTakenError see `countedStage`
  */
 export const endClaim = (
@@ -71,7 +64,6 @@ async function endClaimInTurn(
   const slot = await database.asUser(userId, async (tx) => {
     const iterationId = await readSlotIteration(tx, run);
     if (iterationId !== null) return { ...(await beginStage(tx, run, 'end')), iterationId };
-    lockOwnSlot(tx, run);
     await finish(tx);
     return null;
   });
@@ -80,7 +72,6 @@ async function endClaimInTurn(
     ...{ name: 'forgetRun' as const, part: 'end' as const, ...slot },
     onGivenUp: async (tx: UserTransaction) => {
       await putMissionAside(tx, run.missionId);
-      lockOwnSlot(tx, run);
       await finish(tx);
     },
   };

@@ -11,7 +11,7 @@ import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { readPlanningStop } from '#db/planning-stop.ts';
-import { lockOwnSlot, readSlotIteration, setSlotIteration } from '#db/run-slots.ts';
+import { readSlotIteration, setSlotIteration } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
 import type { Agent } from '#domain/mission/agent.ts';
@@ -79,7 +79,6 @@ async function loadClaimed(deps: RunnerDependencies, input: LoadRunInput): Promi
     // A run that ends here has nothing to finish under the slot, unless the next instant is still to be written. What a dead run
     // left, from which it took the mission over, would lie there until the next one.
     if (gated.outcome !== 'ready' && gated.iterationId === null) {
-      lockOwnSlot(tx, input);
       releaseAndForget(tx, input);
     }
     return gated;

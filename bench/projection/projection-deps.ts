@@ -47,6 +47,7 @@ export function recordingSchedules(): RecordingSchedules {
       return Promise.resolve(known ? 'updated' : 'created');
     },
     fingerprintOf: () => '',
+    namespaces: ['default'],
     namespaceOf: () => 'default',
     remove: () => Promise.resolve(false),
     removeById: () => Promise.resolve(false),

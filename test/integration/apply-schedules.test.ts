@@ -5,6 +5,7 @@ import { applySchedules } from '#activities/projection/apply-schedules.ts';
 import { followChangeLog } from '#activities/projection/follow.ts';
 import { projectChanges } from '#activities/projection/project-changes.ts';
 import { runPass } from '#activities/projection/run-pass.ts';
+import { startHealings } from '#activities/projection/start-healings.ts';
 import { startLateSeen, startPassed } from '#activities/projection/start-passed.ts';
 import { readPendingMissions } from '#db/schedule-state.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
@@ -90,7 +91,28 @@ describe('a mission whose instant has passed', () => {
     const deps = recording();
     expect(await applyMission(deps, mission)).toEqual({ change: 'unchanged', started: false });
     expect(await startIfPassed(deps, mission)).toBe('not-started');
-    expect(deps.schedules.asked).toEqual([]);
+    expect(deps.schedules.asked).toEqual(['ensure m1']);
+    expect(deps.schedules.present.size).toBe(0);
+  });
+
+  it('gets no schedule when its user is erased while the schedule is looked for', async () => {
+    const { userId } = await harness.webApp.createUser();
+    await superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, cadence, next_run_at)
+      values ('${userId}', 'm1', true, 'active', '{"kind":"interval","everyMinutes":30}', now() + interval '1 hour')`);
+    const deps = recording();
+    deps.schedules.beforeEach = async () => {
+      await superuser(`select mana_ai.enter_erased_user('${userId}')`);
+    };
+    await applySchedules(deps, signal);
+    expect(deps.schedules.asked).toEqual(['ensure m1']);
+    expect(deps.schedules.present.size).toBe(0);
+  });
+
+  it('is started once by a pass that also writes its schedule', async () => {
+    await writeMission('m1', Date.now() - HOUR_MS);
+    const deps = recording();
+    expect(await runPass(deps, signal)).toMatchObject({ schedules: 1, started: 1 });
+    expect(deps.schedules.asked).toEqual(['ensure m1', 'start m1']);
   });
 
   it('is not started while its schedule holds it back, and is afterwards', async () => {
@@ -316,6 +338,71 @@ describe('a mission whose schedule cannot be written', () => {
     answer.resolve(undefined);
     expect(await applying).toMatchObject({ applied: 2 });
   });
+});
+
+describe('one of two namespaces being down', () => {
+  const ofTwo = (): Recording => {
+    const deps = recording();
+    Object.assign(deps.schedules, {
+      namespaces: ['first', 'second'],
+      namespaceOf: (userId: string) => (userId.startsWith('0-') ? 'second' : 'first'),
+    });
+    deps.schedules.beforeEach = (missionId) =>
+      missionId.startsWith('second') ? Promise.reject(unavailable()) : Promise.resolve();
+    return deps;
+  };
+  const snapshotsOf = (user: string, mission: string, count: number) =>
+    superuser(`insert into mana_ai.mission_snapshots
+      (user_id, mission_id, exists_now, state, cadence, next_run_at, heal_at)
+      select '${user}' || n, '${mission}' || n, true, 'active', '{"kind":"interval","everyMinutes":30}',
+        now() + interval '1 hour', now() - interval '1 minute' from generate_series(1, ${count}) n`);
+
+  it('keeps no user of the other from schedules, also of those who come behind', async () => {
+    await snapshotsOf('0-', 'second', 120);
+    await snapshotsOf('z', 'first', 120);
+    const deps = ofTwo();
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 120, isUnavailable: true });
+    expect(deps.schedules.asked.filter((asked) => asked.includes('second')).length).toBeLessThanOrEqual(10);
+    expect(await pending()).toHaveLength(120);
+  });
+
+  it('keeps no user of the other from healings, and is asked once', async () => {
+    await snapshotsOf('0-', 'second', 3);
+    await snapshotsOf('z', 'first', 2);
+    const asked: string[] = [];
+    const startHealing = (_userId: string, missionId: string) => {
+      asked.push(missionId);
+      return missionId.startsWith('second') ? Promise.reject(unavailable()) : Promise.resolve(true);
+    };
+    await superuser(`update mana_ai.mission_snapshots set heal_at = heal_at - interval '1 minute'
+      where mission_id like 'second%'`);
+    await startHealings({ ...ofTwo(), startHealing });
+    expect(asked.toSorted()).toEqual(['first1', 'first2', expect.stringMatching(/^second/)]);
+    // All of the second are tried again, and none of them before those that were due meanwhile.
+    expect(
+      await superuser(`select count(*)::int as count from mana_ai.mission_snapshots where heal_at > now()`),
+    ).toEqual([{ count: 3 }]);
+  });
+});
+
+it('a healing that hangs is the last once the projection is to end', async () => {
+  await manySnapshots(3);
+  await superuser(`update mana_ai.mission_snapshots set heal_at = now() - interval '1 minute'`);
+  const stop = new AbortController();
+  let asked = 0;
+  const startHealing = () => {
+    asked += 1;
+    stop.abort();
+    return Promise.resolve(true);
+  };
+  await startHealings({ ...recording(), startHealing }, stop.signal);
+  expect(asked).toBe(1);
+});
+
+it('missions of more users than are read at once that are all put off are waited for by nobody', async () => {
+  await superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, updated_at)
+    select 'off-' || n, 'm', true, 'active', clock_timestamp() + interval '9 seconds' from generate_series(1, 60) n`);
+  expect(await applySchedules(recording(), signal)).toMatchObject({ applied: 0 });
 });
 
 describe('Temporal being down', () => {

@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import pg, { type Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Client } from 'pg';
 import { missionAt, noteAt } from '#dev/web-app.ts';
 import { withClient } from '#dev/platform-schema.ts';
-import { openDatabase, type Database, type UserTransaction } from '#db/client.ts';
+import type { UserTransaction } from '#db/client.ts';
 import { sql } from '#db/sql.ts';
-import type { AroundStatement } from '#db/transaction.ts';
 import { UserErasedError } from '#domain/base/errors.ts';
 import { toUserId } from '#domain/base/ids.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
-import { traceStatements } from '#tracing/sql.ts';
 
 type RoleName = 'api' | 'vault' | 'runner' | 'projection';
 
@@ -226,27 +224,13 @@ describe('what a role sees', () => {
   });
 });
 
-/** As the harness opens it, and as the processes do: a wrapped answer takes longer to settle. */
-const AROUND: readonly (readonly [string, AroundStatement])[] = [
-  ['plainly', (_text, work) => work()],
-  ['with spans', traceStatements('sync')],
-];
-
-describe.each(AROUND)('a transaction that is sent ahead of its answers, %s', (_, around) => {
-  let database: Database;
-  beforeAll(() => {
-    const url = harness.databases.urls.runner.sync;
-    database = openDatabase({ url, applicationName: 'isolation-test', maxConnections: 4, around });
-  });
-  afterAll(() => database.close());
-
-  const [aheadId, behindId] = [randomUUID(), randomUUID()];
+describe('a transaction that is sent ahead of its answers', () => {
   const noteOf = (iterationId: string) => sql`
     insert into mana_ai.run_notes (user_id, iteration_id, kind, mission_id, entry)
     values (${ada}, ${iterationId}, 'research', 'm', 'x')`;
   const notesOf = async (iterationId: string): Promise<number> =>
     (
-      await database.asUser(
+      await harness.runner.database.asUser(
         toUserId(ada),
         (tx) => tx`
       select from mana_ai.run_notes where user_id = ${ada} and iteration_id = ${iterationId}`,
@@ -254,6 +238,7 @@ describe.each(AROUND)('a transaction that is sent ahead of its answers, %s', (_,
     ).length;
 
   it('tells nothing about a user who was erased, and commits nothing that was not waited for', async () => {
+    const { database } = harness.runner;
     const gone = toUserId(`gone-${randomUUID()}`);
     await query(harness.databases.superuser.syncUrl, `select mana_ai.enter_erased_user('${gone}')`);
     const told: unknown[] = [];
@@ -267,14 +252,15 @@ describe.each(AROUND)('a transaction that is sent ahead of its answers, %s', (_,
   });
 
   it('commits what it did not wait for', async () => {
-    await database.asUser(toUserId(ada), (tx) => {
-      tx.ahead`${noteOf(aheadId)}`;
+    await harness.runner.database.asUser(toUserId(ada), (tx) => {
+      tx.ahead`${noteOf('ahead')}`;
       return Promise.resolve();
     });
-    expect(await notesOf(aheadId)).toBe(1);
+    expect(await notesOf('ahead')).toBe(1);
   });
 
   it('fails by its first failure, whoever hears of it, and leaves nothing behind', async () => {
+    const { database } = harness.runner;
     const failing = (tx: UserTransaction): void => {
       tx.ahead`${noteOf('undone')}`;
       tx.ahead`select 1 / 0`;
@@ -298,45 +284,21 @@ describe.each(AROUND)('a transaction that is sent ahead of its answers, %s', (_,
         await tx.savepoint((inner) => inner`select 1`);
       }),
     ).rejects.toMatchObject(byZero);
-    await expect(database.system`select 1 / 0`).rejects.toMatchObject(byZero);
     expect(await notesOf('undone')).toBe(0);
   });
 
   it('goes on behind a savepoint in which something failed that was not waited for', async () => {
-    await database.asUser(toUserId(ada), async (tx) => {
+    await harness.runner.database.asUser(toUserId(ada), async (tx) => {
       const inner = tx.savepoint((saved) => {
         saved.ahead`${noteOf('undone')}`;
         saved.ahead`select 1 / 0`;
         return Promise.resolve();
       });
       await expect(inner).rejects.toMatchObject({ code: '22012' });
-      tx.ahead`${noteOf(behindId)}`;
+      tx.ahead`${noteOf('behind')}`;
     });
-    expect(await notesOf(behindId)).toBe(1);
+    expect(await notesOf('behind')).toBe(1);
     expect(await notesOf('undone')).toBe(0);
-  });
-
-  it('takes nothing any more once it is over', async () => {
-    const tx = await database.asUser(toUserId(ada), (open) => Promise.resolve(() => open));
-    expect(() => {
-      tx().ahead`select 1`;
-    }).toThrow(TypeError);
-    await expect(tx()`select 1`).rejects.toThrow(TypeError);
-    await expect(tx().savepoint(() => Promise.resolve())).rejects.toThrow(TypeError);
-  });
-
-  it('gives each of the statements that wait for one another its time', async () => {
-    const sent = vi.spyOn(pg.Client.prototype, 'query');
-    try {
-      await database.asUser(toUserId(ada), (tx) => Promise.all([tx`select 1`, tx`select 2`]));
-      const limits = sent.mock.calls.map(
-        ([config]) => (config as unknown as { readonly query_timeout: number }).query_timeout,
-      );
-      // Begin, the user, the two, and the commit, which nothing is in front of.
-      expect(limits).toEqual([32_000, 62_000, 92_000, 122_000, 32_000]);
-    } finally {
-      sent.mockRestore();
-    }
   });
 });
 

@@ -102,23 +102,6 @@ const KINDS: readonly Kind[] = [
 ];
 
 const NEVER = new AbortController().signal;
-
-it.each(KINDS)('the key of $name is overwritten when its transaction does not commit', async (kind) => {
-  const told = await kind.write();
-  const { database } = harness.runner;
-  const keys: Buffer[] = [];
-  const uncommitted: Database = {
-    ...database,
-    asUser: (userId, work) =>
-      database.asUser(userId, async (tx) => {
-        keys.push(((await work(tx)) as { readonly key: Buffer }).key);
-        throw new Error('the commit failed');
-      }),
-  };
-  await expect(kind.work(told, { database: uncommitted }, NEVER)).rejects.toThrow('the commit failed');
-  expect(keys).toEqual([Buffer.alloc(32)]);
-});
-
 const HICCUP = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: null }, true);
 
 /** A database whose transaction of that number, from 1, fails as if its connection broke. */

@@ -530,4 +530,22 @@ describe('what the server does not have', () => {
     );
     await expect(lost.ensure(mission({}))).rejects.toThrow('NOT_FOUND');
   });
+
+  it('is not created when that is no longer wanted once it was looked for', async () => {
+    const unwanted = mission({});
+    expect(await schedules.ensure(unwanted, () => Promise.resolve(false))).toBeNull();
+    expect(await schedules.pauseOf(unwanted.userId, unwanted.missionId)).toBeNull();
+  });
+
+  it('keeps no run of another namespace from being cancelled', async () => {
+    const [userId, missionId] = [randomUUID(), randomUUID()];
+    const due = { userId, missionId, agentId: null, instantMs: Date.now() };
+    expect(await schedules.startDue(due)).toBe('started');
+    const lost = nowhere();
+    const clients = { home: lost, all: [lost, client], ofUser: () => client };
+    const run = { workflowId: dueWorkflowId(userId, missionId, due.instantMs) };
+    expect(await cancelRun(clients, run)).toBe(true);
+    await client.workflow.getHandle(run.workflowId).terminate();
+    await expect(cancelRun(clients, run)).rejects.toThrow(TemporalUnavailableError);
+  });
 });

@@ -5,8 +5,6 @@ import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
 import { claimAgentSlot, claimMission } from '#activities/runner/slots.ts';
 import type { Database } from '#db/client.ts';
-import { holdsSlot } from '#db/run-slots.ts';
-import { insertRunKey } from '#db/run-storage.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { DatabaseUnavailableError, SlotBusyError, WorkerLostError } from '#domain/base/errors.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -14,7 +12,6 @@ import type { LoadRunInput } from '#domain/run/run.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 import { countLeftovers, NOTHING_LEFT } from '#test/support/stored-rows.ts';
-import { waitUntil } from '#test/support/wait-until.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -71,30 +68,6 @@ const slotsOf = ({ userId }: WebAppUser) =>
 const times = (count: number, text: string): string[] => Array.from({ length: count }, () => text);
 
 describe('the slot of a mission', () => {
-  it('is let go of with what a round stores meanwhile', async () => {
-    const user = await harness.webApp.createUser();
-    const missionId = await dueMission(user);
-    const run = beginRun(user, missionId);
-    const { database } = harness.runner;
-    await claimMission(harness.runner, user.userId, run);
-    let forgetting: Promise<unknown> = Promise.resolve();
-    await database.asUser(user.userId, async (tx) => {
-      expect(await holdsSlot(tx, run)).toBe(true);
-      forgetting = run.forget();
-      await waitUntil('it waits for the round', async () => {
-        const waiting = await query(
-          harness.databases.superuser.syncUrl,
-          `select from pg_stat_activity
-            where datname = current_database() and application_name = 'slots-test' and wait_event_type = 'Lock'`,
-        );
-        return waiting.length > 0;
-      });
-      await insertRunKey(tx, { iterationId: 'i', missionId, wrappedKey: Buffer.from('x') });
-    });
-    await forgetting;
-    expect(await countLeftovers(harness.databases, missionId)).toEqual(NOTHING_LEFT);
-  });
-
   it('goes to one of many runs that start at once; the others end', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);

@@ -141,6 +141,7 @@ function projectionOf(database: Database): ActivityHarness['projection'] {
       ensure: () => Promise.reject(new Error('not part of this test')),
       remove: () => Promise.reject(new Error('not part of this test')),
       fingerprintOf: () => '',
+      namespaces: ['default'],
       namespaceOf: () => 'default',
       removeById: () => Promise.reject(new Error('not part of this test')),
       pauseOf: () => Promise.resolve(null),

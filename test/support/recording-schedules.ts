@@ -33,11 +33,12 @@ export function recordingSchedules(): RecordingSchedules {
     heldBack: new Set(),
     unfollowedZones: new Set(),
     beforeEach: () => Promise.resolve(),
-    ensure: async (schedule) => {
+    ensure: async (schedule, mayCreate) => {
       schedules.asked.push(`ensure ${schedule.missionId}`);
       await schedules.beforeEach(schedule.missionId);
       const id = missionScheduleId(schedule.userId, schedule.missionId);
       const before = present.get(id);
+      if (before === undefined && (await mayCreate?.()) === false) return null;
       const keyBefore = writtenUnder.get(id);
       present.set(id, schedule);
       writtenUnder.set(id, schedules.codecKeyId);
@@ -51,6 +52,7 @@ export function recordingSchedules(): RecordingSchedules {
       return present.delete(missionScheduleId(userId, missionId));
     },
     removeById: ({ scheduleId }) => Promise.resolve(present.delete(scheduleId)),
+    namespaces: [NAMESPACE],
     namespaceOf: () => NAMESPACE,
     fingerprintOf: ({ spec, agentId }) => JSON.stringify([schedules.codecKeyId, spec, agentId]),
     pauseOf: () => Promise.resolve(null),

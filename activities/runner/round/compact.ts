@@ -74,26 +74,6 @@ async function prepare(
   deps: RunnerDependencies,
   input: CompactTranscriptInput,
 ): Promise<Prepared | CompactTranscriptResult> {
-  const keys: Buffer[] = [];
-  try {
-    return await prepareWith(deps, input, (key) => {
-      const copy = Buffer.from(key);
-      keys.push(copy);
-      return copy;
-    });
-  } catch (error) {
-    // Only the commit says that something failed which was not waited for.
-    for (const key of keys) key.fill(0);
-    throw error;
-  }
-}
-
-/** @param copyOf what outlives the transaction */
-async function prepareWith(
-  deps: RunnerDependencies,
-  input: CompactTranscriptInput,
-  copyOf: (key: Buffer) => Buffer,
-): Promise<Prepared | CompactTranscriptResult> {
   const prepared = await inScope(deps, input, async (scope) => {
     const { tx, key, read } = scope;
     const agent = input.agentId === null ? null : ((await readAgent(tx, input.agentId))?.agent ?? null);
@@ -103,7 +83,7 @@ async function prepareWith(
     if ('compacted' in summarised) return summarised;
     const call = callOf(scope, 'compact');
     const { request: known, raw } = await claim(scope, call);
-    if (known !== null && raw !== null) return { call, key: copyOf(key), request: known, raw };
+    if (known !== null && raw !== null) return { call, key: Buffer.from(key), request: known, raw };
     const request = known ?? newRequest(deps, summarised);
     const maxTokens = tokensPerDay(agent, deps.planner.defaultTokensPerDay);
     const reservation = await reserveTokens(
@@ -114,7 +94,7 @@ async function prepareWith(
     );
     if (reservation.kind !== 'reserved') return NOT_COMPACTED;
     if (known === null) keepRequest(scope, call, request);
-    return { call, key: copyOf(key), request, raw: null };
+    return { call, key: Buffer.from(key), request, raw: null };
   });
   return prepared ?? NOT_COMPACTED;
 }

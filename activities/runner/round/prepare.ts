@@ -63,28 +63,10 @@ export type PreparedRound =
  *
  * @throws GrantUnusableError
  */
-export async function prepareRound(
+export const prepareRound = (
   deps: RunnerDependencies,
   input: PlanRoundInput,
   again: AskedAgain | null = null,
-): Promise<PreparedRound> {
-  const keys: Buffer[] = [];
-  let keepsKey = false;
-  try {
-    const prepared = await prepareWith(deps, input, again, (key) => keys.push(key));
-    keepsKey = prepared.kind === 'ask';
-    return prepared;
-  } finally {
-    // Also where only the commit says that something failed.
-    if (!keepsKey) for (const key of keys) key.fill(0);
-  }
-}
-
-const prepareWith = (
-  deps: RunnerDependencies,
-  input: PlanRoundInput,
-  again: AskedAgain | null,
-  onKey: (key: Buffer) => void,
 ): Promise<PreparedRound> =>
   deps.database.asUser(input.userId, async (tx) => {
     // A revocation must not come between the check of the grant and the reading of what it opens.
@@ -94,8 +76,14 @@ const prepareWith = (
     if (slot === null) return ended('transcript-lost', []);
     if (input.agentId !== null && slot.agentId === null) return { kind: 'no-place', agentId: input.agentId };
     const scope = await scopeWith(deps, tx, input, mission);
-    onKey(scope.key);
-    return prepareIn(deps, scope, again);
+    let keepsKey = false;
+    try {
+      const prepared = await prepareIn(deps, scope, again);
+      keepsKey = prepared.kind === 'ask';
+      return prepared;
+    } finally {
+      if (!keepsKey) scope.key.fill(0);
+    }
   });
 
 async function prepareIn(
