@@ -1,4 +1,4 @@
-import type { Connection, ConnectionLike } from '@temporalio/client';
+import type { Client, Connection, ConnectionLike } from '@temporalio/client';
 import { OwnError } from '#domain/base/errors.ts';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
@@ -7,6 +7,7 @@ import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 import { withCallDeadline } from './connection.ts';
 import { GRPC_STATUS, hasGrpcStatus } from './grpc-status.ts';
 import type { NamespaceClients } from './namespaces.ts';
+import { isTemporalUnavailable } from './unavailable.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_RETENTION_DAYS = 30;
@@ -110,22 +111,31 @@ export async function searchAttributesOf(
 }
 
 /**
- * Looks whether each of several namespaces takes what is to be moved into it: its schedule elsewhere is removed first.
+ * Looks whether each of several namespaces takes what is to be moved into it: its schedule elsewhere is removed first. One that
+ * does not answer must not keep the users of the others waiting; without the first there is nothing to do.
  *
- * @throws TemporalSetupError
+ * @param onNoAnswer told of another than the first that does not answer; it was not looked at
+ * @throws TemporalSetupError; of the first, and where a namespace refuses, gRPC errors of the SDK
  */
-export async function assertUsable({ all }: Pick<NamespaceClients, 'all'>): Promise<void> {
-  for (const { connection, options } of all.length > 1 ? all : []) {
+export async function assertUsable(
+  { home, all }: Pick<NamespaceClients, 'home' | 'all'>,
+  onNoAnswer: (namespace: string, error: unknown) => void,
+): Promise<void> {
+  const look = async (client: Client): Promise<void> => {
+    const { namespace } = client.options;
     try {
-      await useAttributes(connection, options.namespace);
+      await useAttributes(client.connection, namespace);
     } catch (error) {
-      if (!isMissing(error)) throw error;
-      throw new TemporalSetupError(
-        `namespace ${options.namespace} or its search attributes are missing: bin/yarn missions setup`,
-        { cause: error },
-      );
+      if (isMissing(error))
+        throw new TemporalSetupError(
+          `namespace ${namespace} or its search attributes are missing: bin/yarn missions setup`,
+          { cause: error },
+        );
+      if (client === home || !isTemporalUnavailable(error)) throw error;
+      onNoAnswer(namespace, error);
     }
-  }
+  };
+  await Promise.all(all.length > 1 ? all.map(look) : []);
 }
 
 const waitUntilUsable = (connection: Connection, namespace: string): Promise<void> =>

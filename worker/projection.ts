@@ -26,7 +26,12 @@ export async function createProjectionPart(
 ): Promise<WorkerPart> {
   const { clients, logger } = context;
   const { home } = clients;
-  await assertUsable(clients);
+  await assertUsable(clients, (namespace, error) =>
+    logger.warn(
+      { namespace, error },
+      'a namespace does not answer; its users wait, and it was not looked at',
+    ),
+  );
   const database = watchPool(
     'sync',
     openDatabase({
