@@ -60,11 +60,14 @@ async function eraseUser(
     const erased = [...first, ...(await eraseRuns())];
     const schedules = erased.reduce((sum, each) => sum + each.schedules, 0);
     const executions = erased.reduce((sum, each) => sum + each.executions, 0);
+    // One that is missing here keeps what it has of the user: an operator has to see it.
+    const namespaces = all.map(({ options: { namespace } }) => namespace);
     const counts = [...tables, ['schedules', schedules], ['executions', executions]];
+    const lines = counts.map(([what, count]) => `${what}: ${count}`);
     print(
       verb,
-      { event: 'user-erased', userId, tables: Object.fromEntries(tables), schedules, executions },
-      [...counts.map(([what, count]) => `${what}: ${count}`), `erased: ${userId}`].join('\n'),
+      { event: 'user-erased', userId, tables: Object.fromEntries(tables), schedules, executions, namespaces },
+      [...lines, `namespaces: ${namespaces.join(', ')}`, `erased: ${userId}`].join('\n'),
     );
   } finally {
     await connection.close();

@@ -234,6 +234,7 @@ describe('yarn missions user erase', () => {
       tables: {},
       schedules: 0,
       executions: 1,
+      namespaces: [system.namespace, `${system.namespace}-2`],
     });
     expect(await placesWith(texts)).toEqual(OF_THE_PLATFORM);
 

@@ -88,28 +88,6 @@ it.each([
   }),
 );
 
-it.each(['select 41 as "behind"', 'select from missing_table'])(
-  'a statement that was refused behind a failure, or by itself, can be sent again: %s',
-  (text) =>
-    withDatabase({ kept: 100, named: true }, async (database) => {
-      const strings = Object.assign([text], { raw: [text] });
-      const codes: unknown[] = [];
-      for (let time = 0; time < 3; time += 1)
-        await database
-          .asUser(toUserId('made-up'), async (tx) => {
-            tx.ahead`select 1 / 0`;
-            await tx(strings);
-          })
-          .catch((error: unknown) => codes.push((error as { code?: unknown }).code));
-      expect(codes).toEqual(['22012', '22012', '22012']);
-      const again = () => database.asSystem((tx) => tx(strings));
-      for (let time = 0; time < 2; time += 1)
-        await (text.includes('missing')
-          ? expect(again()).rejects.toMatchObject({ code: '42P01' })
-          : expect(again()).resolves.toEqual([{ behind: 41 }]));
-    }),
-);
-
 it('named statements fail where the pooler keeps none: what the setting is for', () =>
   withDatabase({ kept: 0, named: true }, async (database) => {
     const asked = await Promise.allSettled(Array.from({ length: 50 }, () => database.system`select 1`));
