@@ -331,6 +331,9 @@ async function writeBack(run: RunState, result: IterationResult): Promise<WriteI
   const written = await stage(run, (by) => by.writeIteration(input));
   run.steps = written.steps;
   run.failureCode = written.failureCode;
+  // Of rounds whose activity never returned nothing was heard before; of a compaction the stored rounds do not know.
+  run.round = Math.max(run.round, written.rounds ?? 0);
+  run.totalTokens = Math.max(run.totalTokens, written.totalTokens ?? 0);
   if (written.forgotten === true) run.ref = null;
   return written;
 }

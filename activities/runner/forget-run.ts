@@ -27,14 +27,11 @@ type HeldRun = Pick<RunRef, 'missionId' | 'runId'>;
  * @throws TurnTakenError see `countedStage`
  */
 export function forgetRun(database: Database, userId: UserId, run: HeldRun): Promise<ClaimEnd> {
-  return endClaim(database, userId, run, (tx) => letGo(tx, run));
-}
-
-/** The same where the claim has ended, in the transaction of whoever holds the mission's lock. */
-export async function letGo(tx: UserTransaction, run: HeldRun): Promise<void> {
-  const settled = settleEndedRun(tx, run.runId);
-  releaseAndForget(tx, run);
-  await settled;
+  return endClaim(database, userId, run, async (tx) => {
+    const settled = settleEndedRun(tx, run.runId);
+    releaseAndForget(tx, run);
+    await settled;
+  });
 }
 
 /** `put-aside`: the claim stays open, because three workers died of ending it. */

@@ -95,11 +95,11 @@ export async function outcomeOf(
     // those before the last one, and they were paid for.
     const stored = await readRounds({ tx, run: input, key });
     const cause = result.kind === 'failed' ? result.failure : result.cutShort;
-    if (cause !== undefined && stepsOf(stored).length === 0) return failed(cause, await ownLanguage());
+    const cutBy = isWhole(deps, stored) ? undefined : cause;
+    if (cutBy !== undefined && stepsOf(stored).length === 0) return failed(cutBy, await ownLanguage());
     if (stored.length === 0)
       return failed({ code: 'run-interrupted', phase: 'finalizing' }, await ownLanguage());
-    const rounds =
-      cause === undefined || isWhole(deps, stored) ? stored : await cutShort(tx, input, stored, cause);
+    const rounds = cutBy === undefined ? stored : await cutShort(tx, input, stored, cutBy);
     const language = languageOfRounds(rounds) ?? (await ownLanguage());
     const failure = failureOfRounds(rounds);
     return failure === null ? { kind: 'planned', rounds, language } : failed(failure, language);
@@ -108,7 +108,7 @@ export async function outcomeOf(
   }
 }
 
-/** No round was to follow: what failed behind it took nothing from the plan. */
+/** No round was to follow: what failed behind it took nothing from the plan, also from one that says that nothing is needed. */
 const isWhole = ({ planner }: RunnerDependencies, rounds: readonly StoredRound[]): boolean =>
   rounds.at(-1)?.finished === true || rounds.length >= planner.maxRounds;
 
@@ -156,5 +156,7 @@ export function resultOf(outcome: Outcome): WriteIterationResult {
   }
   if (outcome.kind === 'failed') return { outcome: 'failed', steps: 0, failureCode: outcome.failure.code };
   const steps = stepsOf(outcome.rounds).length;
-  return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null };
+  const totalTokens = outcome.rounds.reduce((sum, { reply }) => sum + reply.totalTokens, 0);
+  const rounds = outcome.rounds.length;
+  return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null, rounds, totalTokens };
 }

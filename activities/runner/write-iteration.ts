@@ -1,8 +1,8 @@
 import { countedStage } from './counted-stage.ts';
 import type { RunnerDependencies } from './dependencies.ts';
 import { iterationRow, mayBeWritten } from './claim-instant.ts';
-import { letGo } from './forget-run.ts';
 import { readMissionOfRunEvenDeleted } from './run-scope.ts';
+import { settleEndedRun } from './token-budget.ts';
 import { endOf, outcomeOf, resultOf, type Outcome } from './run-outcome.ts';
 import { eventIdOf, iterationIdOf } from '#crypto/derived-ids.ts';
 import type { UserTransaction } from '#db/client.ts';
@@ -11,6 +11,7 @@ import { readAgent, type ReadMission } from '#db/missions.ts';
 import { putMissionAside } from '#db/put-aside.ts';
 import { withIterations } from '#db/record-rows.ts';
 import { beginStage, endStage } from '#db/run-slots.ts';
+import { releaseAndForget } from '#db/run-storage.ts';
 import { changeExists, insertMissionUpdate, type MissionUpdate } from '#db/sync-changes.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
 import { unknownTokensOfIteration } from '#db/token-usage.ts';
@@ -92,7 +93,8 @@ async function writeOnce(
 ): Promise<Written> {
   lockMission(tx, input.missionId);
   endStage(tx, input, 'end', 0);
-  const read = await readMissionOfRunEvenDeleted(tx, input);
+  // A run that writes back asks nothing more: what it has reserved was spent, and the outcome tells its user so.
+  const [read] = await Promise.all([readMissionOfRunEvenDeleted(tx, input), settleEndedRun(tx, input.runId)]);
   if (read === null) return { result: GONE, isNew: false, outcome: null };
   const written =
     input.result.kind === 'advance-only' ? null : await writtenBefore(tx, read, input.iterationId);
@@ -117,7 +119,10 @@ async function tryToForget(
 ): Promise<Pick<WriteIterationResult, 'forgotten'>> {
   if (input.thenForget !== true) return {};
   try {
-    await tx.savepoint(() => letGo(tx, input));
+    await tx.savepoint(() => {
+      releaseAndForget(tx, input);
+      return Promise.resolve();
+    });
     return { forgotten: true };
   } catch (error) {
     onFailure(error);

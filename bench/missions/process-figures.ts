@@ -1,7 +1,9 @@
+import { EVENT_LOOP_EVERY_MS } from '#metrics/registry.ts';
+
 /** Of a process's own `/metrics`. */
 export interface ProcessFigures {
   readonly rssBytes: number;
-  /** Since they were asked for last. */
+  /** Since they were asked for last, without the interval at which the loop is looked at. */
   readonly eventLoopP99Ms: number;
 }
 
@@ -12,7 +14,10 @@ export async function processFigures(url: string): Promise<ProcessFigures> {
   const text = await response.text();
   return {
     rssBytes: figureIn(text, 'process_resident_memory_bytes'),
-    eventLoopP99Ms: figureIn(text, 'nodejs_eventloop_lag_p99_seconds') * 1_000,
+    eventLoopP99Ms: Math.max(
+      0,
+      figureIn(text, 'nodejs_eventloop_lag_p99_seconds') * 1_000 - EVENT_LOOP_EVERY_MS,
+    ),
   };
 }
 

@@ -228,6 +228,9 @@ export interface WriteIterationResult {
   readonly outcome: 'planned' | 'empty-plan' | 'failed' | 'advanced' | 'stopped' | 'mission-gone';
   readonly steps: number;
   readonly failureCode: FailureCode | null;
+  /** Of the stored rounds, where they are the plan; absent in older runs, and where an earlier attempt wrote it. */
+  readonly rounds?: number;
+  readonly totalTokens?: number;
   /** What the run held is forgotten. */
   readonly forgotten?: true;
 }

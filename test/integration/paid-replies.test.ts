@@ -543,11 +543,44 @@ describe('a later round that failed leaves the steps of the earlier ones', () =>
     expect(await writtenOf(told, result)).toMatchObject(planOf(summary));
   });
 
+  it('and the summary counts a call that was under way when its run gave up', async () => {
+    const told = await stories.write({}, { ...POLICY, maxTokensPerDay: 500_000 });
+    await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
+    // One crash alone: no later attempt has counted what it reserved.
+    await told.crashIn(2);
+    const summary = expect.stringMatching(/nicht zustande.*geschätzt/s) as unknown;
+    expect(await writtenOf(told, { kind: 'planned', cutShort: failure })).toMatchObject(planOf(summary));
+    expect(await stories.usage(told)).toMatchObject([{ purpose: 'plan' }, { round: 2, purpose: 'unknown' }]);
+  });
+
   it('but takes nothing from a plan that was whole', async () => {
     const told = await stories.write({}, POLICY);
     await told.round(1, () => reply({ toolCalls: [createTask('eins')] }));
     await told.round(2, () => reply({ content: 'Ein Schritt steht an.' }));
     expect(await writtenOf(told, { kind: 'failed', failure })).toMatchObject(planOf('Ein Schritt steht an.'));
+  });
+
+  it.each<[string, ReturnType<typeof reply>, Readonly<Record<string, unknown>>]>([
+    ['nothing is needed', reply(), { outcome: 'empty-plan', failureCode: null, rounds: 1, totalTokens: 12 }],
+    [
+      'the provider held it back',
+      reply({ finishReason: 'content_filter' }),
+      { outcome: 'failed', failureCode: 'content-filtered' },
+    ],
+  ])('and nothing from a whole one without steps: %s', async (_, last, written) => {
+    const told = await stories.write({}, POLICY);
+    await told.round(1, () => last);
+    expect(await writtenOf(told, { kind: 'failed', failure })).toMatchObject({ written });
+  });
+
+  it('nor from a verdict on the last reply, which was none twice', async () => {
+    const told = await stories.write({}, POLICY);
+    const refused = () => reply({ finishReason: 'refusal' });
+    await told.round(1, refused);
+    await told.round(2, refused);
+    expect(await writtenOf(told, { kind: 'failed', failure })).toMatchObject({
+      written: { outcome: 'failed', failureCode: 'model-refused' },
+    });
   });
 
   it('and is the outcome where they planned nothing', async () => {

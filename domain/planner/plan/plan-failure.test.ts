@@ -26,6 +26,12 @@ it('a reply that was none twice is the failure of its kind', () => {
   expect(codes).toEqual(['provider-error', 'model-refused', 'no-plan', 'empty-reply']);
 });
 
+it('a last reply that was held back is a failure, unless something was planned before', () => {
+  const heldBack = round({ reply: { ...base.reply, finishReason: 'content_filter' } });
+  expect(codeOf(round({ finished: false }), heldBack)).toBe('content-filtered');
+  expect(codeOf(round({ steps: [step], finished: false }), heldBack)).toBeNull();
+});
+
 it('a flaw that was mended is none', () =>
   expect(codeOf(round({ flaw: 'empty', finished: false }), round({}))).toBeNull());
 

@@ -9,14 +9,23 @@ const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
   'call-as-text': 'no-plan',
 };
 
+/** The provider held the last reply back, and nothing was planned before. */
+export function isHeldBack(rounds: readonly StoredRound[]): boolean {
+  const last = rounds.at(-1);
+  return (
+    last?.finished === true && last.reply.finishReason === 'content_filter' && stepsOf(rounds).length === 0
+  );
+}
+
 /**
- * Why rounds that planned nothing are a failure and not a plan without steps: the last reply was none although it was
- * asked for twice, or the rounds were used up without the model coming to an end.
+ * Why rounds that planned nothing are a failure and not a plan without steps: the last reply was held back, or was none although
+ * it was asked for twice, or the rounds were used up without the model coming to an end.
  *
  * @returns null where there is a plan, or the model said that nothing is needed
  */
 export function failureOfRounds(rounds: readonly StoredRound[]): RunFailure | null {
   const last = rounds.at(-1);
+  if (isHeldBack(rounds)) return { code: 'content-filtered', phase: 'calling-llm' };
   // Steps were proposed, and dropped or open already: the summary says so.
   const isProposed = rounds.some(({ notices }) =>
     notices.some(({ kind }) => kind === 'dropped-steps' || kind === 'still-open'),

@@ -74,6 +74,8 @@ export async function measureRecovery(
       faultsAtMs.push(returnedAtMs);
     });
     const waited = afterTemporal.filter(({ dueAtMs }) => dueAtMs <= returnedAtMs);
+    if (waited.length === 0)
+      throw new Error("no mission was due before Temporal's return: nothing was measured");
     const { violations } = await untilAtRest(world, 4 * missions, { faultsAtMs, graceMs: 1_000 });
     return {
       clean: completionOf(clean),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Program } from './program.ts';
+import { EVENT_LOOP_EVERY_MS } from '#metrics/registry.ts';
 import { underLoad, type RollingOptions, type RollingResult } from './upgrade.ts';
 
 /** What is looked at of each process, by the name of its metric; in bytes, counts and seconds. */
@@ -55,9 +56,11 @@ async function figuresOf(program: Program): Promise<Figures> {
   const lines = (await response.text()).split('\n');
   const valueOf = (metric: string): number =>
     Number(lines.find((line) => line.startsWith(`${metric} `))?.slice(metric.length + 1) ?? NaN);
-  return Object.fromEntries(
+  const figures = Object.fromEntries(
     Object.entries(FIGURES).map(([name, metric]) => [name, valueOf(metric)]),
   ) as Figures;
+  // Twice the lag is to be told from twice the interval at which it is looked at.
+  return { ...figures, loopLagP99Seconds: figures.loopLagP99Seconds - EVENT_LOOP_EVERY_MS / 1_000 };
 }
 
 function medians(of: readonly Figures[]): Figures {
