@@ -364,6 +364,12 @@ describe('one of two namespaces being down', () => {
     expect(await applySchedules(deps, signal)).toMatchObject({ applied: 120, isUnavailable: true });
     expect(deps.schedules.asked.filter((asked) => asked.includes('second')).length).toBeLessThanOrEqual(10);
     expect(await pending()).toHaveLength(120);
+    // Those that were tried are tried again soon: over an outage their instants pass.
+    expect(
+      await superuser(
+        `select from mana_ai.mission_snapshots where updated_at > statement_timestamp() + interval '2 seconds'`,
+      ),
+    ).toEqual([]);
   });
 
   it('keeps no user of the other from healings, and is asked once', async () => {
