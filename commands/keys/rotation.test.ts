@@ -75,7 +75,8 @@ describe('the steps of the vaults’ KEK', () => {
     expect(states(steps(ring(), ring()))).toBe('next unchecked later');
     expect(states(steps(ring('v2'), ring()))).toBe('next unchecked later');
     expect(states(steps(ring('v2'), ring('v2')))).toBe('done unchecked next');
-    expect(states(kekSteps(undefined, undefined))).toBe('unchecked unchecked next');
+    expect(states(kekSteps(undefined, undefined))).toBe('unchecked unchecked unchecked');
+    expect(states(kekSteps(undefined, ring('v2') as Vault))).toBe('unchecked unchecked unchecked');
   });
 });
 

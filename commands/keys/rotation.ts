@@ -179,12 +179,13 @@ export function kekSteps(
   const rings = [api?.keks, vault?.keks].filter((ring) => ring !== undefined);
   const named = rings.map(({ byId }) => [...byId.keys()].join(', ') || 'none');
   const haveSecond = rings.length > 0 && rings.every(({ byId }) => byId.size > 0);
+  const unseen = { state: 'unchecked', found: 'API and vault worker are not both here' } as const;
   const COUNT = 'select kek_id, count(*) from auth.encryption_vaults group by 1, as mana-auth’s owner';
   return inOrder([
     {
       what: 'API and vault worker have both',
       ...(rings.length < 2
-        ? { state: 'unchecked', found: 'API and vault worker are not both here' }
+        ? unseen
         : { state: haveSecond ? 'done' : 'open', found: `MANA_AUTH_KEKS names ${named.join('; ')}` }),
       how: 'add the new key to MANA_AUTH_KEKS of both under the id that mana-auth writes, roll out',
     },
@@ -196,8 +197,9 @@ export function kekSteps(
     },
     {
       what: 'the new one as MANA_AUTH_KEK, the old one away',
-      state: 'open',
-      found: haveSecond ? 'MANA_AUTH_KEKS is set' : 'MANA_AUTH_KEKS is not set',
+      ...(rings.length < 2
+        ? unseen
+        : { state: 'open', found: haveSecond ? 'MANA_AUTH_KEKS is set' : 'MANA_AUTH_KEKS is not set' }),
       how: 'once no vault names the old id: make the new key MANA_AUTH_KEK of both, empty MANA_AUTH_KEKS',
     },
   ]);
