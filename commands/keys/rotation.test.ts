@@ -71,12 +71,13 @@ describe('the steps of the vaults’ KEK', () => {
       keks: { default: Buffer.alloc(32), byId: new Map(ids.map((id) => [id, Buffer.alloc(32)])) },
     });
     type Vault = Parameters<typeof kekSteps>[1];
-    const steps = (api: object, vault: object) => kekSteps(apiWith(api), vault as Vault);
+    const vaultOf = (vault: object): Vault => vault as Vault;
+    const steps = (api: object, vault: object) => kekSteps(apiWith(api), vaultOf(vault));
     expect(states(steps(ring(), ring()))).toBe('next unchecked later');
     expect(states(steps(ring('v2'), ring()))).toBe('next unchecked later');
     expect(states(steps(ring('v2'), ring('v2')))).toBe('done unchecked next');
     expect(states(kekSteps(undefined, undefined))).toBe('unchecked unchecked unchecked');
-    expect(states(kekSteps(undefined, ring('v2') as Vault))).toBe('unchecked unchecked unchecked');
+    expect(states(kekSteps(undefined, vaultOf(ring('v2'))))).toBe('unchecked unchecked unchecked');
   });
 });
 
