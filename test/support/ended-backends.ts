@@ -23,8 +23,8 @@ export interface EndedBackends {
   readonly missions: number;
 }
 
-/** Of the processes, as their connections are named; the test's own stay. */
-const OURS = `application_name like 'mana-missions-%' and backend_type = 'client backend'`;
+/** Of the system's processes, as their connections are named; the test's own stay, and those of other systems on the server. */
+const OURS = `datname = any($2) and application_name like 'mana-missions-%' and backend_type = 'client backend'`;
 const LONGEST_MS = 240_000;
 
 /**
@@ -73,7 +73,7 @@ async function underLoad(system: MissionSystem, apiUrl: string, count: number): 
     }
   })();
   try {
-    const ended = await endBackends(count, missions);
+    const ended = await endBackends(count, missions, system.databases.superuser);
     storm.abort();
     const [minted] = await Promise.all([minting, writing]);
     await expectOnce(system, missions);
@@ -88,7 +88,9 @@ async function underLoad(system: MissionSystem, apiUrl: string, count: number): 
 async function endBackends(
   count: number,
   missions: readonly WrittenMission[],
+  { syncUrl, authUrl }: MissionSystem['databases']['superuser'],
 ): Promise<Record<Situation, number>> {
+  const databases = [syncUrl, authUrl].map((url) => new URL(url).pathname.slice(1));
   const ended = { active: 0, idle: 0, 'idle in transaction': 0, commit: 0 };
   const deadlineAt = Date.now() + LONGEST_MS;
   await waitUntil('missions are written', () => missions.length > 2);
@@ -101,7 +103,7 @@ async function endBackends(
         `select pg_terminate_backend(pid) as ended from pg_stat_activity
          where ${OURS} and case when state = 'active' and query = 'commit' then 'commit' else state end = $1
          order by random() limit 1`,
-        [wanted],
+        [wanted, databases],
       );
       // Looking as fast as one can finds even a commit.
       if (rows[0]?.ended !== true) continue;
