@@ -127,6 +127,9 @@ export function grantSteps(
   } as const;
   const isSeen = minting !== null && opening !== null && live !== null;
   const isSwitched = isSeen && count > 0;
+  // The second key is the new one before step 2, and the old one when the rotation is nearly over: what is found is the same.
+  const isUnclear = isSeen && !isSwitched && second.length > 0;
+  const other = second.join(', ');
   return inOrder([
     {
       what: 'the runner opens both',
@@ -142,11 +145,13 @@ export function grantSteps(
       what: 'the API mints under the new one',
       ...(isSeen
         ? {
-            state: isSwitched ? 'done' : second.length > 0 ? 'maybe' : 'open',
+            state: isSwitched ? 'done' : isUnclear ? 'maybe' : 'open',
             found: `the API mints under ${minting}`,
           }
         : unseen),
-      how: 'give the API the new public key (MANA_AI_PUBLIC_KEY_PEM)',
+      how: isUnclear
+        ? `if ${other} is the new one: give the API its public key (MANA_AI_PUBLIC_KEY_PEM)`
+        : 'give the API the new public key (MANA_AI_PUBLIC_KEY_PEM)',
     },
     {
       what: 'no live grant under the old one',
@@ -157,13 +162,15 @@ export function grantSteps(
               state: 'open',
               found: `${count} grants under ${older.map(({ keyId }) => keyId ?? 'no noted key').join(', ')} can be used until ${lastOf(older)}`,
             }
-          : { state: second.length > 0 ? 'done' : 'open', found: `every live grant is under ${minting}` }),
+          : { state: isUnclear ? 'maybe' : 'open', found: `every live grant is under ${minting}` }),
       how: 'wait: at most 30 days from the change of step 2',
     },
     {
       what: 'the old private key away',
-      ...(isSeen ? { state: 'open', found: second.join(', ') || 'one key' } : unseen),
-      how: 'take the old block out of MANA_AI_PRIVATE_KEY_PEM',
+      ...(isSeen ? { state: isUnclear ? 'maybe' : 'open', found: other || 'one key' } : unseen),
+      how: isUnclear
+        ? `if ${other} is the old one: take its block out of MANA_AI_PRIVATE_KEY_PEM`
+        : 'take the old block out of MANA_AI_PRIVATE_KEY_PEM',
     },
   ]);
 }
@@ -180,7 +187,9 @@ export function kekSteps(
   const named = rings.map(({ byId }) => [...byId.keys()].join(', ') || 'none');
   const haveSecond = rings.length > 0 && rings.every(({ byId }) => byId.size > 0);
   const unseen = { state: 'unchecked', found: 'API and vault worker are not both here' } as const;
-  const COUNT = 'select kek_id, count(*) from auth.encryption_vaults group by 1, as mana-auth’s owner';
+  // Row-level security is forced (docs/platform.md section 6): the tables' owner would see no vault, as if all were wrapped anew.
+  const COUNT =
+    'select kek_id, count(*) from auth.encryption_vaults group by 1, as a superuser or with BYPASSRLS: the owner sees no row';
   return inOrder([
     {
       what: 'API and vault worker have both',
