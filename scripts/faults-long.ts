@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PARTS, type PartName } from '#test/faults/long/faults.ts';
 import { runPart, type PartResult } from '#test/faults/long/part.ts';
+import { numberOption } from './number-option.ts';
 
 const { values } = parseArgs({
   options: {
@@ -20,11 +21,8 @@ const { values } = parseArgs({
   },
 });
 
-function numberOf(name: 'seed' | 'missions' | 'kills' | 'minutes'): number {
-  const number = Number(values[name]);
-  if (!(number > 0)) fail(`--${name}: found ${values[name]}, expected a number above 0`);
-  return number;
-}
+const numberOf = (name: 'seed' | 'missions' | 'kills' | 'minutes'): number =>
+  numberOption(name, values[name]);
 
 function fail(text: string): never {
   console.error(text);

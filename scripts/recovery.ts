@@ -5,6 +5,7 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureRecovery } from '#test/faults/long/recovery.ts';
+import { numberOption } from './number-option.ts';
 
 const { values } = parseArgs({
   options: {
@@ -16,12 +17,7 @@ const { values } = parseArgs({
   },
 });
 
-function numberOf(name: keyof typeof values): number {
-  const number = Number(values[name]);
-  if (number > 0) return number;
-  console.error(`--${name}: found ${values[name]}, expected a number above 0`);
-  process.exit(2);
-}
+const numberOf = (name: keyof typeof values): number => numberOption(name, values[name]);
 
 /** Of a heartbeat, of the sticky queue, and of a workflow task: the table of timeouts in docs/reliability.md. */
 const NOTICED_WITHIN_MS = 10_000 + 2_000 + 10_000;

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { soak, type Drift } from '#test/faults/long/soak.ts';
+import { numberOption } from './number-option.ts';
 
 const { values } = parseArgs({
   options: {
@@ -13,12 +14,7 @@ const { values } = parseArgs({
   },
 });
 
-function numberOf(name: keyof typeof values): number {
-  const number = Number(values[name]);
-  if (number > 0) return number;
-  console.error(`--${name}: found ${values[name]}, expected a number above 0`);
-  process.exit(2);
-}
+const numberOf = (name: keyof typeof values): number => numberOption(name, values[name]);
 
 const MB = 1_048_576;
 /** A heap is collected when it likes; what leaks goes on growing. */

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { restarts, upgrade, versionBefore, type RollingResult } from '#test/faults/long/upgrade.ts';
+import { numberOption } from './number-option.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,11 +22,8 @@ function fail(text: string): never {
   process.exit(2);
 }
 
-function numberOf(name: 'seed' | 'missions' | 'minutes' | 'restarts'): number {
-  const number = Number(values[name]);
-  if (!(number > 0)) fail(`--${name}: found ${values[name]}, expected a number above 0`);
-  return number;
-}
+const numberOf = (name: 'seed' | 'missions' | 'minutes' | 'restarts'): number =>
+  numberOption(name, values[name]);
 
 const LONGEST_DRAIN_MS = 32_000;
 
