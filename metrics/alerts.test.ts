@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
 import { collectProcessMetrics, registry } from './registry.ts';
-import { TEMPORAL_METRICS } from '#test/support/temporal-metrics.ts';
+import { TEMPORAL_FAILURE_METRICS, TEMPORAL_METRICS } from '#test/support/temporal-metrics.ts';
 
 const root = new URL('../', import.meta.url);
 const { groups } = parse(readFileSync(new URL('docker/alerts.yaml', root), 'utf8')) as {
@@ -89,6 +89,7 @@ function labelsOf(name: string): readonly string[] | null {
     OF_PROMETHEUS[name] ??
     TEMPORAL_METRICS[name] ??
     TEMPORAL_METRICS[base] ??
+    TEMPORAL_FAILURE_METRICS[name] ??
     (ours as (Metric & { labelNames: readonly string[] }) | undefined)?.labelNames;
   if (labels === undefined) return null;
   return [...labels, ...OF_EVERY_SERIES, ...(name.endsWith('_bucket') ? ['le'] : [])];

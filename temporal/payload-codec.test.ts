@@ -115,6 +115,22 @@ describe('payload codec', () => {
     expect(String(error)).not.toContain(marker);
   });
 
+  it('what the server itself says of an activity that no worker had taken passes through, and nothing like it', async () => {
+    const made = createPayloadCodec(
+      { primaryKeyId: 'a', keys: new Map([['a', key(1)]]) },
+      { refusePlaintext: true },
+    );
+    const own = payload('ACTIVITY_ID_NOT_STARTED');
+    expect(await made.decode([own])).toEqual([own]);
+    for (const other of [
+      payload('ACTIVITY_ID_NOT_STARTED '),
+      payload(['ACTIVITY_ID_NOT_STARTED']),
+      { ...own, metadata: { encoding: Buffer.from('binary/plain') } },
+      { metadata: own.metadata ?? {} },
+    ])
+      await expect(made.decode([other])).rejects.toThrow(PlaintextPayloadError);
+  });
+
   it('payloads that are not encrypted pass through for those who only look', async () => {
     const made = codec('a', { a: key(1) });
     const plain = [payload(marker), { metadata: {}, data: new Uint8Array([1]) }, {}];

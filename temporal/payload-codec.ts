@@ -13,7 +13,10 @@ export interface CodecKeys {
 }
 
 export interface CodecOptions {
-  /** What is not encrypted is an error on decode, also an empty value; it passes through by default, for those who only look. */
+  /**
+   * What is not encrypted is an error on decode, also an empty value, but for the one text that the server writes itself; it passes
+   * through by default, for those who only look.
+   */
   readonly refusePlaintext?: boolean;
   /** Told of each payload that is not decoded, besides the error. */
   readonly onUndecodable?: (error: UndecodablePayloadError) => void;
@@ -139,7 +142,7 @@ function decryptPayload(
 ): Payload {
   const encoding = payload.metadata?.['encoding'];
   if (!encoding || !ENCODING.equals(encoding)) {
-    if (refusePlaintext) throw new PlaintextPayloadError();
+    if (refusePlaintext && !isServersOwn(payload)) throw new PlaintextPayloadError();
     return payload;
   }
   const keyId = keyIdOf(payload);
@@ -149,5 +152,16 @@ function decryptPayload(
   if (plaintext === null) throw new PayloadUnreadableError(keyId);
   return proto.temporal.api.common.v1.Payload.decode(plaintext);
 }
+
+/**
+ * What the server puts into the history of a run that cancels an activity which no worker has taken yet, and every worker of that run has
+ * to read (`activityCancellationMsgActivityNotStarted` of Temporal's service/history). Of all that a server writes, no other payload
+ * reaches a worker; whoever forges this one says nothing by it.
+ */
+const NOT_STARTED = { encoding: Buffer.from('json/plain'), data: Buffer.from('"ACTIVITY_ID_NOT_STARTED"') };
+
+const isServersOwn = ({ metadata, data }: Payload): boolean =>
+  NOT_STARTED.encoding.equals(metadata?.['encoding'] ?? new Uint8Array()) &&
+  NOT_STARTED.data.equals(data ?? new Uint8Array());
 
 const aadOf = (keyId: string): string => canonicalContext(PURPOSE, keyId);

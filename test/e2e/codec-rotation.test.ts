@@ -20,7 +20,7 @@ import {
 } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
-import { TEMPORAL_METRICS } from '#test/support/temporal-metrics.ts';
+import { TEMPORAL_FAILURE_METRICS, TEMPORAL_METRICS } from '#test/support/temporal-metrics.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 import {
   startSystemProcess,
@@ -151,9 +151,12 @@ const counted = async (running: SystemProcess): Promise<number> => {
   return Number(found);
 };
 /** What the SDK's core measures is part of the process's own scrape. */
-async function expectTemporalMetrics(running: SystemProcess): Promise<void> {
+async function expectTemporalMetrics(
+  running: SystemProcess,
+  metrics: Readonly<Record<string, readonly string[]>>,
+): Promise<void> {
   const scraped = await (await fetch(`${running.url()}/metrics`)).text();
-  for (const [name, labels] of Object.entries(TEMPORAL_METRICS)) {
+  for (const [name, labels] of Object.entries(metrics)) {
     const series = new RegExp(`^${name}(?:_count)?\\{(.*)\\} `, 'm').exec(scraped)?.[1];
     expect(series, name).toBeDefined();
     for (const label of labels) expect(series, name).toContain(`${label}="`);
@@ -238,7 +241,7 @@ describe('codec keys', () => {
     expect(keyIdOf(events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0])).toBe(NEW);
     expect(await ready(last)).toMatchObject({ codecKeys: 'ok' });
     // It asked the rounds; before, the old runner may have ended what it had begun.
-    await expectTemporalMetrics(last);
+    await expectTemporalMetrics(last, TEMPORAL_METRICS);
     expect(await counted(last)).toBe(0);
   });
 
@@ -255,6 +258,7 @@ describe('codec keys', () => {
     await waitUntil('the log says so', () =>
       tooEarly.output().includes(`key id \\"${OLD}\\", which TEMPORAL_CODEC_KEYS does not hold`),
     );
+    await expectTemporalMetrics(tooEarly, TEMPORAL_FAILURE_METRICS);
     expect((await run.describe()).status.name).toBe('RUNNING');
     await tooEarly.stop();
 

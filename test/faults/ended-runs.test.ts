@@ -1,3 +1,4 @@
+import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { whileSealingWaits } from '#test/support/held-lock.ts';
 import { replyOfTwoRounds, requestsOf, roundOf } from '#test/support/planner-scripts.ts';
@@ -156,4 +157,37 @@ describe('a run cancelled while its records are sealed', () => {
     expect(requestsOf(system.gateway.requests, objective, 1)).toEqual([]);
     expect(await countLeftovers(system.databases, mission.missionId)).toEqual(NOTHING_LEFT);
   });
+});
+
+/** The server writes of an activity that no worker has taken by itself, and knows no codec key. */
+describe('a run cancelled while no vault worker has taken its records', () => {
+  let withoutVault: MissionSystem;
+  beforeAll(async () => {
+    withoutVault = await startMissionSystem({ parts: ['runner'], script: replyOfTwoRounds });
+  });
+  afterAll(() => withoutVault.close());
+
+  it.each(['its user', 'an operator'] as const)(
+    'by %s ends, says so and leaves nothing behind',
+    async (who) => {
+      const mission = await writeGrantedMission(withoutVault, `OBJECTIVE-NOT-TAKEN-${who}`);
+      const run = await startRun(withoutVault.client, mission);
+      await waitUntil('its records wait for a vault worker', async () => {
+        const { pendingActivities } = (await run.describe()).raw;
+        return pendingActivities?.some(({ activityType }) => activityType?.name === 'sealInputs') === true;
+      });
+      if (who === 'its user') {
+        await run.signal(cancelRunSignal);
+        expect((await run.result()).outcome).toBe('cancelled');
+      } else {
+        await run.cancel();
+        await expect(run.result()).rejects.toThrow(WorkflowFailedError);
+      }
+      const [iterations] = await readWrittenIterations(withoutVault.databases, mission.missionId);
+      expect(iterations).toMatchObject([
+        { overallStatus: 'failed', errorDetails: { name: 'run-cancelled' } },
+      ]);
+      expect(await countLeftovers(withoutVault.databases, mission.missionId)).toEqual(NOTHING_LEFT);
+    },
+  );
 });

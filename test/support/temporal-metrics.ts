@@ -11,3 +11,8 @@ export const TEMPORAL_METRICS: Readonly<Record<string, readonly string[]>> = {
   temporal_activity_schedule_to_start_latency_seconds: OF_QUEUE,
   temporal_workflow_completed_total: [...OF_QUEUE, 'workflow_type'],
 };
+
+/** Likewise, of what has no series until it happens. */
+export const TEMPORAL_FAILURE_METRICS: Readonly<Record<string, readonly string[]>> = {
+  temporal_workflow_task_execution_failed_total: [...OF_QUEUE, 'workflow_type', 'failure_reason'],
+};
