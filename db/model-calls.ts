@@ -115,8 +115,9 @@ export async function readEntries(
   iterationId: string,
   keyId: Buffer,
 ): Promise<EntryRow[]> {
-  return await tx<EntryRow[]>`
-    select round, entry from (
+  // Not as bytes, which PostgreSQL sends as twice as many hexadecimal digits.
+  const rows = await tx<{ round: number; base64: string }[]>`
+    select round, encode(entry, 'base64') as base64 from (
       select round, entry, 1 as place from mana_ai.model_calls
       where user_id = ${tx.userId} and iteration_id = ${iterationId} and key_id = ${keyId} and purpose = 'plan'
         and entry is not null
@@ -124,6 +125,7 @@ export async function readEntries(
       select round, entry, 2 from mana_ai.run_transcripts
       where user_id = ${tx.userId} and iteration_id = ${iterationId}
     ) as known order by round, place`;
+  return rows.map(({ round, base64 }) => ({ round, entry: Buffer.from(base64, 'base64') }));
 }
 
 /** Whether anything is kept of the iteration, under whatever key. */

@@ -1,5 +1,6 @@
 import type { UserTransaction } from './client.ts';
 import type { Fragment } from './sql.ts';
+import { CIPHERTEXT_PREFIX } from '#domain/base/ciphertext.ts';
 import {
   EMPTY_MERGE_STATE,
   takeInRows,
@@ -33,6 +34,12 @@ const MAX_ROWS_BYTES = 16_000_000;
 const MAX_RECORD_BYTES = 8_000_000;
 const MAX_READ_BYTES = 16_000_000;
 
+/**
+ * Which large values are read: ciphertext, which only the vault opens, what is in clear, or neither. Ciphertext that is left out
+ * leaves its prefix, another value `true`: what is there, and what of it is ciphertext, can be told all the same.
+ */
+export type LargeValues = 'ciphertext' | 'clear' | 'none';
+
 /** As it is read: `large` has the sizes of the values that were left out. */
 interface SkeletonRow extends Omit<StoredRowOfRecord, 'tooLarge'> {
   readonly large: Readonly<Record<string, number>> | null;
@@ -40,12 +47,17 @@ interface SkeletonRow extends Omit<StoredRowOfRecord, 'tooLarge'> {
 }
 
 /**
- * Reads rows so that merging them gives what merging all of them whole would give. What is sent again and again (arrays
+ * Reads rows so that merging them gives what merging all of them whole would give, but for large values that are not asked
+ * for. What is sent again and again (arrays
  * come whole) leaves the database once.
  *
  * @param where of `public.sync_changes changes`, besides the user
  */
-export async function readRows(tx: UserTransaction, where: Fragment): Promise<StoredRowOfRecord[]> {
+export async function readRows(
+  tx: UserTransaction,
+  where: Fragment,
+  large: LargeValues,
+): Promise<StoredRowOfRecord[]> {
   const rows = (await readSkeleton(tx, where)).toReversed();
   const byRecord = Map.groupBy(rows, ({ table, recordId }) => JSON.stringify([table, recordId]));
   const wanted = [...byRecord.values()].map(standingValues);
@@ -55,7 +67,7 @@ export async function readRows(tx: UserTransaction, where: Fragment): Promise<St
     left -= bytes;
     return true;
   });
-  const values = await readValues(tx, fitting);
+  const values = await readValues(tx, fitting, large);
   const isFitting = new Set(fitting);
   const tooLarge = Map.groupBy(
     wanted.flat().filter((value) => !isFitting.has(value)),
@@ -155,13 +167,18 @@ function standingValues(rows: readonly SkeletonRow[]): StandingValue[] {
 async function readValues(
   tx: UserTransaction,
   wanted: readonly Pick<StandingValue, 'row' | 'field'>[],
+  large: LargeValues,
 ): Promise<ReadonlyMap<string, Readonly<Record<string, unknown>>>> {
   if (wanted.length === 0) return new Map();
   const rows = await tx<{ id: string; field: string; value: unknown }[]>`
-    select changes.id, wanted.field, changes.data -> wanted.field as value
+    select changes.id, wanted.field, case when starts_with(stored.value #>> '{}', ${CIPHERTEXT_PREFIX})
+        then case when ${large === 'ciphertext'}::boolean then stored.value else to_jsonb(${CIPHERTEXT_PREFIX}::text) end
+        else case when ${large === 'clear'}::boolean then stored.value else 'true' end
+      end as value
     from unnest(${wanted.map(({ row }) => row.id)}::uuid[], ${wanted.map(({ field }) => field)}::text[])
       as wanted (id, field)
-    join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${tx.userId}`;
+    join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${tx.userId}
+    cross join lateral (select changes.data -> wanted.field as value offset 0) stored`;
   return new Map(
     [...Map.groupBy(rows, ({ id }) => id)].map(([id, fields]) => [
       id,

@@ -6,13 +6,26 @@ import { sql } from './sql.ts';
 export interface SealedRow {
   readonly table: string;
   readonly recordId: string;
-  readonly sealed: Buffer;
+  /** Null where it was not asked for. */
+  readonly sealed: Buffer | null;
 }
 
-export async function readSealedRows(tx: UserTransaction, runId: string): Promise<SealedRow[]> {
-  return await tx<SealedRow[]>`
-    select table_name as table, record_id as "recordId", sealed from mana_ai.sealed_inputs
-    where user_id = ${tx.userId} and run_id = ${runId}`;
+/** @param tables whose records are wanted; of others it is only said that they were sealed. Null for all */
+export async function readSealedRows(
+  tx: UserTransaction,
+  runId: string,
+  tables: readonly string[] | null,
+): Promise<SealedRow[]> {
+  // Not as bytes, which PostgreSQL sends as twice as many hexadecimal digits.
+  const rows = await tx<{ table: string; recordId: string; base64: string | null }[]>`
+    select table_name as table, record_id as "recordId",
+      case when ${tables === null}::boolean or table_name = any(${tables ?? []}::text[]) then encode(sealed, 'base64') end
+        as base64
+    from mana_ai.sealed_inputs where user_id = ${tx.userId} and run_id = ${runId}`;
+  return rows.map(({ table, recordId, base64 }) => ({
+    ...{ table, recordId },
+    sealed: base64 === null ? null : Buffer.from(base64, 'base64'),
+  }));
 }
 
 /**

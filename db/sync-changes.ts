@@ -1,5 +1,5 @@
 import type { SystemSql, UserTransaction } from './client.ts';
-import { readRows, type StoredRow, type StoredRowOfRecord } from './record-rows.ts';
+import { readRows, type LargeValues, type StoredRow, type StoredRowOfRecord } from './record-rows.ts';
 import { sql } from './sql.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 
@@ -14,16 +14,21 @@ export const MISSIONS = { appId: 'ai', table: 'aiMissions' } as const;
 export const AGENTS = { appId: 'ai', table: 'agents' } as const;
 
 /**
- * Reads the rows of one record as far as they make it, see `readRows`. The user id stands in the query as well as in the
- * row-level security: both have to fail before another user's row gets in.
+ * Reads the rows of one record as far as they make it, see `readRows`; who opens its ciphertexts asks for them. The user id
+ * stands in the query as well as in the row-level security: both have to fail before another user's row gets in.
  */
 export const readRecordRows = (tx: UserTransaction, ref: RecordRef): Promise<StoredRowOfRecord[]> =>
-  readRows(tx, sql`app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}`);
+  readRows(
+    tx,
+    sql`app_id = ${ref.appId} and table_name = ${ref.table} and record_id = ${ref.recordId}`,
+    'clear',
+  );
 
 /** Reads the rows of many records at once; the key of the result is `recordKey`. */
 export async function readRowsOfRecords(
   tx: UserTransaction,
   refs: readonly RecordRef[],
+  large: LargeValues,
 ): Promise<ReadonlyMap<string, StoredRow[]>> {
   if (refs.length === 0) return new Map();
   const rows = await readRows(
@@ -31,6 +36,7 @@ export async function readRowsOfRecords(
     sql`(app_id, table_name, record_id) in (select * from unnest(
       ${refs.map((ref) => ref.appId)}::text[], ${refs.map((ref) => ref.table)}::text[],
       ${refs.map((ref) => ref.recordId)}::text[]))`,
+    large,
   );
   return Map.groupBy(rows, (row) => recordKey(row.table, row.recordId));
 }
@@ -45,7 +51,7 @@ export async function readTimeBlockRows(
 ): Promise<ReadonlyMap<string, StoredRow[]>> {
   if (recordIds.length === 0) return new Map();
   const where = sql`table_name = 'timeBlocks' and record_id = any(${recordIds}::text[])`;
-  return Map.groupBy(await readRows(tx, where), ({ recordId }) => recordId);
+  return Map.groupBy(await readRows(tx, where, 'clear'), ({ recordId }) => recordId);
 }
 
 export const recordKey = (table: string, recordId: string): string => `${table}:${recordId}`;

@@ -1,6 +1,6 @@
 import type { RunnerDependencies } from './dependencies.ts';
 import { inScope, type RunScope } from './run-scope.ts';
-import { readContents, type RunContents } from './run-contents.ts';
+import { readWords, type RunWords } from './run-contents.ts';
 import { persistently } from './persistently.ts';
 import { readNote, storeNote } from './run-notes.ts';
 import { researchIdempotencyKey } from '#crypto/derived-ids.ts';
@@ -46,11 +46,11 @@ import type { ShallowResearch } from '#research/shallow.ts';
 export function researchWanted(
   deps: RunnerDependencies,
   begun: ResearchTask | null,
-  contents: RunContents,
+  { mission }: Pick<RunWords, 'mission'>,
 ): ResearchKind | null {
   if (begun !== null) return begun.state === 'done' || begun.state === 'failed' ? null : begun.kind;
   const { shallow, deep } = deps.research;
-  return researchKindOf(contents.mission, { shallow: shallow !== null, deep: deep !== null });
+  return researchKindOf(mission, { shallow: shallow !== null, deep: deep !== null });
 }
 
 /** What research brought; a failed one where its results are lost. Null without research. */
@@ -101,7 +101,7 @@ async function beginResearch(
     const { tx, read } = scope;
     const task = await readResearchTask(tx, input.iterationId);
     if (task !== null && task.state !== 'submitting') return { state: task.state };
-    const { mission, language } = await readContents(scope);
+    const { mission, language } = await readWords(scope);
     const query = researchQueryOf(input.kind, mission);
     const service = deps.research[input.kind];
     if (task === null && input.kind === 'deep' && service !== null) {

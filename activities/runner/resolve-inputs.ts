@@ -2,8 +2,8 @@ import type { RunScope } from './run-scope.ts';
 import { isEncryptedValue } from '#crypto/field-value.ts';
 import { unsealRecord } from '#crypto/sealed-record.ts';
 import type { UserTransaction } from '#db/client.ts';
-import type { StoredRow } from '#db/record-rows.ts';
-import { readSealedRows } from '#db/run-storage.ts';
+import type { LargeValues, StoredRow } from '#db/record-rows.ts';
+import { readSealedRows, type SealedRow } from '#db/run-storage.ts';
 import { readRowsOfRecords, readTimeBlockRows, recordKey } from '#db/sync-changes.ts';
 import { eventTimes } from '#domain/mission/event-times.ts';
 import { mergeRecord } from '#domain/change-log/field-merge.ts';
@@ -30,14 +30,26 @@ export type OpenedRecords = ReadonlyMap<string, Fields>;
 export interface Unsealed {
   readonly records: OpenedRecords;
   /** Sealed under another key than the grant's: the master key has changed since the grant was issued. */
-  readonly unopened: readonly { readonly table: string; readonly recordId: string }[];
+  readonly unopened: readonly SealedRef[];
+  /** What was not asked for, and stayed closed. */
+  readonly left: readonly SealedRef[];
 }
 
-/** Opens what was sealed for this run, whose key is the grant's. */
-export async function unsealInputs({ tx, run, key: mdk }: RunScope): Promise<Unsealed> {
+type SealedRef = Pick<SealedRow, 'table' | 'recordId'>;
+
+/**
+ * Opens what was sealed for this run, whose key is the grant's.
+ *
+ * @param tables whose records are wanted; null for all
+ */
+export async function unsealInputs(
+  { tx, run, key: mdk }: RunScope,
+  tables: readonly string[] | null = null,
+): Promise<Unsealed> {
   const records = new Map<string, Fields>();
-  const unopened: { table: string; recordId: string }[] = [];
-  for (const row of await readSealedRows(tx, run.runId)) {
+  const unopened: SealedRef[] = [];
+  const left: SealedRef[] = [];
+  for (const row of await readSealedRows(tx, run.runId, tables)) {
     const context = {
       userId: tx.userId,
       missionId: run.missionId,
@@ -45,11 +57,16 @@ export async function unsealInputs({ tx, run, key: mdk }: RunScope): Promise<Uns
       table: row.table,
       recordId: row.recordId,
     };
+    const ref = { table: row.table, recordId: row.recordId };
+    if (row.sealed === null) {
+      left.push(ref);
+      continue;
+    }
     const fields = unsealRecord(mdk, context, row.sealed);
-    if (fields === null) unopened.push({ table: row.table, recordId: row.recordId });
+    if (fields === null) unopened.push(ref);
     else records.set(recordKey(row.table, row.recordId), fields);
   }
-  return { records, unopened };
+  return { records, unopened, left };
 }
 
 export interface ResolvedInputs {
@@ -72,13 +89,13 @@ interface StoredInputs {
 export async function readInputs(
   tx: UserTransaction,
   mission: Mission,
-  { isGranted }: { readonly isGranted: boolean },
+  { isGranted, large }: { readonly isGranted: boolean; readonly large: LargeValues },
 ): Promise<StoredInputs> {
   const granted = isGranted ? grantedRecords(mission) : [];
   const named = distinct(mission.inputs);
   const [firstLeftOut] = named.slice(MAX_INPUTS);
   const wanted = distinct([...named.slice(0, MAX_INPUTS), ...granted]);
-  return { granted, wanted, firstLeftOut, stored: await readStored(tx, wanted) };
+  return { granted, wanted, firstLeftOut, stored: await readStored(tx, wanted, large) };
 }
 
 /**
@@ -120,6 +137,21 @@ export function resolveInputs(
   return { inputs, unreadableInputs, records };
 }
 
+/**
+ * Which records a run may read, as `resolveInputs` finds them, where what stands in them is not needed.
+ *
+ * @param opened keys of those that were sealed and do open
+ */
+export const recordsOf = (
+  { wanted, stored }: Pick<StoredInputs, 'wanted' | 'stored'>,
+  opened: ReadonlySet<string>,
+): MissionInput[] =>
+  wanted.filter((input) => {
+    const found = stored.get(keyOf(input));
+    if (found === undefined || 'problem' in found) return false;
+    return opened.has(keyOf(input)) || presentFields(found.module, withoutCiphertext(found.fields)) > 0;
+  });
+
 /** As many as a grant may name; the prompt has room for a part of them. */
 const MAX_INPUTS = 1_000;
 
@@ -146,6 +178,7 @@ type StoredRecord =
 async function readStored(
   tx: UserTransaction,
   wanted: readonly MissionInput[],
+  large: LargeValues,
 ): Promise<ReadonlyMap<string, StoredRecord>> {
   const known = wanted.flatMap((input) => {
     const module = inputModuleOfTable(input.table);
@@ -156,7 +189,7 @@ async function readStored(
     table: module.table,
     recordId: input.id,
   }));
-  const rows = await readRowsOfRecords(tx, refs);
+  const rows = await readRowsOfRecords(tx, refs, large);
   const stored = new Map<string, StoredRecord>();
   for (const { input, module } of known) {
     stored.set(keyOf(input), storedRecord(module, input.id, rows.get(keyOf(input)) ?? []));

@@ -1,5 +1,6 @@
 import {
   readInputs,
+  recordsOf,
   unsealInputs,
   resolveInputs,
   type OpenedRecords,
@@ -12,12 +13,12 @@ import { readAgent, type ReadAgent } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
-import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/mission/mission.ts';
+import { ENCRYPTED_MISSION_FIELDS, type Mission, type MissionInput } from '#domain/mission/mission.ts';
 import { visibleText } from '#domain/text/prompt-text.ts';
 import type { WordsProblem } from '#domain/run/run.ts';
 
-/** What a run may read, in clear: for its prompt, for its research and for the tools that only read. */
-export interface RunContents extends ResolvedInputs {
+/** What its user says of a mission, in clear. */
+export interface RunWords {
   /** Null where a field is absent or stays closed. */
   readonly mission: {
     readonly title: string | null;
@@ -28,8 +29,20 @@ export interface RunContents extends ResolvedInputs {
   readonly language: PromptLanguage;
   /** Null for a mission without an agent. */
   readonly agent: Pick<Agent, 'id' | 'name' | 'role' | 'systemPrompt' | 'memory'> | null;
+}
+
+/** What a run may read, in clear: for its prompt and for the tools that only read. */
+export interface RunContents extends RunWords, ResolvedInputs {
   readonly unopened: Unsealed['unopened'];
 }
+
+/** Its words, and which records there are to read. */
+export interface RunOutline extends RunWords {
+  readonly records: readonly MissionInput[];
+}
+
+/** Records whose words are no inputs; they are sealed like those. */
+const TABLES_OF_WORDS = ['aiMissions', 'agents'];
 
 /**
  * Reads the mission, its agent, its inputs and what else the grant covers, with what was sealed for this run in place
@@ -40,18 +53,57 @@ export async function readContents(scope: MissionScope): Promise<RunContents> {
   const { mission } = scope.read;
   const [unsealed, stored, agent] = await Promise.all([
     run.grantUsable ? unsealInputs(scope) : null,
-    readInputs(tx, mission, { isGranted: run.grantUsable }),
+    readInputs(tx, mission, { isGranted: run.grantUsable, large: 'clear' }),
     run.agentId === null ? null : readAgent(tx, run.agentId),
   ]);
   const opened = unsealed?.records ?? null;
-  const own = opened?.get(recordKey('aiMissions', run.missionId)) ?? {};
-  const words = missionWords(mission, own);
+  return {
+    ...openWords(scope, agent, opened),
+    ...resolveInputs(mission, stored, opened),
+    unopened: unsealed?.unopened ?? [],
+  };
+}
+
+/**
+ * The same for a round whose prompt stands: it needs the words, and of the records which ones there are now. What is in them is
+ * neither read nor opened.
+ *
+ * @param unopened what the first round could not open; under the run's key it stays closed
+ */
+export async function readOutline(scope: MissionScope, unopened: Unsealed['unopened']): Promise<RunOutline> {
+  const { tx, run } = scope;
+  const [unsealed, stored, agent] = await Promise.all([
+    run.grantUsable ? unsealInputs(scope, TABLES_OF_WORDS) : null,
+    readInputs(tx, scope.read.mission, { isGranted: run.grantUsable, large: 'none' }),
+    run.agentId === null ? null : readAgent(tx, run.agentId),
+  ]);
+  const keysOf = (records: Unsealed['left']): string[] =>
+    records.map(({ table, recordId }) => recordKey(table, recordId));
+  const closed = new Set(keysOf(unopened));
+  const opening = new Set(keysOf(unsealed?.left ?? []).filter((key) => !closed.has(key)));
+  return { ...openWords(scope, agent, unsealed?.records ?? null), records: recordsOf(stored, opening) };
+}
+
+/** The words alone; no input is read or opened. */
+export async function readWords(scope: MissionScope): Promise<RunWords> {
+  const { tx, run } = scope;
+  const [unsealed, agent] = await Promise.all([
+    run.grantUsable ? unsealInputs(scope, TABLES_OF_WORDS) : null,
+    run.agentId === null ? null : readAgent(tx, run.agentId),
+  ]);
+  return openWords(scope, agent, unsealed?.records ?? null);
+}
+
+function openWords(
+  { run, read }: MissionScope,
+  agent: ReadAgent | null,
+  opened: OpenedRecords | null,
+): RunWords {
+  const words = missionWords(read.mission, opened?.get(recordKey('aiMissions', run.missionId)) ?? {});
   return {
     mission: words,
     language: languageOf([words.title, words.objective, words.conceptMarkdown]),
     agent: openAgent(agent, run.agentId, opened),
-    ...resolveInputs(mission, stored, opened),
-    unopened: unsealed?.unopened ?? [],
   };
 }
 

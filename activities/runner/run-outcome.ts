@@ -143,7 +143,7 @@ async function languageOfSealedWords(
   read: ReadMission,
   mdk: Buffer,
 ): Promise<PromptLanguage> {
-  const { records } = await unsealInputs({ tx, run: input, key: mdk });
+  const { records } = await unsealInputs({ tx, run: input, key: mdk }, ['aiMissions']);
   const own = records.get(recordKey('aiMissions', input.missionId)) ?? {};
   return languageOf(Object.values(missionWords(read.mission, own)));
 }

@@ -252,7 +252,7 @@ async function* readRecords(
 ): AsyncGenerator<ReadRecord, void, undefined> {
   for (let start = 0; start < records.length; start += BATCH_SIZE) {
     const batch = records.slice(start, start + BATCH_SIZE);
-    const rows = await readRowsOfRecords(tx, batch);
+    const rows = await readRowsOfRecords(tx, batch, 'ciphertext');
     for (const record of batch) {
       const all = rows.get(recordKey(record.table, record.recordId)) ?? [];
       const merged = mergeRecord(record.recordId, all.filter(isOfDevice));

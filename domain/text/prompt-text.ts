@@ -1,3 +1,5 @@
+import { CIPHERTEXT_PREFIX } from '#domain/base/ciphertext.ts';
+
 /**
  * Text preparation for the planner: what is read from records is bounded, visible and free of ciphertext before it
  * reaches a prompt or a plan. Lengths are UTF-16 code units throughout.
@@ -47,7 +49,7 @@ const LINE_BREAKS = /\r\n?|[\u2028\u2029\u0085]/g;
 const CIPHERTEXT = /enc:1:[A-Za-z0-9+/=]+\.[A-Za-z0-9+/=]+/g;
 
 /** Whether a stored value is ciphertext (docs/platform.md section 5); such a value is unreadable for a prompt. */
-export const looksEncrypted = (text: string): boolean => text.startsWith('enc:1:');
+export const looksEncrypted = (text: string): boolean => text.startsWith(CIPHERTEXT_PREFIX);
 
 /** Plain line breaks, and nothing that no reader sees. */
 export const withoutInvisible = (text: string): string =>

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readContents, type RunContents } from '#activities/runner/run-contents.ts';
+import { readContents, readOutline, type RunContents } from '#activities/runner/run-contents.ts';
 import { resolvePrompt } from '#activities/runner/round/prompt.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
@@ -8,6 +8,7 @@ import { readMission, type ReadMission } from '#db/missions.ts';
 import { agentAt, missionAt, type Location, type WebAppUser } from '#dev/web-app.ts';
 import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
 import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -37,7 +38,10 @@ interface Opened {
   readonly read: ReadMission;
 }
 
-/** Seals what the grant names, if there is one, and opens the run as its first round does. */
+/**
+ * Seals what the grant names, if there is one, and opens the run as its first round does. Later rounds are to find the same words
+ * and the same records.
+ */
 async function open(
   user: WebAppUser,
   options: {
@@ -45,6 +49,8 @@ async function open(
     readonly granted?: readonly Input[];
     readonly mission?: Fields;
     readonly agentId?: string;
+    /** Sealed under another key than the grant's. */
+    readonly ofOtherKey?: Input;
   },
 ): Promise<Opened> {
   const missionId = randomUUID();
@@ -59,6 +65,11 @@ async function open(
   let key: Buffer | null = null;
   if (grant !== null) {
     await sealInputs(harness.vault, run);
+    await query(
+      harness.databases.superuser.syncUrl,
+      'update mana_ai.sealed_inputs set sealed = set_byte(sealed, 0, 255 - get_byte(sealed, 0)) where run_id = $1 and record_id = $2',
+      [run.runId, options.ofOtherKey?.id ?? null],
+    );
     const { privateKeys } = harness.runner;
     const unwrapped = unwrapGrant({ privateKeys, userId: user.userId, grant, nowMs: Date.now() });
     if (!unwrapped.ok) throw new Error(unwrapped.reason);
@@ -68,7 +79,13 @@ async function open(
     const read = await readMission(tx, missionId);
     if (read === null) throw new Error('the mission is gone');
     const asking = { ...run, agentId: options.agentId ?? null, grantUsable: key !== null };
-    return { opened: await readContents({ tx, read, run: asking, key: key ?? Buffer.alloc(32) }), read };
+    const scope = { tx, read, run: asking, key: key ?? Buffer.alloc(32) };
+    const opened = await readContents(scope);
+    expect(await readOutline(scope, opened.unopened)).toEqual({
+      ...{ mission: opened.mission, language: opened.language, agent: opened.agent },
+      records: opened.records.map(({ module, table, id }) => ({ module, table, id })),
+    });
+    return { opened, read };
   });
 }
 
@@ -166,6 +183,37 @@ describe('inputs', () => {
       { module: 'tasks', id: 't1', fields: { title: 'Steuer', isCompleted: false } },
       { module: 'notes', id: 'n1', fields: { title: 'Idee' } },
     ]);
+  });
+});
+
+describe('records of which a later round reads that they are there', () => {
+  it('are those that the first one could read, however large', async () => {
+    const user = await harness.webApp.createUser();
+    const long = 'lang '.repeat(100);
+    const [sealed, clear, closed, both] = ['sealed', 'clear', 'closed', 'both'].map((id) =>
+      inputOf('notes', id),
+    ) as [Input, Input, Input, Input];
+    const [unopened, half] = [inputOf('notes', 'unopened'), inputOf('notes', 'half')];
+    const ciphertext = user.encrypt(long);
+    await harness.webApp.insert(user, at(sealed), { content: ciphertext });
+    await harness.webApp.insert(user, at(clear), { content: long });
+    await harness.webApp.insert(user, at(closed), { content: ciphertext });
+    await harness.webApp.insert(user, at(both), { title: ciphertext, content: long });
+    await harness.webApp.insert(user, at(unopened), { content: ciphertext });
+    await harness.webApp.insert(user, at(half), { title: long, content: ciphertext });
+    const inputs = [sealed, clear, closed, both, unopened];
+    const mission = {
+      ...{ title: user.encrypt(long), objective: user.encrypt(`Plane ${long}`), conceptMarkdown: long },
+    };
+    const one = await open(user, { inputs, granted: [sealed, unopened], mission, ofOtherKey: unopened });
+    expect(one.opened.records.map(({ id }) => id)).toEqual(['sealed', 'clear', 'both']);
+    expect(one.opened.unopened).toEqual([{ table: 'notes', recordId: 'unopened' }]);
+    expect(one.opened.mission.title).toBe(long);
+    const two = await open(user, { inputs: [], granted: [both, half, unopened], mission, ofOtherKey: half });
+    expect(two.opened.records.map(({ id }) => id)).toEqual(['both', 'half', 'unopened']);
+    // Without a grant what is in clear.
+    const three = await open(user, { inputs });
+    expect(three.opened.records.map(({ id }) => id)).toEqual(['clear', 'both']);
   });
 });
 

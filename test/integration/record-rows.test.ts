@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { healIterations } from '#activities/runner/heal-iterations.ts';
 import { readMission, isOfDevice } from '#db/missions.ts';
-import { MISSIONS, readRecordRows } from '#db/sync-changes.ts';
+import type { LargeValues } from '#db/record-rows.ts';
+import { MISSIONS, readRecordRows, readRowsOfRecords, recordKey } from '#db/sync-changes.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { mergeRecord, type MergedRecord } from '#domain/change-log/field-merge.ts';
 import { toMissionId } from '#domain/base/ids.ts';
@@ -108,6 +109,32 @@ describe('rows with what stands of them', () => {
     const merged = mergeRecord(missionId, rows);
     expect(merged?.record['iterations']).toMatchObject([{ id: 'i1000' }]);
   });
+});
+
+describe('large values', () => {
+  const ciphertext = `enc:1:${'QUJD'.repeat(100)}`;
+  const inClear = large('In clear. ');
+  it.each<[LargeValues, unknown, unknown]>([
+    ['ciphertext', ciphertext, true],
+    ['clear', 'enc:1:', inClear],
+    ['none', 'enc:1:', true],
+  ])(
+    'that are asked for are read, of others it is only told what they are: %s',
+    async (asked, title, objective) => {
+      const missionId = randomUUID();
+      await harness.webApp.insert(user, missionAt(missionId), {
+        ...{ title: ciphertext, objective: inClear, inputs: [inClear], state: 'active' },
+      });
+      const rows = await harness.runner.database.asUser(user.userId, (tx) =>
+        readRowsOfRecords(tx, [{ ...MISSIONS, recordId: missionId }], asked),
+      );
+      expect(
+        mergeRecord(missionId, rows.get(recordKey('aiMissions', missionId)) ?? [])?.record,
+      ).toMatchObject({
+        ...{ title, objective, state: 'active', inputs: asked === 'clear' ? [inClear] : true },
+      });
+    },
+  );
 });
 
 /** Noise, so that compression does not make it small. */

@@ -38,13 +38,14 @@ export async function writeGrantedMission(
   system: MissionWriter,
   objective: string,
   fields: Fields = {},
+  note = 'tent, stove',
 ): Promise<WrittenMission> {
   const { webApp } = system;
   const user = await webApp.createUser();
   const [missionId, noteId, taskId] = [randomUUID(), randomUUID(), randomUUID()];
   await webApp.insert(user, noteAt(noteId), {
     title: user.encrypt('Packing list'),
-    content: user.encrypt('tent, stove'),
+    content: user.encrypt(note),
   });
   await webApp.insert(user, taskAt(taskId), { title: 'Book the train', isCompleted: false });
   const grant = await system.requestGrant(user.userId, {

@@ -25,6 +25,10 @@ const BUDGET = {
   plainOneRound: { events: 14, statements: 47, transactions: 7, roundTrips: 34, bytesToGateway: 4_800 },
 };
 
+/** Of how many bytes the text of an input is, and how often those are read: as ciphertext, sealed, and what of them is in the prompt. */
+const INPUT_BYTES = 600_000;
+const READINGS = 3;
+
 const IN_ONE_ROUND = 'in one round';
 
 let system: MissionSystem;
@@ -84,6 +88,16 @@ it('an encrypted mission of two rounds stays within its budget, and shows its ro
 it('a mission in plaintext that is planned in one round stays within its budget', async () => {
   const { cost } = await costOf(await writePlaintextMission(system.webApp, IN_ONE_ROUND));
   expectWithin(cost, BUDGET.plainOneRound);
+});
+
+it('an encrypted mission of two rounds reads its inputs once to seal them and once to open them', async () => {
+  const bytesRead = async (objective: string, length: number): Promise<number> => {
+    const mission = await writeGrantedMission(system, objective, {}, 'x'.repeat(length));
+    return (await costOf(mission)).cost.bytesRead;
+  };
+  const little = await bytesRead('OBJECTIVE-LITTLE-TO-READ', 1_000);
+  const much = await bytesRead('OBJECTIVE-MUCH-TO-READ', 1_000 + INPUT_BYTES);
+  expectWithin({ readings: (much - little) / INPUT_BYTES }, { readings: READINGS });
 });
 
 it('leaves rows and a history of the size that docs/scaling.md reckons with', async () => {

@@ -132,6 +132,7 @@ function entryOf(
     compactedUpTo: asked.compactedUpTo,
     shrunk: asked.again === 'smaller' || asked.windowTokens !== null,
     shrunkTo: asked.windowTokens,
+    unopened: opening?.unopened ?? null,
     flaggedInputs: [...(opening?.flaggedInputs ?? []), ...read.flaggedInputs],
     knownUrls: [...(opening?.knownUrls ?? []), ...read.knownUrls],
     notices: [

@@ -5,7 +5,7 @@ import {
   type MissionScope,
   type RunScope,
 } from '#activities/runner/run-scope.ts';
-import { readContents, problemOfWords } from '#activities/runner/run-contents.ts';
+import { readContents, readOutline, problemOfWords } from '#activities/runner/run-contents.ts';
 import { researchWanted } from '#activities/runner/research.ts';
 import { roundRequestOf, shrunkWindow, windowOf, type RequestedRun } from './request.ts';
 import { callOf, claim, keepRequest, newIdempotencyKey, type KeptCall } from './kept-call.ts';
@@ -146,12 +146,14 @@ async function requestOf(
   request: StoredRequest | null,
 ): Promise<(StoredRequest & { readonly round: AskedOfRound }) | PlanRoundResult> {
   if (request !== null && request.round !== null) return { ...request, round: request.round };
+  const unopened = run.earlier[0]?.unopened ?? null;
   const [contents, task] = await Promise.all([
-    readContents(scope),
+    // Where the prompt stands no record is opened for it again; older entries do not say which of them would open.
+    unopened === null ? readContents(scope) : readOutline(scope, unopened),
     // Only the first round opens with it.
     scope.run.round === 1 ? readResearchTask(scope.tx, scope.run.iterationId) : null,
   ]);
-  if (scope.run.round === 1) {
+  if (scope.run.round === 1 && 'inputs' in contents) {
     await auditUnopened(scope.tx, scope.run, contents.unopened);
     const problem = problemOfWords(scope.read.mission, contents);
     if (problem !== null) return { status: problem, steps: 0, totalTokens: 0 };

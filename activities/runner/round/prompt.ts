@@ -18,6 +18,7 @@ export interface ResolvedPrompt {
   readonly language: PromptLanguage;
   readonly flaggedInputs: FlaggedInput[];
   readonly knownUrls: string[];
+  readonly unopened: { readonly table: string; readonly recordId: string }[];
 }
 
 export interface PromptCircumstances {
@@ -58,5 +59,6 @@ export function resolvePrompt(
     language: opened.language,
     flaggedInputs,
     knownUrls: knownUrlsOf(sources, shown, flaggedInputs),
+    unopened: [...opened.unopened],
   };
 }

@@ -1,6 +1,6 @@
 import { readCompaction } from './compact.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import type { RunContents } from '#activities/runner/run-contents.ts';
+import type { RunContents, RunOutline } from '#activities/runner/run-contents.ts';
 import type { MissionScope } from '#activities/runner/run-scope.ts';
 import { readResearchNote } from '#activities/runner/research.ts';
 import { resolvePrompt } from './prompt.ts';
@@ -32,7 +32,8 @@ export interface RoundRequest {
 /** What the requests of a run are made of. */
 export interface RequestedRun {
   readonly earlier: readonly StoredRound[];
-  readonly contents: RunContents;
+  /** Whole where the run has no prompt yet. */
+  readonly contents: RunContents | RunOutline;
   readonly agent: Agent | null;
   /** The run's research; null for a later round than the first. */
   readonly task: ResearchTask | null;
@@ -60,7 +61,7 @@ export async function roundRequestOf(
     first === undefined ? null : readCompaction(scope),
   ]);
   const opening =
-    kept !== null
+    kept !== null || !('inputs' in contents)
       ? null
       : resolvePrompt(contents, read, {
           ...{ nowMs, timeZone, research, maxRounds: deps.planner.maxRounds },

@@ -6,6 +6,7 @@ const DELIMITER = '0123456789abcdef';
 const entry = (content: string, answer: string): StoredRound => ({
   ...{ prompt: null, unreadableInputs: [], finished: false, flaw: null, language: 'de', flaggedInputs: [] },
   ...{ knownUrls: [], notices: [], requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
+  unopened: null,
   reply: {
     content,
     toolCalls: [{ id: 'a', name: 'list_notes', arguments: { query: 'Zelt' } }],

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { flaggedInputSchema, messageSchema, noticeSchema, unreadableInputSchema } from './stored-round.ts';
+import {
+  flaggedInputSchema,
+  messageSchema,
+  noticeSchema,
+  unopenedRecordSchema,
+  unreadableInputSchema,
+} from './stored-round.ts';
 
 /**
  * What a refused request is changed to, once: `smaller` for a model whose window is smaller than we think, `plainer` for one
@@ -18,6 +24,8 @@ const roundSchema = z.object({
       language: z.enum(['de', 'en']),
       flaggedInputs: z.array(flaggedInputSchema),
       knownUrls: z.array(z.string()),
+      /** Null in older requests. */
+      unopened: z.array(unopenedRecordSchema).nullable().default(null),
     })
     .nullable(),
   /** Names of the tools whose calls become steps, and of those that are answered at once. */

@@ -33,7 +33,7 @@ const entry: StoredRound = {
   flaggedInputs: [],
   knownUrls: [],
   notices: [],
-  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
+  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null, unopened: null },
 };
 
 describe('storedRoundSchema', () => {

@@ -15,6 +15,9 @@ export const unreadableInputSchema = z.object({
   reason: z.string(),
 });
 
+/** Of what was sealed for the run and is under another key than its grant's. */
+export const unopenedRecordSchema = z.object({ table: z.string(), recordId: z.string() });
+
 /** Marks of injected instructions that an input bears; codes of `domain/planner/injection/injection-codes.ts`. */
 export const flaggedInputSchema = z.object({ table: z.string(), id: z.string(), marks: z.array(z.string()) });
 
@@ -78,6 +81,8 @@ export const storedRoundSchema = z.object({
   shrunk: z.boolean().default(false),
   /** What it was taken for; null in older entries. */
   shrunkTo: z.number().positive().nullable().default(null),
+  /** Of a first round: what later ones need not try to open. Null in others and in older entries. */
+  unopened: z.array(unopenedRecordSchema).nullable().default(null),
 });
 export type StoredRound = z.infer<typeof storedRoundSchema>;
 
@@ -110,5 +115,5 @@ export const closingEntry = (first: StoredRound, notice: Notice): StoredRound =>
   flaggedInputs: [],
   knownUrls: [],
   notices: [notice],
-  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
+  ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null, unopened: null },
 });

@@ -29,7 +29,7 @@ const round = (changes: Partial<StoredRound> & { readonly words?: string | null 
     flaggedInputs: [],
     knownUrls: [],
     notices: [],
-    ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null },
+    ...{ requestTokens: 0, compactedUpTo: 0, shrunk: false, shrunkTo: null, unopened: null },
     ...entry,
   };
 };

@@ -34,7 +34,7 @@ const READERS: Readonly<Record<string, { readonly table: string; readonly read: 
  */
 export const readToolsFor = (
   policy: AgentPolicy | null,
-  records: readonly ReadableRecord[],
+  records: readonly Pick<ReadableRecord, 'table'>[],
 ): ToolDefinition[] =>
   [...TOOL_CATALOG.values()].filter((tool) => {
     const reader = READERS[tool.name];
@@ -53,7 +53,7 @@ export const readToolsFor = (
  */
 export function readToolsToOffer(
   reads: readonly ToolDefinition[],
-  records: readonly ReadableRecord[],
+  records: readonly Omit<ReadableRecord, 'fields'>[],
   shown: { readonly messages: readonly ChatMessage[]; readonly delimiter: string },
 ): ToolDefinition[] {
   const whole = inputsShownWhole(

@@ -3,7 +3,7 @@ import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
 import { tokensOfMessages, tokensThatStay } from '#domain/planner/plan/fit-conversation.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { delimiterOf, readToolsFor, readToolsToOffer } from './read-tools.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { MissionInput } from '#domain/mission/mission.ts';
 import type { ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
 import { chooseTools, toolsTokens, type ToolChoice } from '#domain/planner/tools/tool-choice.ts';
 import {
@@ -17,7 +17,7 @@ import {
 export interface ToolsOfRun {
   /** Null for a mission without an agent. */
   readonly policy: AgentPolicy | null;
-  readonly records: readonly ReadableRecord[];
+  readonly records: readonly MissionInput[];
   /** The user's own: of the mission and of the agent's persona. */
   readonly words: readonly (string | null)[];
   /** Replies of the rounds so far. */
