@@ -64,7 +64,12 @@ export interface ListedSchedule {
  */
 export type ScheduleChange = 'created' | 'updated' | 'reencrypted' | 'moved' | 'unchanged';
 
-type MayCreate = () => Promise<boolean>;
+export interface EnsureOptions {
+  /** Asked right before a schedule is created; nothing is created where it says no. */
+  readonly mayCreate?: () => Promise<boolean>;
+  /** Whether it most likely has none: then it is not looked for first, which spares a call. It may have one all the same. */
+  readonly isFirst?: boolean;
+}
 
 export interface DueRun {
   readonly userId: string;
@@ -106,9 +111,9 @@ export function createMissionSchedules(options: {
   const settings: ScheduleSettings = { taskQueue, catchupWindowMs, codecKeyId };
 
   return {
-    /** An operator's pause stays. @param mayCreate asked right before one is created; null where it says no */
-    ensure: (schedule: MissionScheduleTarget, mayCreate: MayCreate = () => Promise.resolve(true)) =>
-      ensureSchedule(clientsInTurn(clients, schedule.userId), settings, schedule, mayCreate),
+    /** An operator's pause stays. @returns null where `mayCreate` said no */
+    ensure: (schedule: MissionScheduleTarget, ensureOptions: EnsureOptions = {}) =>
+      ensureSchedule(clientsInTurn(clients, schedule.userId), settings, schedule, ensureOptions),
     /** Of the service. */
     namespaces: clients.all.map(({ options: { namespace } }) => namespace),
     /** Where a user's schedules belong. */
@@ -160,17 +165,16 @@ async function ensureSchedule(
   [client, ...elsewhere]: readonly Client[],
   settings: ScheduleSettings,
   schedule: MissionScheduleTarget,
-  mayCreate: MayCreate,
+  { mayCreate = () => Promise.resolve(true), isFirst = false }: EnsureOptions,
 ): Promise<ScheduleChange | null> {
   if (client === undefined) throw new TypeError('schedule: found no namespace');
   const scheduleId = missionScheduleId(schedule.userId, schedule.missionId);
   const request = toScheduleRequest(schedule, settings);
-  const hash = scheduleHash(schedule, settings);
-  const specDigest = sentSpecDigest(request.spec);
   let sent: 'updated' | 'reencrypted' | null = null;
   let isJustSent = false;
   for (let look = 0; look < MAX_LOOKS; look += 1) {
-    const present = await describeSchedule(client, scheduleId);
+    // The server creates no second one, whatever we know.
+    const present = isFirst && look === 0 ? null : await describeSchedule(client, scheduleId);
     if (present === null) {
       const left = await findIn(elsewhere, (other) => describeSchedule(other, scheduleId));
       // Never two that fire, and no moment in which a pause is forgotten.
@@ -181,7 +185,8 @@ async function ensureSchedule(
       if (isMade) return left === null ? 'created' : 'moved';
       continue;
     }
-    const isSpecAsWanted = present.specDigest === specDigest;
+    const hash = scheduleHash(schedule, settings);
+    const isSpecAsWanted = present.specDigest === sentSpecDigest(request.spec);
     const isAsSent = present.hash === hash && (sent !== null || isSpecAsWanted);
     if (isAsSent) return sent ?? 'unchanged';
     if (isJustSent) {

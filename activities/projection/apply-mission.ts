@@ -80,7 +80,10 @@ async function bringUpToDate(
   const { agentId } = schedule;
   // Looking for it in several namespaces takes a while, and erasing waits for no more than the call that creates it.
   const mayCreate = async (): Promise<boolean> => !(await isErased(deps.database.system, userId));
-  const change = await deps.schedules.ensure({ userId, missionId, agentId, spec }, mayCreate);
+  const change = await deps.schedules.ensure(
+    { userId, missionId, agentId, spec },
+    { mayCreate, isFirst: mission.applied === null },
+  );
   return change === null ? { change: 'unchanged', schedule: null } : { change, schedule };
 }
 

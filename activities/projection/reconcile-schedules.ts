@@ -28,10 +28,10 @@ type FoundSchedules = Map<string, Map<string, FoundSchedule>>;
  * left behind, also in a namespace that is not their user's (any more). An operator's pause is no drift. Inputs that another
  * codec key encrypted are encrypted anew, for a schedule keeps its input for years.
  *
- * The list is a moment old, so nothing is mended on its word alone: creating and updating look at the schedule first, and
- * count only where it was wrong. Schedules are listed before the missions are read, so that a schedule made meanwhile is
- * not taken for one without a mission. Missions that are pending are left to those who apply them, unless their schedule is
- * under another codec key: who applies them may send nothing.
+ * The list is a moment old, so nothing is mended on its word alone: updating looks at the schedule first, the server
+ * creates no second one, and both count only where it was wrong. Schedules are listed before the missions are read, so
+ * that a schedule made meanwhile is not taken for one without a mission. Missions that are pending are left to those who
+ * apply them, unless their schedule is under another codec key: who applies them may send nothing.
  *
  * @throws when Temporal or the database do not answer; what was mended until then stays mended
  */

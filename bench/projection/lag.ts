@@ -65,8 +65,8 @@ async function writeAtRandom(writer: Client, missions: number): Promise<Map<stri
 /** Notes when each mission's schedule was created: the server has answered. */
 const noting = (schedules: MissionSchedules, createdAtMs: Map<string, number>): MissionSchedules => ({
   ...schedules,
-  ensure: async (schedule) => {
-    const result = await schedules.ensure(schedule);
+  ensure: async (schedule, options) => {
+    const result = await schedules.ensure(schedule, options);
     if (result === 'created') createdAtMs.set(schedule.missionId, performance.now());
     return result;
   },

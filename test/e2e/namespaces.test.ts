@@ -23,6 +23,7 @@ import {
   type WrittenMission,
 } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
+import { query } from '#test/support/inspect.ts';
 import { runMissions } from '#test/support/operator-commands.ts';
 import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
@@ -160,6 +161,24 @@ describe('a user that belongs to another namespace than before', () => {
     });
     expect(await liesIn(done)).toEqual([]);
     for (const mission of [plain, paused, doubled]) expect(await liesIn(mission)).toEqual([nameOf(second)]);
+    const moved = await second?.schedule.getHandle(handle).describe();
+    expect(moved?.state).toMatchObject({ paused: true, note: 'who knows why' });
+  });
+
+  it('has a paused one moved with its pause also where the projection knows of none', async () => {
+    const mission = await write();
+    const { user, missionId } = mission;
+    await runProjectionPass(system.client);
+    await putBack(mission);
+    const handle = missionScheduleId(user.userId, missionId);
+    await home?.schedule.getHandle(handle).pause('who knows why');
+    // As after a restore of the database, or a projection that begins anew.
+    await query(
+      system.databases.superuser.syncUrl,
+      `update mana_ai.mission_snapshots set applied_schedule = null, applied_version = 0 where mission_id = '${missionId}'`,
+    );
+    await runProjectionPass(system.client);
+    expect(await liesIn(mission)).toEqual([nameOf(second)]);
     const moved = await second?.schedule.getHandle(handle).describe();
     expect(moved?.state).toMatchObject({ paused: true, note: 'who knows why' });
   });

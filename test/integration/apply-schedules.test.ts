@@ -450,6 +450,25 @@ describe('Temporal being down', () => {
   });
 });
 
+describe('a mission of which no schedule is known', () => {
+  it('has it made at once; one that has a schedule has it looked for', async () => {
+    await writeMission('m1', Date.now() + HOUR_MS);
+    const deps = recording();
+    const firsts: unknown[] = [];
+    const { ensure } = deps.schedules;
+    deps.schedules.ensure = (schedule, options) => {
+      firsts.push(options?.isFirst);
+      return ensure(schedule, options);
+    };
+    await applySchedules(deps, signal);
+    await superuser(
+      `update mana_ai.mission_snapshots set version = version + 1, cadence = '{"kind":"interval","everyMinutes":45}'`,
+    );
+    await applySchedules(deps, signal);
+    expect(firsts).toEqual([true, false]);
+  });
+});
+
 describe('two that apply the same mission at once', () => {
   it('leave it pending where the older wish was written last, and the next look makes it right', async () => {
     await writeMission('m1', Date.now() + HOUR_MS);

@@ -2,7 +2,7 @@ import { Client, type ScheduleDescription } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { isAtHour, nextCadenceInstant } from '#domain/cadence/cadence.ts';
 import type { Cadence } from '#domain/mission/mission.ts';
 import { TemporalUnavailableError } from '#domain/base/errors.ts';
@@ -260,6 +260,64 @@ describe('ensure', () => {
     const stored = raw.schedule?.action?.startWorkflow?.input?.payloads?.[0];
     expect(Buffer.from(stored?.metadata?.['encoding'] ?? []).toString()).toBe('binary/encrypted');
     expect(Buffer.from(stored?.data ?? []).includes(wanted.missionId)).toBe(false);
+  });
+});
+
+describe('a first schedule', () => {
+  /** How often the server was asked for each. */
+  async function callsOf(work: () => Promise<unknown>): Promise<Readonly<Record<string, number>>> {
+    const names = ['createSchedule', 'describeSchedule', 'updateSchedule', 'deleteSchedule'] as const;
+    const spies = names.map((name) => [name, vi.spyOn(client.workflowService, name)] as const);
+    try {
+      await work();
+      return Object.fromEntries(spies.map(([name, spy]) => [name, spy.mock.calls.length]));
+    } finally {
+      for (const [, spy] of spies) spy.mockRestore();
+    }
+  }
+  const NONE = { createSchedule: 0, describeSchedule: 0, updateSchedule: 0, deleteSchedule: 0 };
+  const first = (wanted: MissionScheduleTarget) => schedules.ensure(wanted, { isFirst: true });
+
+  it('is made by one call, without being looked for', async () => {
+    const wanted = mission({});
+    expect(await callsOf(async () => expect(await first(wanted)).toBe('created'))).toEqual({
+      ...NONE,
+      createSchedule: 1,
+    });
+    const { action } = await handleOf(wanted).describe();
+    expect(attributesOf(action).get(MISSION_SEARCH_ATTRIBUTES.specHash)).toBe(hashOf(wanted));
+  });
+
+  it('that exists already is looked at and left alone', async () => {
+    const wanted = mission({});
+    await schedules.ensure(wanted);
+    expect(await callsOf(async () => expect(await first(wanted)).toBe('unchanged'))).toEqual({
+      ...NONE,
+      ...{ createSchedule: 1, describeSchedule: 1 },
+    });
+  });
+
+  it('that exists already as another is updated, pause and note kept', async () => {
+    const wanted = mission({});
+    await schedules.ensure(wanted);
+    await handleOf(wanted).pause('looking into it');
+    const later = { ...wanted, spec: mission({ nextRunAtMs: Date.now() + 2 * DAY_MS }).spec };
+    const { deleteSchedule, ...calls } = await callsOf(async () => {
+      expect(await first(later)).toBe('updated');
+    });
+    expect(deleteSchedule).toBe(0);
+    // What follows an update is looked at until it is seen.
+    expect(calls).toMatchObject({ createSchedule: 1, updateSchedule: 1 });
+    const { state, info } = await handleOf(wanted).describe();
+    expect(state).toMatchObject({ paused: true, note: 'looking into it' });
+    expect(info.nextActionTimes[0]?.getTime()).toBe(later.spec.startAtMs);
+  });
+
+  it('is not made where that is no longer wanted, and two at once make one', async () => {
+    const wanted = mission({});
+    const unwanted = { isFirst: true, mayCreate: () => Promise.resolve(false) };
+    expect(await callsOf(() => schedules.ensure(wanted, unwanted))).toEqual(NONE);
+    expect((await Promise.all([first(wanted), first(wanted)])).sort()).toEqual(['created', 'unchanged']);
   });
 });
 
@@ -533,7 +591,7 @@ describe('what the server does not have', () => {
 
   it('is not created when that is no longer wanted once it was looked for', async () => {
     const unwanted = mission({});
-    expect(await schedules.ensure(unwanted, () => Promise.resolve(false))).toBeNull();
+    expect(await schedules.ensure(unwanted, { mayCreate: () => Promise.resolve(false) })).toBeNull();
     expect(await schedules.pauseOf(unwanted.userId, unwanted.missionId)).toBeNull();
   });
 

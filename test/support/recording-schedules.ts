@@ -33,12 +33,12 @@ export function recordingSchedules(): RecordingSchedules {
     heldBack: new Set(),
     unfollowedZones: new Set(),
     beforeEach: () => Promise.resolve(),
-    ensure: async (schedule, mayCreate) => {
+    ensure: async (schedule, options) => {
       schedules.asked.push(`ensure ${schedule.missionId}`);
       await schedules.beforeEach(schedule.missionId);
       const id = missionScheduleId(schedule.userId, schedule.missionId);
       const before = present.get(id);
-      if (before === undefined && (await mayCreate?.()) === false) return null;
+      if (before === undefined && (await options?.mayCreate?.()) === false) return null;
       const keyBefore = writtenUnder.get(id);
       present.set(id, schedule);
       writtenUnder.set(id, schedules.codecKeyId);
