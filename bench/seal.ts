@@ -125,10 +125,8 @@ async function opening(
         databases.runner.asUser(userId, async (tx) => {
           const read = await readMission(tx, mission.missionId);
           if (read === null) throw new Error('the mission is gone');
-          const contents = await readContents({
-            ...{ tx, read, key: mdk },
-            run: { ...run, agentId: null, grantUsable: true },
-          });
+          const scope = { tx, read, key: mdk, run: { ...run, agentId: null, grantUsable: true } };
+          const contents = await readContents(scope, null);
           const circumstances = {
             nowMs: Date.now(),
             timeZone: 'UTC',

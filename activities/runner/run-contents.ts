@@ -9,7 +9,6 @@ import {
 } from './resolve-inputs.ts';
 import type { MissionScope } from './run-scope.ts';
 import { isEncryptedValue } from '#crypto/field-value.ts';
-import { readAgent, type ReadAgent } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
@@ -47,14 +46,15 @@ const TABLES_OF_WORDS = ['aiMissions', 'agents'];
 /**
  * Reads the mission, its agent, its inputs and what else the grant covers, with what was sealed for this run in place
  * of the ciphertext. Ciphertext that was not sealed stays out: such an input is named as unreadable.
+ *
+ * @param agent of the run, as it was read in this transaction; null where its words are not needed, too
  */
-export async function readContents(scope: MissionScope): Promise<RunContents> {
+export async function readContents(scope: MissionScope, agent: Agent | null): Promise<RunContents> {
   const { tx, run } = scope;
   const { mission } = scope.read;
-  const [unsealed, stored, agent] = await Promise.all([
+  const [unsealed, stored] = await Promise.all([
     run.grantUsable ? unsealInputs(scope) : null,
     readInputs(tx, mission, { isGranted: run.grantUsable, large: 'clear' }),
-    run.agentId === null ? null : readAgent(tx, run.agentId),
   ]);
   const opened = unsealed?.records ?? null;
   return {
@@ -70,12 +70,15 @@ export async function readContents(scope: MissionScope): Promise<RunContents> {
  *
  * @param unopened what the first round could not open; under the run's key it stays closed
  */
-export async function readOutline(scope: MissionScope, unopened: Unsealed['unopened']): Promise<RunOutline> {
+export async function readOutline(
+  scope: MissionScope,
+  agent: Agent | null,
+  unopened: Unsealed['unopened'],
+): Promise<RunOutline> {
   const { tx, run } = scope;
-  const [unsealed, stored, agent] = await Promise.all([
+  const [unsealed, stored] = await Promise.all([
     run.grantUsable ? unsealInputs(scope, TABLES_OF_WORDS) : null,
     readInputs(tx, scope.read.mission, { isGranted: run.grantUsable, large: 'none' }),
-    run.agentId === null ? null : readAgent(tx, run.agentId),
   ]);
   const keysOf = (records: Unsealed['left']): string[] =>
     records.map(({ table, recordId }) => recordKey(table, recordId));
@@ -84,26 +87,18 @@ export async function readOutline(scope: MissionScope, unopened: Unsealed['unope
   return { ...openWords(scope, agent, unsealed?.records ?? null), records: recordsOf(stored, opening) };
 }
 
-/** The words alone; no input is read or opened. */
-export async function readWords(scope: MissionScope): Promise<RunWords> {
-  const { tx, run } = scope;
-  const [unsealed, agent] = await Promise.all([
-    run.grantUsable ? unsealInputs(scope, TABLES_OF_WORDS) : null,
-    run.agentId === null ? null : readAgent(tx, run.agentId),
-  ]);
-  return openWords(scope, agent, unsealed?.records ?? null);
+/** The mission's own words alone; nothing else is read or opened. */
+export async function readWords(scope: MissionScope): Promise<Pick<RunWords, 'mission' | 'language'>> {
+  const unsealed = scope.run.grantUsable ? await unsealInputs(scope, ['aiMissions']) : null;
+  return openWords(scope, null, unsealed?.records ?? null);
 }
 
-function openWords(
-  { run, read }: MissionScope,
-  agent: ReadAgent | null,
-  opened: OpenedRecords | null,
-): RunWords {
+function openWords({ run, read }: MissionScope, agent: Agent | null, opened: OpenedRecords | null): RunWords {
   const words = missionWords(read.mission, opened?.get(recordKey('aiMissions', run.missionId)) ?? {});
   return {
     mission: words,
     language: languageOf([words.title, words.objective, words.conceptMarkdown]),
-    agent: openAgent(agent, run.agentId, opened),
+    agent: agent === null ? null : openAgent(agent, opened),
   };
 }
 
@@ -140,18 +135,14 @@ export function problemOfWords(
 }
 
 function openAgent(
-  read: ReadAgent | null,
-  agentId: string | null,
+  { id, name, role, systemPrompt, memory }: Agent,
   opened: OpenedRecords | null,
 ): RunContents['agent'] {
-  if (agentId === null || read === null) return null;
-  const fields = opened?.get(recordKey('agents', agentId)) ?? {};
+  const fields = opened?.get(recordKey('agents', id)) ?? {};
   return {
-    id: agentId,
-    name: read.agent.name,
-    role: read.agent.role,
-    systemPrompt: plain(fields['systemPrompt'] ?? read.agent.systemPrompt),
-    memory: plain(fields['memory'] ?? read.agent.memory),
+    ...{ id, name, role },
+    systemPrompt: plain(fields['systemPrompt'] ?? systemPrompt),
+    memory: plain(fields['memory'] ?? memory),
   };
 }
 

@@ -4,7 +4,7 @@ import { readContents, readOutline, type RunContents } from '#activities/runner/
 import { resolvePrompt } from '#activities/runner/round/prompt.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
-import { readMission, type ReadMission } from '#db/missions.ts';
+import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { agentAt, missionAt, type Location, type WebAppUser } from '#dev/web-app.ts';
 import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
 import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
@@ -80,8 +80,10 @@ async function open(
     if (read === null) throw new Error('the mission is gone');
     const asking = { ...run, agentId: options.agentId ?? null, grantUsable: key !== null };
     const scope = { tx, read, run: asking, key: key ?? Buffer.alloc(32) };
-    const opened = await readContents(scope);
-    expect(await readOutline(scope, opened.unopened)).toEqual({
+    const agent =
+      options.agentId === undefined ? null : ((await readAgent(tx, options.agentId))?.agent ?? null);
+    const opened = await readContents(scope, agent);
+    expect(await readOutline(scope, agent, opened.unopened)).toEqual({
       ...{ mission: opened.mission, language: opened.language, agent: opened.agent },
       records: opened.records.map(({ module, table, id }) => ({ module, table, id })),
     });

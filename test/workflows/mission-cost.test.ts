@@ -1,11 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { agentAt } from '#dev/web-app.ts';
 import { replyWithToolCalls } from '#dev/scripted-gateway.ts';
 import { countStatements } from '#test/support/counted-statements.ts';
 import {
   startRun,
   writeGrantedMission,
   writePlaintextMission,
+  writePlaintextMissionOf,
   type RunHandle,
   type WrittenMission,
 } from '#test/support/granted-mission.ts';
@@ -98,6 +101,19 @@ it('an encrypted mission of two rounds reads its inputs once to seal them and on
   const little = await bytesRead('OBJECTIVE-LITTLE-TO-READ', 1_000);
   const much = await bytesRead('OBJECTIVE-MUCH-TO-READ', 1_000 + INPUT_BYTES);
   expectWithin({ readings: (much - little) / INPUT_BYTES }, { readings: READINGS });
+});
+
+it('a mission of one round reads its agent to load it, for its place, for the round, and twice for the outcome', async () => {
+  const bytesRead = async (length: number): Promise<number> => {
+    const user = await system.webApp.createUser();
+    const agentId = randomUUID();
+    const agent = { name: 'A', state: 'active', memory: 'x'.repeat(length) };
+    await system.webApp.insert(user, agentAt(agentId), agent);
+    const missionId = await writePlaintextMissionOf(system.webApp, user, IN_ONE_ROUND, { agentId });
+    return (await costOf({ user, missionId })).cost.bytesRead;
+  };
+  const readings = ((await bytesRead(1_000 + INPUT_BYTES)) - (await bytesRead(1_000))) / INPUT_BYTES;
+  expectWithin({ readings }, { readings: 5.1 });
 });
 
 it('leaves rows and a history of the size that docs/scaling.md reckons with', async () => {

@@ -149,7 +149,7 @@ async function requestOf(
   const unopened = run.earlier[0]?.unopened ?? null;
   const [contents, task] = await Promise.all([
     // Where the prompt stands no record is opened for it again; older entries do not say which of them would open.
-    unopened === null ? readContents(scope) : readOutline(scope, unopened),
+    unopened === null ? readContents(scope, run.agent) : readOutline(scope, run.agent, unopened),
     // Only the first round opens with it.
     scope.run.round === 1 ? readResearchTask(scope.tx, scope.run.iterationId) : null,
   ]);

@@ -30,7 +30,8 @@ export async function createReadTools(
 ): Promise<ReadToolsOfRun> {
   const scope = await openScope(deps, tx, input);
   try {
-    const { records } = await readContents(scope);
+    // Its agent's words are no records.
+    const { records } = await readContents(scope, null);
     const context = {
       records,
       nowMs: await readClockMs(tx),
