@@ -43,6 +43,12 @@ class GuardedClient extends Client {
 class GatheringSocket extends Socket {
   #isGathering = false;
 
+  constructor() {
+    super();
+    // Node's `connect` sets `Socket.prototype.write` on the socket itself, in front of ours.
+    this.once('connect', () => Reflect.deleteProperty(this, 'write'));
+  }
+
   override write(buffer: Uint8Array | string, callback?: OnWritten): boolean;
   override write(text: Uint8Array | string, encoding?: BufferEncoding, callback?: OnWritten): boolean;
   override write(data: Uint8Array | string, ...rest: readonly unknown[]): boolean {
