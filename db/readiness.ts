@@ -20,7 +20,7 @@ export interface ExpectedDatabase {
 
 /**
  * Whether the database answers and is the right one, with the right user: row-level security applies to it, it is a member of
- * the role of its zone, and the schema is not older than the program. A newer one is fine: migrations expand first.
+ * the role of its zone, the schema is not older than the program, and the server takes writes. A newer one is fine: migrations expand first.
  *
  * @returns `ok`, or what is wrong
  */
@@ -28,13 +28,14 @@ export async function checkDatabase(database: Database, expected: ExpectedDataba
   const [found] = await database.system<
     {
       isSuperuser: boolean;
+      onlyReads: boolean;
       isMember: boolean;
       tableExists: boolean;
       isSecured: boolean;
       hasVersions: boolean;
     }[]
   >`
-    select rolsuper or rolbypassrls as "isSuperuser",
+    select rolsuper or rolbypassrls as "isSuperuser", current_setting('transaction_read_only') = 'on' as "onlyReads",
       exists (select from pg_catalog.pg_roles where rolname = ${expected.role})
         and pg_has_role(current_user, (select oid from pg_catalog.pg_roles where rolname = ${expected.role}), 'member')
         as "isMember",
@@ -49,6 +50,7 @@ export async function checkDatabase(database: Database, expected: ExpectedDataba
     where rolname = current_user`;
   if (found === undefined) return 'no answer';
   if (found.isSuperuser) return 'row-level security does not apply to this user';
+  if (found.onlyReads) return 'the server only reads';
   if (!found.tableExists) return 'schema missing';
   if (!found.isMember) return `user is not a member of ${expected.role}`;
   if (!found.isSecured) return 'row-level security does not apply to this user';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase, Pool, PoolClient, QueryResult } from 'pg';
-import { nameConnectionFailure } from './connection-failure.ts';
+import { nameConnectionFailure, wearsOut } from './connection-failure.ts';
 import { sql, type Fragment, type Parameter } from './sql.ts';
 import { UserErasedError } from '#domain/base/errors.ts';
 
@@ -84,7 +84,7 @@ async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Prom
     isClean = await rollBack(client);
     throw nameConnectionFailure(error);
   } finally {
-    client.release(!isClean);
+    client.release(!isClean || open.isWornOut);
   }
 }
 
@@ -103,6 +103,8 @@ class OpenTransaction {
   readonly tx: Transaction;
   /** Rejects where the transaction could not be begun, or its user was erased. */
   begun: Promise<unknown> = Promise.resolve();
+  /** Also where whoever waited for the statement goes on without it. */
+  isWornOut = false;
   readonly #client: ClientBase;
   readonly #sender: Sender;
   #isOver = false;
@@ -178,8 +180,7 @@ class OpenTransaction {
 
   /** What it answers is known only once the transaction has begun: nothing is told about a user who was erased. */
   async send(statement: Fragment): Promise<QueryResult<object>> {
-    // The connection may be another transaction's, and another user's, by now.
-    if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
+    this.#assertUnderWay();
     const answer = this.#answerTo(statement);
     answer.catch(() => undefined);
     await this.begun;
@@ -187,8 +188,9 @@ class OpenTransaction {
   }
 
   #answerTo({ text, values }: Fragment): Promise<QueryResult<object>> {
-    return this.#noted(
-      this.#sender.around(text, () =>
+    return this.#sender.around(text, () =>
+      // Inside: whatever stands around it, the failure is noted before that of the next statement is heard of.
+      this.#noted(
         this.#client.query({
           text,
           values,
@@ -203,6 +205,7 @@ class OpenTransaction {
     try {
       return await answer;
     } catch (error) {
+      this.isWornOut ||= wearsOut(error);
       if (error instanceof Error) this.#failure ??= error;
       throw this.#failure ?? error;
     }
@@ -221,15 +224,24 @@ class OpenTransaction {
     this.#isOver = true;
   }
 
+  /** The connection may be another transaction's, and another user's, by now. */
+  #assertUnderWay(): void {
+    if (this.#isOver) throw new TypeError('a statement was sent on a transaction that is over');
+  }
+
   async #savepoint<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    this.#assertUnderWay();
     this.#savepoints += 1;
     const name = `savepoint_${this.#savepoints}`;
     this.#noted(this.#client.query(`savepoint ${name}`)).catch(() => undefined);
     try {
       const result = await work(this.tx);
+      this.#assertUnderWay();
       await this.#noted(this.#client.query(`release savepoint ${name}`));
       return result;
     } catch (error) {
+      // The transaction was undone as a whole.
+      if (this.#isOver) throw error;
       await this.#noted(this.#client.query(`rollback to savepoint ${name}`));
       this.#failure = null;
       throw error;
