@@ -11,7 +11,7 @@ import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { readPlanningStop } from '#db/planning-stop.ts';
-import { readSlotIteration, setSlotIteration } from '#db/run-slots.ts';
+import { endStage, readSlotIteration, setSlotIteration } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
 import type { Agent } from '#domain/mission/agent.ts';
@@ -102,6 +102,8 @@ async function passGates(
     readPlanningStop(tx),
     readClockAndZone(tx, input.missionId),
   ]);
+  // As `setSlotIteration` does at first: a workflow task that fails behind this stage, however often, is no worker that died of it.
+  if (claimed !== null) endStage(tx, input, 'load', 0);
   if (read === null) return refused('deleted', claimed);
   const { mission } = read;
   if (mission.state !== 'active') return refused('paused', claimed);

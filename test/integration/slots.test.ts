@@ -89,6 +89,12 @@ describe('the slot of a mission', () => {
     expect(await run.load()).toEqual({ ...first, dueAtMs: run.startedAtMs });
   });
 
+  it('is no run’s that is given up because its first stage is done again and again, each time well', async () => {
+    const user = await harness.webApp.createUser();
+    const run = beginRun(user, await dueMission(user));
+    for (let time = 0; time < 6; time += 1) expect(await run.load()).toMatchObject({ outcome: 'ready' });
+  });
+
   it('of a run that is dead is taken over, by exactly one of those that find it', async () => {
     const user = await harness.webApp.createUser();
     const missionId = await dueMission(user);
