@@ -7,6 +7,7 @@ import { planOneRound } from '#activities/runner/round/one-round.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
 import { modelGateway } from '#dev/scripted-model.ts';
+import { withClient } from '#dev/platform-schema.ts';
 import { missionAt, type PulledRow, type WebAppUser } from '#dev/web-app.ts';
 import { EventIdConflictError, RunKeyLostError } from '#domain/base/errors.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -458,6 +459,36 @@ describe('a planner round', () => {
       [told.missionId],
     );
     expect(usage).toEqual([{ total_tokens: 12, resolved_model: 'scripted/planner' }]);
+  });
+
+  it('and its run’s end, at once, wait for each other and never both', async () => {
+    const told = await story();
+    const { superuser } = harness.databases;
+    const untilWaiting = (count: number) =>
+      waitUntil(`${count} wait`, async () => {
+        const waiting = await query(
+          superuser.syncUrl,
+          `select from pg_stat_activity where wait_event = 'transactionid' and datname = current_database()`,
+        );
+        return waiting.length === count;
+      });
+    await withClient(superuser.syncUrl, async (held) => {
+      await held.query('begin');
+      await held.query(
+        `insert into mana_ai.token_usage
+           (user_id, iteration_id, round, mission_id, prompt_tokens, completion_tokens, total_tokens)
+         values ($1, $2, 1, $3, 1, 1, 2)`,
+        [told.user.userId, told.run.iterationId, told.missionId],
+      );
+      const planning = plan(told, [reply([{ title: 'eins' }])]);
+      await untilWaiting(1);
+      const writing = write(told, { kind: 'failed', failure: { code: 'run-interrupted', phase: 'calling-llm' } });
+      await untilWaiting(2);
+      await held.query('rollback');
+      const [, written] = await Promise.all([planning, writing]);
+      // The round had begun to be kept first.
+      expect(written).toMatchObject({ outcome: 'planned', steps: 1 });
+    });
   });
 
   it('whose run key was wrapped under a codec key that is gone is lost, and nothing of it is deleted', async () => {

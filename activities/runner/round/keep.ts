@@ -47,9 +47,10 @@ export async function keepRound(
   const kept = await deps.database.asUser(input.userId, async (tx) => {
     // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
     if (wantsToRead && input.grantUsable) lockMission(tx, input.missionId);
-    const [, holds, unknownTokens] = await Promise.all([
-      settleTokens(tx, call, reply),
+    // The slot first, as whoever ends the run does: neither waits for what the other holds.
+    const [holds, , unknownTokens] = await Promise.all([
       holdsSlot(tx, input),
+      settleTokens(tx, call, reply),
       unknownTokensOfRound(tx, input.iterationId, input.round),
     ]);
     if (!holds) return { ended: true } as const;
