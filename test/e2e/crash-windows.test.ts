@@ -9,21 +9,23 @@ import { query } from '#test/support/inspect.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 import type { missionRun } from '#workflows/mission-run.ts';
-import { startWindowProxy, type Window, type WindowProxy } from '#test/support/window-proxy.ts';
+import {
+  commitWindow,
+  watchProcess,
+  type WatchedProcess,
+  type WatchedRole,
+} from '#test/support/watched-process.ts';
+import type { Window, WindowProxy } from '#test/support/window-proxy.ts';
 import { startSystemProcess, type Surroundings, type SystemProcess } from '#test/support/worker-process.ts';
 
 /**
  * The short form of the fault suite: in each window between what a process says and what it hears, the work on one mission
  * stands still. Then the processes are killed with -9 and others take over; in the end the checker counts (docs/reliability.md).
  */
-type Role = 'runner' | 'vault' | 'projection';
+type Role = WatchedRole;
 
-/** The commit of the transaction in which this is written. */
 const commits = (role: Role, what: string, awaited: string): Window[] =>
-  (['before', 'after'] as const).map((moment) => ({
-    ...{ name: `${role}: ${moment} the commit of ${what}`, moment },
-    ...{ awaited, sends: 'commit\0', hears: 'COMMIT\0' },
-  }));
+  (['before', 'after'] as const).map((moment) => commitWindow(role, what, { moment, awaited }));
 /** A call of the gateway whose request, from its beginning or later on, says this. */
 const calls = (what: string, said: string, moments: readonly Window['moment'][]): Window[] =>
   moments.map((moment) => ({
@@ -76,49 +78,18 @@ let committed: unknown;
 let report: Report;
 const results: MissionRunResult[] = [];
 
-/** A process whose work can be made to stand still. */
-interface Watched {
-  readonly database: WindowProxy;
-  readonly gateway: WindowProxy;
-  /** Resolves once work stands still in each of these windows at once. */
-  untilIn(windows: readonly Window[]): Promise<unknown>;
-  kill(): Promise<void>;
-}
-
-async function watch(role: Role): Promise<Watched> {
-  const openWay = async (target: string): Promise<{ readonly url: string; readonly proxy: WindowProxy }> => {
-    const url = new URL(target);
-    const proxy = await startWindowProxy({ port: Number(url.port) });
-    proxies.push(proxy);
-    url.port = String(proxy.port);
-    return { url: url.href, proxy };
-  };
-  const database = await openWay(around.databases.urls[role].sync);
-  const gateway = await openWay(around.gateway.url);
-  const started = await startSystemProcess(role, around, {
-    SYNC_DATABASE_URL: database.url,
-    ...(role === 'runner' ? { MANA_LLM_URL: gateway.url } : {}),
-    DATABASE_PREPARED_STATEMENTS: 'false',
-    // Nobody has to wait for those who stand still.
-    DATABASE_MAX_CONNECTIONS: '40',
-  });
-  processes.push(started);
-  const standing = (): string[] => [...database.proxy.standing(), ...gateway.proxy.standing()];
+async function watch(role: Role): Promise<WatchedProcess> {
+  const watched = await watchProcess(role, around);
+  processes.push(watched.process);
+  proxies.push(watched.database, watched.gateway);
   return {
-    database: database.proxy,
-    gateway: gateway.proxy,
-    untilIn: (windows) =>
-      waitUntil(
-        `the ${role} stands still in each window`,
-        () => windows.every(({ name }) => standing().includes(name)),
-        { deadlineMs: 120_000 },
-      ),
+    ...watched,
     kill: async () => {
-      died.push(...standing());
-      await started.kill9();
-      await Promise.all([database.proxy.close(), gateway.proxy.close()]);
+      const stood = await watched.kill();
+      died.push(...stood);
       // Now, for until now something that it had sent could still arrive.
       faultsAtMs.push(Date.now());
+      return stood;
     },
   };
 }
@@ -160,7 +131,7 @@ const readCommitted = async (): Promise<unknown> =>
   )[0];
 
 /** The projection dies while it applies schedules and takes in a page, and its successor when it has taken one in. */
-async function killProjections(projection: Watched): Promise<void> {
+async function killProjections(projection: WatchedProcess): Promise<void> {
   projection.database.arm(APPLIED);
   await write(APPLIED.length);
   await projection.untilIn(APPLIED);
