@@ -482,7 +482,10 @@ describe('a planner round', () => {
       );
       const planning = plan(told, [reply([{ title: 'eins' }])]);
       await untilWaiting(1);
-      const writing = write(told, { kind: 'failed', failure: { code: 'run-interrupted', phase: 'calling-llm' } });
+      const writing = write(told, {
+        kind: 'failed',
+        failure: { code: 'run-interrupted', phase: 'calling-llm' },
+      });
       await untilWaiting(2);
       await held.query('rollback');
       const [, written] = await Promise.all([planning, writing]);
