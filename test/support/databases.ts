@@ -39,13 +39,11 @@ async function clone(client: Client, templateUrl: string, name: string, owner: s
 
 async function drop(names: readonly string[]): Promise<void> {
   await asSuperuser(async (client) => {
-    // A connection that was just closed takes a moment to go.
+    // A connection that was just closed takes a moment to go, on a busy machine a long one; what was forgotten stays.
     const leftOpen = await waitUntil(
       'connections closed',
       async () => (await openConnections(client, names)).length === 0,
-      {
-        deadlineMs: 1_500,
-      },
+      { deadlineMs: 10_000 },
     ).then(
       () => [],
       () => openConnections(client, names),
