@@ -154,7 +154,8 @@ async function deleteFrom(clients: readonly Client[], scheduleId: string): Promi
 }
 
 /**
- * Creates the schedule or brings it up to date, in the first namespace; from the others it is moved there.
+ * Creates the schedule or brings it up to date, in the first namespace; from the others it is moved there. One whose input is under
+ * another codec key is made anew, and stays paused if it was.
  *
  * The server drops an update whose conflict token is out of date, and says so or not (older schedulers don't): so each
  * update is followed by another look, until the schedule is seen as wanted.
@@ -172,21 +173,31 @@ async function ensureSchedule(
   const request = toScheduleRequest(schedule, settings);
   let sent: 'updated' | 'reencrypted' | null = null;
   let isJustSent = false;
+  let replaced: PresentSchedule | null = null;
   for (let look = 0; look < MAX_LOOKS; look += 1) {
     // The server creates no second one, whatever we know.
     const present = isFirst && look === 0 ? null : await describeSchedule(client, scheduleId);
     if (present === null) {
-      const left = await findIn(elsewhere, (other) => describeSchedule(other, scheduleId));
+      const left = replaced ?? (await findIn(elsewhere, (other) => describeSchedule(other, scheduleId)));
       // Never two that fire, and no moment in which a pause is forgotten.
       if (left?.state.paused === false) await deleteFrom(elsewhere, scheduleId);
       if (!(await mayCreate())) return null;
       const isMade = await createSchedule(client, { ...request, scheduleId, ...pausedLike(left) });
       if (left?.state.paused === true) await deleteFrom(elsewhere, scheduleId);
-      if (isMade) return left === null ? 'created' : 'moved';
+      if (isMade) return sent ?? (left === null ? 'created' : 'moved');
       continue;
     }
     const hash = scheduleHash(schedule, settings);
     const isSpecAsWanted = present.specDigest === sentSpecDigest(request.spec);
+    // What the next update, or making it anew, meets first; what comes after that only repeats it.
+    const met = isSpecAsWanted && differOnlyByKey(present.hash ?? '', hash) ? 'reencrypted' : 'updated';
+    if (codecKeyIdOf(present.hash ?? '') !== settings.codecKeyId) {
+      // The server hands the result of a schedule's last run to the next one, under the key of then, and no update takes it away.
+      sent ??= met;
+      replaced = present;
+      await deleteSchedule(client, scheduleId);
+      continue;
+    }
     const isAsSent = present.hash === hash && (sent !== null || isSpecAsWanted);
     if (isAsSent) return sent ?? 'unchanged';
     if (isJustSent) {
@@ -196,8 +207,7 @@ async function ensureSchedule(
       continue;
     }
     await sendUpdate(client, { scheduleId, request, present });
-    // What the first update met; the next ones only repeat it.
-    sent ??= isSpecAsWanted && differOnlyByKey(present.hash ?? '', hash) ? 'reencrypted' : 'updated';
+    sent ??= met;
     isJustSent = true;
   }
   throw new ScheduleConflictError(scheduleId);

@@ -72,7 +72,7 @@ export function codecSteps(
         : isSwitched
           ? { state: 'done', found: `${first} is the first; others are under ${second}` }
           : unclear),
-      how: `if ${second || 'the other'} is the new one: make it the first everywhere, the old one second`,
+      how: `if ${second || 'the other'} is the new one: make it the first everywhere, the old one second, the projection last`,
     },
     {
       what: 'schedules under the new key',

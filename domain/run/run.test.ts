@@ -12,6 +12,7 @@ describe('isDue', () => {
     ['after a start on the full second', AT + 1, AT, null, false],
     ['at the nominal time of a run that started early', AT + 5_000, AT, AT + 5_000, true],
     ['at the start of a run whose nominal time was earlier', AT + 5_000, AT + 5_000, AT, true],
+    ['at the nominal time of a run that started days before it', AT + 86_400_000, AT, AT + 86_400_000, false],
     ['a day after both', AT + 86_400_000, AT, AT + 5_000, false],
   ])('an instant %s', (_, nextRunAtMs, startedAtMs, scheduledAtMs, due) => {
     expect(isDue(nextRunAtMs, { startedAtMs, scheduledAtMs })).toBe(due);

@@ -244,15 +244,22 @@ export interface MissionRunResult {
   readonly failureCode: FailureCode | null;
 }
 
+/** By how much a run may begin before its nominal time: both are of the server, but of two of its hosts. */
+const EARLY_MS = 60_000;
+
 /**
  * Due means: the instant lies not after the run's own nominal time, rounded up to the second because Temporal cuts
- * milliseconds. No worker's and no database's clock takes part (docs/architecture.md section 4).
+ * milliseconds. No worker's and no database's clock takes part (docs/architecture.md section 4). A run that has a time far ahead as its
+ * nominal one is an operator's backfill of times to come, each of which would be paid for now.
  */
 export function isDue(
   nextRunAtMs: number,
   run: Pick<LoadRunInput, 'startedAtMs' | 'scheduledAtMs'>,
 ): boolean {
-  const nominalMs = Math.max(run.startedAtMs, run.scheduledAtMs ?? -Infinity);
+  const nominalMs = Math.max(
+    run.startedAtMs,
+    Math.min(run.scheduledAtMs ?? -Infinity, run.startedAtMs + EARLY_MS),
+  );
   return nextRunAtMs <= Math.ceil(nominalMs / 1000) * 1000;
 }
 
