@@ -3,10 +3,10 @@ import { DatabaseUnavailableError } from '#domain/base/errors.ts';
 
 /**
  * SQLSTATE by which the server says that it cannot serve: connection exceptions, that it only reads (a standby, or what was the
- * primary), a transaction that our limit ended, no room on its disk or no connection left, a statement that our limit or an
+ * primary), a transaction that a limit ended, no room on its disk or no connection left, a statement that our limit or an
  * operator cancelled, being shut down.
  */
-const UNAVAILABLE_STATE = /^(?:08...|25006|25P03|53...|57014|57P0[1-5])$/;
+const UNAVAILABLE_STATE = /^(?:08...|25006|25P0[34]|53...|57014|57P0[1-5])$/;
 /**
  * What this connection says again and again while another one may not: that its server only reads, that the result of a prepared
  * statement has another type since a migration, that a statement is not prepared of which the driver knows better.

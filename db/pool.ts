@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Pool, type ClientConfig, type PoolConfig } from 'pg';
@@ -97,11 +96,18 @@ export function openPool(options: PoolOptions): ClosablePool {
 
 async function closePool(pool: Pool, sockets: ReadonlySet<Socket>): Promise<void> {
   const ended = pool.end();
-  const closed = Promise.all([ended, ...[...sockets].map((socket) => once(socket, 'close'))]);
+  const closed = Promise.all([ended, ...[...sockets].map(untilClosed)]);
   const timer = new AbortController();
   const late = delay(CLOSE_TIMEOUT_MS, undefined, { signal: timer.signal });
   await Promise.race([closed, late]);
   timer.abort();
   for (const socket of sockets) socket.destroy();
   await ended;
+}
+
+/** `once` of `node:events` fails where the server resets the connection first: then it is closed, too. */
+function untilClosed(socket: Socket): Promise<unknown> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  socket.once('close', () => resolve(undefined));
+  return promise;
 }

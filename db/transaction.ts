@@ -130,13 +130,13 @@ class OpenTransaction {
   /**
    * Sends what begins it, and does not wait for the answer: the first statement of the work leaves in the same packet, and is carried
    * out behind it or not at all. What it sets is in force until the transaction ends: the connection, also one that a pooler lends,
-   * comes back without.
+   * comes back without. Who waited for a lock has to see what was committed meanwhile, whatever the database's owner sets by default.
    */
   async begin(userId: string | null): Promise<void> {
     const { statementTimeoutMs, idleTimeoutMs } = this.#sender;
     const begins = this.#noted(
       this.#client.query(
-        `begin; set local statement_timeout = ${statementTimeoutMs};
+        `begin isolation level read committed; set local statement_timeout = ${statementTimeoutMs};
          set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`,
       ),
     );

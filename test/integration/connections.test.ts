@@ -3,11 +3,13 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { raw } from 'sql-template-tag';
 import { openDatabase, type Database, type DatabaseOptions } from '#db/client.ts';
+import { lockMission } from '#db/mission-lock.ts';
 import { checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
 import type { Transaction } from '#db/transaction.ts';
 import { DatabaseUnavailableError } from '#domain/base/errors.ts';
-import { toUserId } from '#domain/base/ids.ts';
+import { toMissionId, toUserId } from '#domain/base/ids.ts';
 import { createTestDatabases, type TestDatabases } from '#test/support/databases.ts';
+import { whileLocked } from '#test/support/held-lock.ts';
 import { query } from '#test/support/inspect.ts';
 
 let databases: TestDatabases;
@@ -58,11 +60,19 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+const asSuperuser = (text: string) => query(databases.superuser.syncUrl, text);
+
+/** Of the runner's user, for connections that are made from then on. */
+const setOfRole = (change: string) => {
+  const { username } = new URL(databases.urls.runner.sync);
+  return asSuperuser(
+    `alter role ${username} in database ${new URL(databases.superuser.syncUrl).pathname.slice(1)} ${change}`,
+  );
+};
+
 const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : error);
 
 describe('a connection that says the same again and again is thrown away', () => {
-  const asSuperuser = (text: string) => query(databases.superuser.syncUrl, text);
-
   it.each(['where it fails', 'where its user goes on without'])(
     'when a migration has changed the type of a result, %s',
     async (how) => {
@@ -94,10 +104,7 @@ describe('a connection that says the same again and again is thrown away', () =>
     }));
 
   it('when its server only reads, as behind a failover, which counts as unavailable and not as ready', async () => {
-    const { username } = new URL(databases.urls.runner.sync);
-    const name = new URL(databases.superuser.syncUrl).pathname.slice(1);
-    const onlyReads = (change: string) => asSuperuser(`alter role ${username} in database ${name} ${change}`);
-    await onlyReads('set default_transaction_read_only = on');
+    await setOfRole('set default_transaction_read_only = on');
     await withDatabase(async (database) => {
       const write = () => database.asUser(ada, (tx) => tx`delete from mana_ai.run_keys`);
       const isReady = () => checkDatabase(database, syncDatabaseOf('mana_missions_runner'));
@@ -105,7 +112,7 @@ describe('a connection that says the same again and again is thrown away', () =>
         expect(await isReady()).toBe('the server only reads');
         expect(await failureOf(write())).toBeInstanceOf(DatabaseUnavailableError);
       } finally {
-        await onlyReads('reset default_transaction_read_only');
+        await setOfRole('reset default_transaction_read_only');
       }
       expect(await write()).toEqual([]);
       expect(await isReady()).toBe('ok');
@@ -142,6 +149,16 @@ describe('a database that cannot serve', () => {
       expect(await database.system`select 1 as one`).toEqual([{ one: 1 }]);
     }));
 
+  it('has ended a transaction that took longer than its owner lets one take', () =>
+    withDatabase((database) =>
+      isUnavailable(
+        database.asSystem(async (tx) => {
+          await tx`set local transaction_timeout = 50`;
+          await tx`select pg_sleep(20)`;
+        }),
+      ),
+    ));
+
   const limits = { connectMs: 200, statementMs: 200 };
   const reach = (port: number, way: string): Promise<void> =>
     withDatabase((database) => isUnavailable(database.ping()), {
@@ -161,6 +178,28 @@ describe('a database that cannot serve', () => {
     ['ends at once', PLAIN, (client) => client.destroy()],
     ['resets the connection', PLAIN, behindFirstData((client) => client.resetAndDestroy())],
   ])('%s', (_, way, onConnection) => withServer(onConnection, (port) => reach(port, way)));
+});
+
+it('a pool that is closed while its server resets connections is closed all the same', async () => {
+  const clients: Socket[] = [];
+  const ways = (client: Socket): void => {
+    clients.push(client);
+    const server = connect(inject('postgresPort'), inject('postgresHost'));
+    server.on('error', () => undefined);
+    client.pipe(server).pipe(client);
+    client.on('close', () => server.destroy());
+  };
+  await withServer(ways, async (port) => {
+    const url = new URL(databases.urls.runner.sync);
+    url.port = String(port);
+    const database = openDatabase({ url: url.href, applicationName: 'connections-test', maxConnections: 2 });
+    await Promise.all([database.ping(), database.ping()]);
+    const asked = failureOf(database.system`select pg_sleep(60)`);
+    const closed = database.close();
+    for (const client of clients) client.resetAndDestroy();
+    await closed;
+    expect(await asked).toBeInstanceOf(DatabaseUnavailableError);
+  });
 });
 
 describe('a transaction that is sent ahead of its answers', () => {
@@ -207,6 +246,31 @@ describe('a transaction that is sent ahead of its answers', () => {
         { url: url.href, around },
       );
     });
+  });
+
+  it('sees what was committed while it waited for a lock, whatever the database does by default', async () => {
+    const [missionId, user] = [toMissionId('m'), { userId: ada }];
+    await setOfRole('set default_transaction_isolation = serializable');
+    try {
+      await withDatabase(async (database) => {
+        const { promise, resolve } = Promise.withResolvers<unknown>();
+        await whileLocked(databases, { user, missionId }, async (untilAwaited) => {
+          resolve(
+            database.asUser(ada, (tx) => {
+              lockMission(tx, missionId);
+              return tx`select iteration_id from mana_ai.run_keys where user_id = ${tx.userId}`;
+            }),
+          );
+          await untilAwaited();
+          await asSuperuser(
+            `insert into mana_ai.run_keys (user_id, iteration_id, mission_id, wrapped_key) values ('${ada}', 'meanwhile', 'm', 'x')`,
+          );
+        });
+        expect(await promise).toEqual([{ iteration_id: 'meanwhile' }]);
+      });
+    } finally {
+      await setOfRole('reset default_transaction_isolation');
+    }
   });
 
   it('that failed does nothing to the next one on its connection', () =>

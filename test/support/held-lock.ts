@@ -2,8 +2,12 @@ import { openDatabase, type UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import type { PlatformDatabases } from '#dev/databases.ts';
 import { toMissionId, type MissionId, type UserId } from '#domain/base/ids.ts';
-import type { WrittenMission } from './granted-mission.ts';
 import { waitUntil } from './wait-until.ts';
+
+interface Mission {
+  readonly user: { readonly userId: UserId };
+  readonly missionId: string;
+}
 
 type UntilAwaited = () => Promise<unknown>;
 
@@ -14,7 +18,7 @@ type UntilAwaited = () => Promise<unknown>;
  */
 export const whileLocked = (
   databases: PlatformDatabases,
-  { user, missionId }: WrittenMission,
+  { user, missionId }: Mission,
   work: (untilAwaited: UntilAwaited) => Promise<void>,
 ): Promise<void> =>
   whileHeld(databases, user.userId, 'advisory', work, (tx) => holdMission(tx, toMissionId(missionId)));
@@ -28,7 +32,7 @@ export async function holdMission(tx: UserTransaction, missionId: MissionId): Pr
 /** Holds what nobody but the sealing of a run needs before its end: the run is loaded, and has claimed its instant. */
 export const whileSealingWaits = (
   databases: PlatformDatabases,
-  { user }: WrittenMission,
+  { user }: Mission,
   work: (untilAwaited: UntilAwaited) => Promise<void>,
 ): Promise<void> =>
   whileHeld(databases, user.userId, 'relation', work, async (tx) => {
