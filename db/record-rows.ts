@@ -27,6 +27,13 @@ export interface StoredRowOfRecord extends StoredRow {
 
 /** Values up to this size, as JSON text, are read with their rows; larger ones only where they stand. */
 const SMALL_BYTES = 200;
+/**
+ * A mission that runs every hour has thousands of rows with its whole array. Of a reading that takes more than this where it is stored,
+ * updates above the second size are not unpacked to see what is in them: their times name their fields, and sizes are asked for where a
+ * value stands. A field without its time reaches no device (docs/platform.md section 1), and is passed over there.
+ */
+const LONG_HISTORY_BYTES = 250_000;
+const PACKED_BYTES = 2_000;
 /** Of the rows of a reading, newest first, without their large values. */
 const MAX_ROWS = 30_000;
 const MAX_ROWS_BYTES = 16_000_000;
@@ -40,9 +47,9 @@ const MAX_READ_BYTES = 16_000_000;
  */
 export type LargeValues = 'ciphertext' | 'clear' | 'none';
 
-/** As it is read: `large` has the sizes of the values that were left out. */
+/** As it is read: `large` has the sizes of the values that were left out, null where the row was not unpacked. */
 interface SkeletonRow extends Omit<StoredRowOfRecord, 'tooLarge'> {
-  readonly large: Readonly<Record<string, number>> | null;
+  readonly large: Readonly<Record<string, number | null>> | null;
   readonly isUnread: boolean;
 }
 
@@ -58,9 +65,8 @@ export async function readRows(
   where: Fragment,
   large: LargeValues,
 ): Promise<StoredRowOfRecord[]> {
-  const rows = (await readSkeleton(tx, where)).toReversed();
-  const byRecord = Map.groupBy(rows, ({ table, recordId }) => JSON.stringify([table, recordId]));
-  const wanted = [...byRecord.values()].map(standingValues);
+  const rows = (await readMeasured(tx, where)).toReversed();
+  const wanted = recordsOf(rows).map(standingValues);
   let left = MAX_READ_BYTES;
   const fitting = wanted.flat().filter(({ bytes, fits }) => {
     if (!fits || bytes > left) return false;
@@ -84,6 +90,45 @@ export async function readRows(
   });
 }
 
+const recordsOf = (rows: readonly SkeletonRow[]): SkeletonRow[][] => [
+  ...Map.groupBy(rows, ({ table, recordId }) => JSON.stringify([table, recordId])).values(),
+];
+
+/** The newest rows first; the sizes of all large values that stand are known. */
+async function readMeasured(tx: UserTransaction, where: Fragment): Promise<SkeletonRow[]> {
+  const rows = await readSkeleton(tx, where, LONG_HISTORY_BYTES);
+  const unmeasured = recordsOf(rows)
+    .flatMap(standingFields)
+    .filter(({ bytes }) => bytes === null);
+  if (unmeasured.length === 0) return rows;
+  const sizes = await measureValues(tx, unmeasured);
+  // A time without its field: which value stands in its place is seen only by unpacking the others.
+  if (sizes === null) return readSkeleton(tx, where, null);
+  return rows.map((row) =>
+    sizes.has(row.id)
+      ? { ...row, large: { ...row.large, ...Object.fromEntries(sizes.get(row.id) ?? []) } }
+      : row,
+  );
+}
+
+/** Sizes of values as JSON text, by row id and field; null where one of them is not there. */
+async function measureValues(
+  tx: UserTransaction,
+  values: readonly Pick<StandingValue, 'row' | 'field'>[],
+): Promise<ReadonlyMap<string, ReadonlyMap<string, number>> | null> {
+  const measured = await tx<{ id: string; field: string; bytes: number | null }[]>`
+    select changes.id, wanted.field, octet_length((changes.data -> wanted.field)::text) as bytes
+    from unnest(${values.map(({ row }) => row.id)}::uuid[], ${values.map(({ field }) => field)}::text[])
+      as wanted (id, field)
+    join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${tx.userId}`;
+  const sizes = new Map<string, Map<string, number>>();
+  for (const { id, field, bytes } of measured) {
+    if (bytes === null) return null;
+    sizes.set(id, (sizes.get(id) ?? new Map<string, number>()).set(field, bytes));
+  }
+  return sizes;
+}
+
 /** A copy of an object that lacks one of its fields. */
 const without = <Whole extends object, Field extends PropertyKey>(
   whole: Whole,
@@ -94,33 +139,46 @@ const without = <Whole extends object, Field extends PropertyKey>(
 const isFilled = (object: object): boolean => Object.keys(object).length > 0;
 const asObject = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
-/** The newest rows first, with small values only. */
-const readSkeleton = (tx: UserTransaction, where: Fragment): Promise<SkeletonRow[]> => tx<SkeletonRow[]>`
+/**
+ * The newest rows first, with small values only.
+ *
+ * @param longBytes of how many bytes a history is long; null: none is
+ */
+const readSkeleton = (
+  tx: UserTransaction,
+  where: Fragment,
+  longBytes: number | null,
+): Promise<SkeletonRow[]> => tx<SkeletonRow[]>`
   with newest as materialized (
     select id, op, client_id, space_id, table_name, record_id, created_at, data, field_meta,
       (coalesce(pg_column_size(data), 0) * case when pg_column_compression(data) is null then 1 else 4 end)
-      > ${MAX_ROW_BYTES}::int as is_too_large
+      > ${MAX_ROW_BYTES}::int as is_too_large,
+      -- Neither looks into the value. An insert has fields without a time.
+      coalesce(op = 'update' and pg_column_size(data) > ${PACKED_BYTES}::int and jsonb_typeof(field_meta) = 'object'
+        and field_meta <> '{}' and sum(pg_column_size(data)) over () > ${longBytes}::bigint, false) as is_packed
     from public.sync_changes changes where user_id = ${tx.userId} and ${where}
     order by created_at desc, id desc limit ${MAX_ROWS}
   ), skeleton as materialized (
     select id, op, client_id, space_id, table_name, record_id, created_at, shown.large, is_too_large,
-      case when is_too_large or jsonb_typeof(newest.data) = 'object' then shown.data end as data,
+      case when is_too_large or is_packed or jsonb_typeof(newest.data) = 'object' then shown.data end as data,
       case when jsonb_typeof(field_meta) = 'object' then (
         select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(field_meta) where octet_length(value::text) <= 70
       ) end as field_meta
     from newest, lateral (
-      select case when is_too_large then
+      select case when is_too_large or is_packed then
           -- Its times name the fields of an update.
           (select coalesce(jsonb_object_agg(key, true), '{}') from jsonb_object_keys(
             case when jsonb_typeof(field_meta) = 'object' then field_meta else '{}' end) key)
         else coalesce(jsonb_object_agg(key, case when bytes <= ${SMALL_BYTES} then value else 'true' end), '{}') end as data,
-        case when is_too_large then
-          (select jsonb_object_agg(key, ${2 * MAX_RECORD_BYTES}::int) from jsonb_object_keys(
+        case when is_too_large or is_packed then
+          (select jsonb_object_agg(key, case when is_too_large then ${2 * MAX_RECORD_BYTES}::int end) from jsonb_object_keys(
             case when jsonb_typeof(field_meta) = 'object' then field_meta else '{}' end) key)
         else jsonb_object_agg(key, bytes) filter (where bytes > ${SMALL_BYTES}) end as large
       from (
         select key, value, octet_length(value::text) as bytes
-        from jsonb_each(case when not is_too_large and jsonb_typeof(data) = 'object' then data else '{}' end) offset 0
+        from jsonb_each(
+          case when is_too_large or is_packed then '{}' when jsonb_typeof(data) = 'object' then data else '{}' end
+        ) offset 0
       ) fields
     ) shown
   ), measured as (
@@ -139,13 +197,18 @@ interface StandingValue {
   readonly row: SkeletonRow;
   readonly field: string;
   readonly bytes: number;
+  /** Beside those of its record that are smaller. */
   readonly fits: boolean;
 }
 
+interface UnmeasuredValue extends Pick<StandingValue, 'row' | 'field'> {
+  readonly bytes: number | null;
+}
+
 /** The large values of a record that stand: after all rows, and after those of devices alone. */
-function standingValues(rows: readonly SkeletonRow[]): StandingValue[] {
+function standingFields(rows: readonly SkeletonRow[]): UnmeasuredValue[] {
   const byId = new Map(rows.map((row) => [row.id, row]));
-  const values = new Map<string, Omit<StandingValue, 'fits'>>();
+  const values = new Map<string, UnmeasuredValue>();
   for (const some of [rows, rows.filter(({ clientId }) => clientId !== RUNNER_CLIENT_ID)]) {
     for (const { field, position } of takeInRows(EMPTY_MERGE_STATE, some).writes.values()) {
       const row = byId.get(position.rowId);
@@ -154,8 +217,13 @@ function standingValues(rows: readonly SkeletonRow[]): StandingValue[] {
         values.set(JSON.stringify([row.id, field]), { row, field, bytes });
     }
   }
+  return [...values.values()];
+}
+
+function standingValues(rows: readonly SkeletonRow[]): StandingValue[] {
   let left = MAX_RECORD_BYTES;
-  return [...values.values()]
+  return standingFields(rows)
+    .map((value) => ({ ...value, bytes: value.bytes ?? 0 }))
     .sort((one, other) => one.bytes - other.bytes)
     .map((value) => {
       left -= value.bytes;
@@ -223,15 +291,24 @@ async function readIterations(
   tx: UserTransaction,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, unknown>> {
+  // One after the other, and none behind the first that does not fit: each has to be unpacked whole.
   const rows = await tx<{ id: string; iterations: unknown }[]>`
-    with found as materialized (
-      select changes.id, changes.data -> 'iterations' as iterations, position
-      from unnest(${ids}::uuid[]) with ordinality as wanted (id, position)
-      join public.sync_changes changes on changes.id = wanted.id and changes.user_id = ${tx.userId}
-      where pg_column_size(data) * case when pg_column_compression(data) is null then 1 else 4 end <= ${MAX_ROW_BYTES}::int
-    ), measured as (
-      select *, sum(octet_length(iterations::text)) over (order by position) as bytes from found
+    with recursive wanted as materialized (
+      select id, position from unnest(${ids}::uuid[]) with ordinality as wanted (id, position)
+    ), taken (position, id, iterations, bytes) as (
+      select 0::bigint, null::uuid, null::jsonb, 0::bigint
+      union all
+      select wanted.position, wanted.id, found.iterations,
+        taken.bytes + coalesce(octet_length(found.iterations::text), 0)
+      from taken join wanted on wanted.position = taken.position + 1
+      left join lateral (
+        select data -> 'iterations' as iterations from public.sync_changes changes
+        where changes.id = wanted.id and changes.user_id = ${tx.userId}
+          and pg_column_size(data) * case when pg_column_compression(data) is null then 1 else 4 end <= ${MAX_ROW_BYTES}::int
+        offset 0
+      ) found on true
+      where taken.bytes <= ${MAX_HEALING_BYTES}::int
     )
-    select id, iterations from measured where bytes <= ${MAX_HEALING_BYTES}::int`;
+    select id, iterations from taken where iterations is not null and bytes <= ${MAX_HEALING_BYTES}::int`;
   return new Map(rows.map(({ id, iterations }) => [id, iterations]));
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { healIterations } from '#activities/runner/heal-iterations.ts';
+import { openDatabase } from '#db/client.ts';
 import { readMission, isOfDevice } from '#db/missions.ts';
 import type { LargeValues } from '#db/record-rows.ts';
 import { MISSIONS, readRecordRows, readRowsOfRecords, recordKey } from '#db/sync-changes.ts';
@@ -12,6 +13,7 @@ import { formatInstant } from '#domain/base/instant.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let harness: ActivityHarness;
 let user: WebAppUser;
@@ -109,6 +111,87 @@ describe('rows with what stands of them', () => {
     const merged = mergeRecord(missionId, rows);
     expect(merged?.record['iterations']).toMatchObject([{ id: 'i1000' }]);
   });
+});
+
+describe('a long history of whole arrays', () => {
+  const ROWS = 120;
+  /** Noise, so that compression does not make it small. */
+  const noise = `(select jsonb_agg(jsonb_build_object('id', md5(n || '-' || i), 'plan', '[]'::jsonb)) from generate_series(1, 100) i)`;
+  const plantHistory = async (more: string, times: string): Promise<string> => {
+    const missionId = randomUUID();
+    await harness.webApp.insert(user, missionAt(missionId), { title: 'Planted', state: 'active' });
+    await query(
+      harness.databases.superuser.syncUrl,
+      `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at)
+       select 'ai', 'aiMissions', $1, $2, 'update', jsonb_build_object('iterations', ${noise}) || ${more},
+         jsonb_build_object('iterations', moment, ${times}),
+         case when n % 2 = 0 then '${RUNNER_CLIENT_ID}' else 'device' end, moment::timestamptz
+       from generate_series(1, ${ROWS}) n, lateral (select to_char(
+         (now() + n * interval '1 second') at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) as at (moment)`,
+      [missionId, user.userId],
+    );
+    return missionId;
+  };
+
+  it.each([
+    ['each field with its time', `'{"nextRunAt": "soon"}'`, `'nextRunAt', moment`],
+    ['times without their fields', `'{}'`, `'title', moment`],
+    [
+      'some of them no text, or no object',
+      `case when n % 3 = 0 then '"none"'::jsonb else '{}' end`,
+      `'nextRunAt', n`,
+    ],
+  ])('merges to what all rows merge to: %s', async (_, more, times) => {
+    const missionId = await plantHistory(more, times);
+    const whole = await harness.webApp.rows(user, missionAt(missionId));
+    const found = await read(missionId);
+    expect(asText(mergeRecord(missionId, found))).toBe(asText(mergeRecord(missionId, whole)));
+    expect(asText(mergeRecord(missionId, found.filter(isOfDevice)))).toBe(
+      asText(mergeRecord(missionId, whole.filter(isOfDevice))),
+    );
+  });
+
+  it('is not unpacked but for what stands', async () => {
+    const missionId = await plantHistory(`'{}'`, `'iterations', moment`);
+    const [stored] = await query(
+      harness.databases.superuser.syncUrl,
+      `select sum(pg_column_size(data))::int / 8192 as pages from public.sync_changes where record_id = $1`,
+      [missionId],
+    );
+    const before = await toastPages();
+    await readAlone(missionId);
+    const pages = (await toastPages()) - before;
+    // Those that stand: of all rows, and of the devices' alone.
+    expect(pages).toBeGreaterThan(0);
+    expect(pages).toBeLessThan(Number(stored?.['pages']) / 2);
+  });
+
+  /** On a connection of its own, which tells the server what it did when it ends. */
+  async function readAlone(missionId: string): Promise<void> {
+    const url = new URL(harness.databases.urls.runner.sync);
+    const database = openDatabase({
+      ...{ url: url.toString(), applicationName: 'long-history', maxConnections: 1 },
+    });
+    await database.asUser(user.userId, (tx) => readRecordRows(tx, { ...MISSIONS, recordId: missionId }));
+    await database.close();
+    await waitUntil('the connection has gone', async () => {
+      const rows = await query(
+        harness.databases.superuser.syncUrl,
+        `select from pg_catalog.pg_stat_activity where application_name = 'long-history'`,
+      );
+      return rows.length === 0;
+    });
+  }
+
+  /** Of values that are stored out of line, read so far. */
+  async function toastPages(): Promise<number> {
+    const [found] = await query(
+      harness.databases.superuser.syncUrl,
+      `select (toast_blks_read + toast_blks_hit)::int as pages from pg_catalog.pg_statio_user_tables
+       where relid = 'public.sync_changes'::regclass`,
+    );
+    return Number(found?.['pages']);
+  }
 });
 
 describe('large values', () => {
