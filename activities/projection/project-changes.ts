@@ -202,11 +202,12 @@ async function projectShares(
   const done = shares.taken.filter(
     (head) => !isForLater(head) && !failed.has(keyOf(head)) && !isForAnotherPass(head),
   );
+  const projected = [...done, ...tooLarge];
+  if (projected.length > 0) await markProjected(tx, projected);
+  // Only now: rows whose connection ended cannot be read either, and are read by the next pass.
   for (const head of [...tooLarge, ...unreadable]) putAside(deps, head, 'row');
   for (const row of rows)
     if (row.unread !== 'nothing' && !left.has(keyOf(row))) putAside(deps, row, row.unread);
-  const projected = [...done, ...tooLarge];
-  if (projected.length > 0) await markProjected(tx, projected);
   for (const { createdAt } of projected) observeProjected(createdAt, Date.now());
   await beginBacklogs(tx, new Map([...shares.backlogs].filter(([, last]) => isNow(last))));
   const end = firstLeft === -1 ? shares.end : (heads[firstLeft - 1] ?? null);

@@ -6,10 +6,11 @@ import {
   projectChanges,
   readBackOf,
 } from '#activities/projection/project-changes.ts';
-import type { Database } from '#db/client.ts';
+import { openDatabase, type Database } from '#db/client.ts';
 import { readProjectionWork } from '#db/followed-changes.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { withClient } from '#dev/platform-schema.ts';
+import { DatabaseUnavailableError } from '#domain/base/errors.ts';
 import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { GRPC_STATUS } from '#temporal/grpc-status.ts';
@@ -580,6 +581,29 @@ describe('rows that cannot be projected', () => {
     expect(await snapshots()).toEqual({ good: 1 });
     // Once they can be projected, they are.
     expect((await project()).changes).toBeGreaterThan(1);
+  });
+
+  it('are none that could not be read because the connection ended: nothing says that they are too large', async () => {
+    const applicationName = 'ended-under-way';
+    const database = openDatabase({
+      ...{ url: harness.databases.urls.projection.sync, applicationName, maxConnections: 2 },
+      around: async (text, work) => {
+        if (text.includes('with followed as'))
+          await superuser(
+            `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1`,
+            [applicationName],
+          );
+        return work();
+      },
+    });
+    await insertMission('m1');
+    await expect(projectChanges({ ...harness.projection, database })).rejects.toBeInstanceOf(
+      DatabaseUnavailableError,
+    );
+    await database.close();
+    expect(harness.projection.warnings).toEqual([]);
+    await project();
+    expect(await snapshots()).toHaveProperty('m1');
   });
 
   it('are none whose times are older than the database takes', async () => {
