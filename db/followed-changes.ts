@@ -1,3 +1,4 @@
+import { DatabaseError } from 'pg';
 import type { SystemSql } from './client.ts';
 import { sql, type Fragment } from './sql.ts';
 import type { Transaction } from './transaction.ts';
@@ -244,6 +245,13 @@ export async function readChanges(tx: SystemSql, ids: readonly string[]): Promis
     from fitting where bytes_before + bytes <= ${MAX_READ_BYTES}::int or bytes_before = 0
     order by created_at, id`;
 }
+
+/** Of the shape of the table, of our rights or of the connection's statements: it says so of each row. */
+const OF_NO_ROW = /^(?:0A|26|42)/;
+
+/** Whether what `readChanges` threw may be a row's fault, by what it holds or by its size. */
+export const mayBeOfRow = (error: unknown): boolean =>
+  error instanceof DatabaseError && !OF_NO_ROW.test(error.code ?? '');
 
 /** The newest rows of one record, in the order of the log. */
 export async function readHeadsOfRecord(

@@ -8,6 +8,7 @@ import {
   endBacklog,
   endTurn,
   LONGEST_RECORD_ID,
+  mayBeOfRow,
   nextBacklog,
   readBacklogHeads,
   readChanges,
@@ -234,13 +235,15 @@ async function readRows(tx: Transaction, taken: readonly FollowedHead[]): Promis
   const idsOf = (heads: readonly FollowedHead[]): string[] => heads.map(({ id }) => id);
   try {
     return { rows: await tx.savepoint((inner) => readChanges(inner, idsOf(taken))), unreadable: [] };
-  } catch {
+  } catch (error) {
+    if (!mayBeOfRow(error)) throw error;
     const rows: FollowedChange[] = [];
     const unreadable: FollowedHead[] = [];
     for (const head of taken.slice(0, READ_ONE_BY_ONE)) {
       try {
         rows.push(...(await tx.savepoint((inner) => readChanges(inner, idsOf([head])))));
-      } catch {
+      } catch (failure) {
+        if (!mayBeOfRow(failure)) throw failure;
         unreadable.push(head);
       }
     }

@@ -606,6 +606,21 @@ describe('rows that cannot be projected', () => {
     expect(await snapshots()).toHaveProperty('m1');
   });
 
+  it('are none that nobody could read for want of a column: they do not count as projected', async () => {
+    const rename = (from: string, to: string) =>
+      superuser(`alter table public.sync_changes rename column ${from} to ${to}`);
+    await insertMission('m1');
+    await rename('space_id', 'space_id_of_another_version');
+    try {
+      await expect(project()).rejects.toMatchObject({ code: '42703' });
+    } finally {
+      await rename('space_id_of_another_version', 'space_id');
+    }
+    await project();
+    expect(await snapshots()).toHaveProperty('m1');
+    expect(harness.projection.warnings).toEqual([]);
+  });
+
   it('are none whose times are older than the database takes', async () => {
     const daily = { state: 'active', cadence: { kind: 'daily', atHour: 8, atMinute: 0 } };
     await harness.webApp.insertRow(user.userId, {
