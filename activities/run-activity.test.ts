@@ -1,5 +1,10 @@
 import { once } from 'node:events';
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import {
+  ActivityCancellationDetails,
+  ApplicationFailure,
+  CancelledFailure,
+  type ActivityCancellationDetailsOptions,
+} from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger, type LogEntry } from '@temporalio/worker';
 import { describe, expect, it, vi } from 'vitest';
@@ -76,6 +81,59 @@ describe('runActivity', () => {
     );
     for (const { meta } of errors) expect(meta).toMatchObject({ failureType: error.code });
     expect(Object.keys(OUTSIDE_FAILURES)).toContain(error.code);
+  });
+
+  describe('of what is paid for', () => {
+    const cancelledBy = async (details: ActivityCancellationDetailsOptions): Promise<unknown[]> => {
+      const { mock } = environment();
+      const told: unknown[] = [];
+      const failure = await mock
+        .run(() =>
+          runActivity(
+            ({ signal }) => {
+              mock.cancel('CANCELLED', new ActivityCancellationDetails(details));
+              told.push(signal.aborted);
+              return Promise.resolve('kept');
+            },
+            { onPaused: () => Promise.resolve(void told.push('lets go')) },
+          ),
+        )
+        .catch((error: unknown) => (error instanceof ApplicationFailure ? error.type : error));
+      return [...told, failure];
+    };
+
+    it('a pause lets it end, and holds its result back', async () => {
+      expect(await cancelledBy({ paused: true })).toEqual([false, 'lets go', 'PAUSED']);
+    });
+
+    it.each([
+      { cancelRequested: true },
+      { cancelRequested: true, paused: true },
+      { reset: true, paused: true },
+      { notFound: true },
+    ])('%j ends it', async (details) => {
+      expect(await cancelledBy(details)).toEqual([true, 'kept']);
+    });
+
+    it('one that fails while it is paused fails as it does', async () => {
+      const { mock } = environment();
+      const work = (): Promise<never> => {
+        mock.cancel('PAUSED', new ActivityCancellationDetails({ paused: true }));
+        return Promise.reject(new GatewayUnavailableError(problem));
+      };
+      const failing = mock.run(() => runActivity(work, { onPaused: () => Promise.resolve() }));
+      await expect(failing).rejects.toMatchObject({ type: 'GATEWAY_UNAVAILABLE' });
+    });
+
+    it('other work is stopped by a pause', async () => {
+      const { mock } = environment();
+      const work = ({ signal }: { signal: AbortSignal }): Promise<never> => {
+        mock.cancel('PAUSED', new ActivityCancellationDetails({ paused: true }));
+        signal.throwIfAborted();
+        throw new Error('not aborted');
+      };
+      await expect(mock.run(() => runActivity(work))).rejects.toThrow(CancelledFailure);
+    });
   });
 
   it('heartbeats while the work is under way, and no longer', async () => {

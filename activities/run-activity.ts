@@ -28,6 +28,12 @@ export interface ActivityOptions {
   readonly retryDelay?: RetryDelay;
   /** Not given up when its worker has died or gone silent three times: there is nobody whose run would end instead. */
   readonly isNeverGivenUp?: boolean;
+  /**
+   * Given where what is asked is paid for, and kept: an operator's pause lets what is under way end, this is called, and the attempt
+   * after the pause finds what was kept. Others are stopped by a pause. The SDK tells an attempt of one thing only: one that is paused
+   * hears of no cancellation.
+   */
+  readonly onPaused?: () => Promise<void>;
 }
 
 /** Where an activity of several rounds stands: what its heartbeats say. */
@@ -36,6 +42,8 @@ export type RoundProgress = Pick<RunProgress, 'round' | 'totalTokens'>;
 export interface WorkContext {
   readonly signal: AbortSignal;
   readonly attempt: number;
+  /** Whether it was paused, and ends what is under way alone; see `ActivityOptions.onPaused`. */
+  readonly isHeld: () => boolean;
   /** For the heartbeats from now on. */
   readonly tell: (progress: RoundProgress) => void;
   /** Logs and counts a failure after which the activity all the same has a result. */
@@ -63,6 +71,8 @@ export async function runActivity<T>(
   const { info } = context;
   const { attempt } = info;
   const endWork = startWork(info.activityType);
+  const isHeld = (): boolean => options.onPaused !== undefined && isPaused(context);
+  const signal = unless(isHeld, context.cancellationSignal);
   const isCounted = options.heartbeatEveryMs !== undefined && !info.isLocal;
   const { ended, lost } = isCounted ? countAttempts(info) : { ended: 0, lost: 0 };
   let giveTurnBack: (() => void) | null = null;
@@ -94,17 +104,18 @@ export async function runActivity<T>(
     const tell = (now: RoundProgress): void => {
       progress = now;
     };
-    return await work({
-      signal: context.cancellationSignal,
-      attempt,
-      tell,
+    const result = await work({
+      ...{ signal, attempt, isHeld, tell },
       noteFailure: (error) => note(toApplicationFailure(error, attempt, byRetryPolicy), error),
     });
+    if (!isHeld()) return result;
+    await options.onPaused?.();
+    throw paused();
   } catch (error) {
     if (isCounted) context.heartbeat({ ended: ended + 1 } satisfies AttemptDetails);
     // As cancelled it would not take its last heartbeat along, and this attempt would count as lost.
     if (isCounted && context.cancellationDetails?.workerShutdown === true) throw workerStopping();
-    if (context.cancellationSignal.aborted) throw new CancelledFailure('the activity was cancelled');
+    if (signal.aborted) throw new CancelledFailure('the activity was cancelled');
     const failure = toApplicationFailure(error, attempt, withTurns(options.retryDelay ?? byRetryPolicy));
     note(failure, error);
     throw failure;
@@ -137,6 +148,24 @@ const workerStopping = (): ApplicationFailure =>
     type: 'WORKER_STOPPING',
     message: 'the worker is stopping; another one goes on',
   });
+
+const isPaused = ({ cancellationDetails }: Context): boolean =>
+  cancellationDetails?.paused === true && !cancellationDetails.cancelRequested && !cancellationDetails.reset;
+
+/** As a result it would have the run go on; as a failure it waits for the end of the pause. */
+const paused = (): ApplicationFailure =>
+  ApplicationFailure.create({ type: 'PAUSED', message: 'paused; what was asked is kept' });
+
+/** Aborted with the given one, unless that is then `isHeld`. */
+function unless(isHeld: () => boolean, signal: AbortSignal): AbortSignal {
+  const ending = new AbortController();
+  const follow = (): void => {
+    if (!isHeld()) ending.abort(signal.reason);
+  };
+  if (signal.aborted) follow();
+  else signal.addEventListener('abort', follow, { once: true });
+  return ending.signal;
+}
 
 const withTurns =
   (retryDelay: RetryDelay): RetryDelay =>

@@ -28,7 +28,7 @@ export interface WorkerContext {
 export interface WorkerPart {
   readonly name: 'runner' | 'vault' | 'projection';
   readonly worker: Worker;
-  /** Work to do once all workers of the process poll; repeating it is harmless. */
+  /** Work to do once all workers of the process poll, and what is kept up from then until `close`; to be called once. */
   readonly onceRunning: () => Promise<void>;
   /** What `GET /ready` asks. */
   readonly checks: Readonly<Record<string, Check>>;

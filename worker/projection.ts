@@ -1,4 +1,5 @@
 import { Worker } from '@temporalio/worker';
+import { KEEP_SCHEDULE_EVERY_MS, keepDoing } from './keep-doing.ts';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workerVersion } from './worker-version.ts';
@@ -18,6 +19,9 @@ import { startHealing, startProjection, startReconcile } from '#schedules/system
 import { traceStatements } from '#tracing/sql.ts';
 import { PROJECTION_TASK_QUEUE, RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 import { assertUsable } from '#temporal/setup.ts';
+
+/** Following the log has to go on soon after somebody ended it; a start that finds it running costs the server next to nothing. */
+const KEEP_FOLLOWING_EVERY_MS = 10_000;
 
 /** Task queue `missions-projection`: follows the change log and keeps the schedules; holds no key of users. */
 export async function createProjectionPart(
@@ -65,6 +69,7 @@ export async function createProjectionPart(
     // Following the log ends with the worker and goes on elsewhere: nothing is worth waiting for.
     shutdownGraceTime: 0,
   });
+  const keeping: (() => void)[] = [];
   return {
     name: 'projection',
     worker,
@@ -72,12 +77,19 @@ export async function createProjectionPart(
       await startProjection(home);
       await ensureSystemSchedule(home, RECONCILE_SCHEDULE);
       await startReconcile(home);
+      keeping.push(
+        keepDoing(() => startProjection(home), KEEP_FOLLOWING_EVERY_MS),
+        keepDoing(() => ensureSystemSchedule(home, RECONCILE_SCHEDULE), KEEP_SCHEDULE_EVERY_MS),
+      );
     },
     checks: {
       polls: pollsAt(context.client, worker, { runsWorkflows: true }),
       database: () => checkDatabase(database, syncDatabaseOf('mana_missions_projection')),
       planning: () => checkPlanning(database.system),
     },
-    close: () => database.close(),
+    close: () => {
+      for (const stop of keeping) stop();
+      return database.close();
+    },
   };
 }

@@ -1,4 +1,5 @@
 import { Worker } from '@temporalio/worker';
+import { KEEP_SCHEDULE_EVERY_MS, keepDoing } from './keep-doing.ts';
 import { observedGateway } from './observed-gateway.ts';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
@@ -83,16 +84,24 @@ export async function createRunnerPart(
       : { maxTaskQueueActivitiesPerSecond: settings.roundsPerSecond }),
   });
   worker = created;
+  const { home } = context.clients;
+  let stopKeeping = (): void => undefined;
   return {
     name: 'runner',
     worker: created,
     // One sweep is enough for the slots of all namespaces.
-    onceRunning: () => ensureSystemSchedule(context.clients.home, SWEEP_SCHEDULE),
+    onceRunning: async () => {
+      await ensureSystemSchedule(home, SWEEP_SCHEDULE);
+      stopKeeping = keepDoing(() => ensureSystemSchedule(home, SWEEP_SCHEDULE), KEEP_SCHEDULE_EVERY_MS);
+    },
     checks: {
       polls: pollsAt(context.client, created, { runsWorkflows: true }),
       database: () => checkDatabase(database, syncDatabaseOf('mana_missions_runner')),
       planning: () => checkPlanning(database.system),
     },
-    close: () => database.close(),
+    close: () => {
+      stopKeeping();
+      return database.close();
+    },
   };
 }

@@ -6,7 +6,7 @@ import { healIterations } from './heal-iterations.ts';
 import { loadRun } from './load-run.ts';
 import { planRounds } from './round/rounds.ts';
 import { awaitResearch, giveUpResearch, submitResearch } from './research.ts';
-import { lettingGoOfPlace } from './slots.ts';
+import { letGoOfPlace, lettingGoOfPlace } from './slots.ts';
 import { writeIteration } from './write-iteration.ts';
 import { untilLastMoment } from '#activities/last-moment.ts';
 import {
@@ -83,16 +83,17 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
       ),
     planRound: (input) =>
       runActivity(
-        ({ signal, attempt, tell, noteFailure }) =>
+        ({ signal, attempt, isHeld, tell, noteFailure }) =>
           untilLastMoment(signal, readClock, (inTime) =>
             planRounds(deps, input, {
-              ...{ signal: inTime, attempt, onRound: tell, onFailure: noteFailure },
+              ...{ signal: inTime, attempt, isHeld, onRound: tell, onFailure: noteFailure },
               retryDelay: roundRetryDelay(deps.random),
             }),
           ),
         {
           heartbeatEveryMs: HEARTBEAT_EVERY_MS,
           retryDelay: roundRetryDelay(deps.random),
+          onPaused: () => letGoOfPlace(deps, input),
         },
       ),
     submitResearch: (input) =>
@@ -112,6 +113,7 @@ export function createRunnerActivities(given: Omit<RunnerDependencies, 'calibrat
         {
           heartbeatEveryMs: HEARTBEAT_EVERY_MS,
           retryDelay: gatewayRetryDelay(deps.random),
+          onPaused: () => letGoOfPlace(deps, input),
         },
       ),
     writeIteration: (input) =>

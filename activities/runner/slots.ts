@@ -105,18 +105,20 @@ export async function lettingGoOfPlace<T>(
   try {
     return await work();
   } catch (error) {
-    if (run.agentId !== null) await letGoOfPlace(deps, run);
+    await letGoOfPlace(deps, run);
     throw error;
   }
 }
 
-async function letGoOfPlace(
+/** Lets go of the agent's place, if the run has an agent, or leaves it to a later attempt. */
+export async function letGoOfPlace(
   deps: RunnerDependencies,
-  run: OwnRun & { readonly userId: UserId },
+  run: OwnRun & { readonly userId: UserId; readonly agentId: string | null },
 ): Promise<void> {
+  if (run.agentId === null) return;
   try {
     await deps.database.asUser(run.userId, (tx) => releaseAgent(tx, run));
   } catch {
-    // The work's error is the one to report; the place is let go of after the next attempt.
+    // The error of the work is the one to report; the place is let go of after the next attempt.
   }
 }

@@ -16,6 +16,8 @@ const LONGEST_PAUSE_MS = 2 * 3_600_000;
 export interface RoundsContext {
   readonly signal: AbortSignal;
   readonly attempt: number;
+  /** No further round is begun once it is true. */
+  readonly isHeld?: () => boolean;
   /** Told before each round, for the heartbeat. */
   readonly onRound: (progress: { readonly round: number; readonly totalTokens: number }) => void;
   /** Told of a failure that is no failure of this activity. */
@@ -34,7 +36,7 @@ export interface RoundsContext {
 export async function planRounds(
   deps: RunnerDependencies,
   input: PlanRoundInput,
-  { signal, attempt, onRound, onFailure, retryDelay }: RoundsContext,
+  { signal, attempt, isHeld, onRound, onFailure, retryDelay }: RoundsContext,
 ): Promise<PlanRoundResult> {
   const begunMs = performance.now();
   const ask = async (round: number): Promise<PlanRoundResult> => {
@@ -54,6 +56,7 @@ export async function planRounds(
     asked.round < lastRound &&
     attempt === 1 &&
     !signal.aborted &&
+    isHeld?.() !== true &&
     // A worker that is to stop is waited for no longer than for a call.
     deps.isStopping?.() !== true &&
     performance.now() - begunMs < GOES_ON_FOR_MS;
