@@ -54,7 +54,7 @@ const byRetryPolicy: RetryDelay = () => undefined;
 /** A heartbeat leaves at once; this is for encoding it, on a busy machine as well. */
 const FIRST_HEARTBEAT_MS = 1_000;
 /** Half of what an attempt may be silent for: nothing is told before the turn, or that it has come would be held back (Core
- * sends the first heartbeat of an attempt at once, later ones at most every 8 s). */
+ * sends the first heartbeat of an attempt at once, later ones at most every 10 s). */
 const TURN_WITHIN_MS = 5_000;
 const TURN_PAUSE_MS = 2_000;
 

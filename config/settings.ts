@@ -84,6 +84,9 @@ const runner = {
   MAX_PLANNER_ROUNDS: integer(1, 20).default(MAX_PLANNER_ROUNDS),
   // Calls of this runner at a time; what the gateway says makes them fewer (llm/gateway-limit.ts).
   MANA_LLM_MAX_IN_FLIGHT: integer(1, 10_000).default(100),
+  // How long rounds, sealing and research may be silent until the server gives them to another worker, which asks the model again. The
+  // SDK tells the server every ten seconds.
+  ACTIVITY_HEARTBEAT_TIMEOUT_SECONDS: integer(10, 300).default(30),
   // Of all runners together, kept by the server. Off unless set: the gateway is asked as much as it bears.
   PLANNER_ROUNDS_PER_SECOND: integer(1, 10_000).optional(),
   POLICY_MODE: oneOf(POLICY_MODES).default('flag'),
@@ -196,6 +199,7 @@ const runnerSettings = (env: Values<typeof common & typeof runner>) => ({
     policyMode: env.POLICY_MODE,
     defaultTokensPerDay: env.DEFAULT_TOKENS_PER_DAY,
   },
+  heartbeatTimeoutMs: env.ACTIVITY_HEARTBEAT_TIMEOUT_SECONDS * 1_000,
   /** Null: no limit. */
   roundsPerSecond: env.PLANNER_ROUNDS_PER_SECOND ?? null,
   research: {

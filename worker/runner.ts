@@ -1,6 +1,7 @@
 import { Worker } from '@temporalio/worker';
 import { KEEP_SCHEDULE_EVERY_MS, keepDoing } from './keep-doing.ts';
 import { observedGateway } from './observed-gateway.ts';
+import { HEARTBEAT_INTERVAL } from './heartbeat-interval.ts';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workerVersion } from './worker-version.ts';
@@ -60,6 +61,7 @@ export async function createRunnerPart(
       { mostInFlight: settings.gateway.mostInFlight, onLimit: reportLimit, onHeldBack: countHeldBack },
     ),
     planner: settings.planner,
+    heartbeatTimeoutMs: settings.heartbeatTimeoutMs,
     isStopping: () => worker !== null && worker.getState() !== 'RUNNING',
     oneRoundEach: settings.roundsPerSecond !== null,
     research: createResearchServices(settings.research),
@@ -76,6 +78,7 @@ export async function createRunnerPart(
     activities: { ...activities },
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: SHUTDOWN_GRACE,
+    maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL,
     // A call holds a slot while it waits, so fewer slots than calls would be the limit of calls.
     maxConcurrentActivityTaskExecutions: Math.max(LEAST_SLOTS, settings.gateway.mostInFlight),
     // Database work is done by local activities, so this is the rate of what goes out: rounds and research.

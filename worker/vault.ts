@@ -1,4 +1,5 @@
 import { Worker } from '@temporalio/worker';
+import { HEARTBEAT_INTERVAL } from './heartbeat-interval.ts';
 import type { WorkerContext, WorkerPart } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workerVersion } from './worker-version.ts';
@@ -44,6 +45,7 @@ export async function createVaultPart(
     activities: { ...activities },
     interceptors: { activity: tracedActivities() },
     shutdownGraceTime: SHUTDOWN_GRACE,
+    maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL,
     // A run at a time for each connection of the pool: waiting in the pool would look like slow sealing.
     maxConcurrentActivityTaskExecutions: settings.syncDatabase.maxConnections,
   });

@@ -63,7 +63,7 @@ async function stage<T>({ by }: RunState, work: (by: RunnerActivities) => Promis
 /** What a run learns on its way; everything else is passed on from stage to stage. */
 interface RunState {
   /** Each kind of activity under its policy. */
-  readonly by: RunActivities;
+  by: RunActivities;
   phase: RunPhase;
   round: number;
   totalTokens: number;
@@ -133,6 +133,7 @@ async function runStages(run: RunState, input: MissionRunInput): Promise<RunOutc
     return loaded.outcome;
   }
   const ref = refOf(input, loaded.iterationId);
+  run.by = activitiesOf(ref.userId, loaded.heartbeatTimeoutMs);
   run.agentId = loaded.agentId;
   const failure = await openAndPlan(run, loaded, ref);
   if (run.stop !== null) {

@@ -33,7 +33,7 @@ import type {
   WriteIterationResult,
 } from '#domain/run/run.ts';
 
-const HEARTBEAT_EVERY_MS = 2_000;
+const HEARTBEAT_EVERY_MS = 5_000;
 
 /** Activities of task queue `missions`. Their names are stored in histories. */
 export interface RunnerActivities {

@@ -14,6 +14,8 @@ export interface RunnerDependencies {
   readonly codecKeys: { readonly primaryKeyId: string; readonly keys: ReadonlyMap<string, Buffer> };
   readonly gateway: Gateway;
   readonly planner: PlannerSettings;
+  /** What activities of a run may be silent for; whole milliseconds. */
+  readonly heartbeatTimeoutMs: number;
   /** Of this process: what models were seen to count. */
   readonly calibration: TokenCalibration;
   readonly research: ResearchServices;

@@ -189,6 +189,7 @@ const ready = (
   grant: grantState(deps, userId, mission.grant, nowMs),
   ownFieldsEncrypted: ENCRYPTED_MISSION_FIELDS.some((field) => isEncryptedValue(mission[field])),
   maxRounds: deps.planner.maxRounds,
+  heartbeatTimeoutMs: deps.heartbeatTimeoutMs,
   longestWaitMs: Math.min(cadencePeriodMs(mission.cadence ?? { kind: 'manual' }) ?? DAY_MS, DAY_MS),
 });
 

@@ -3,7 +3,7 @@ import { sealInputs } from './seal-inputs.ts';
 import { runActivity } from '#activities/run-activity.ts';
 import type { RunRef, SealResult } from '#domain/run/run.ts';
 
-const HEARTBEAT_EVERY_MS = 2_000;
+const HEARTBEAT_EVERY_MS = 5_000;
 
 /** Activities of task queue `missions-vault`. Their names are stored in histories. */
 export interface VaultActivities {

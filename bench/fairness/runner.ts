@@ -65,6 +65,7 @@ export async function benchRunner(
       maxReplyTokens: 8_192,
       ...{ maxRounds: 5, policyMode: 'flag', defaultTokensPerDay: 1_000_000_000 },
     },
+    heartbeatTimeoutMs: 30_000,
     research: createResearchServices({ shallowUrl: null, deep: null }),
     isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
     random: Math.random,

@@ -26,6 +26,7 @@ export const runnerDeps = (
   privateKeys: [system.privateKey],
   codecKeys: { primaryKeyId: 'bench-1', keys: new Map([['bench-1', Buffer.alloc(32, 1)]]) },
   gateway,
+  heartbeatTimeoutMs: 30_000,
   planner: {
     ...{ model: 'mana/reasoning', compactModel: 'mana/fast-text', contextTokens: 128_000 },
     maxReplyTokens: 8_192,

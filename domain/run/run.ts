@@ -99,6 +99,8 @@ export interface LoadedRun {
   readonly tooLarge?: boolean;
   /** How often the model may be asked; `MAX_PLANNER_ROUNDS` where absent. */
   readonly maxRounds?: number;
+  /** What the activities that come may be silent for, in milliseconds; absent in older runs. */
+  readonly heartbeatTimeoutMs?: number;
   /** The instant that the run is due at, in epoch milliseconds; absent where the user asked for the run. */
   readonly dueAtMs?: number;
 }

@@ -121,6 +121,7 @@ function runnerOf(database: Database, privateKey: KeyObject): ActivityHarness['r
     codecKeys: { primaryKeyId: 'k1', keys: new Map([['k1', randomBytes(32)]]) },
     gateway,
     planner: PLANNER_SETTINGS,
+    heartbeatTimeoutMs: 10_000,
     calibration: createTokenCalibration(),
     research: { shallow: null, deep: null },
     isRunOpen: (_workflowId, runId) => Promise.resolve(openRuns.has(runId)),

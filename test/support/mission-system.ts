@@ -257,6 +257,7 @@ async function startParts(
         grantPrivateKeys: options.grantsConfigured === false ? [] : [keys.privateKey],
         gateway: { url: gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000, mostInFlight: 100 },
         planner: { ...PLANNER_SETTINGS, ...options.planner },
+        heartbeatTimeoutMs: 10_000,
         roundsPerSecond: null,
         research: options.research ?? { shallowUrl: null, deep: null },
       }),

@@ -99,6 +99,7 @@ function runnerActivities(settings: Config<'runner'>['runner'], codecKeys: Confi
       createGateway({ baseUrl: settings.gateway.url, serviceKey: settings.gateway.serviceKey }),
     ),
     planner: settings.planner,
+    heartbeatTimeoutMs: settings.heartbeatTimeoutMs,
     research: { shallow: null, deep: null },
     isRunOpen: (workflowId, runId) => isRunOpen(client, workflowId, runId),
     random: Math.random,

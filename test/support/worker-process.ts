@@ -53,6 +53,8 @@ export function environmentOf(name: ProcessName, around: Surroundings): Environm
     MANA_AI_PRIVATE_KEY_PEM: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     MANA_LLM_URL: gateway.url,
     MANA_SERVICE_KEY: gateway.serviceKey,
+    // Shorter than by default: tests kill workers again and again.
+    ACTIVITY_HEARTBEAT_TIMEOUT_SECONDS: '10',
   };
   const projectionZone = { WORKFLOW_BUNDLE: around.workflowBundlePath };
   const environments: Record<ProcessName, Environment> = {

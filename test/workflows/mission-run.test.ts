@@ -66,6 +66,21 @@ describe('a run', () => {
     expect(done.rounds).toMatchObject([{ grantUsable: false }]);
   });
 
+  it.each([
+    [30_000, [30, 30]],
+    [undefined, [10, 10]],
+  ])('loaded with a heartbeat timeout of %s ms has its activities beat within it', async (ms, seconds) => {
+    const { handle } = await start({
+      ...GRANTED,
+      loadRun: () => ready({ grant: 'usable', ...(ms !== undefined && { heartbeatTimeoutMs: ms }) }),
+    });
+    await handle.result();
+    const { events } = await handle.fetchHistory();
+    const scheduled = (events ?? []).flatMap((event) => event.activityTaskScheduledEventAttributes ?? []);
+    expect(scheduled.map(({ activityType }) => activityType?.name)).toEqual(['sealInputs', 'planRound']);
+    expect(scheduled.map(({ heartbeatTimeout }) => Number(heartbeatTimeout?.seconds))).toEqual(seconds);
+  });
+
   it('asks five rounds at most, and then writes what there is', async () => {
     const done = await run({ planRound: () => round('continue') });
     expect(done.rounds.map((each) => each.round)).toEqual([1, 2, 3, 4, 5]);
