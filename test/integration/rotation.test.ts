@@ -105,6 +105,7 @@ const startRunner = (grantPrivateKeys: KeyObject[]): Promise<Running> =>
       grantPrivateKeys,
       gateway: { url: system.gateway.url, serviceKey: SERVICE_KEY, timeoutMs: 300_000, mostInFlight: 100 },
       planner: PLANNER_SETTINGS,
+      heartbeatTimeoutMs: 10_000,
       roundsPerSecond: null,
       research: { shallowUrl: null, deep: null },
     }),
