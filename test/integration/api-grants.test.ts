@@ -315,8 +315,8 @@ describe('revoking', () => {
       owner.token,
       missionId,
     );
-    expect(response.statusCode).toBe(500);
-    expect(response.json()).toEqual({ error: 'internal error', code: 'INTERNAL' });
+    expect(response.statusCode).toBe(503);
+    expect(response.json()).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
     expect((await stateOf())['state']).toBe('active');
   });
 });

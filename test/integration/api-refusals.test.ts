@@ -218,7 +218,7 @@ describe('a vault that does not open', () => {
         }),
     };
     const app = await startApp({ authDatabase: withoutAudit });
-    await expectRefusal(mint(app, token), { status: 500, code: 'INTERNAL' });
+    await expectRefusal(mint(app, token), { status: 503, code: 'DATABASE_UNAVAILABLE' });
   });
 
   it('a grant that cannot be entered into the mint log is not given out', async () => {
@@ -235,8 +235,8 @@ describe('a vault that does not open', () => {
       ...request,
       timeZone: 'Europe/Berlin',
     });
-    expect(response.statusCode).toBe(500);
-    expect(response.json()).toEqual({ error: 'internal error', code: 'INTERNAL' });
+    expect(response.statusCode).toBe(503);
+    expect(response.json()).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
     const rows = await admin.sync.system`
       select 1 from mana_ai.mission_grants where user_id = ${userId}
       union all select 1 from mana_ai.mission_time_zones where user_id = ${userId}`;
