@@ -10,7 +10,7 @@ import { startStack, type Stack } from '#dev/stack.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
 import { toUserId } from '#domain/base/ids.ts';
 
-const FULL = { levels: [100, 1_000, 5_000], holdMs: 20_000, pools: [2, 4, 10], missions: 300, turns: 3 };
+const FULL = { levels: [100, 1_000, 5_000], holdMs: 20_000, pools: [2, 4, 10], missions: 150, turns: 3 };
 const SMALL: typeof FULL = { levels: [5], holdMs: 1_000, pools: [2], missions: 5, turns: 1 };
 
 const SERVICE_KEY = 'bench-service-key';
