@@ -4,7 +4,8 @@ import type { ProjectionActivities } from '#activities/projection/activities.ts'
 const projection = proxyActivities<ProjectionActivities>({
   startToCloseTimeout: '6 minutes',
   heartbeatTimeout: '10 seconds',
-  retry: { initialInterval: '1 second', maximumInterval: '10 seconds' },
+  // Every mission waits for it: connections that end one after the other must not add up to a long pause.
+  retry: { initialInterval: '500 milliseconds', maximumInterval: '2 seconds' },
 });
 
 /** Follows the change log for ever; each activity takes at most five minutes, each run of the workflow one activity. */
