@@ -55,8 +55,7 @@ interface SkeletonRow extends Omit<StoredRowOfRecord, 'tooLarge'> {
 
 /**
  * Reads rows so that merging them gives what merging all of them whole would give, but for large values that are not asked
- * for. What is sent again and again (arrays
- * come whole) leaves the database once.
+ * for, and for `LONG_HISTORY_BYTES`. What is sent again and again (arrays come whole) leaves the database once.
  *
  * @param where of `public.sync_changes changes`, besides the user
  */
