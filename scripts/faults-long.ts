@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { PARTS, type PartName } from '#test/faults/long/faults.ts';
+import { PART_SIZES, PARTS, type PartName } from '#test/faults/long/faults.ts';
 import { runPart, type PartResult } from '#test/faults/long/part.ts';
 import { numberOption } from './number-option.ts';
 
@@ -13,16 +13,21 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     parts: { type: 'string', default: Object.keys(PARTS).join(',') },
-    missions: { type: 'string', default: '400' },
-    kills: { type: 'string', default: '50' },
-    minutes: { type: 'string', default: '6' },
+    missions: { type: 'string' },
+    kills: { type: 'string' },
+    minutes: { type: 'string' },
     results: { type: 'string', default: 'faults-long.json' },
     traces: { type: 'string' },
   },
 });
 
-const numberOf = (name: 'seed' | 'missions' | 'kills' | 'minutes'): number =>
-  numberOption(name, values[name]);
+const seedOfAll = numberOption('seed', values.seed);
+
+/** Of a part: what the command says, or the part's own. */
+const sizeOf = (part: PartName, name: 'missions' | 'kills' | 'minutes'): number => {
+  const said = values[name];
+  return said === undefined ? PART_SIZES[part][name] : numberOption(name, said);
+};
 
 function fail(text: string): never {
   console.error(text);
@@ -34,10 +39,6 @@ const parts = values.parts.split(',').map((name) => {
   if (!isPart(name)) fail(`--parts: found ${name}, expected some of ${Object.keys(PARTS).join(', ')}`);
   return name;
 });
-const [missions, kills, minutes] = [numberOf('missions'), numberOf('kills'), numberOf('minutes')];
-
-/** Together with these, a seed chooses the same faults again. */
-const nameOf = (part: PartName, seed: number): string => `${part} ${seed} ${missions} ${kills} ${minutes}`;
 
 const results = (
   existsSync(values.results) ? JSON.parse(readFileSync(values.results, 'utf8')) : {}
@@ -45,8 +46,14 @@ const results = (
 
 for (const part of parts) {
   // A part has its seed whichever others are chosen with it.
-  const seed = numberOf('seed') * 1_000 + Object.keys(PARTS).indexOf(part) * 10;
-  const name = nameOf(part, seed);
+  const seed = seedOfAll * 1_000 + Object.keys(PARTS).indexOf(part) * 10;
+  const [missions, kills, minutes] = [
+    sizeOf(part, 'missions'),
+    sizeOf(part, 'kills'),
+    sizeOf(part, 'minutes'),
+  ];
+  // Together with its size, a seed chooses the same faults again.
+  const name = `${part} ${seed} ${missions} ${kills} ${minutes}`;
   if (Object.hasOwn(results, name)) {
     console.info(`${name}: done before`);
     continue;

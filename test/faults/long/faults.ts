@@ -14,6 +14,24 @@ export const PARTS = {
 } as const satisfies Readonly<Record<string, readonly [FaultName, ...FaultName[]]>>;
 export type PartName = keyof typeof PARTS;
 
+interface PartSize {
+  readonly missions: number;
+  /** At most; a part ends with its time, too. */
+  readonly kills: number;
+  /** How long faults come. */
+  readonly minutes: number;
+}
+
+/** The size of a part where the command names none: 2,000 missions, more than 250 kills and 32 minutes for all. */
+export const PART_SIZES: Readonly<Record<PartName, PartSize>> = {
+  processes: { missions: 400, kills: 150, minutes: 7 },
+  // PostgreSQL goes away every five to ten seconds.
+  postgres: { missions: 400, kills: 50, minutes: 10 },
+  temporal: { missions: 400, kills: 50, minutes: 5 },
+  operator: { missions: 400, kills: 50, minutes: 5 },
+  network: { missions: 400, kills: 50, minutes: 5 },
+};
+
 type FaultName =
   | 'kill'
   | 'restart'
