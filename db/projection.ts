@@ -1,5 +1,5 @@
 import type { SystemSql } from './client.ts';
-import { sql, type Fragment } from './sql.ts';
+import { PLANNED_AS_FEW, sql, type Fragment } from './sql.ts';
 import type { Transaction } from './transaction.ts';
 import type { FollowedRecord, FollowedHead, PageEnd } from './followed-changes.ts';
 import type { AgentSnapshot, Snapshot } from '#domain/projection/mission-snapshot.ts';
@@ -87,7 +87,8 @@ export async function readKept(
 ): Promise<(FollowedRecord & { readonly kept: unknown })[]> {
   const users = records.map(({ userId }) => userId);
   const ids = records.map(({ recordId }) => recordId);
-  const wanted = sql`unnest(${users}::text[], ${ids}::text[]) as wanted (user_id, record_id)`;
+  const wanted = sql`
+    (select * from unnest(${users}::text[], ${ids}::text[]) as named (user_id, record_id) ${PLANNED_AS_FEW}) wanted`;
   const columns = sql`${table}::text as "table", known.user_id as "userId", wanted.record_id as "recordId",
     known.merge_state as kept`;
   return table === 'aiMissions'
@@ -267,9 +268,11 @@ export async function makeInferredSchedulesPending(
 ): Promise<void> {
   await tx`
     update mana_ai.mission_snapshots others set version = version + 1, updated_at = clock_timestamp()
-    from unnest(
-      ${missions.map(({ userId }) => userId)}::text[], ${missions.map(({ missionId }) => missionId)}::text[]
-    ) as shifted (user_id, mission_id)
+    from (
+      select * from unnest(
+        ${missions.map(({ userId }) => userId)}::text[], ${missions.map(({ missionId }) => missionId)}::text[]
+      ) as shown (user_id, mission_id) ${PLANNED_AS_FEW}
+    ) shifted
     where others.user_id = shifted.user_id and others.mission_id <> shifted.mission_id
       and others.device_utc_offset_minutes is null
       and not exists (select from mana_ai.mission_time_zones zones where zones.user_id = others.user_id)`;

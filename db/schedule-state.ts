@@ -1,6 +1,6 @@
 import type { SystemSql } from './client.ts';
 import { isPlanningStopped } from './planning-stop.ts';
-import { sql, type Fragment } from './sql.ts';
+import { PLANNED_AS_FEW, sql, type Fragment } from './sql.ts';
 import { knownZone, sourcedTimeZone, type KnownZone } from './time-zones.ts';
 import type { Cadence } from '#domain/mission/mission.ts';
 import type { MissionTiming } from '#domain/cadence/schedule-spec.ts';
@@ -41,6 +41,8 @@ export interface PendingMission {
   readonly rowVersion: string;
   /** The database's clock, which has gone on since the row was read: what is due is not for the process's own to say. */
   readonly nowMs: () => number;
+  /** Of `performance.now()`: not before this the user was not erased. Null: the database was not asked, or said otherwise. */
+  readonly notErasedAtMs: number | null;
 }
 
 /** Names a mission's snapshot. */
@@ -71,7 +73,7 @@ const pendingColumns = sql`
   ${knownZone(sql`missions.user_id`, sql`missions.mission_id`)} as zone`;
 
 /** A row of `pendingColumns`. */
-type PendingRow = Omit<PendingMission, 'timeZone' | 'nowMs'> & {
+type PendingRow = Omit<PendingMission, 'timeZone' | 'nowMs' | 'notErasedAtMs'> & {
   readonly zone: KnownZone;
   readonly readAtMs: number;
 };
@@ -82,6 +84,7 @@ function pendingMission({ zone, readAtMs, ...row }: PendingRow): PendingMission 
     ...row,
     timeZone: sourcedTimeZone(zone).timeZone,
     nowMs: () => aheadMs + performance.now(),
+    notErasedAtMs: null,
   };
 }
 
@@ -108,6 +111,8 @@ export async function readPendingUsers(tx: SystemSql, after: string, limit: numb
  * first, and no user's second before every other's first. A clock that steps back must not make them wait longer than a
  * postponement.
  *
+ * Each is read with whether its user was erased: to ask that again for every one of them would be a transaction each.
+ *
  * @param except missions that are being worked on
  */
 export async function readPendingMissions(
@@ -118,8 +123,9 @@ export async function readPendingMissions(
 ): Promise<PendingMission[]> {
   const users = except.map(({ userId }) => userId);
   const missions = except.map(({ missionId }) => missionId);
-  const rows = await tx<PendingRow[]>`
-    select ${pendingColumns} from mana_ai.mission_snapshots missions
+  const askedAtMs = performance.now();
+  const rows = await tx<(PendingRow & { readonly isErased: boolean })[]>`
+    select ${pendingColumns}, mana_ai.is_erased(user_id) as "isErased" from mana_ai.mission_snapshots missions
     where (user_id, mission_id) in (
       select chosen.user_id, chosen.mission_id from unnest(${ofUsers}::text[]) as turn (user_id)
       cross join lateral (
@@ -132,7 +138,10 @@ export async function readPendingMissions(
       ) chosen
       order by chosen.nth limit ${limit})
     order by updated_at`;
-  return rows.map(pendingMission);
+  return rows.map(({ isErased, ...row }) => ({
+    ...pendingMission(row),
+    notErasedAtMs: isErased ? null : askedAtMs,
+  }));
 }
 
 /** How many missions' schedules are out of date, postponed ones too. */
@@ -260,28 +269,66 @@ export async function postponePending(
     where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
 }
 
+/** What Temporal knows now of a mission. */
+export interface Noted {
+  readonly mission: Pick<PendingMission, 'userId' | 'missionId' | 'version' | 'rowVersion'>;
+  readonly applied: AppliedSchedule | null;
+  /** When to look whether a run has come, see `readMissionsToLookAt`; null: not at all. */
+  readonly lookAgainAtMs: number | null;
+}
+
 /**
  * Notes what Temporal knows now. A change that came meanwhile has raised the version, so the mission stays pending.
  *
  * Follower, pass and reconcile may write one schedule at the same time, each with what it read. Whoever finds the row
  * written by somebody else since (`rowVersion`, the row's `xmin`), and not with the same version, cannot know whose
  * schedule was written last: the mission is pending again, and the next who applies it makes the schedule right.
- *
- * @param lookAgainAtMs when to look whether a run has come, see `readMissionsToLookAt`; null: not at all
  */
-export async function markApplied(
-  tx: SystemSql,
-  mission: Pick<PendingMission, 'userId' | 'missionId' | 'version' | 'rowVersion'>,
-  applied: AppliedSchedule | null,
-  lookAgainAtMs: number | null = null,
-): Promise<void> {
-  const isSure = sql`
-    (known.xmin::text = ${mission.rowVersion} or known.applied_version = ${mission.version}::bigint)`;
+export async function markApplied(tx: SystemSql, { mission, applied, lookAgainAtMs }: Noted): Promise<void> {
+  const { userId, missionId, version, rowVersion } = mission;
   await tx`
-    update mana_ai.mission_snapshots known set
-      applied_version = case when ${isSure} then ${mission.version}::bigint else 0 end,
-      applied_schedule = case when ${isSure}
-        then ${applied === null ? null : JSON.stringify(applied)}::text::jsonb end,
-      look_again_at = to_timestamp(${lookAgainAtMs}::float8 / 1000)
-    where user_id = ${mission.userId} and mission_id = ${mission.missionId}`;
+    update mana_ai.mission_snapshots known set ${asNoted} from (
+      select ${version}::bigint as version, ${rowVersion}::text as row_version, ${jsonOf(applied)}::text::jsonb as applied,
+        ${lookAgainAtMs}::float8 as look_again_at_ms
+    ) noted
+    where known.user_id = ${userId} and known.mission_id = ${missionId}`;
 }
+
+/**
+ * The same of many at once. It waits for no row that somebody else writes, or two that write several could wait for each other.
+ *
+ * @returns those that were noted; of the others nothing was, and some may be gone
+ */
+export async function markAllApplied<Each extends Noted>(
+  tx: SystemSql,
+  all: readonly Each[],
+): Promise<ReadonlySet<Each>> {
+  const missions = all.map(({ mission }) => mission);
+  const rows = await tx<{ nth: number }[]>`
+    update mana_ai.mission_snapshots known set ${asNoted} from (
+      select made.* from (
+        select * from unnest(
+          ${missions.map(({ userId }) => userId)}::text[], ${missions.map(({ missionId }) => missionId)}::text[],
+          ${missions.map(({ version }) => version)}::bigint[], ${missions.map(({ rowVersion }) => rowVersion)}::text[],
+          ${all.map(({ applied }) => jsonOf(applied))}::text[]::jsonb[],
+          ${all.map(({ lookAgainAtMs }) => lookAgainAtMs)}::float8[]
+        ) with ordinality as made (user_id, mission_id, version, row_version, applied, look_again_at_ms, nth)
+        ${PLANNED_AS_FEW}
+      ) made
+      join mana_ai.mission_snapshots free using (user_id, mission_id)
+      for update of free skip locked
+    ) noted
+    where known.user_id = noted.user_id and known.mission_id = noted.mission_id
+    returning noted.nth::int`;
+  return new Set(rows.flatMap(({ nth }) => all[nth - 1] ?? []));
+}
+
+const jsonOf = (applied: AppliedSchedule | null): string | null =>
+  applied === null ? null : JSON.stringify(applied);
+
+const isSure = sql`(known.xmin::text = noted.row_version or known.applied_version = noted.version)`;
+
+const asNoted = sql`
+  applied_version = case when ${isSure} then noted.version else 0 end,
+  applied_schedule = case when ${isSure} then noted.applied end,
+  look_again_at = to_timestamp(noted.look_again_at_ms / 1000)`;

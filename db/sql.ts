@@ -13,3 +13,10 @@ export function sql(strings: TemplateStringsArray, ...values: readonly (Paramete
     throw new TypeError('a parameter of a statement is undefined');
   return new Sql(strings, values);
 }
+
+/**
+ * Behind a list of keys that is to be joined with a large table: a limit that nothing reaches and that PostgreSQL cannot see through, so
+ * it plans for a row or two, and goes by the index. What it plans while the table is small, at a first build, would otherwise read all of
+ * the table each time, until somebody analyzes it.
+ */
+export const PLANNED_AS_FEW = sql`limit (select 1000000)`;

@@ -4,6 +4,7 @@ import {
   markApplied,
   putAsideOverLimit,
   type AppliedSchedule,
+  type Noted,
   type PendingMission,
 } from '#db/schedule-state.ts';
 import { isErased } from '#db/erased-users.ts';
@@ -11,6 +12,11 @@ import type { ScheduleChange } from '#schedules/mission-schedules.ts';
 
 /** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
 const SHORTLY_MS = 60_000;
+/**
+ * How long what was read of a user counts. A call takes 10 s at most, and erasing looks for what such calls made 30 s after the user was
+ * entered (commands/user-erase.ts).
+ */
+const NOT_ERASED_FOR_MS = 5_000;
 
 export interface AppliedMission {
   readonly change: ScheduleChange | 'removed';
@@ -18,9 +24,14 @@ export interface AppliedMission {
   readonly started: boolean;
 }
 
+/** What was done, and is yet to be noted; null: nothing is. */
+export interface MadeMission extends AppliedMission {
+  readonly toNote: Noted | null;
+}
+
 /**
  * Makes a mission's schedule what its snapshot wants, and starts the mission if its instant has passed; also where the
- * schedule could not be written.
+ * schedule could not be written. Then it notes so.
  *
  * @param options.isDrifted the schedule is not, or may not be, what was applied last: look at it in any case
  * @throws what the calls of Temporal and the database throw; the mission stays as pending as it was
@@ -30,21 +41,30 @@ export async function applyMission(
   mission: PendingMission,
   options: { readonly isDrifted: boolean } = { isDrifted: false },
 ): Promise<AppliedMission> {
+  const { toNote, ...made } = await makeMission(deps, mission, options);
+  if (toNote !== null) await markApplied(deps.database.system, toNote);
+  return made;
+}
+
+/**
+ * The same without noting it: until then the mission is pending. Whoever makes it again finds the schedule as it should be, and a
+ * run that was started is not started twice.
+ */
+export async function makeMission(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+  options: { readonly isDrifted: boolean } = { isDrifted: false },
+): Promise<MadeMission> {
   // One too many of its user never had one; a hundred thousand of them must cost nothing. The reconcile looks all the same.
   if (mission.isOverLimit && !options.isDrifted) {
     await putAside(deps, mission.userId);
-    return { change: 'unchanged', started: false };
+    return { change: 'unchanged', started: false, toNote: null };
   }
   try {
     const { change, schedule } = await bringUpToDate(deps, mission, options.isDrifted);
     const start = schedule === null ? 'not-started' : await startIfPassed(deps, mission);
-    await markApplied(
-      deps.database.system,
-      mission,
-      schedule,
-      schedule === null ? null : lookAgainAtMs(mission, start),
-    );
-    return { change, started: start === 'started' };
+    const lookAgainAtMs = schedule === null ? null : lookAgainAt(mission, start);
+    return { change, started: start === 'started', toNote: { mission, applied: schedule, lookAgainAtMs } };
   } catch (error) {
     // A passed instant does not wait for a schedule that cannot be written. One that was started is not started again.
     if (runsByItself(mission)) await startIfPassed(deps, mission);
@@ -78,8 +98,9 @@ async function bringUpToDate(
   const { schedule, spec, isApplied } = wanted;
   if (isApplied && !isDrifted) return { change: 'unchanged', schedule };
   const { agentId } = schedule;
-  // Looking for it in several namespaces takes a while, and erasing waits for no more than the call that creates it.
-  const mayCreate = async (): Promise<boolean> => !(await isErased(deps.database.system, userId));
+  // Looking for it in several namespaces takes a while, and erasing waits for little more than the call that creates it.
+  const mayCreate = async (): Promise<boolean> =>
+    isKnownNotErased(mission) || !(await isErased(deps.database.system, userId));
   const change = await deps.schedules.ensure(
     { userId, missionId, agentId, spec },
     { mayCreate, isFirst: mission.applied === null },
@@ -87,12 +108,15 @@ async function bringUpToDate(
   return change === null ? { change: 'unchanged', schedule: null } : { change, schedule };
 }
 
+const isKnownNotErased = ({ notErasedAtMs }: PendingMission): boolean =>
+  notErasedAtMs !== null && performance.now() - notErasedAtMs < NOT_ERASED_FOR_MS;
+
 const isShortlyAhead = ({ nextRunAtMs, nowMs }: PendingMission): boolean => {
   const aheadMs = (nextRunAtMs ?? 0) - nowMs();
   return aheadMs > 0 && aheadMs < SHORTLY_MS;
 };
 
-const lookAgainAtMs = (mission: PendingMission, start: StartResult): number | null => {
+const lookAgainAt = (mission: PendingMission, start: StartResult): number | null => {
   if (isShortlyAhead(mission)) return mission.nextRunAtMs;
   return start === 'waits' ? mission.nowMs() + LOOK_AGAIN_MS : null;
 };

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { applyMission } from './apply-mission.ts';
+import { makeMission, type AppliedMission, type MadeMission } from './apply-mission.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { CONCURRENCY } from './in-parallel.ts';
 import { logFailure } from './log-failure.ts';
+import { Notes } from './note-applied.ts';
 import {
   postponePending,
   readPendingMissions,
@@ -17,6 +18,7 @@ const BATCH_SIZE = 50;
 const MAX_OF_USER = 3;
 /** How often to look for newly pending missions while a slow call is under way. */
 const LOOK_EVERY_MS = 500;
+const aWhile = (): Promise<void> => delay(LOOK_EVERY_MS, undefined, { ref: false });
 
 export interface ApplyCounts {
   /** Missions brought up to date. */
@@ -39,38 +41,50 @@ export async function applySchedules(
   signal: AbortSignal,
 ): Promise<ApplyCounts> {
   const counts = { applied: 0, changed: 0, started: 0, isUnavailable: false };
-  const underWay = new Map<PendingMission, Promise<void>>();
+  const calls = new Map<PendingMission, Promise<void>>();
   const silent = new Set<string>();
   const isSilent = (userId: string): boolean => silent.has(deps.schedules.namespaceOf(userId));
   const isOver = (): boolean => signal.aborted || silent.size === deps.schedules.namespaces.length;
+  const count = ({ change, started }: AppliedMission): void => {
+    counts.applied += 1;
+    if (change !== 'unchanged') counts.changed += 1;
+    if (started) counts.started += 1;
+  };
+  const notes = new Notes(deps, {
+    onNoted: ({ made }) => count(made),
+    onFailure: ({ mission }, error) => putOff(deps, mission, error),
+  });
   const apply = async (mission: PendingMission): Promise<void> => {
-    const done = await tryMission(deps, mission);
-    if (done === 'unavailable') {
+    const made = await tryMission(deps, mission);
+    if (made === 'unavailable') {
       counts.isUnavailable = true;
       silent.add(deps.schedules.namespaceOf(mission.userId));
-    } else if (done !== 'failed') {
-      counts.applied += 1;
-      if (done.change !== 'unchanged') counts.changed += 1;
-      if (done.started) counts.started += 1;
+    } else if (made !== 'failed') {
+      if (made.toNote === null) count(made);
+      else notes.add({ ...made.toNote, mission, made });
     }
-    underWay.delete(mission);
+    calls.delete(mission);
   };
   const nextBatch = inTurns(deps, isSilent);
   for (;;) {
-    const batch = isOver() ? [] : await nextBatch([...underWay.keys()]);
+    const unfinished = [...calls.keys(), ...notes.missions()];
+    const batch = isOver() ? [] : await nextBatch(unfinished);
     let taken = 0;
     for (const mission of batch) {
-      const ofUser = [...underWay.keys()].filter(({ userId }) => userId === mission.userId).length;
-      if (ofUser >= MAX_OF_USER) continue;
-      if (underWay.size >= CONCURRENCY) await Promise.race(underWay.values());
+      const ofUser = [...calls.keys(), ...notes.missions()].filter(({ userId }) => userId === mission.userId);
+      if (ofUser.length >= MAX_OF_USER) continue;
+      if (calls.size >= CONCURRENCY) await Promise.race(calls.values());
       if (isOver()) break;
       // Those of a user whose namespace has just failed to answer are not read again.
-      if (!isSilent(mission.userId)) underWay.set(mission, apply(mission));
+      if (!isSilent(mission.userId)) calls.set(mission, apply(mission));
       taken += 1;
     }
     if (taken > 0) continue;
-    if (underWay.size === 0) return counts;
-    await Promise.race([...underWay.values(), delay(LOOK_EVERY_MS, undefined, { ref: false })]);
+    if (unfinished.length === 0) return counts;
+    if (calls.size > 0) await Promise.race([...calls.values(), aWhile()]);
+    // Before the next are read: those of a user with enough that are not noted could not be taken.
+    notes.write();
+    await Promise.race([notes.written(), aWhile()]);
   }
 }
 
@@ -94,15 +108,21 @@ function inTurns(
   };
 }
 
-async function tryMission(deps: ProjectionDependencies, mission: PendingMission) {
+async function tryMission(
+  deps: ProjectionDependencies,
+  mission: PendingMission,
+): Promise<MadeMission | 'unavailable' | 'failed'> {
   try {
-    return await applyMission(deps, mission);
+    return await makeMission(deps, mission);
   } catch (error) {
-    logFailure(deps, 'schedule not brought up to date; it stays pending', mission, error);
-    const isUnavailable = isTemporalUnavailable(error);
-    await tryPostpone(deps, mission, isUnavailable);
-    return isUnavailable ? 'unavailable' : 'failed';
+    await putOff(deps, mission, error);
+    return isTemporalUnavailable(error) ? 'unavailable' : 'failed';
   }
+}
+
+async function putOff(deps: ProjectionDependencies, mission: PendingMission, error: unknown): Promise<void> {
+  logFailure(deps, 'schedule not brought up to date; it stays pending', mission, error);
+  await tryPostpone(deps, mission, isTemporalUnavailable(error));
 }
 
 /** Where the database does not take this either, reading the next missions says so. */

@@ -7,9 +7,11 @@ import { eachOf, withTemporal, type BenchPostgres, type BenchTemporal } from '#b
 import { applySchedules } from '#activities/projection/apply-schedules.ts';
 import { CONCURRENCY } from '#activities/projection/in-parallel.ts';
 import { projectChanges } from '#activities/projection/project-changes.ts';
+import type { Database } from '#db/client.ts';
 import type { PlatformDatabases } from '#dev/databases.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
+import { zonedCadence } from '#domain/cadence/zoned-cadence.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 import { toScheduleRequest } from '#schedules/schedule-request.ts';
@@ -17,24 +19,34 @@ import { toScheduleRequest } from '#schedules/schedule-request.ts';
 const SLICES = 4;
 const WARM_UP = 20;
 const TASK_QUEUE = 'bench-without-worker';
-const SETTINGS = { taskQueue: TASK_QUEUE, catchupWindowMs: 600_000, codecKeyId: null };
+const CATCHUP_WINDOW_MS = 600_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const NEVER = new AbortController().signal;
 
 /** Schedules made on a real server: by the projection, and by the bare client, a slice of each in turns. */
 export const benchRealSchedules = (postgres: BenchPostgres, schedules: number): Promise<Findings> =>
   withTemporal({}, async (temporal) => {
     const databases = await postgres.newDatabases();
+    // One for all turns, as a follower has: its statements are planned once.
+    const database = openProjectionDatabase(databases);
     const slice = Math.ceil(schedules / SLICES);
     const [projected, bare]: [number[], number[]] = [[], []];
     const perSecond = (tookMs: number): number => slice / (tookMs / 1000);
-    // Far above the missions that count.
-    await byProjection(databases, temporal, 1_000_000, WARM_UP);
-    await byBareClient(temporal, WARM_UP);
-    for (let turn = 0; turn < SLICES; turn += 1) {
-      const ours = async (): Promise<unknown> =>
-        projected.push(perSecond(await byProjection(databases, temporal, turn * slice, slice)));
-      const theirs = async (): Promise<unknown> => bare.push(perSecond(await byBareClient(temporal, slice)));
-      for (const measure of turn % 2 === 0 ? [ours, theirs] : [theirs, ours]) await measure();
+    try {
+      // Far above the missions that count.
+      await byProjection(databases, database, temporal, { from: 1_000_000, count: WARM_UP });
+      await byBareClient(temporal, WARM_UP);
+      for (let turn = 0; turn < SLICES; turn += 1) {
+        const next = { from: turn * slice, count: slice };
+        const ours = async (): Promise<unknown> =>
+          projected.push(perSecond(await byProjection(databases, database, temporal, next)));
+        const theirs = async (): Promise<unknown> =>
+          bare.push(perSecond(await byBareClient(temporal, slice)));
+        for (const measure of turn % 2 === 0 ? [ours, theirs] : [theirs, ours]) await measure();
+      }
+    } finally {
+      await database.close();
     }
     const ratio = quantile(projected, 0.5) / quantile(bare, 0.5);
     return {
@@ -58,38 +70,39 @@ export const benchRealSchedules = (postgres: BenchPostgres, schedules: number): 
 /** @returns how long the schedules took; the missions were projected before */
 async function byProjection(
   databases: PlatformDatabases,
+  database: Database,
   { client }: BenchTemporal,
-  from: number,
-  count: number,
+  { from, count }: { readonly from: number; readonly count: number },
 ): Promise<number> {
   await withClient(databases.superuser.syncUrl, (superuser) => insertMissions(superuser, from, count));
-  const database = openProjectionDatabase(databases);
-  try {
-    const deps = projectionDeps(database, createMissionSchedules({ client, taskQueue: TASK_QUEUE }));
-    while ((await projectChanges(deps)).changes > 0);
-    const startedMs = performance.now();
-    const { changed } = await applySchedules(deps, NEVER);
-    if (changed !== count) throw new Error(`applySchedules: made ${changed} schedules, expected ${count}`);
-    return performance.now() - startedMs;
-  } finally {
-    await database.close();
-  }
+  const schedules = createMissionSchedules({
+    ...{ client, taskQueue: TASK_QUEUE, catchupWindowMs: CATCHUP_WINDOW_MS },
+  });
+  const deps = projectionDeps(database, schedules);
+  while ((await projectChanges(deps)).changes > 0);
+  const startedMs = performance.now();
+  const { changed } = await applySchedules(deps, NEVER);
+  if (changed !== count) throw new Error(`applySchedules: made ${changed} schedules, expected ${count}`);
+  return performance.now() - startedMs;
 }
 
-async function byBareClient({ client }: BenchTemporal, count: number): Promise<number> {
-  const requests = Array.from({ length: count }, () => bareRequest());
+async function byBareClient({ client, codecKeys }: BenchTemporal, count: number): Promise<number> {
+  const requests = Array.from({ length: count }, () => bareRequest(codecKeys.primaryKeyId));
   const startedMs = performance.now();
   await eachOf(requests, CONCURRENCY, (request) => client.schedule.create(request));
   return performance.now() - startedMs;
 }
 
-/** What the projection sends for such a mission. */
-function bareRequest() {
+/** What the projection sends for a mission of `insertMissions`, whose user named no zone. */
+function bareRequest(codecKeyId: string) {
   const [userId, missionId] = [randomUUID(), randomUUID()];
-  const nextRunAtMs = Math.ceil(Date.now() / 86_400_000 + 1) * 86_400_000;
-  const cadence = { kind: 'daily', atHour: 8, atMinute: 0 } as const;
-  const spec = missionScheduleSpec({ cadence, nextRunAtMs, timeZone: 'UTC' });
+  const nextRunAtMs = Math.floor(Date.now() / DAY_MS + 2) * DAY_MS + 8 * HOUR_MS;
+  const spec = missionScheduleSpec({
+    ...zonedCadence({ kind: 'daily', atHour: 8, atMinute: 0 }, null),
+    nextRunAtMs,
+  });
   if (spec === null) throw new Error('a daily mission has a schedule');
-  const request = toScheduleRequest({ userId, missionId, agentId: null, spec }, SETTINGS);
+  const settings = { taskQueue: TASK_QUEUE, catchupWindowMs: CATCHUP_WINDOW_MS, codecKeyId };
+  const request = toScheduleRequest({ userId, missionId, agentId: null, spec }, settings);
   return { ...request, scheduleId: missionScheduleId(userId, missionId) };
 }

@@ -103,10 +103,23 @@ export function cadencePeriodMs(cadence: Cadence): number | null {
     case 'weekly':
       return 7 * DAY_MS;
     case 'cron':
-      return shortestGapMs(parseCron(cadence.expression));
+      return knownGapMs(cadence.expression);
     case 'manual':
       return null;
   }
+}
+
+/** Many missions have the same expression, and its gaps take longer than all else of a schedule. */
+const gaps = new Map<string, number | null>();
+const MOST_GAPS = 1_000;
+
+function knownGapMs(expression: string): number | null {
+  const known = gaps.get(expression);
+  if (known !== undefined) return known;
+  const gap = shortestGapMs(parseCron(expression));
+  if (gaps.size >= MOST_GAPS) gaps.clear();
+  gaps.set(expression, gap);
+  return gap;
 }
 
 function shortestGapMs(fields: CronFields | null): number | null {

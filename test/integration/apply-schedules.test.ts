@@ -1,13 +1,13 @@
 import { ServiceError } from '@temporalio/client';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { applyMission, startIfPassed } from '#activities/projection/apply-mission.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { applyMission, makeMission, startIfPassed } from '#activities/projection/apply-mission.ts';
 import { applySchedules } from '#activities/projection/apply-schedules.ts';
 import { followChangeLog } from '#activities/projection/follow.ts';
 import { projectChanges } from '#activities/projection/project-changes.ts';
 import { runPass } from '#activities/projection/run-pass.ts';
 import { startHealings } from '#activities/projection/start-healings.ts';
 import { startLateSeen, startPassed } from '#activities/projection/start-passed.ts';
-import { readPendingMissions } from '#db/schedule-state.ts';
+import { markAllApplied, readPendingMissions } from '#db/schedule-state.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
@@ -21,6 +21,7 @@ beforeAll(async () => {
   harness = await createActivityHarness('apply-schedules-test');
   user = await harness.webApp.createUser();
 });
+afterEach(() => vi.restoreAllMocks());
 beforeEach(() =>
   superuser(
     `truncate public.sync_changes, mana_ai.mission_snapshots, mana_ai.run_slots, mana_ai.schedule_opt_outs,
@@ -89,19 +90,40 @@ describe('a mission whose instant has passed', () => {
     if (mission === undefined) throw new Error('no mission is pending');
     await superuser(`select mana_ai.enter_erased_user('${userId}')`);
     const deps = recording();
-    expect(await applyMission(deps, mission)).toEqual({ change: 'unchanged', started: false });
+    // What was read counts for five seconds: erasing looks for the schedules that are made by it half a minute later.
+    const late = { ...mission, notErasedAtMs: performance.now() - 5_001 };
+    expect(await applyMission(deps, late)).toEqual({ change: 'unchanged', started: false });
     expect(await startIfPassed(deps, mission)).toBe('not-started');
     expect(deps.schedules.asked).toEqual(['ensure m1']);
     expect(deps.schedules.present.size).toBe(0);
   });
 
-  it('gets no schedule when its user is erased while the schedule is looked for', async () => {
+  it('is read without a word on its user where that one is being erased', async () => {
+    const { userId } = await harness.webApp.createUser();
+    await superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state)
+      values ('${userId}', 'm1', true, 'active'), ('${user.userId}', 'm1', true, 'active')`);
+    await superuser(`select mana_ai.enter_erased_user('${userId}')`);
+    const startedMs = performance.now();
+    const read = await readPendingMissions(
+      harness.projection.database.system,
+      [userId, user.userId].toSorted(),
+      2,
+    );
+    const askedAtMs = (of: string) => read.find((mission) => mission.userId === of)?.notErasedAtMs;
+    expect(askedAtMs(userId)).toBeNull();
+    expect(askedAtMs(user.userId)).toBeGreaterThanOrEqual(startedMs);
+    expect(askedAtMs(user.userId)).toBeLessThanOrEqual(performance.now());
+  });
+
+  it('gets no schedule when its user is erased while the schedule is looked for, for longer than that', async () => {
     const { userId } = await harness.webApp.createUser();
     await superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, cadence, next_run_at)
       values ('${userId}', 'm1', true, 'active', '{"kind":"interval","everyMinutes":30}', now() + interval '1 hour')`);
     const deps = recording();
     deps.schedules.beforeEach = async () => {
       await superuser(`select mana_ai.enter_erased_user('${userId}')`);
+      const now = performance.now.bind(performance);
+      vi.spyOn(performance, 'now').mockImplementation(() => now() + 5_001);
     };
     await applySchedules(deps, signal);
     expect(deps.schedules.asked).toEqual(['ensure m1']);
@@ -466,6 +488,111 @@ describe('a mission of which no schedule is known', () => {
     );
     await applySchedules(deps, signal);
     expect(firsts).toEqual([true, false]);
+  });
+});
+
+describe('what was made of missions', () => {
+  const readAll = (count: number) =>
+    harness.projection.database.asSystem((tx) =>
+      readPendingMissions(
+        tx,
+        Array.from({ length: 20 }, (_, n) => `many-${n}`),
+        count,
+      ),
+    );
+
+  it('is noted for many at once, and nobody is asked about for one mission alone', async () => {
+    await manySnapshots(100);
+    const { database } = harness.projection;
+    let statements = 0;
+    const system: typeof database.system = (strings, ...values) => {
+      statements += 1;
+      return database.system(strings, ...values);
+    };
+    const deps = { ...recording(), database: { ...database, system } };
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 100, changed: 100 });
+    expect(await pending()).toEqual([]);
+    expect(statements).toBeLessThan(50);
+  });
+
+  it('is found as it should be by whoever makes it again because it was not noted', async () => {
+    await manySnapshots(3);
+    const deps = recording();
+    // As a process does that ends before it has noted any.
+    for (const mission of await readAll(3)) await makeMission(deps, mission);
+    expect(await pending()).toHaveLength(3);
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 3, changed: 0 });
+    expect(deps.schedules.present.size).toBe(3);
+    expect(await pending()).toEqual([]);
+  });
+
+  it('is not noted for one that changed or was made by others meanwhile, nor for one that is gone', async () => {
+    await manySnapshots(4);
+    const missions = await readAll(4);
+    const of = (missionId: string) => {
+      const mission = missions.find((each) => each.missionId === missionId);
+      if (mission === undefined) throw new Error(`no ${missionId}`);
+      const applied = {
+        cadence: { kind: 'manual' },
+        nextRunAtMs: null,
+        timeZone: 'UTC',
+        agentId: 'a',
+      } as const;
+      return { mission, applied, lookAgainAtMs: missionId === 'm1' ? Date.UTC(2030, 0) : null };
+    };
+    await superuser(`update mana_ai.mission_snapshots set version = version + 1 where mission_id = 'm2';
+      update mana_ai.mission_snapshots set applied_version = version where mission_id = 'm3';
+      delete from mana_ai.mission_snapshots where mission_id = 'm4'`);
+    const notes = ['m1', 'm2', 'm3', 'm4'].map(of);
+    const noted = await markAllApplied(harness.projection.database.system, notes);
+    expect([...noted].map(({ mission }) => mission.missionId).toSorted()).toEqual(['m1', 'm2', 'm3']);
+    expect(
+      await superuser(`select mission_id as m, version = applied_version as applied, applied_schedule ->> 'agentId' as agent,
+        look_again_at = '2030-01-01T00:00Z' as again from mana_ai.mission_snapshots order by mission_id`),
+    ).toEqual([
+      { m: 'm1', applied: true, agent: 'a', again: true },
+      { m: 'm2', applied: false, agent: null, again: null },
+      { m: 'm3', applied: true, agent: 'a', again: null },
+    ]);
+  });
+
+  it('waits for a row that somebody else writes, and the others do not', async () => {
+    await manySnapshots(30);
+    const deps = recording();
+    const { database } = harness.projection;
+    const [locked, release] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    const writing = database.asSystem(async (tx) => {
+      await tx`select from mana_ai.mission_snapshots where mission_id = 'm7' for update`;
+      locked.resolve(undefined);
+      await release.promise;
+    });
+    await locked.promise;
+    const applying = applySchedules(deps, signal);
+    await waitUntil('all others are noted', async () => (await pending()).length === 1);
+    expect(await pending()).toEqual([{ mission_id: 'm7' }]);
+    release.resolve(undefined);
+    await writing;
+    expect(await applying).toMatchObject({ applied: 30 });
+    expect(await pending()).toEqual([]);
+  });
+
+  it('stays pending and is put off where the database does not take it', async () => {
+    await manySnapshots(2);
+    const { database } = harness.projection;
+    const system: typeof database.system = (strings, ...values) =>
+      strings[0]?.includes('known set') === true
+        ? Promise.reject(new Error('made up'))
+        : database.system(strings, ...values);
+    const warnings: string[] = [];
+    const log = { ...harness.projection.log, warn: (message: string) => void warnings.push(message) };
+    const deps = { ...recording(), log, database: { ...database, system } };
+    expect(await applySchedules(deps, signal)).toMatchObject({ applied: 0 });
+    expect(warnings).toHaveLength(2);
+    expect(
+      await superuser(
+        `select from mana_ai.mission_snapshots where version <> applied_version and updated_at > clock_timestamp()`,
+      ),
+    ).toHaveLength(2);
   });
 });
 
