@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
 import { processFigures } from './missions/process-figures.ts';
-import { runMissions, startMissionRun, untilEnded, type LoadedMission } from './missions/load.ts';
+import { runMissions, startMissionRun, untilEnded, writePlainMissions } from './missions/load.ts';
 import type { Cell, Findings, PartOptions } from './results/result.ts';
 import { eachOf, until } from './servers.ts';
 import { gate, replyWithText, startScriptedGateway, type Gate } from '#dev/scripted-gateway.ts';
 import { startStack, type Stack } from '#dev/stack.ts';
 import { MISSION_RUN_WORKFLOW_TYPE } from '#temporal/messages.ts';
-import { toUserId } from '#domain/base/ids.ts';
 
 const FULL = { levels: [100, 1_000, 5_000], holdMs: 20_000, pools: [2, 4, 10], missions: 150, turns: 3 };
 const SMALL: typeof FULL = { levels: [5], holdMs: 1_000, pools: [2], missions: 5, turns: 1 };
@@ -141,37 +139,3 @@ const ratesOf = (connections: number, { missions, turns }: typeof FULL): Promise
       return rates;
     },
   );
-
-/** Without ciphertext and without a grant, each of a user of its own. */
-async function writePlainMissions(stack: Stack, count: number): Promise<LoadedMission[]> {
-  const missions = Array.from({ length: count }, () => ({
-    user: { userId: toUserId(`user-${randomUUID()}`) },
-    missionId: randomUUID(),
-  }));
-  const record = {
-    ...{
-      createdAt: new Date().toISOString(),
-      title: 'Weekly plan',
-      conceptMarkdown: '',
-      objective: 'Plan the week.',
-    },
-    ...{ state: 'active', cadence: { kind: 'manual' }, inputs: [], iterations: [] },
-  };
-  const writer = new Client({ connectionString: stack.databases.superuser.syncUrl });
-  await writer.connect();
-  await writer.query(
-    `insert into public.sync_changes
-       (app_id, table_name, record_id, user_id, op, data, client_id, actor, origin)
-     select 'ai', 'aiMissions', id, user_id, 'insert', $1::jsonb || jsonb_build_object('id', id), 'device-1',
-       '{"kind": "user"}'::jsonb, 'user'
-     from unnest($2::text[], $3::text[]) written (id, user_id)`,
-    [
-      JSON.stringify(record),
-      missions.map(({ missionId }) => missionId),
-      missions.map(({ user }) => user.userId),
-    ],
-  );
-  await writer.query('analyze public.sync_changes');
-  await writer.end();
-  return missions;
-}

@@ -56,6 +56,12 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }
 
+/** Each turn starts with another one: what follows the slowest finds other caches. */
+export const inTurn = <T>(items: readonly T[], turn: number): T[] => [
+  ...items.slice(turn % items.length),
+  ...items.slice(0, turn % items.length),
+];
+
 /** How many calls a second, with so many under way at a time. */
 export async function throughput(
   run: () => Promise<unknown>,

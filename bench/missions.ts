@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startDbos } from './baselines/dbos.ts';
 import { preparePoller } from './baselines/poller.ts';
-import { quantile } from './measure.ts';
+import { inTurn, quantile } from './measure.ts';
 import { cpuMs } from './missions/cpu.ts';
 import { runFloor, runMissions, writeMissions } from './missions/load.ts';
 import type { Aim, Findings, PartOptions } from './results/result.ts';
@@ -108,12 +108,6 @@ export async function benchMissions({ isSmall }: PartOptions): Promise<Findings>
   }
   return findingsOf(measured, contenders, { missions, turns, latencies });
 }
-
-/** Each turn starts with another one: what follows the slowest finds other caches. */
-const inTurn = <T>(items: readonly T[], turn: number): T[] => [
-  ...items.slice(turn % items.length),
-  ...items.slice(0, turn % items.length),
-];
 
 /** Rates and CPU of each turn. */
 class Measured {

@@ -16,6 +16,7 @@ const onPostgres =
 const PARTS = {
   missions: async () => (await import('./missions.ts')).benchMissions,
   'in-flight': async () => (await import('./in-flight.ts')).benchInFlight,
+  settings: async () => (await import('./settings.ts')).benchSettings,
   growth: async () => (await import('./growth.ts')).benchGrowth,
   grants: async () => (await import('./grants.ts')).benchGrants,
   api: async () => (await import('./api.ts')).benchApi,

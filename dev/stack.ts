@@ -68,8 +68,13 @@ export interface Stack {
   pids(): Readonly<Record<string, number>>;
   /** Where each program answers `/ready` and `/metrics`. */
   readonly urls: Readonly<Record<ProgramName, string>>;
-  /** Ends one program and starts it again. @returns milliseconds until it was ready */
-  restartProgram(name: ProgramName): Promise<number>;
+  /**
+   * Ends one program and starts it again.
+   *
+   * @param settings on top of its environment, until it is started again
+   * @returns milliseconds until it was ready
+   */
+  restartProgram(name: ProgramName, settings?: Readonly<Record<string, string>>): Promise<number>;
   /** Bundles the workflows anew and restarts API and workers, on the ports they had. */
   restartPrograms(): Promise<void>;
   stop(): Promise<void>;
@@ -207,12 +212,12 @@ async function startAll(options: StackOptions, stops: Stop[]): Promise<Omit<Stac
     secrets: [...keys.secrets, ...(gateway === undefined ? [] : searchable(gateway.serviceKey))],
     pids: () => Object.fromEntries([...running].map(([name, { pid }]) => [name, pid])),
     urls: Object.fromEntries(programs.map((program) => [program.name, urlOf(program)])) as Stack['urls'],
-    restartProgram: async (name) => {
+    restartProgram: async (name, settings = {}) => {
       const program = programs.find((each) => each.name === name);
       if (program === undefined) throw new Error(`no program ${name}`);
       await running.get(name)?.stop(45_000);
       const startedMs = performance.now();
-      await startProgram(program, running);
+      await startProgram({ ...program, env: { ...program.env, ...settings } }, running);
       return performance.now() - startedMs;
     },
     restartPrograms: async () => {

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from '@temporalio/client';
+import { Client as DatabaseClient } from 'pg';
 import { eachOf, until } from '#bench/servers.ts';
 import { grantRequest } from '#bench/system.ts';
 import type { Stack } from '#dev/stack.ts';
 import { missionAt, noteAt, type WebAppUser } from '#dev/web-app.ts';
 import { MISSION_RUN_WORKFLOW_TYPE, RUNNER_TASK_QUEUE, type MissionRunInput } from '#temporal/messages.ts';
 import { runSearchAttributes } from '#schedules/schedule-request.ts';
+import { toUserId } from '#domain/base/ids.ts';
 import { fairnessKeyOf } from '#domain/run/fairness.ts';
 
 const NOTES = 3;
@@ -35,6 +37,40 @@ export async function writeMissions(stack: Stack, count: number): Promise<Loaded
     });
     missions.push({ user, missionId });
   });
+  return missions;
+}
+
+/** Without ciphertext and without a grant, each of a user of its own. */
+export async function writePlainMissions(stack: Stack, count: number): Promise<LoadedMission[]> {
+  const missions = Array.from({ length: count }, () => ({
+    user: { userId: toUserId(`user-${randomUUID()}`) },
+    missionId: randomUUID(),
+  }));
+  const record = {
+    ...{
+      createdAt: new Date().toISOString(),
+      title: 'Weekly plan',
+      conceptMarkdown: '',
+      objective: 'Plan the week.',
+    },
+    ...{ state: 'active', cadence: { kind: 'manual' }, inputs: [], iterations: [] },
+  };
+  const writer = new DatabaseClient({ connectionString: stack.databases.superuser.syncUrl });
+  await writer.connect();
+  await writer.query(
+    `insert into public.sync_changes
+       (app_id, table_name, record_id, user_id, op, data, client_id, actor, origin)
+     select 'ai', 'aiMissions', id, user_id, 'insert', $1::jsonb || jsonb_build_object('id', id), 'device-1',
+       '{"kind": "user"}'::jsonb, 'user'
+     from unnest($2::text[], $3::text[]) written (id, user_id)`,
+    [
+      JSON.stringify(record),
+      missions.map(({ missionId }) => missionId),
+      missions.map(({ user }) => user.userId),
+    ],
+  );
+  await writer.query('analyze public.sync_changes');
+  await writer.end();
   return missions;
 }
 
