@@ -17,11 +17,13 @@ import {
   IdentityUnavailableError,
   MissionNotActiveError,
   NotFoundError,
+  PlanningStoppedError,
   RateLimitedError,
   ResearchPendingError,
   ResearchDeniedError,
   ResearchRejectedError,
   ResearchUnavailableError,
+  RunEndedError,
   RunFinishedError,
   UserErasedError,
   RunKeyLostError,
@@ -63,6 +65,7 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   RESEARCH_DENIED: new ResearchDeniedError(401),
   RESEARCH_REJECTED: new ResearchRejectedError(404),
   RUN_KEY_LOST: new RunKeyLostError(),
+  RUN_ENDED: new RunEndedError(),
   EVENT_ID_CONFLICT: new EventIdConflictError(),
   WORKER_LOST: new WorkerLostError('i1'),
   TURN_TAKEN: new TurnTakenError(),
@@ -72,6 +75,7 @@ const EXAMPLES: Readonly<Record<ErrorCode, MissionError>> = {
   MISSION_NOT_ACTIVE: new MissionNotActiveError(),
   AGENT_NOT_ACTIVE: new AgentNotActiveError(),
   RUN_FINISHED: new RunFinishedError(),
+  PLANNING_STOPPED: new PlanningStoppedError(),
   USER_ERASED: new UserErasedError(),
 };
 const DETAILS: Partial<Record<ErrorCode, unknown[]>> = {
@@ -113,6 +117,7 @@ describe('toApplicationFailure', () => {
       'TURN_TAKEN',
       'TEMPORAL_UNAVAILABLE',
       'DATABASE_UNAVAILABLE',
+      'PLANNING_STOPPED',
     ]);
   });
 

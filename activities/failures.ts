@@ -41,6 +41,7 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   RESEARCH_DENIED: { retryable: false },
   RESEARCH_REJECTED: { retryable: false },
   RUN_KEY_LOST: { retryable: false },
+  RUN_ENDED: { retryable: false },
   EVENT_ID_CONFLICT: { retryable: false },
   WORKER_LOST: { retryable: false },
   TURN_TAKEN: { retryable: true },
@@ -50,6 +51,7 @@ export const FAILURE_RULES: Readonly<Record<ErrorCode, FailureRule>> = {
   MISSION_NOT_ACTIVE: { retryable: false },
   AGENT_NOT_ACTIVE: { retryable: false },
   RUN_FINISHED: { retryable: false },
+  PLANNING_STOPPED: { retryable: true },
   USER_ERASED: { retryable: false },
 };
 

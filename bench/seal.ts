@@ -12,6 +12,8 @@ import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
 import { unsealRecord, sealRecord, type SealContext } from '#crypto/sealed-record.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { readMission } from '#db/missions.ts';
+import { claimMissionSlot, setSlotIteration } from '#db/run-slots.ts';
+import { releaseAndForget } from '#db/run-storage.ts';
 import type { RunRef } from '#domain/run/run.ts';
 
 const RECORD_BYTES = 2048;
@@ -55,6 +57,19 @@ const newRun = ({ user, missionId }: BenchMission): RunRef => ({
   runId: randomUUID(),
 });
 
+/** One that holds its mission, as after its load. */
+async function holdingRun(
+  { runner }: Pick<BenchSystem['databases'], 'runner'>,
+  mission: BenchMission,
+): Promise<RunRef> {
+  const run = newRun(mission);
+  await runner.asUser(run.userId, async (tx) => {
+    await claimMissionSlot(tx, { ...run, workflowId: run.runId });
+    setSlotIteration(tx, run);
+  });
+  return run;
+}
+
 const contextOf = ({ user, missionId }: BenchMission, runId: string, recordId: string): SealContext => ({
   userId: user.userId,
   missionId: toMissionId(missionId),
@@ -79,12 +94,21 @@ function sealing({ databases, kek }: BenchSystem, mission: BenchMission, mdk: Bu
     keks: { default: kek, byId: new Map() },
     acceptV1: true,
   };
+  let run = newRun(mission);
   return [
     { name: SEAL_CRYPTO, run: () => sealAll(mission, mdk, randomUUID()) },
     {
       name: 'sealInputs',
+      prepare: async () => {
+        run = await holdingRun(databases, mission);
+      },
+      cleanUp: () =>
+        databases.runner.asUser(run.userId, (tx) => {
+          releaseAndForget(tx, run);
+          return Promise.resolve();
+        }),
       run: async () => {
-        const result = await sealInputs(deps, newRun(mission));
+        const result = await sealInputs(deps, run);
         // The mission's own fields are one record more.
         if (result.sealed !== mission.noteIds.length + 1)
           throw new Error(`seal: found ${result.sealed} records`);
@@ -100,7 +124,7 @@ async function opening(
   mdk: Buffer,
 ): Promise<Variant[]> {
   const { userId } = mission.user;
-  const run = newRun(mission);
+  const run = await holdingRun(databases, mission);
   await sealInputs(
     {
       syncDatabase: databases.vaultSync,

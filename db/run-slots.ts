@@ -149,14 +149,20 @@ export function setSlotIteration(
 }
 
 /** The iteration that this very run works on; null while it works on none, and when it holds nothing. */
-export async function readSlotIteration(
+export const readSlotIteration = async (
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
-): Promise<IterationId | null> {
-  const [row] = await tx<{ iterationId: IterationId | null }[]>`
+): Promise<IterationId | null> => (await findOwnSlot(tx, run))?.iterationId ?? null;
+
+/** What this very run holds of its mission, which nobody takes over before the transaction has ended; null when it holds nothing (any more). */
+export async function findOwnSlot(
+  tx: UserTransaction,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+): Promise<Pick<RunSlot, 'iterationId'> | null> {
+  const [row] = await tx<Pick<RunSlot, 'iterationId'>[]>`
     select nullif(iteration_id, '') as "iterationId" from mana_ai.run_slots
-    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
-  return row?.iterationId ?? null;
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for update`;
+  return row ?? null;
 }
 
 /**
@@ -170,6 +176,20 @@ export async function holdsSlot(
   const rows = await tx`
     select run_id from mana_ai.run_slots
     where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
+  return rows.length > 0;
+}
+
+/**
+ * The same for the vault, which has no right to keep a slot as it is: call it under the mission's lock, which whoever ends a run that
+ * has come so far takes as well.
+ */
+export async function isSlotHolder(
+  tx: UserTransaction,
+  run: Pick<RunSlot, 'missionId' | 'runId'>,
+): Promise<boolean> {
+  const rows = await tx`
+    select run_id from mana_ai.run_slots
+    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId}`;
   return rows.length > 0;
 }
 

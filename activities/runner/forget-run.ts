@@ -68,6 +68,7 @@ async function endClaimInTurn(
   const stage = {
     ...{ name: 'forgetRun' as const, part: 'end' as const, ...slot },
     onGivenUp: async (tx: UserTransaction) => {
+      lockMission(tx, run.missionId);
       await putMissionAside(tx, run.missionId);
       await finish(tx);
     },

@@ -8,6 +8,7 @@ import { lockMission } from '#db/mission-lock.ts';
 import { isOfDevice, readMissionOfDevices, type ReadMission } from '#db/missions.ts';
 import { ciphertextsElsewhere } from '#db/own-ciphertexts.ts';
 import { keepRunGrant, readRunGrant } from '#db/run-grants.ts';
+import { isSlotHolder } from '#db/run-slots.ts';
 import {
   insertRefusal,
   insertSealedRecords,
@@ -16,6 +17,7 @@ import {
 } from '#db/sealed-inputs.ts';
 import { readClockMs, readRowsOfRecords, recordKey } from '#db/sync-changes.ts';
 import {
+  RunEndedError,
   ZeroKnowledgeError,
   VaultNotInitialisedError,
   VaultUnreadableError,
@@ -46,16 +48,20 @@ const BATCH_SIZE = 50;
  * under the mission's lock. Whose records they are is decided here: another user's record is simply not found.
  *
  * @returns counts, and the problem of a grant that opens nothing; a bad grant does not throw
+ * @throws RunEndedError
  */
 export async function sealInputs(deps: VaultDependencies, run: RunRef): Promise<SealResult> {
   const userId = run.userId;
   const result = await deps.syncDatabase.asUser(userId, async (tx) => {
     lockMission(tx, run.missionId);
-    const [read, kept, nowMs] = await Promise.all([
+    const [read, kept, holds, nowMs] = await Promise.all([
       readMissionOfDevices(tx, run.missionId),
       readRunGrant(tx, run.runId),
+      isSlotHolder(tx, run),
       readClockMs(tx),
     ]);
+    // A worker that stood still for longer than its run took: nobody would forget what it seals now.
+    if (!holds) throw new RunEndedError();
     if (read === null) return nothingSealed('absent');
     // A repeated attempt must not mix grants: what is sealed already opens with the first one's.
     const asked = kept === null ? read : { ...read, mission: { ...read.mission, grant: kept } };

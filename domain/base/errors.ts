@@ -25,6 +25,7 @@ export const ERROR_CODES = [
   'RESEARCH_DENIED',
   'RESEARCH_REJECTED',
   'RUN_KEY_LOST',
+  'RUN_ENDED',
   'EVENT_ID_CONFLICT',
   'WORKER_LOST',
   'TURN_TAKEN',
@@ -34,6 +35,7 @@ export const ERROR_CODES = [
   'MISSION_NOT_ACTIVE',
   'AGENT_NOT_ACTIVE',
   'RUN_FINISHED',
+  'PLANNING_STOPPED',
   'USER_ERASED',
 ] as const;
 export type ErrorCode = (typeof ERROR_CODES)[number];
@@ -285,6 +287,13 @@ export class RunKeyLostError extends MissionError {
     super('the key of the run was wrapped under a codec key that this process does not have');
   }
 }
+/** The run does not hold its mission any more: it has ended, and nobody waits for what is done for it. */
+export class RunEndedError extends MissionError {
+  readonly code = 'RUN_ENDED';
+  constructor() {
+    super('the run has ended meanwhile; nothing is done for it any more');
+  }
+}
 /** Another user's row holds our event id. Only somebody who guessed it can cause this; nothing is overwritten. */
 export class EventIdConflictError extends MissionError {
   readonly code = 'EVENT_ID_CONFLICT';
@@ -354,6 +363,13 @@ export class RunFinishedError extends MissionError {
   readonly code = 'RUN_FINISHED';
   constructor() {
     super('the run has ended; there is nothing to cancel');
+  }
+}
+/** An operator has stopped the planning of all missions. What is due runs once it goes on; what is asked for would not. */
+export class PlanningStoppedError extends MissionError {
+  readonly code = 'PLANNING_STOPPED';
+  constructor() {
+    super('an operator has stopped the planning of missions for now; try again later');
   }
 }
 /** An operator has erased the user; nothing is kept and nothing is done for that id any more. */

@@ -7,7 +7,12 @@ import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { agentAt, missionAt, type Location, type WebAppUser } from '#dev/web-app.ts';
 import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
-import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import {
+  createActivityHarness,
+  holdSlot,
+  newRun,
+  type ActivityHarness,
+} from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 
 let harness: ActivityHarness;
@@ -64,6 +69,7 @@ async function open(
   const run = newRun(user, missionId);
   let key: Buffer | null = null;
   if (grant !== null) {
+    await holdSlot(harness.runner.database, run);
     await sealInputs(harness.vault, run);
     await query(
       harness.databases.superuser.syncUrl,

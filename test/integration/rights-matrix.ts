@@ -281,6 +281,7 @@ const MANA_AI: readonly TableRights[] = [
     })),
     {
       api: { select: ofOwn('*') },
+      vault: { select: ofOwn('user_id, mission_id, run_id') },
       projection: { select: ofAll('*') },
       runner: {
         // Ids only: the sweep asks for everybody's.

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { forgetRun } from '#activities/runner/forget-run.ts';
 import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { unsealRecord } from '#crypto/sealed-record.ts';
@@ -7,6 +8,7 @@ import { revokeMissionGrants } from '#db/mission-grants.ts';
 import { insertMissionUpdate } from '#db/sync-changes.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { agentAt, missionAt, noteAt, taskAt, type WebAppUser } from '#dev/web-app.ts';
+import { RunEndedError } from '#domain/base/errors.ts';
 import type { Grant } from '#domain/grant/grant.ts';
 import { toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -14,6 +16,7 @@ import type { RunRef, SealResult } from '#domain/run/run.ts';
 import { registry } from '#metrics/registry.ts';
 import {
   createActivityHarness,
+  holdSlot,
   newRun,
   type ActivityHarness,
   type GrantOptions,
@@ -73,7 +76,10 @@ async function story(
   return { user, missionId, run: newRun(user, missionId), grant };
 }
 
-const seal = (run: RunRef): Promise<SealResult> => sealInputs(harness.vault, run);
+async function seal(run: RunRef): Promise<SealResult> {
+  await holdSlot(harness.runner.database, run);
+  return sealInputs(harness.vault, run);
+}
 
 const sync = (text: string, values: readonly unknown[]) =>
   query(harness.databases.superuser.syncUrl, text, values);
@@ -138,6 +144,23 @@ describe('sealing', () => {
     expect(await seal(told.run)).toEqual(first);
     expect(await auditOf(told)).toEqual(audit);
     expect(await sealedOf(told)).toEqual(sealed);
+  });
+
+  it('for a run that is over, or another’s by now, opens nothing: nobody would forget what it left', async () => {
+    const told = await story();
+    await seal(told.run);
+    const audit = await auditOf(told);
+    await forgetRun(harness.runner.database, told.user.userId, told.run);
+    await expect(sealInputs(harness.vault, told.run)).rejects.toBeInstanceOf(RunEndedError);
+    await holdSlot(harness.runner.database, newRun(told.user, told.missionId));
+    await expect(sealInputs(harness.vault, told.run)).rejects.toBeInstanceOf(RunEndedError);
+    expect(await sealedOf(told)).toEqual([]);
+    expect(await auditOf(told)).toEqual(audit);
+    expect(
+      await countRows(harness.databases.superuser.syncUrl, 'mana_ai.run_grants', 'mission_id = $1', [
+        told.missionId,
+      ]),
+    ).toBe(0);
   });
 
   it('two attempts at once write each row once', async () => {
@@ -609,6 +632,7 @@ describe('a v1 grant that another service minted', () => {
 
   it('opens nothing where v1 grants are switched off', async () => {
     const told = await story({ grant: { version: 'v1', logged: false } });
+    await holdSlot(harness.runner.database, told.run);
     expect(await sealInputs({ ...harness.vault, acceptV1: false }, told.run)).toEqual(refused('unknown'));
   });
 });

@@ -6,6 +6,7 @@ import type { VaultDependencies } from '#activities/vault/dependencies.ts';
 import { mintGrant } from '#crypto/wrap-grant.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { enterMintedGrant } from '#db/mission-grants.ts';
+import { claimMissionSlot, setSlotIteration, takeOverMissionSlot } from '#db/run-slots.ts';
 import { modelGateway } from '#dev/scripted-model.ts';
 import { openWebApp, type WebApp, type WebAppUser } from '#dev/web-app.ts';
 import type { Grant, GrantVersion } from '#domain/grant/grant.ts';
@@ -208,6 +209,15 @@ async function grantFor(
   }
   return grant;
 }
+
+/** Has a run hold its mission, as its load does; whoever held it before is over. */
+export const holdSlot = (database: Database, run: RunRef): Promise<void> =>
+  database.asUser(run.userId, async (tx) => {
+    const claimant = { missionId: run.missionId, workflowId: `w-${run.runId}`, runId: run.runId };
+    const claim = await claimMissionSlot(tx, claimant);
+    if ('holder' in claim) await takeOverMissionSlot(tx, claim.holder.runId, claimant);
+    setSlotIteration(tx, run);
+  });
 
 /** A run of a mission that nobody has started. */
 export const newRun = (user: WebAppUser, missionId: string): RunRef => ({
