@@ -1,10 +1,12 @@
 import type { Database, UserTransaction } from '#db/client.ts';
 import { findMissionSlot, findSlotOfRun } from '#db/mission-schedule.ts';
+import { readPlanningStop } from '#db/planning-stop.ts';
 import {
   AgentNotActiveError,
   AlreadyRunningError,
   MissionNotActiveError,
   NotFoundError,
+  PlanningStoppedError,
   RunFinishedError,
 } from '#domain/base/errors.ts';
 import type { MissionId, UserId } from '#domain/base/ids.ts';
@@ -26,20 +28,24 @@ export interface RunDependencies {
  * Starts a run now, also of a mission that was taken out of the background or whose schedule an operator paused.
  *
  * @returns its run id
- * @throws NotFoundError, MissionNotActiveError, AgentNotActiveError, AlreadyRunningError; TemporalUnavailableError
+ * @throws NotFoundError, MissionNotActiveError, AgentNotActiveError, PlanningStoppedError, AlreadyRunningError;
+ *   TemporalUnavailableError
  */
 export async function startRunNow(
   { syncDatabase, runs, readClock }: RunDependencies,
   userId: UserId,
   missionId: MissionId,
 ): Promise<string> {
-  const { mission, slot, nowMs } = await syncDatabase.asUser(userId, async (tx) => ({
+  const { mission, planningStop, slot, nowMs } = await syncDatabase.asUser(userId, async (tx) => ({
     mission: await requireMission(tx, missionId),
+    planningStop: await readPlanningStop(tx),
     slot: await findMissionSlot(tx, missionId),
     nowMs: await readClock(tx),
   }));
   if (mission.state !== 'active') throw new MissionNotActiveError();
   if (mission.agentState !== null && mission.agentState !== 'active') throw new AgentNotActiveError();
+  // The run would end as `paused`, and its user could think that the mission is.
+  if (planningStop !== null) throw new PlanningStoppedError();
   const run = { userId, missionId, agentId: mission.agentId };
   if (await runs.hasOpenRun(run, nowMs, slot)) throw new AlreadyRunningError();
   const runId = await runs.startNow(run, nowMs);

@@ -11,7 +11,7 @@ const DESCRIPTIONS = {
   413: 'BAD_REQUEST: the body is too large',
   429: 'RATE_LIMITED: the header retry-after says when to try again, in seconds',
   500: 'INTERNAL, without details',
-  503: 'GRANT_NOT_CONFIGURED, IDENTITY_UNAVAILABLE, TEMPORAL_UNAVAILABLE, DATABASE_UNAVAILABLE or TIMEOUT',
+  503: 'GRANT_NOT_CONFIGURED, IDENTITY_UNAVAILABLE, TEMPORAL_UNAVAILABLE, DATABASE_UNAVAILABLE, PLANNING_STOPPED or TIMEOUT',
 } as const;
 
 const described = (status: keyof typeof DESCRIPTIONS) =>

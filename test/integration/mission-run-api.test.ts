@@ -1,5 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openDatabase } from '#db/client.ts';
+import { resumePlanning, stopPlanning } from '#db/planning-stop.ts';
 import { replyWithText } from '#dev/scripted-gateway.ts';
 import { missionAt } from '#dev/web-app.ts';
 import { openDevice, waitUntilForgotten, type Device } from '#test/support/device.ts';
@@ -125,6 +127,19 @@ describe('run now', () => {
     expect(live.totalTokens).toBeGreaterThan(0);
     gate.resolve(undefined);
     expect(await untilEnded(runId)).toMatchObject({ outcome: 'planned', rounds: 2 });
+  });
+
+  it('is refused, and starts nothing, while an operator has stopped the planning of all missions', async () => {
+    const missionId = await mission('stopped');
+    const url = system.databases.urls.maintenance.sync;
+    const operator = openDatabase({ url, applicationName: 'run-api-test', maxConnections: 1 });
+    await stopPlanning(operator.system);
+    const refused = await ada.ask('POST', `${missionId}/run`);
+    await resumePlanning(operator.system);
+    await operator.close();
+    expect([refused.statusCode, refused.json()]).toMatchObject([503, { code: 'PLANNING_STOPPED' }]);
+    await start(missionId);
+    expect(await device.waitForIterations(of(missionId), 1)).toHaveLength(1);
   });
 
   it('twice gives two iterations, and two clicks at once are one run', async () => {
