@@ -14,9 +14,18 @@ export const missionScheduleId = (userId: string, missionId: string): string =>
 export const missionIdPrefix = (kind: 'mission' | 'heal', userId: string): string =>
   `${kind}:${idPart(userId)}:`;
 
+/** The id of what keeps a schedule's pause while that is made anew. */
+export const pauseKeeperId = (scheduleId: string): string => `${scheduleId}:pause`;
+
 /** The workflow id of a run that is started directly because its instant has passed. */
 export const dueWorkflowId = (userId: string, missionId: string, instantMs: number): string =>
   `${missionScheduleId(userId, missionId)}:due:${instantMs}`;
+
+/** The instant in such an id, in epoch milliseconds; null in any other. */
+export function instantOfDueWorkflow(workflowId: string): number | null {
+  const found = /:due:(-?\d+)$/.exec(workflowId)?.[1];
+  return found === undefined ? null : Number(found);
+}
 
 /** The workflow id of a run that the user asked for in this second since 1970. */
 export const nowWorkflowId = (userId: string, missionId: string, second: number): string =>
