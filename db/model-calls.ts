@@ -41,6 +41,14 @@ export async function claimCall(
   return row;
 }
 
+/**
+ * Holds the call's row until the transaction ends, where it is there. Whoever settles what a call has reserved, and writes into its
+ * row, takes the row first, as `claimCall` does: two attempts of one round must not wait for each other.
+ */
+export function holdCall(tx: UserTransaction, call: CallRef): void {
+  tx.ahead`select from mana_ai.model_calls where ${rowOf(tx.userId, call)} for update`;
+}
+
 export function storeRequest(tx: UserTransaction, call: CallRef, request: Buffer): void {
   tx.ahead`update mana_ai.model_calls set request = ${request} where ${rowOf(tx.userId, call)}`;
 }
@@ -66,6 +74,13 @@ export async function storeEntry(tx: UserTransaction, call: CallRef, entry: Buff
   const rows = await tx`
     update mana_ai.model_calls set entry = ${entry} where ${rowOf(tx.userId, call)} and entry is null
     returning round`;
+  return rows.length > 0;
+}
+
+/** Whether an attempt has kept a reply to the call. */
+export async function hasReply(tx: UserTransaction, call: CallRef): Promise<boolean> {
+  const rows = await tx`
+    select from mana_ai.model_calls where ${rowOf(tx.userId, call)} and reply is not null`;
   return rows.length > 0;
 }
 

@@ -27,8 +27,11 @@ function createLimited(mostInFlight: number, timeoutMs?: number) {
   const settled = () => new Promise((resolve) => setImmediate(resolve));
   return {
     calls,
-    ask: (signal = new AbortController().signal) => {
-      const asked = gateway.complete('{}', { signal, idempotencyKey: 'k' });
+    ask: (signal = new AbortController().signal, lastLook: (() => Promise<void>) | null = null) => {
+      const asked = gateway.complete('{}', {
+        ...{ signal, idempotencyKey: 'k' },
+        ...(lastLook === null ? {} : { lastLook }),
+      });
       asked.catch(() => undefined);
       return asked;
     },
@@ -55,6 +58,24 @@ describe('calls of the gateway', () => {
     expect(calls).toHaveLength(3);
     await end(null);
     expect(await Promise.all(asked.slice(0, 6))).toEqual(Array.from({ length: 6 }, () => REPLY));
+  });
+
+  it('are looked at when they have their place: one that may not be sent any more is not, and leaves it to the next', async () => {
+    const { ask, calls, settled, end } = createLimited(1);
+    const looked: string[] = [];
+    const asked = [
+      ask(),
+      ask(undefined, () => Promise.reject(new Error(`revoked, ${looked.push('second')}`))),
+    ];
+    await settled();
+    expect([calls.length, looked]).toEqual([1, []]);
+    await end(null);
+    await expect(asked[1]).rejects.toThrow('revoked, 1');
+    expect(calls).toEqual([]);
+    const next = ask(undefined, () => Promise.resolve());
+    await settled();
+    await end(null);
+    expect(await next).toBe(REPLY);
   });
 
   it.each([429, 503, 504, null])(

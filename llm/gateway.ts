@@ -34,6 +34,8 @@ export interface CompletionOptions {
   readonly signal: AbortSignal;
   /** The same for every try of one round, so that a gateway which honours it charges once. */
   readonly idempotencyKey: string;
+  /** Awaited when the request has its place, right before it is sent: what it throws is thrown, and nothing was sent. */
+  readonly lastLook?: () => Promise<void>;
 }
 
 export interface Gateway {

@@ -23,6 +23,8 @@ export interface RunnerDependencies {
   readonly oneRoundEach?: boolean;
   /** The worker takes no further work: a round that is begun now might be cut off. */
   readonly isStopping?: () => boolean;
+  /** See `lastLook` in `activities/runner/round/last-look.ts`; whole milliseconds, a second where absent. */
+  readonly looksAgainAfterMs?: number;
   /** Asks Temporal whether an execution is still open; an unknown one is not. */
   readonly isRunOpen: (workflowId: string, runId: string) => Promise<boolean>;
   /** A number in [0, 1) for jitter. */

@@ -10,7 +10,7 @@ import {
 } from '#db/budget-reservations.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { lockAgent } from '#db/mission-lock.ts';
-import { countFailure, type CallRef } from '#db/model-calls.ts';
+import { countFailure, holdCall, type CallRef } from '#db/model-calls.ts';
 import { recordUsage } from '#db/token-usage.ts';
 import {
   budgetReminder,
@@ -137,6 +137,7 @@ export async function endFailedCall(
 ): Promise<unknown> {
   try {
     return await deps.database.asUser(userId, async (tx) => {
+      holdCall(tx, call);
       if (wasNotCharged(error)) deleteReservation(tx, call);
       else countTokens('unknown', await settleCallAsUnknown(tx, call));
       if (!isGatewayFailure(error) || error.problem.heldBack === true) return error;
@@ -148,6 +149,20 @@ export async function endFailedCall(
     // The gateway's error is the one to report.
     return error;
   }
+}
+
+/** Gives back what a call has reserved that was not sent, or leaves that to whoever settles what the run has left. */
+export async function releaseCall(
+  { database }: RunnerDependencies,
+  userId: UserId,
+  call: BudgetedCall,
+): Promise<void> {
+  await database
+    .asUser(userId, (tx) => {
+      deleteReservation(tx, call);
+      return Promise.resolve();
+    })
+    .catch(() => undefined);
 }
 
 /** Ends a call whose reply holds nothing to read: what it cost is not known, and it was a model's or a proxy's. */

@@ -5,15 +5,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toApplicationFailure } from '#activities/failures.ts';
 import { createRunnerActivities } from '#activities/runner/activities.ts';
 import { compactTranscript } from '#activities/runner/round/compact.ts';
+import { keepRound } from '#activities/runner/round/keep.ts';
 import { planOneRound } from '#activities/runner/round/one-round.ts';
+import { prepareRound, type AskedRound } from '#activities/runner/round/prepare.ts';
 import { ensureRunKey } from '#activities/runner/run-keys.ts';
+import { endFailedCall } from '#activities/runner/token-budget.ts';
 import { readRounds } from '#activities/runner/transcript.ts';
 import { writeIteration } from '#activities/runner/write-iteration.ts';
 import type { Database } from '#db/client.ts';
 import { modelGateway, rawReplyOf, type ModelAnswer } from '#dev/scripted-model.ts';
+import { withClient } from '#dev/platform-schema.ts';
 import { missionAt } from '#dev/web-app.ts';
-import { GatewayRejectedError, GatewayUnavailableError } from '#domain/base/errors.ts';
-import type { IterationResult } from '#domain/run/run.ts';
+import { GatewayRejectedError, GatewayUnavailableError, RunEndedError } from '#domain/base/errors.ts';
+import type { IterationResult, PlanRoundInput, PlanRoundResult } from '#domain/run/run.ts';
+import { limitGateway } from '#llm/gateway-limit.ts';
 import type { Gateway } from '#llm/gateway.ts';
 import { createActivityHarness, newRun, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
@@ -102,6 +107,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 const NEVER = new AbortController().signal;
+const NO_ANSWER = { kind: null, status: null, retryAfterMs: null };
 const HICCUP = new GatewayRejectedError({ kind: null, status: 400, retryAfterMs: null }, true);
 
 /** A database whose transaction of that number, from 1, fails as if its connection broke. */
@@ -368,6 +374,97 @@ describe('odd replies', () => {
       [run.iterationId],
     );
     expect(rows).toEqual([]);
+  });
+});
+
+describe('an attempt that ends its call waits for another one, which has the call, without holding what that one takes next', () => {
+  it.each<
+    [string, (deps: ActivityHarness['runner'], input: PlanRoundInput, asked: AskedRound) => Promise<unknown>]
+  >([
+    ['with a reply', (deps, input, asked) => keepRound(deps, input, asked, rawReplyOf(reply()))],
+    [
+      'with one that nobody can read',
+      (deps, input, asked) => keepRound(deps, input, asked, { bodyText: '{}', resolvedModel: null }),
+    ],
+    [
+      'with none',
+      (deps, { userId }, { call: asked }) =>
+        endFailedCall(deps, userId, asked, new GatewayUnavailableError(NO_ANSWER), false),
+    ],
+  ])('%s', async (_name, end) => {
+    const told = await stories.write({}, POLICY);
+    const input = { ...told.run, round: 1, agentId: told.loaded.agentId, grantUsable: false };
+    const prepared = await prepareRound(harness.runner, input);
+    if (prepared.kind !== 'ask') throw new Error(`found ${prepared.kind}, expected a round to ask`);
+    const url = harness.databases.superuser.syncUrl;
+    await withClient(url, async (other) => {
+      await other.query('begin');
+      const inHand = (table: string) =>
+        other.query(`select from ${table} where iteration_id = $1 for update nowait`, [told.run.iterationId]);
+      await inHand('mana_ai.model_calls');
+      const ending = end(harness.runner, input, prepared).catch((error: unknown) => error);
+      await waitUntil('it waits for the call', async () => {
+        const waiting = await asSuperuser(
+          `select from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'`,
+          [APPLICATION],
+        );
+        return waiting.length > 0;
+      });
+      expect((await inHand('mana_ai.budget_reservations')).rowCount).toBe(1);
+      await other.query('commit');
+      await ending;
+    });
+    expect(
+      await asSuperuser('select from mana_ai.budget_reservations where iteration_id = $1', [
+        told.run.iterationId,
+      ]),
+    ).toEqual([]);
+  });
+});
+
+describe('a call that waits for its place at the gateway', () => {
+  const waiting = async () => {
+    const told = await stories.write({}, POLICY);
+    const input = { ...told.run, round: 1, agentId: told.loaded.agentId, grantUsable: false };
+    const place = Promise.withResolvers<undefined>();
+    const { gateway, sent } = counting(() => reply({ toolCalls: [createTask('eins')] }));
+    const behind = limitGateway(
+      {
+        complete: async (bodyText, options) => {
+          if (bodyText === 'busy') await place.promise;
+          return gateway.complete(bodyText === 'busy' ? '{}' : bodyText, options);
+        },
+      },
+      { mostInFlight: 1 },
+    );
+    const busy = behind.complete('busy', { signal: NEVER, idempotencyKey: 'busy' });
+    const waits = planOneRound({ ...harness.runner, gateway: behind, looksAgainAfterMs: 0 }, input, NEVER);
+    await waitUntil('it is prepared', async () => {
+      const rows = await asSuperuser('select from mana_ai.budget_reservations where iteration_id = $1', [
+        told.run.iterationId,
+      ]);
+      return rows.length === 1;
+    });
+    const leave = async (): Promise<PlanRoundResult> => {
+      place.resolve(undefined);
+      await busy;
+      return waits;
+    };
+    return { told, input, gateway, sent, leave };
+  };
+
+  it('is not made where another attempt has kept a reply meanwhile: that one’s is its own', async () => {
+    const { input, gateway, sent, leave } = await waiting();
+    const faster = await planOneRound({ ...harness.runner, gateway }, input, NEVER);
+    expect(await leave()).toEqual(faster);
+    expect(sent.filter(({ idempotencyKey }) => idempotencyKey !== 'busy')).toHaveLength(1);
+  });
+
+  it('is not made where the run has ended meanwhile', async () => {
+    const { told, sent, leave } = await waiting();
+    await told.forget();
+    await expect(leave()).rejects.toBeInstanceOf(RunEndedError);
+    expect(sent.map(({ idempotencyKey }) => idempotencyKey)).toEqual(['busy']);
   });
 });
 

@@ -9,11 +9,15 @@ import { encryptFieldValue } from '#crypto/field-value.ts';
 import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { revokeMissionGrants } from '#db/mission-grants.ts';
 import { withClient } from '#dev/platform-schema.ts';
+import { modelGateway } from '#dev/scripted-model.ts';
 import { missionAt, noteAt, renewedGrantFields, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { LoadRunInput, PlanRoundResult, RunRef, SealResult } from '#domain/run/run.ts';
+import { limitGateway } from '#llm/gateway-limit.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import { query } from '#test/support/inspect.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let harness: ActivityHarness;
 beforeAll(async () => {
@@ -152,6 +156,50 @@ describe('a run keeps to the grant that it sealed with', () => {
     );
     await setGrant(told, { grant: await anotherGrant(told) });
     await expect(round(told, 1)).rejects.toMatchObject({ problem: 'expired' });
+  });
+
+  it('until it ends, though its round was prepared before and waits for its place at the gateway', async () => {
+    const [busy, told] = [await begin(words), await begin(words)];
+    const answered = Promise.withResolvers<undefined>();
+    const sent: string[] = [];
+    const model = modelGateway(async ({ bodyText }) => {
+      sent.push(bodyText);
+      await answered.promise;
+      return reply(null);
+    });
+    const gateway = limitGateway(model, { mostInFlight: 1 });
+    const deps = { ...harness.runner, gateway, looksAgainAfterMs: 0 };
+    const ask = ({ run }: Story): Promise<PlanRoundResult> =>
+      planOneRound(
+        deps,
+        { ...run, round: 1, agentId: null, grantUsable: true },
+        new AbortController().signal,
+      );
+    const first = ask(busy);
+    await waitUntil('the place is taken', () => sent.length === 1);
+    const waiting = ask(told);
+    const reserved = async () => {
+      const rows = await query(
+        harness.databases.superuser.syncUrl,
+        'select from mana_ai.budget_reservations where iteration_id = $1',
+        [told.run.iterationId],
+      );
+      return rows.length === 1;
+    };
+    await waitUntil('it is prepared', reserved);
+    await harness.api.asUser(told.user.userId, (tx) => revokeMissionGrants(tx, told.missionId));
+    answered.resolve(undefined);
+    await expect(waiting).rejects.toMatchObject({ problem: 'revoked' });
+    expect(await first).toMatchObject({ status: 'finished' });
+    expect(sent).toHaveLength(1);
+    expect(await reserved()).toBe(false);
+    expect(
+      await query(
+        harness.databases.superuser.syncUrl,
+        'select from mana_ai.token_usage where iteration_id = $1',
+        [told.run.iterationId],
+      ),
+    ).toEqual([]);
   });
 
   it('and no two runs share one', async () => {

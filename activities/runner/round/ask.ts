@@ -1,10 +1,15 @@
 import { contextOfCall, newIdempotencyKey, type KeptCall } from './kept-call.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { persistently } from '#activities/runner/persistently.ts';
-import { endFailedCall, settleUnreadable, type BudgetedCall } from '#activities/runner/token-budget.ts';
+import {
+  endFailedCall,
+  releaseCall,
+  settleUnreadable,
+  type BudgetedCall,
+} from '#activities/runner/token-budget.ts';
 import { decryptCallPart, encryptCallPart } from '#crypto/transcript.ts';
-import { discardReply, storeReply } from '#db/model-calls.ts';
-import { GatewayUnavailableError } from '#domain/base/errors.ts';
+import { discardReply, holdCall, storeReply } from '#db/model-calls.ts';
+import { GatewayUnavailableError, OwnError } from '#domain/base/errors.ts';
 import type { UserId } from '#domain/base/ids.ts';
 import type { StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { noReply } from '#llm/gateway-errors.ts';
@@ -35,8 +40,19 @@ async function keepRaw(
   return rawReplySchema.safeParse(decryptCallPart(key, context, standing)).data ?? raw;
 }
 
+/** What the last look before the call threw: nothing was sent. */
+class NotSentError extends OwnError {
+  override readonly name = 'NotSentError';
+  readonly why: unknown;
+  constructor(why: unknown) {
+    super('the request was not sent');
+    this.why = why;
+  }
+}
+
 /**
- * @param isAskedAgain whether a request that failed so is followed by another one at once
+ * @param options.lastLook see `CompletionOptions`; what it throws is thrown, and what the call had reserved is given back
+ * @param options.isAskedAgain whether a request that failed so is followed by another one at once
  * @returns the reply of the gateway, which is kept by then; see `keepRaw`
  */
 export async function askAndKeep(
@@ -48,14 +64,27 @@ export async function askAndKeep(
     readonly request: StoredRequest;
   },
   signal: AbortSignal,
-  isAskedAgain: (error: unknown) => boolean = () => false,
+  {
+    lastLook,
+    isAskedAgain = () => false,
+  }: { readonly lastLook: () => Promise<void>; readonly isAskedAgain?: (error: unknown) => boolean },
 ): Promise<RawReply> {
   const { call, key, request } = asked;
   const { bodyText, idempotencyKey } = request;
   let raw: RawReply;
   try {
-    raw = await deps.gateway.complete(bodyText, { signal, idempotencyKey });
+    raw = await deps.gateway.complete(bodyText, {
+      ...{ signal, idempotencyKey },
+      lastLook: () =>
+        lastLook().catch((error: unknown) => {
+          throw new NotSentError(error);
+        }),
+    });
   } catch (error) {
+    if (error instanceof NotSentError) {
+      await releaseCall(deps, userId, call);
+      throw error.why;
+    }
     throw await endFailedCall(deps, userId, call, error, isAskedAgain(error));
   }
   return keepRaw(deps, userId, call, key, raw, signal);
@@ -81,6 +110,7 @@ export async function takeBack(
   const again = { ...asked.request, idempotencyKey: newIdempotencyKey() };
   const request = encryptCallPart(key, contextOfCall(userId, call, 'request'), again);
   return deps.database.asUser(userId, async (tx) => {
+    holdCall(tx, call);
     await settleUnreadable(tx, call);
     const counted = await discardReply(tx, call, request, isCompletion(asked.raw));
     return new GatewayUnavailableError(noReply().problem, counted);

@@ -2,6 +2,7 @@ import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { inScope, type RunScope } from '#activities/runner/run-scope.ts';
 import { readNote, storeNote } from '#activities/runner/run-notes.ts';
 import { askAndKeep, takeBack } from './ask.ts';
+import { lastLook } from './last-look.ts';
 import { callOf, claim, keepRequest, newIdempotencyKey, type KeptCall } from './kept-call.ts';
 import {
   reserveTokens,
@@ -43,6 +44,7 @@ const NOT_COMPACTED: CompactTranscriptResult = { compacted: false, totalTokens: 
  * room in the budget the rounds stay as they are.
  *
  * @param signal ends the gateway call
+ * @throws AnsweredMeanwhileError when another attempt has kept a reply; the next one finds it
  * @throws GrantUnusableError, RunKeyLostError, GatewayUnavailableError, GatewayDeniedError, GatewayRejectedError
  */
 export async function compactTranscript(
@@ -51,10 +53,12 @@ export async function compactTranscript(
   signal: AbortSignal,
 ): Promise<CompactTranscriptResult> {
   const userId = input.userId;
+  const preparedAtMs = performance.now();
   const prepared = await prepare(deps, input);
   if ('compacted' in prepared) return prepared;
   try {
-    const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal));
+    const look = lastLook(deps, input, prepared.call, preparedAtMs);
+    const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal, { lastLook: look }));
     return await derive(deps, input, prepared, raw);
   } finally {
     prepared.key.fill(0);

@@ -7,6 +7,7 @@ import { resultOfRound } from './result.ts';
 import { learnFrom, settleTokens } from '#activities/runner/token-budget.ts';
 import { readRounds, storeRound } from '#activities/runner/transcript.ts';
 import { lockMission } from '#db/mission-lock.ts';
+import { holdCall } from '#db/model-calls.ts';
 import { holdsSlot } from '#db/run-slots.ts';
 import { unknownTokensOfRound } from '#db/token-usage.ts';
 import { shownIdsIn, type ArgumentFacts } from '#domain/planner/tools/argument-checks.ts';
@@ -48,8 +49,10 @@ export async function keepRound(
     // As when a round is prepared: what is read under a grant is read while it cannot be revoked.
     if (wantsToRead && input.grantUsable) lockMission(tx, input.missionId);
     // The slot first, as whoever ends the run does: neither waits for what the other holds.
+    const holding = holdsSlot(tx, input);
+    holdCall(tx, call);
     const [holds, , unknownTokens] = await Promise.all([
-      holdsSlot(tx, input),
+      holding,
       settleTokens(tx, call, reply),
       unknownTokensOfRound(tx, input.iterationId, input.round),
     ]);

@@ -1,6 +1,7 @@
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { keepRound } from './keep.ts';
 import { askAndKeep } from './ask.ts';
+import { AnsweredMeanwhileError, lastLook } from './last-look.ts';
 import { prepareRound, type AskedRound, type PreparedRound } from './prepare.ts';
 import { claimAgentSlot } from '#activities/runner/slots.ts';
 import { settleDeadReservations } from '#activities/runner/token-budget.ts';
@@ -33,14 +34,23 @@ export async function planOneRound(
 ): Promise<PlanRoundResult> {
   const userId = input.userId;
   let again: AskedAgain | null = null;
+  let isAnswered = false;
   for (;;) {
+    const preparedAtMs = performance.now();
     const prepared = await prepare(deps, input, again);
     if (prepared.kind === 'done') return prepared.result;
     const isAskedAgain = (error: unknown): boolean => changeAfter(error, prepared) !== null;
     try {
-      const raw = prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal, isAskedAgain));
+      const look = lastLook(deps, input, prepared.call, preparedAtMs);
+      const raw =
+        prepared.raw ?? (await askAndKeep(deps, userId, prepared, signal, { isAskedAgain, lastLook: look }));
       return await keepRound(deps, input, prepared, raw);
     } catch (error) {
+      // Prepared once more it finds the reply. Not again and again: one that does not open would be waited for for ever.
+      if (error instanceof AnsweredMeanwhileError && !isAnswered) {
+        isAnswered = true;
+        continue;
+      }
       const changed = changeAfter(error, prepared);
       if (changed === null) throw verdictOn(error);
       again = changed;
