@@ -11,13 +11,13 @@ import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { readPlanningStop } from '#db/planning-stop.ts';
-import { endStage, readSlotIteration, setSlotIteration } from '#db/run-slots.ts';
+import { endStage, findOwnSlot, setSlotIteration, type RunSlot } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
 import type { Agent } from '#domain/mission/agent.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { cadencePeriodMs } from '#domain/cadence/cadence.ts';
-import { SlotBusyError, UserErasedError, type GrantProblem } from '#domain/base/errors.ts';
+import { MAX_LOST_ATTEMPTS, SlotBusyError, UserErasedError, type GrantProblem } from '#domain/base/errors.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { ranElsewhere } from '#domain/iteration/iterations.ts';
 import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/mission/mission.ts';
@@ -30,6 +30,7 @@ import {
   type LoadRunResult,
   type RefusedRun,
 } from '#domain/run/run.ts';
+import { instantOfDueWorkflow } from '#schedules/schedule-ids.ts';
 import { countUnwrapFailure } from '#metrics/grants.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
 
@@ -62,15 +63,31 @@ async function claimAndLoad(deps: RunnerDependencies, input: LoadRunInput): Prom
   if (claim === null) return { outcome: 'already-running', iterationId: null };
   const stage = {
     ...{ name: 'loadRun' as const, part: 'load' as const, lost: claim.lost },
-    iterationId: givenUpIterationId(claim, input),
+    iterationId: await givenUpIterationId(deps, claim, input),
   };
   return countedStage(deps.database, userId, input, stage, () => loadClaimed(deps, input));
 }
 
-/** Where it is written that the mission could not even be read: its due instant is not known then. */
-const givenUpIterationId = (claim: Claim, input: LoadRunInput): IterationId =>
-  claim.iterationId ??
-  iterationIdOf(JSON.stringify(['given-up', input.userId, input.missionId, input.runId]));
+/**
+ * Where it is written that the mission could not even be read: in the iteration of the instant that the run was started for, if its
+ * start names one. Its `nextRunAt` may be a part of a second earlier, and one whose iteration is there already is due once more: then
+ * the run has one of its own.
+ */
+async function givenUpIterationId(
+  deps: RunnerDependencies,
+  claim: Claim,
+  input: LoadRunInput,
+): Promise<IterationId> {
+  const { userId, missionId } = input;
+  const ofRun = iterationIdOf(JSON.stringify(['given-up', userId, missionId, input.runId]));
+  if (claim.iterationId !== null) return claim.iterationId;
+  const instantMs = instantOfDueWorkflow(input.workflowId) ?? input.scheduledAtMs;
+  const key = keyOfStart(input, instantMs);
+  if (claim.lost < MAX_LOST_ATTEMPTS || key === null) return ofRun;
+  const ofInstant = iterationIdOf(key);
+  const state = await deps.database.asUser(userId, (tx) => claimState(tx, ofInstant));
+  return state === 'none' ? ofInstant : ofRun;
+}
 
 async function loadClaimed(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
   const result = await deps.database.asUser(input.userId, async (tx) => {
@@ -96,12 +113,15 @@ async function passGates(
   input: LoadRunInput,
 ): Promise<LoadRunResult> {
   // None of them needs another's answer.
-  const [claimed, read, planningStop, clock] = await Promise.all([
-    ownClaim(tx, input),
+  const [slot, read, planningStop, clock] = await Promise.all([
+    findOwnSlot(tx, input),
     readMission(tx, input.missionId),
     readPlanningStop(tx),
     readClockAndZone(tx, input.missionId),
   ]);
+  // It was ended after it had claimed its mission, and another run has that: nobody would end what it claims of the log.
+  if (slot === null) return refused('already-running');
+  const claimed = await openClaimOf(tx, slot);
   // As `setSlotIteration` does at first: a workflow task that fails behind this stage, however often, is no worker that died of it.
   if (claimed !== null) endStage(tx, input, 'load', 0);
   if (read === null) return refused('deleted', claimed);
@@ -145,8 +165,10 @@ async function passGates(
 }
 
 /** The iteration that an earlier attempt of this run claimed, or a run that was reset; null where there is none. */
-async function ownClaim(tx: UserTransaction, input: LoadRunInput): Promise<IterationId | null> {
-  const iterationId = await readSlotIteration(tx, input);
+async function openClaimOf(
+  tx: UserTransaction,
+  { iterationId }: Pick<RunSlot, 'iterationId'>,
+): Promise<IterationId | null> {
   if (iterationId === null) return null;
   return (await claimState(tx, iterationId)) === 'open' ? iterationId : null;
 }
@@ -196,9 +218,12 @@ const ready = (
 const DAY_MS = 24 * 3_600_000;
 
 /** The text that names this run's due instant, or null when the mission is not due. */
-function keyOfRun(input: LoadRunInput, dueAtMs: number | null): string | null {
-  if (input.trigger === 'run-now') return runNowKey(input.userId, input.missionId, input.workflowId);
-  return dueAtMs !== null && isDue(dueAtMs, input) ? dueKey(input.userId, input.missionId, dueAtMs) : null;
+const keyOfRun = (input: LoadRunInput, dueAtMs: number | null): string | null =>
+  keyOfStart(input, dueAtMs !== null && isDue(dueAtMs, input) ? dueAtMs : null);
+
+function keyOfStart({ userId, missionId, trigger, workflowId }: LoadRunInput, instantMs: number | null) {
+  if (trigger === 'run-now') return runNowKey(userId, missionId, workflowId);
+  return instantMs === null ? null : dueKey(userId, missionId, instantMs);
 }
 
 /** Not before the instant that the run is due at; that one is not in the record any more once it was claimed. */

@@ -10,7 +10,7 @@ import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, type ReadMission } from '#db/missions.ts';
 import { putMissionAside } from '#db/put-aside.ts';
 import { withIterations } from '#db/record-rows.ts';
-import { beginStage, endStage } from '#db/run-slots.ts';
+import { beginStage, endStage, holdsSlot } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { changeExists, insertMissionUpdate, type MissionUpdate } from '#db/sync-changes.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
@@ -103,8 +103,10 @@ async function writeOnce(
     return { result: { ...written, ...forgotten }, isNew: false, outcome: null };
   }
   const outcome = await outcomeNow(deps, tx, input, read);
+  // A late attempt of a run that is over, of which nothing is to be told: the instant that has passed by now is the next run's.
+  const isOver = outcome.kind === 'advance-only' && !(await holdsSlot(tx, input));
   const clock = await readClockAndZone(tx, input.missionId);
-  const row = await rowOf(tx, input, read, outcome, clock);
+  const row = isOver ? null : await rowOf(tx, input, read, outcome, clock);
   // Before the row, which is the last statement: a claim that it does not end is ended by whoever forgets.
   const forgotten = outcome.kind === 'advance-only' ? {} : await tryToForget(tx, input, onFailure);
   const isNew = row === null || (await insertMissionUpdate(tx, row));

@@ -4,11 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
 import { claimAgentSlot, claimMission } from '#activities/runner/slots.ts';
+import { iterationIdOf } from '#crypto/derived-ids.ts';
 import type { Database } from '#db/client.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { DatabaseUnavailableError, SlotBusyError, WorkerLostError } from '#domain/base/errors.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import type { LoadRunInput } from '#domain/run/run.ts';
+import { dueKey, runNowKey, type LoadRunInput } from '#domain/run/run.ts';
+import { dueWorkflowId } from '#schedules/schedule-ids.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 import { countLeftovers, NOTHING_LEFT } from '#test/support/stored-rows.ts';
@@ -181,6 +183,32 @@ describe('the slot of a mission', () => {
     expect(await slotsOf(user)).toEqual([]);
   });
 
+  it('that a run has lost since it claimed it lets it claim nothing in the log, where nobody would end it', async () => {
+    const user = await harness.webApp.createUser();
+    const missionId = await dueMission(user);
+    const lost = beginRun(user, missionId, { trigger: 'run-now' });
+    const heir = beginRun(user, missionId, { trigger: 'run-now' });
+    let transactions = 0;
+    const { database } = harness.runner;
+    const slow: Database = {
+      ...database,
+      asUser: async (userId, work) => {
+        transactions += 1;
+        // Its worker stands still with the claim in hand; meanwhile it is terminated, and the next run comes.
+        if (transactions === 2) {
+          lost.die();
+          expect((await heir.load()).outcome).toBe('ready');
+        }
+        return database.asUser(userId, work);
+      },
+    };
+    const late = await loadRun({ ...harness.runner, database: slow }, lost);
+    expect(late).toEqual({ outcome: 'already-running', iterationId: null });
+    expect(await slotsOf(user)).toMatchObject([{ runId: heir.runId }]);
+    const record = await harness.webApp.read(user, missionAt(missionId));
+    expect(record?.record['iterations']).toHaveLength(1);
+  });
+
   it('another user’s mission of the same id has one of its own', async () => {
     const [ada, bob] = [await harness.webApp.createUser(), await harness.webApp.createUser()];
     const missionId = await dueMission(ada);
@@ -235,6 +263,41 @@ describe('a run whose database does not answer', () => {
       DatabaseUnavailableError,
     );
     expect((await run.load()).outcome).toBe('ready');
+  });
+});
+
+describe('a run that is given up while it loads', () => {
+  /** The iteration that says so. */
+  const givenUpIn = async (run: ReturnType<typeof beginRun>): Promise<string | null> => {
+    await claimMission(harness.runner, run.userId, run);
+    await query(
+      harness.databases.superuser.syncUrl,
+      'update mana_ai.run_slots set begun = 3 where run_id = $1',
+      [run.runId],
+    );
+    const error = await run.load().catch((thrown: unknown) => thrown);
+    await run.forget();
+    return error instanceof WorkerLostError ? error.iterationId : null;
+  };
+
+  it('says so in the iteration of the instant that it was started for, unless that one is there', async () => {
+    const user = await harness.webApp.createUser();
+    const { userId } = user;
+    const instantMs = Math.floor(Date.now() / 1_000) * 1_000;
+    const missionId = await dueMission(user, { nextRunAt: formatInstant(instantMs) });
+    const ofInstant = iterationIdOf(dueKey(userId, missionId, instantMs));
+    const workflowId = dueWorkflowId(userId, missionId, instantMs);
+    const scheduled = { trigger: 'schedule', scheduledAtMs: instantMs } as const;
+    const runNow = beginRun(user, missionId, { trigger: 'run-now' });
+    expect(await givenUpIn(beginRun(user, missionId, { workflowId }))).toBe(ofInstant);
+    expect(await givenUpIn(beginRun(user, missionId, scheduled))).toBe(ofInstant);
+    expect(await givenUpIn(runNow)).toBe(iterationIdOf(runNowKey(userId, missionId, runNow.workflowId)));
+    // Whose start names none has one of its own, and so has one that comes again for an instant that was run.
+    expect(await givenUpIn(beginRun(user, missionId))).not.toBe(ofInstant);
+    const first = beginRun(user, missionId, { workflowId });
+    expect(await first.load()).toMatchObject({ outcome: 'ready', iterationId: ofInstant });
+    await first.forget();
+    expect(await givenUpIn(beginRun(user, missionId, { workflowId }))).not.toBe(ofInstant);
   });
 });
 

@@ -396,6 +396,20 @@ describe('writing back', () => {
     expect(Object.keys(rows[0]?.data as object)).toEqual(['nextRunAt']);
   });
 
+  it('a late attempt of a run that is over moves no instant on: that is the next run’s', async () => {
+    const told = await story();
+    await plan(told, [reply([])]);
+    await write(told);
+    await forgetRun(harness.runner.database, told.user.userId, told.run);
+    const nextRunAt = formatInstant(Date.now() - MINUTE_MS);
+    const atMs = Date.now() + 10;
+    await harness.webApp.update(told.user, missionAt(told.missionId), { nextRunAt }, { atMs });
+    const rows = await allOurRows(told);
+    await write(told, { kind: 'advance-only' });
+    expect(await allOurRows(told)).toEqual(rows);
+    expect(await missionOf(told)).toMatchObject({ nextRunAt });
+  });
+
   it('a mission that was deleted meanwhile gets nothing', async () => {
     const told = await story();
     await harness.webApp.insertRow(told.user.userId, {
