@@ -7,7 +7,8 @@ import {
   type Noted,
   type PendingMission,
 } from '#db/schedule-state.ts';
-import { isErased } from '#db/erased-users.ts';
+import { erasedAmong, isErased } from '#db/erased-users.ts';
+import { OwnError } from '#domain/base/errors.ts';
 import type { ScheduleChange } from '#schedules/mission-schedules.ts';
 
 /** A schedule that is made so shortly before its instant may be taken up only after it, and then passes over it. */
@@ -100,7 +101,9 @@ async function bringUpToDate(
   const { agentId } = schedule;
   // Looking for it in several namespaces takes a while, and erasing waits for little more than the call that creates it.
   const mayCreate = async (): Promise<boolean> =>
-    isKnownNotErased(mission) || !(await isErased(deps.database.system, userId));
+    isKnownNotErased(mission) ||
+    !(await isErased(deps.database.system, userId)) ||
+    !(await isErasedForGood(deps, userId));
   const change = await deps.schedules.ensure(
     { userId, missionId, agentId, spec },
     { mayCreate, isFirst: mission.applied === null },
@@ -110,6 +113,18 @@ async function bringUpToDate(
 
 const isKnownNotErased = ({ notErasedAtMs }: PendingMission): boolean =>
   notErasedAtMs !== null && performance.now() - notErasedAtMs < NOT_ERASED_FOR_MS;
+
+class BeingErasedError extends OwnError {
+  override readonly name = 'BeingErasedError';
+}
+
+/** @throws BeingErasedError while the user is being entered as erased: that may be broken off, and then the mission has to be pending still */
+async function isErasedForGood({ database }: ProjectionDependencies, userId: string): Promise<boolean> {
+  const { erased, entering } = await database.asSystem((tx) => erasedAmong(tx, [userId]));
+  if (entering.size > 0)
+    throw new BeingErasedError('the user is being entered as erased; looking again later');
+  return erased.size > 0;
+}
 
 const isShortlyAhead = ({ nextRunAtMs, nowMs }: PendingMission): boolean => {
   const aheadMs = (nextRunAtMs ?? 0) - nowMs();

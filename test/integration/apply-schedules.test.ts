@@ -8,6 +8,7 @@ import { runPass } from '#activities/projection/run-pass.ts';
 import { startHealings } from '#activities/projection/start-healings.ts';
 import { startLateSeen, startPassed } from '#activities/projection/start-passed.ts';
 import { markAllApplied, readPendingMissions } from '#db/schedule-state.ts';
+import { withClient } from '#dev/platform-schema.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
@@ -128,6 +129,24 @@ describe('a mission whose instant has passed', () => {
     await applySchedules(deps, signal);
     expect(deps.schedules.asked).toEqual(['ensure m1']);
     expect(deps.schedules.present.size).toBe(0);
+  });
+
+  it('gets its schedule when the erasing of its user, under way as it was to be made, is broken off', async () => {
+    const { userId } = await harness.webApp.createUser();
+    await superuser(`insert into mana_ai.mission_snapshots (user_id, mission_id, exists_now, state, cadence, next_run_at)
+      values ('${userId}', 'm1', true, 'active', '{"kind":"interval","everyMinutes":30}', now() + interval '1 hour')`);
+    const deps = recording();
+    await withClient(harness.databases.superuser.syncUrl, async (command) => {
+      await command.query('begin');
+      await command.query('select mana_ai.enter_erased_user($1)', [userId]);
+      await applySchedules(deps, signal);
+      await command.query('rollback');
+    });
+    expect(deps.schedules.present.size).toBe(0);
+    expect(await pending()).toEqual([{ mission_id: 'm1' }]);
+    await superuser('update mana_ai.mission_snapshots set updated_at = now()');
+    await applySchedules(deps, signal);
+    expect(deps.schedules.present.size).toBe(1);
   });
 
   it('is started once by a pass that also writes its schedule', async () => {
