@@ -11,8 +11,13 @@ export const PARTS = {
   temporal: ['kill', 'stop Temporal', 'kill Temporal'],
   operator: ['kill', 'terminate', 'cancel', 'reset'],
   network: ['kill', 'network', 'network', 'end backends'],
+  // A process that stands still, is taken for dead, and goes on. Behind the others, whose seeds go by their places.
+  frozen: ['freeze', 'freeze', 'kill', 'restart'],
 } as const satisfies Readonly<Record<string, readonly [FaultName, ...FaultName[]]>>;
 export type PartName = keyof typeof PARTS;
+
+/** Longer than a heartbeat, which is ten seconds here: others take the work over meanwhile. */
+const LONGEST_FREEZE_MS = 25_000;
 
 interface PartSize {
   readonly missions: number;
@@ -22,7 +27,7 @@ interface PartSize {
   readonly minutes: number;
 }
 
-/** The size of a part where the command names none: 2,000 missions, more than 250 kills and 32 minutes for all. */
+/** The size of a part where the command names none: 2,400 missions, more than 300 kills and 38 minutes for all. */
 export const PART_SIZES: Readonly<Record<PartName, PartSize>> = {
   processes: { missions: 400, kills: 150, minutes: 7 },
   // PostgreSQL goes away every five to ten seconds.
@@ -30,11 +35,14 @@ export const PART_SIZES: Readonly<Record<PartName, PartSize>> = {
   temporal: { missions: 400, kills: 50, minutes: 5 },
   operator: { missions: 400, kills: 50, minutes: 5 },
   network: { missions: 400, kills: 50, minutes: 5 },
+  // One that stands still counts as killed.
+  frozen: { missions: 400, kills: 80, minutes: 6 },
 };
 
 type FaultName =
   | 'kill'
   | 'restart'
+  | 'freeze'
   | 'stop PostgreSQL'
   | 'kill PostgreSQL'
   | 'end backends'
@@ -101,6 +109,19 @@ async function bring(world: World, random: Random, name: FaultName, counts: Faul
       if (moment === null) return 'kill of nobody';
       counts.kills[moment] += 1;
       return `kill ${chosen?.role ?? ''}`;
+    }
+    case 'freeze': {
+      const forMs = random.between(3_000, LONGEST_FREEZE_MS);
+      const onThaw = (): void => void counts.faultsAtMs.push(Date.now());
+      const wanted = random.pick([null, 'open transaction', 'open gateway call'] as const);
+      const chosen =
+        wanted === 'open gateway call'
+          ? programs.filter(({ role }) => role === 'runner')[random.between(0, 1)]
+          : program;
+      const moment = (await chosen?.freeze(wanted, forMs, onThaw)) ?? null;
+      if (moment === null) return 'freeze of nobody';
+      counts.kills[moment] += 1;
+      return `freeze ${chosen?.role ?? ''}`;
     }
     case 'restart':
       void program?.restart();

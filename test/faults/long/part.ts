@@ -42,7 +42,7 @@ export interface PartResult {
 const REST_WITHIN_MS = 400_000;
 /** With the network disturbed, a request may be on its way that long since the grant was looked at. */
 const GRACE_MS: Readonly<Record<PartName, number>> = {
-  ...{ processes: 1_000, postgres: 1_000, temporal: 1_000, operator: 1_000, network: 5_000 },
+  ...{ processes: 1_000, frozen: 1_000, postgres: 1_000, temporal: 1_000, operator: 1_000, network: 5_000 },
 };
 
 /** One part of the suite: a service of its own, a load, faults, rest, and what the checker says. */

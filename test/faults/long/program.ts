@@ -34,6 +34,12 @@ export interface Program {
    * @returns null when it was not there to be killed
    */
   kill9(wanted: Moment | null): Promise<Moment | null>;
+  /**
+   * Has it stand still for so long and then go on, as a machine that is out of memory does; likewise in a wanted moment.
+   *
+   * @returns in which moment, once it stands; null when it was not there
+   */
+  freeze(wanted: Moment | null, forMs: number, onThaw: () => void): Promise<Moment | null>;
   /** SIGTERM, as an upgrade does, likewise in a wanted moment; null when it was not there. */
   restart(wanted?: Moment): Promise<Drain | null>;
   /** @returns what was done to what, for the report */
@@ -162,6 +168,20 @@ export async function startProgram(
       const moment = momentOf();
       asked += 1;
       await killed.kill9();
+      return moment;
+    },
+    freeze: async (wanted, forMs, onThaw) => {
+      if (wanted !== null) await untilMoment(wanted);
+      const frozen = current;
+      if (frozen === null) return null;
+      const moment = momentOf();
+      process.kill(frozen.pid, 'SIGSTOP');
+      setTimeout(() => {
+        onThaw();
+        // It may have been killed meanwhile.
+        if (frozen.isRunning()) process.kill(frozen.pid, 'SIGCONT');
+        onThaw();
+      }, forMs);
       return moment;
     },
     restart: async (wanted) => {
