@@ -88,13 +88,13 @@ export function limitGateway(
       const asking = places(async () => {
         options.signal.throwIfAborted();
         throwIfPaused();
-        // Its attempt could end before a slow model has answered, and the next one would ask, and pay, once more.
-        if (now() - cameAt > longestWaitMs) holdBack(QUEUE_FULL_MS);
         if (options.lastLook !== undefined) {
           await options.lastLook();
           options.signal.throwIfAborted();
         }
         const startedAt = now();
+        // Its attempt could end before a slow model has answered, and the next one would ask, and pay, once more.
+        if (startedAt - cameAt > longestWaitMs) holdBack(QUEUE_FULL_MS);
         try {
           const reply = await gateway.complete(bodyText, options);
           onReply();
