@@ -34,6 +34,8 @@ import {
 import { waitUntil } from '#test/support/wait-until.ts';
 
 const APPLICATION = 'paid-replies-test';
+/** Whose calls reserve what they may cost. */
+const BUDGET = { ...STORY_AGENT, maxTokensPerDay: 1_000_000 };
 const POLICY = { policy: { ...STORY_AGENT.policy, tools: { create_task: 'propose' } } };
 
 let harness: ActivityHarness;
@@ -392,7 +394,7 @@ describe('an attempt that ends its call waits for another one, which has the cal
         endFailedCall(deps, userId, asked, new GatewayUnavailableError(NO_ANSWER), false),
     ],
   ])('%s', async (_name, end) => {
-    const told = await stories.write({}, POLICY);
+    const told = await stories.write({}, BUDGET);
     const input = { ...told.run, round: 1, agentId: told.loaded.agentId, grantUsable: false };
     const prepared = await prepareRound(harness.runner, input);
     if (prepared.kind !== 'ask') throw new Error(`found ${prepared.kind}, expected a round to ask`);
@@ -424,7 +426,7 @@ describe('an attempt that ends its call waits for another one, which has the cal
 
 describe('a call that waits for its place at the gateway', () => {
   const waiting = async () => {
-    const told = await stories.write({}, POLICY);
+    const told = await stories.write({}, BUDGET);
     const input = { ...told.run, round: 1, agentId: told.loaded.agentId, grantUsable: false };
     const place = Promise.withResolvers<undefined>();
     const { gateway, sent } = counting(() => reply({ toolCalls: [createTask('eins')] }));
