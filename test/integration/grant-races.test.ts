@@ -19,7 +19,11 @@ import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { IterationResult, RunRef, SealResult, WriteIterationResult } from '#domain/run/run.ts';
 import { createLogger } from '#logging/logger.ts';
 import { holdMission } from '#test/support/held-lock.ts';
-import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
+import {
+  createActivityHarness,
+  holdSlot,
+  type ActivityHarness,
+} from '#test/support/activity-dependencies.ts';
 import { revoke, show } from '#test/support/granting-api.ts';
 import { countRows, query } from '#test/support/inspect.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
@@ -186,7 +190,9 @@ describe('seal against revoke', () => {
       );
       expect([null, 'revoked']).toContain(sealed.problem);
       expect(await sealedRows(told)).toBe(0);
-      expect((await seal({ ...told, run: { ...told.run, runId: randomUUID() } })).problem).toBe('revoked');
+      const next = { ...told, run: { ...told.run, runId: randomUUID() } };
+      await holdSlot(harness.runner.database, next.run);
+      expect((await seal(next)).problem).toBe('revoked');
       expect(await sealedRows(told)).toBe(0);
     });
   });
