@@ -92,25 +92,38 @@ export async function readNewHeads(
 
 /** What a follower has to do. */
 export interface ProjectionWork {
-  /** Rows that `readNewHeads` would find, or that are read in turns. */
+  /** Rows that `readNewHeads` would find, that are read in turns, or that a page has left behind. */
   readonly rows: boolean;
   /** Schedules that are out of date, postponed ones too. */
   readonly schedules: boolean;
+  /** Milliseconds until the next healing is due, negative where one is; null where none is asked for. */
+  readonly healInMs: number | null;
+  /** The same of the missions that are looked at behind their instants. */
+  readonly lookAgainInMs: number | null;
+  /** See `Database.visibleTransactions`: of those that this was read from. */
+  readonly visible: string;
 }
 
 /** Whether there is something to do: one statement and nothing else while there is not. */
 export async function readProjectionWork(system: SystemSql, backMs: number): Promise<ProjectionWork> {
+  const inMs = (at: Fragment) => sql`extract(epoch from ${at} - clock_timestamp())::float8 * 1000`;
   const [work] = await system<ProjectionWork[]>`
     select
-      exists (select from mana_ai.projection_backlogs) or exists (
+      exists (select from mana_ai.projection_backlogs)
+        or exists (select from mana_ai.projection_cursor where page_end_id is not null)
+        or exists (
         select from public.sync_changes changes
         where ${isFollowed}
           and changes.created_at >= (
             select least(read_until, clock_timestamp()) - ${backMs}::float8 * interval '1 millisecond'
             from mana_ai.projection_cursor)
           and ${isNotProjected}) as rows,
-      exists (select from mana_ai.mission_snapshots where version <> applied_version) as schedules`;
-  return work ?? { rows: true, schedules: true };
+      exists (select from mana_ai.mission_snapshots where version <> applied_version) as schedules,
+      ${inMs(sql`(select min(heal_at) from mana_ai.mission_snapshots)`)} as "healInMs",
+      ${inMs(sql`(select min(look_again_at) from mana_ai.mission_snapshots)`)} as "lookAgainInMs",
+      pg_current_snapshot()::text as visible`;
+  if (work === undefined) throw new TypeError('a select without a table gave no row');
+  return work;
 }
 
 /** A user whose rows are read in turns. */

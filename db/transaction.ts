@@ -73,6 +73,11 @@ export async function inOwnTransaction<Rows>(sender: Sender, statement: Fragment
   });
 }
 
+/** Sends one statement with nothing around it: only for what reads no table, for no limit of ours is in force on the server. */
+export async function alone<Rows>(sender: Sender, statement: Fragment): Promise<Rows> {
+  return onClient(sender, async (open) => (await open.send(statement)).rows as Rows);
+}
+
 async function onClient<T>(sender: Sender, work: (open: OpenTransaction) => Promise<T>): Promise<T> {
   const client = await connect(sender);
   const open = new OpenTransaction(client, sender);

@@ -43,7 +43,7 @@ export interface StallLimits {
 
 /** Multiples of a look. */
 const LIMITS: StallLimits = {
-  lookEveryMs: 250,
+  lookEveryMs: 500,
   loggedAfterMs: 1_000,
   unhealthyAfterMs: 5_000,
   endedAfterMs: 30_000,

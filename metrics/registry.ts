@@ -10,7 +10,7 @@ export const registry = new Registry();
  * How often the event loop is looked at: every ten milliseconds, as by default, takes more of an idle process than all else. What
  * `nodejs_eventloop_lag_…` says has this interval in it.
  */
-export const EVENT_LOOP_EVERY_MS = 100;
+export const EVENT_LOOP_EVERY_MS = 500;
 
 /** Memory, CPU, event loop: called by the entry points, since it starts observers. */
 export const collectProcessMetrics = (): void =>

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OwnError } from '#domain/base/errors.ts';
 import type { WorkerPart } from './part.ts';
 
-const LOOK_EVERY_MS = 1_000;
+const LOOK_EVERY_MS = 5_000;
 /** For the SDK to end the worker, with its own error. */
 const GRACE_MS = 5_000;
 

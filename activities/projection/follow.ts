@@ -3,9 +3,9 @@ import { applySchedules } from './apply-schedules.ts';
 import type { ProjectionDependencies } from './dependencies.ts';
 import { createBell, type Bell } from './bell.ts';
 import { logAuditHeads } from './log-audit-heads.ts';
-import { ALWAYS_BACK_MS, takeInChanges } from './project-changes.ts';
+import { createLook, type WorkFound } from './look.ts';
+import { takeInChanges } from './project-changes.ts';
 import { startHealings } from './start-healings.ts';
-import { readProjectionWork } from '#db/followed-changes.ts';
 import { countPass } from '#metrics/projection.ts';
 import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
 
@@ -15,8 +15,9 @@ const FOLLOW_MS = 5 * 60_000;
 const LOOK_PAUSE_MS = 250;
 /** Behind what was to be done, and was not: of a record that fails, or a schedule that was postponed. */
 const VAIN_PAUSE_MS = 500;
-/** For what no look sees: a longer read-back, a healing, another worker's end. */
-const ROUND_MS = 2_000;
+/** A longer read-back, which comes as time goes by: no look sees that. */
+const ROUND_MS = 30_000;
+/** Between two looks at missions whose instants have passed, while there are some. */
 const LATE_PAUSE_MS = 2_000;
 /** A server that is down is not asked as often. */
 const UNAVAILABLE_PAUSE_MS = 2_000;
@@ -40,12 +41,17 @@ export async function followChangeLog(
 ): Promise<FollowResult> {
   const failed = new AbortController();
   const until = AbortSignal.any([signal, failed.signal, AbortSignal.timeout(FOLLOW_MS)]);
-  const bells = { rows: createBell(), schedules: createBell(), healings: createBell() };
+  const bells = {
+    rows: createBell(),
+    schedules: createBell(),
+    healings: createBell(),
+    lateSeen: createBell(),
+  };
   const loops = [
     followLog(deps, until, bells),
     keepSchedules(deps, until, bells.schedules),
     startPassed(deps, OVERDUE_MS, until),
-    keepLooking(deps, until),
+    keepLooking(deps, until, bells.lateSeen),
     tryLogAuditHeads(deps, until),
     watch(deps, until, bells),
     keepHealing(deps, until, bells.healings),
@@ -61,18 +67,17 @@ export async function followChangeLog(
   }
 }
 
-interface Bells {
-  readonly rows: Bell;
-  readonly schedules: Bell;
-  readonly healings: Bell;
-}
+type Bells = Readonly<Record<keyof WorkFound, Bell>>;
 
 /** Wakes the loops that have something to do. */
 async function watch(deps: ProjectionDependencies, until: AbortSignal, bells: Bells): Promise<void> {
+  const look = createLook(deps.database);
   while (!until.aborted) {
-    const work = await readProjectionWork(deps.database.system, ALWAYS_BACK_MS);
-    if (work.rows) bells.rows.ring();
-    if (work.schedules) bells.schedules.ring();
+    const found = await look();
+    if (found.rows) bells.rows.ring();
+    if (found.schedules) bells.schedules.ring();
+    if (found.healings) bells.healings.ring();
+    if (found.lateSeen) bells.lateSeen.ring();
     await pause(LOOK_PAUSE_MS, until);
   }
 }
@@ -111,7 +116,7 @@ async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal, b
     schedules += applied;
     if (isUnavailable) await pause(UNAVAILABLE_PAUSE_MS, until);
     else if (wasRung && applied === 0) await pause(VAIN_PAUSE_MS, until);
-    wasRung = await bell.wait(ROUND_MS, until);
+    wasRung = await bell.wait(FOLLOW_MS, until);
   }
   return schedules;
 }
@@ -119,15 +124,16 @@ async function keepSchedules(deps: ProjectionDependencies, until: AbortSignal, b
 async function keepHealing(deps: ProjectionDependencies, until: AbortSignal, bell: Bell): Promise<void> {
   while (!until.aborted) {
     await startHealings(deps, until);
-    await bell.wait(ROUND_MS, until);
+    await bell.wait(FOLLOW_MS, until);
   }
 }
 
-async function keepLooking(deps: ProjectionDependencies, until: AbortSignal): Promise<number> {
+async function keepLooking(deps: ProjectionDependencies, until: AbortSignal, bell: Bell): Promise<number> {
   let started = 0;
   while (!until.aborted) {
     started += await startLateSeen(deps, until);
     await pause(LATE_PAUSE_MS, until);
+    await bell.wait(FOLLOW_MS, until);
   }
   return started;
 }

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createLook } from '#activities/projection/look.ts';
 import {
   ALWAYS_BACK_MS,
   PAGE_SIZE,
@@ -15,6 +16,7 @@ import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { GRPC_STATUS } from '#temporal/grpc-status.ts';
 import { countRows, query, tablesWith } from '#test/support/inspect.ts';
+import { waitUntil } from '#test/support/wait-until.ts';
 
 let harness: ActivityHarness;
 let user: WebAppUser;
@@ -61,13 +63,32 @@ describe('a look for something to do', () => {
   const look = () => readProjectionWork(harness.projection.database.system, ALWAYS_BACK_MS);
 
   it('sees rows until they are projected, and schedules until they are applied', async () => {
-    expect(await look()).toEqual({ rows: false, schedules: false });
+    expect(await look()).toMatchObject({ rows: false, schedules: false });
     await insertMission('m1');
-    expect(await look()).toEqual({ rows: true, schedules: false });
+    expect(await look()).toMatchObject({ rows: true, schedules: false });
     await project();
-    expect(await look()).toEqual({ rows: false, schedules: true });
+    expect(await look()).toMatchObject({ rows: false, schedules: true });
     await superuser('update mana_ai.mission_snapshots set applied_version = version');
-    expect(await look()).toEqual({ rows: false, schedules: false });
+    expect(await look()).toMatchObject({ rows: false, schedules: false });
+  });
+
+  it('sees that a page has left rows of a longer read-back', async () => {
+    await superuser('update mana_ai.projection_cursor set page_end_id = gen_random_uuid()');
+    expect(await look()).toMatchObject({ rows: true });
+  });
+
+  it('knows when healings and missions behind their instants are due', async () => {
+    expect(await look()).toMatchObject({ healInMs: null, lookAgainInMs: null });
+    await insertMission('m1');
+    await project();
+    await superuser(
+      `update mana_ai.mission_snapshots
+       set heal_at = clock_timestamp() + interval '1 hour', look_again_at = clock_timestamp() - interval '1 hour'`,
+    );
+    const { healInMs, lookAgainInMs } = await look();
+    expect(healInMs).toBeGreaterThan(3_500_000);
+    expect(healInMs).toBeLessThanOrEqual(3_600_000);
+    expect(lookAgainInMs).toBeLessThanOrEqual(-3_600_000);
   });
 
   it('sees users who have turns of their own', async () => {
@@ -76,6 +97,55 @@ describe('a look for something to do', () => {
        values ('${user.userId}', now(), gen_random_uuid(), false)`,
     );
     expect(await look()).toMatchObject({ rows: true });
+  });
+});
+
+describe('looks behind each other', () => {
+  const NOTHING = { rows: false, schedules: false, healings: false, lateSeen: false };
+
+  it.each([
+    ['a transaction', []],
+    ['a transaction within it', ['savepoint inner']],
+  ])('see what %s that began first and ended last has written', async (_what, inner) => {
+    const { database } = harness.projection;
+    let tablesRead = 0;
+    const look = createLook({
+      visibleTransactions: () => database.visibleTransactions(),
+      system: (strings, ...values) => {
+        tablesRead += 1;
+        return database.system(strings, ...values);
+      },
+    });
+    const lookWithoutReading = () =>
+      waitUntil('a look reads no table', async () => {
+        const before = tablesRead;
+        expect(await look()).toEqual(NOTHING);
+        return tablesRead === before;
+      });
+    const projectAll = async () => {
+      await project();
+      await superuser('update mana_ai.mission_snapshots set applied_version = version');
+    };
+    await withClient(harness.databases.asWebApp.syncUrl, async (late) => {
+      await late.query('begin');
+      await late.query(`select set_config('app.current_user_id', $1, true)`, [user.userId]);
+      for (const statement of inner) await late.query(statement);
+      await late.query(
+        `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)
+         values ('ai', 'aiMissions', 'late', $1, 'insert', '{"state": "active"}', 'device-2')`,
+        [user.userId],
+      );
+      for (let time = 0; time < 3; time += 1) await lookWithoutReading();
+      await insertMission('early');
+      expect(await look()).toMatchObject({ rows: true });
+      await projectAll();
+      for (let time = 0; time < 3; time += 1) await lookWithoutReading();
+      await late.query('commit');
+    });
+    expect(await look()).toMatchObject({ rows: true });
+    await projectAll();
+    expect(Object.keys(await snapshots())).toEqual(['early', 'late']);
+    await lookWithoutReading();
   });
 });
 
