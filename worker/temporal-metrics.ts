@@ -46,10 +46,8 @@ async function installOnFreePort(options: RuntimeOptions, triesLeft: number): Pr
         },
       }),
     );
-    // What was said just before is what tells why.
-    process.on('exit', (code) => {
-      if (code !== 0) runtime.flushLogs();
-    });
+    // In front of the last line of a process: what was said before it is what tells why.
+    process.prependListener('uncaughtException', () => runtime.flushLogs());
     return bindAddress;
   } catch (error) {
     if (triesLeft <= 1) throw error;

@@ -5,8 +5,8 @@ import { runPass } from './run-pass.ts';
 import type { ProjectionPassResult, ReconcileResult } from '#domain/projection/pass-results.ts';
 import { runActivity } from '#activities/run-activity.ts';
 
-/** Nobody else follows the log: lost attempts are logged and counted, the work goes on. */
-const HEARTBEAT = { heartbeatEveryMs: 2_000, isNeverGivenUp: true };
+/** Nobody else follows the log: lost attempts are logged and counted, the work goes on. The SDK tells the server every 8 s. */
+const HEARTBEAT = { heartbeatEveryMs: 4_000, isNeverGivenUp: true };
 
 /** Activities of task queue `missions-projection`. Their names are stored in histories. */
 export interface ProjectionActivities {

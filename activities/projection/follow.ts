@@ -12,7 +12,7 @@ import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
 /** An activity of this length, then a new run of the workflow: its history stays short (docs/architecture.md section 5). */
 const FOLLOW_MS = 5 * 60_000;
 /** How often is looked for something to do. The log's writer is not ours: it tells nobody. */
-const LOOK_PAUSE_MS = 250;
+const LOOK_PAUSE_MS = 350;
 /** Behind what was to be done, and was not: of a record that fails, or a schedule that was postponed. */
 const VAIN_PAUSE_MS = 500;
 /** A longer read-back, which comes as time goes by: no look sees that. */

@@ -105,7 +105,7 @@ describe('looks behind each other', () => {
 
   it.each([
     ['a transaction', []],
-    ['a transaction within it', ['savepoint inner']],
+    ['a transaction within it', ['savepoint within']],
   ])('see what %s that began first and ended last has written', async (_what, inner) => {
     const { database } = harness.projection;
     let tablesRead = 0;
