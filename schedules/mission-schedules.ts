@@ -13,7 +13,7 @@ import { clientsInTurn, findIn, namespacesOf, type Clients } from '#temporal/nam
 import { primaryKeyIdOf } from '#temporal/payload-codec.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
 import { MISSION_RUN_WORKFLOW_TYPE, type MissionRunInput } from '#temporal/messages.ts';
-import { dueWorkflowId, missionScheduleId, pauseKeeperId } from './schedule-ids.ts';
+import { dueWorkflowId, missionScheduleId } from './schedule-ids.ts';
 import {
   codecKeyIdOf,
   differOnlyByKey,
@@ -104,13 +104,10 @@ export function createMissionSchedules(options: {
   const { taskQueue, catchupWindowMs = DEFAULT_CATCHUP_WINDOW_MS } = options;
   const clients = namespacesOf(options.client);
   const codecKeyId = primaryKeyIdOf(clients.home.options.loadedDataConverter);
-  const find = async (userId: string, missionId: string): Promise<PresentSchedule | null> => {
-    const scheduleId = missionScheduleId(userId, missionId);
-    const described = (id: string): Promise<PresentSchedule | null> =>
-      findIn(clientsInTurn(clients, userId), (client) => describeSchedule(client, id));
-    // One that is being made anew is as paused as it was.
-    return (await described(scheduleId)) ?? described(pauseKeeperId(scheduleId));
-  };
+  const find = (userId: string, missionId: string): Promise<PresentSchedule | null> =>
+    findIn(clientsInTurn(clients, userId), (client) =>
+      describeSchedule(client, missionScheduleId(userId, missionId)),
+    );
   const settings: ScheduleSettings = { taskQueue, catchupWindowMs, codecKeyId };
 
   return {
@@ -125,10 +122,10 @@ export function createMissionSchedules(options: {
     fingerprintOf: (target: MissionScheduleTarget): string => fingerprintOf(target, settings),
     /** From all namespaces; false if there was none. */
     remove: (userId: string, missionId: string) =>
-      removeFrom(clients.all, missionScheduleId(userId, missionId)),
+      deleteFrom(clients.all, missionScheduleId(userId, missionId)),
     /** Removes a schedule that is no mission's (any more); false if there was none. */
     removeById: ({ namespace, scheduleId }: Pick<ListedSchedule, 'namespace' | 'scheduleId'>) =>
-      removeFrom(
+      deleteFrom(
         clients.all.filter(({ options: { namespace: name } }) => name === namespace),
         scheduleId,
       ),
@@ -156,18 +153,9 @@ async function deleteFrom(clients: readonly Client[], scheduleId: string): Promi
   return deleted.includes(true);
 }
 
-/** With a pause that was kept for it. @returns whether one of them had it */
-async function removeFrom(clients: readonly Client[], scheduleId: string): Promise<boolean> {
-  const [removed] = await Promise.all([
-    deleteFrom(clients, scheduleId),
-    deleteFrom(clients, pauseKeeperId(scheduleId)),
-  ]);
-  return removed;
-}
-
 /**
  * Creates the schedule or brings it up to date, in the first namespace; from the others it is moved there. One whose input is under
- * another codec key is made anew, and stays paused if it was, also where whoever makes it is ended between the two calls.
+ * another codec key is made anew, and stays paused if it was.
  *
  * The server drops an update whose conflict token is out of date, and says so or not (older schedulers don't): so each
  * update is followed by another look, until the schedule is seen as wanted.
@@ -182,7 +170,6 @@ async function ensureSchedule(
 ): Promise<ScheduleChange | null> {
   if (client === undefined) throw new TypeError('schedule: found no namespace');
   const scheduleId = missionScheduleId(schedule.userId, schedule.missionId);
-  const keeperId = pauseKeeperId(scheduleId);
   const request = toScheduleRequest(schedule, settings);
   let sent: 'updated' | 'reencrypted' | null = null;
   let isJustSent = false;
@@ -192,15 +179,12 @@ async function ensureSchedule(
     const present = isFirst && look === 0 ? null : await describeSchedule(client, scheduleId);
     if (present === null) {
       const left = replaced ?? (await findIn(elsewhere, (other) => describeSchedule(other, scheduleId)));
-      // Somebody may have been ended who was making it anew.
-      const kept = left === null && !isFirst ? await describeSchedule(client, keeperId) : null;
       // Never two that fire, and no moment in which a pause is forgotten.
       if (left?.state.paused === false) await deleteFrom(elsewhere, scheduleId);
       if (!(await mayCreate())) return null;
-      const isMade = await createSchedule(client, { ...request, scheduleId, ...pausedLike(left ?? kept) });
+      const isMade = await createSchedule(client, { ...request, scheduleId, ...pausedLike(left) });
       if (left?.state.paused === true) await deleteFrom(elsewhere, scheduleId);
-      if (kept !== null || replaced?.state.paused === true) await deleteSchedule(client, keeperId);
-      if (isMade) return sent ?? (kept !== null ? 'reencrypted' : left === null ? 'created' : 'moved');
+      if (isMade) return sent ?? (left === null ? 'created' : 'moved');
       continue;
     }
     const hash = scheduleHash(schedule, settings);
@@ -211,7 +195,6 @@ async function ensureSchedule(
       // The server hands the result of a schedule's last run to the next one, under the key of then, and no update takes it away.
       sent ??= met;
       replaced = present;
-      if (present.state.paused) await keepPause(client, keeperId, present.state);
       await deleteSchedule(client, scheduleId);
       continue;
     }
@@ -229,20 +212,6 @@ async function ensureSchedule(
   }
   throw new ScheduleConflictError(scheduleId);
 }
-
-/** A schedule that never starts anything and has the pause and its note; it names no mission, so no list of ours shows it. */
-const keepPause = (client: Client, scheduleId: string, { note }: PauseState): Promise<boolean> =>
-  createSchedule(client, {
-    scheduleId,
-    spec: {},
-    action: {
-      type: 'startWorkflow',
-      workflowType: MISSION_RUN_WORKFLOW_TYPE,
-      taskQueue: 'mana-nobody',
-      args: [],
-    },
-    state: { paused: true, note },
-  });
 
 const pausedLike = (left: PresentSchedule | null): Pick<ScheduleOptions, 'state'> =>
   left?.state.paused === true ? { state: { paused: true, note: left.state.note } } : {};

@@ -14,9 +14,6 @@ export const missionScheduleId = (userId: string, missionId: string): string =>
 export const missionIdPrefix = (kind: 'mission' | 'heal', userId: string): string =>
   `${kind}:${idPart(userId)}:`;
 
-/** The id of what keeps a schedule's pause while that is made anew. */
-export const pauseKeeperId = (scheduleId: string): string => `${scheduleId}:pause`;
-
 /** The workflow id of a run that is started directly because its instant has passed. */
 export const dueWorkflowId = (userId: string, missionId: string, instantMs: number): string =>
   `${missionScheduleId(userId, missionId)}:due:${instantMs}`;

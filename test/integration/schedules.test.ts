@@ -358,28 +358,6 @@ describe('another first codec key', () => {
     expect(await storedKeyIdOf(wanted)).toBe('test');
   });
 
-  it('leaves a schedule paused whose maker is ended before it is there again', async () => {
-    const wanted = mission({});
-    const { userId, missionId } = wanted;
-    await schedules.ensure(wanted);
-    await handleOf(wanted).pause('looking into it');
-    const renewed = under(newKey, oldKey);
-    const ended = new Error('the process was ended');
-    await expect(renewed.ensure(wanted, { mayCreate: () => Promise.reject(ended) })).rejects.toBe(ended);
-    await expect(handleOf(wanted).describe()).rejects.toThrow();
-    const paused = { paused: true, note: 'looking into it' };
-    expect(await renewed.pauseOf(userId, missionId)).toEqual(paused);
-    expect(await renewed.holdsBack(userId, missionId)).toBe(true);
-    expect(await renewed.ensure(wanted)).toBe('reencrypted');
-    expect(await renewed.pauseOf(userId, missionId)).toEqual(paused);
-    // What kept the pause is gone: it comes back no more.
-    await handleOf(wanted).unpause();
-    await handleOf(wanted).delete();
-    expect(await renewed.pauseOf(userId, missionId)).toBeNull();
-    expect(await renewed.ensure(wanted)).toBe('created');
-    expect(await renewed.pauseOf(userId, missionId)).toMatchObject({ paused: false });
-  });
-
   it('shows in the list, and needs the old key for nothing', async () => {
     const wanted = mission({});
     await schedules.ensure(wanted);
