@@ -13,23 +13,18 @@ const mayImportOnly = (name, comment, from, allowed) => ({
 });
 const npm = (/** @type {string[]} */ ...names) => `node_modules/(${names.join('|')})/`;
 const node = (/** @type {string[]} */ ...names) => `^(node:)?(${names.join('|')})$`;
-/** The rooms of domain/, each may look into those before it. */
-const rooms = [
-  'base',
-  'text',
-  'change-log',
-  'mission',
-  'grant',
-  'cadence',
-  'run',
-  'planner/model',
-  'planner/tools',
-  'planner/injection',
-  'planner/plan',
-  'iteration',
-  'planner/prompt',
-  'projection',
-];
+/** Rooms that stand in an order: each may look into those before it. */
+const inOrder = (/** @type {string} */ house, /** @type {string[]} */ rooms) =>
+  rooms.slice(0, -1).map((room, index) => ({
+    name: `${house}/${room}`.replaceAll('/', '-') + '-looks-down',
+    comment: `The rooms of ${house}/ stand in an order: each may look into those before it.`,
+    severity: /** @type {const} */ ('error'),
+    from: { path: `^${house}/${room}/`, pathNot: tests },
+    to: { path: `^${house}/(${rooms.slice(index + 1).join('|')})/` },
+  }));
+/** `wire` is what stands in the log, as every other room reads and writes it. */
+const rooms = ['base', 'wire', 'change-log', 'grant', 'cadence', 'run', 'iteration', 'planner', 'projection'];
+const plannerRooms = ['model', 'tools', 'injection', 'plan', 'prompt'];
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -78,13 +73,8 @@ export default {
     mayImportOnly('domain-is-pure', 'domain/ holds pure rules: no I/O, no Node built-ins.', '^domain/', [
       npm('zod', 'croner', 'temporal-polyfill', 'entities'),
     ]),
-    ...rooms.slice(0, -1).map((room, index) => ({
-      name: `domain-${room.replace('/', '-')}-looks-down`,
-      comment: 'The rooms of domain/ stand in an order: each may look into those before it.',
-      severity: /** @type {const} */ ('error'),
-      from: { path: `^domain/${room}/`, pathNot: tests },
-      to: { path: rooms.slice(index + 1).map((above) => `^domain/${above}/`) },
-    })),
+    ...inOrder('domain', rooms),
+    ...inOrder('domain/planner', plannerRooms),
     mayImportOnly('crypto-is-bytes', 'crypto/: bytes in, bytes out.', '^crypto/', [
       '^domain/',
       npm('uuid'),

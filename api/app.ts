@@ -6,7 +6,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { KekRing } from '#crypto/unwrap-master-key.ts';
 import type { Database, UserTransaction } from '#db/client.ts';
 import { readClockMs } from '#db/sync-changes.ts';
-import type { GrantVersion } from '#domain/grant/grant.ts';
+import type { GrantVersion } from '#domain/wire/grant.ts';
 import type { Clients } from '#temporal/namespaces.ts';
 import type { CodecKeys } from '#temporal/payload-codec.ts';
 import { createApiCalls } from './temporal-calls.ts';

@@ -7,7 +7,7 @@ import { enterMintedGrant } from '#db/mission-grants.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { saveTimeZone } from '#db/time-zones.ts';
 import { GrantNotConfiguredError, MissionError } from '#domain/base/errors.ts';
-import { clampTtlMs, type Grant, type GrantVersion } from '#domain/grant/grant.ts';
+import { clampTtlMs, type Grant, type GrantVersion } from '#domain/wire/grant.ts';
 import { toMissionId, type UserId } from '#domain/base/ids.ts';
 import { countMinted } from '#metrics/grants.ts';
 import { openVault, type VaultAccessor } from '#vault/open-vault.ts';

@@ -10,7 +10,7 @@ import { lockMission } from '#db/mission-lock.ts';
 import { saveTimeZone } from '#db/time-zones.ts';
 import { findVault, recordVaultAccess } from '#db/vaults.ts';
 import type { WebAppUser } from '#dev/web-app.ts';
-import { GRANT_TTL_DEFAULT_MS } from '#domain/grant/grant.ts';
+import { GRANT_TTL_DEFAULT_MS } from '#domain/wire/grant.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 
 const RECORDS = 200;

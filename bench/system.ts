@@ -6,7 +6,7 @@ import { provisionPlatform, type PlatformDatabases } from '#dev/databases.ts';
 import { startJwksIssuer } from '#dev/jwks-issuer.ts';
 import { startPostgres } from '#dev/postgres.ts';
 import { missionAt, noteAt, openWebApp, type WebApp, type WebAppUser } from '#dev/web-app.ts';
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { createLogger } from '#logging/logger.ts';
 

@@ -1,8 +1,8 @@
 /** `bin/yarn missions runs`: open and recent runs of all users, with outcome and failure code. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { loadTemporalCommandConfig } from '#config/temporal-command.ts';
-import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
-import { RUN_OUTCOMES, STUCK, type FailureCode, type RunEnd } from '#domain/run/run.ts';
+import { FAILURE_CODES, type FailureCode } from '#domain/wire/iteration.ts';
+import { RUN_OUTCOMES, STUCK, type RunEnd } from '#domain/run/run.ts';
 import { listAllRuns, type RunOfUser } from '#runs/all-runs.ts';
 import { connectClient } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { GRANT_VERSIONS } from '#domain/grant/grant.ts';
+import { GRANT_VERSIONS } from '#domain/wire/grant.ts';
 import { POLICY_MODES } from '#domain/planner/plan/planner-settings.ts';
 import { MAX_PLANNER_ROUNDS } from '#domain/run/run.ts';
 import { leastContextTokens } from '#domain/planner/model/window.ts';

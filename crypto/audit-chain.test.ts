@@ -5,7 +5,7 @@ import { auditRowHash, CHAIN_BEGINNING, encodeField, type ChainPosition } from '
 import { signCheckpoint, verifyCheckpoint } from './audit-checkpoint.ts';
 import { publicKeyId } from './key-id.ts';
 import { createChainVerifier, type ChainProblem, type StoredAuditRow } from './audit-verification.ts';
-import type { AuditRow } from '#domain/grant/audit-row.ts';
+import type { AuditRow } from '#domain/wire/rows.ts';
 
 const RUNS = { numRuns: 1500 };
 const USER = 'user-1';

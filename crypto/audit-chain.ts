@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AuditRow } from '#domain/grant/audit-row.ts';
+import type { AuditRow } from '#domain/wire/rows.ts';
 
 /** A place in a chain: the sequence number and the hash of the row that stands there. */
 export interface ChainPosition {

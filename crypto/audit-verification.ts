@@ -1,5 +1,5 @@
 import { auditRowHash, type ChainPosition } from './audit-chain.ts';
-import type { AuditRow } from '#domain/grant/audit-row.ts';
+import type { AuditRow } from '#domain/wire/rows.ts';
 
 /** A row as it is stored, with the hash that the trigger gave it. */
 export interface StoredAuditRow extends AuditRow {

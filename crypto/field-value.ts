@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { aesGcmDecrypt, aesGcmEncrypt, IV_BYTES } from './aes-gcm.ts';
 import { decodeBase64, decodeJson, encodeJson } from './encodings.ts';
 import { withSecret } from './key-bytes.ts';
-import { CIPHERTEXT_PREFIX } from '#domain/base/ciphertext.ts';
+import { CIPHERTEXT_PREFIX } from '#domain/base/text/prompt-text.ts';
 
 export type DecryptedValue = { readonly ok: true; readonly value: unknown } | { readonly ok: false };
 

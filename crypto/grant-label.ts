@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalGrantEncoding, type GrantBinding } from '#domain/grant/grant.ts';
+import { canonicalGrantEncoding, type GrantBinding } from '#domain/wire/grant.ts';
 
 /**
  * The RSA-OAEP label of a grant. v1 has none. v2: SHA-256 of the UTF-8 of the canonical encoding, so that a wrapped

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, ran
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 import { toMissionId, toUserId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { publicKeyId } from './key-id.ts';

@@ -2,7 +2,7 @@ import { hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { toUserId } from '#domain/base/ids.ts';
-import { sortUtf16 } from '#domain/grant/grant.ts';
+import { sortUtf16 } from '#domain/wire/grant.ts';
 import { deriveSubkey, hkdfSha256 } from './hkdf.ts';
 import { deriveMissionDataKey } from './mission-data-key.ts';
 

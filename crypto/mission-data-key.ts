@@ -1,4 +1,4 @@
-import { mdkInfo, type GrantBinding } from '#domain/grant/grant.ts';
+import { mdkInfo, type GrantBinding } from '#domain/wire/grant.ts';
 import { hkdfSha256 } from './hkdf.ts';
 import { assertKeyLength, KEY_BYTES } from './key-bytes.ts';
 

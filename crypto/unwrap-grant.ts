@@ -1,5 +1,5 @@
 import { constants, privateDecrypt, type KeyObject } from 'node:crypto';
-import { parseGrant } from '#domain/grant/grant.ts';
+import { parseGrant } from '#domain/wire/grant.ts';
 import type { UserId } from '#domain/base/ids.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { decodeBase64 } from './encodings.ts';

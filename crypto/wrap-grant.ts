@@ -1,5 +1,5 @@
 import { constants, createHash, publicEncrypt, type KeyObject } from 'node:crypto';
-import { sortUtf16, type Grant, type GrantDerivation, type GrantVersion } from '#domain/grant/grant.ts';
+import { sortUtf16, type Grant, type GrantDerivation, type GrantVersion } from '#domain/wire/grant.ts';
 import type { MissionId, UserId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { publicKeyId } from './key-id.ts';

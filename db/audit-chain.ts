@@ -1,6 +1,6 @@
 import type { SystemSql, UserTransaction } from './client.ts';
 import { sql, type Fragment } from './sql.ts';
-import type { AuditRow } from '#domain/grant/audit-row.ts';
+import type { AuditRow } from '#domain/wire/rows.ts';
 
 /**
  * The chains of the decrypt audit, as the maintenance role reads them: across users, never content. How they are made

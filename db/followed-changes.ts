@@ -2,7 +2,7 @@ import { DatabaseError } from 'pg';
 import type { SystemSql } from './client.ts';
 import { sql, type Fragment } from './sql.ts';
 import type { Transaction } from './transaction.ts';
-import type { ChangeRow } from '#domain/change-log/field-merge.ts';
+import type { ChangeRow } from '#domain/wire/rows.ts';
 import type { RowHead } from '#domain/projection/page-shares.ts';
 
 /** Names a record of a user; only missions and agents are followed. */

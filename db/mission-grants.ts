@@ -1,5 +1,5 @@
 import type { UserTransaction } from './client.ts';
-import type { GrantVersion } from '#domain/grant/grant.ts';
+import type { GrantVersion } from '#domain/wire/grant.ts';
 import type { MissionId } from '#domain/base/ids.ts';
 
 /** A grant that we mint; the mint log never holds a key. */

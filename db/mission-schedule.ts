@@ -1,7 +1,7 @@
 import type { UserTransaction } from './client.ts';
 import type { RunSlot } from './run-slots.ts';
 import type { MissionId } from '#domain/base/ids.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 
 /** What the API knows of a mission: what the projection keeps, and what the user asked for. */
 export interface ProjectedMission {

@@ -1,25 +1,25 @@
 import { AGENTS, MISSIONS, readRecordRows } from './sync-changes.ts';
 import type { StoredRow } from './record-rows.ts';
 import type { UserTransaction } from './client.ts';
-import { parseAgent, type Agent } from '#domain/mission/agent.ts';
+import { parseAgent, type Agent } from '#domain/wire/agent.ts';
 import { readMembers } from './space-members.ts';
 import {
   EMPTY_MERGE_STATE,
   mergeRecord,
   standingRecordOf,
   takeInRows,
-  type ChangeRow,
   type MergedRecord,
 } from '#domain/change-log/field-merge.ts';
-import { acceptableIterations, RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
-import { parseMission, type Mission } from '#domain/mission/mission.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
+import { acceptableIterations } from '#domain/iteration/iterations.ts';
+import { parseMission, type Mission } from '#domain/wire/mission.ts';
 import {
   memberTimeMicros,
   stoppedByMembers,
   withStepsOfMembers,
   type MemberWrites,
 } from '#domain/iteration/space-members.ts';
-import type { StoredObject } from '#domain/iteration/stored-iteration.ts';
+import type { StoredObject } from '#domain/wire/iteration.ts';
 
 /** A mission as its rows make it, and the rows themselves for what the merge does not keep. */
 export interface ReadMission {

@@ -1,13 +1,8 @@
 import type { UserTransaction } from './client.ts';
 import type { Fragment } from './sql.ts';
-import { CIPHERTEXT_PREFIX } from '#domain/base/ciphertext.ts';
-import {
-  EMPTY_MERGE_STATE,
-  takeInRows,
-  writesOfField,
-  type ChangeRow,
-} from '#domain/change-log/field-merge.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { CIPHERTEXT_PREFIX } from '#domain/base/text/prompt-text.ts';
+import { EMPTY_MERGE_STATE, takeInRows, writesOfField } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { MAX_ROW_BYTES } from '#domain/projection/page-shares.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { UserTransaction } from './client.ts';
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 
 /** Keeps the grant that a run seals with; an earlier attempt's stays. Call it in the transaction that seals. */
 export function keepRunGrant(

@@ -2,7 +2,7 @@ import type { SystemSql } from './client.ts';
 import { isPlanningStopped } from './planning-stop.ts';
 import { PLANNED_AS_FEW, sql, type Fragment } from './sql.ts';
 import { knownZone, sourcedTimeZone, type KnownZone } from './time-zones.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import type { MissionTiming } from '#domain/cadence/schedule-spec.ts';
 
 /** The schedule that Temporal was last told about. */

@@ -1,7 +1,7 @@
 import type { SystemSql, UserTransaction } from './client.ts';
 import { readRows, type LargeValues, type StoredRow, type StoredRowOfRecord } from './record-rows.ts';
 import { sql } from './sql.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 
 /** Names a record of one user in the change log. */
 export interface RecordRef {

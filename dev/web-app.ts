@@ -2,8 +2,9 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { encryptFieldValue } from '#crypto/field-value.ts';
 import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { openDatabase, type Database, type UserTransaction } from '#db/client.ts';
-import { mergeRecord, type ChangeRow, type MergedRecord } from '#domain/change-log/field-merge.ts';
-import type { Grant } from '#domain/grant/grant.ts';
+import { mergeRecord, type MergedRecord } from '#domain/change-log/field-merge.ts';
+import type { ChangeRow } from '#domain/wire/rows.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 import { toUserId, type UserId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 

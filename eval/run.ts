@@ -6,10 +6,10 @@ import { TIME_ZONE } from './score.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import type { RecordedRequest } from '#dev/recorded-request.ts';
 import { agentAt, missionAt, type WebApp, type WebAppUser } from '#dev/web-app.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { acceptableIterations } from '#domain/iteration/iterations.ts';
-import { isOurClaim, type StoredObject } from '#domain/iteration/stored-iteration.ts';
+import { isOurClaim, type StoredObject } from '#domain/wire/iteration.ts';
 import { readReply } from '#llm/reply-schema.ts';
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -5,7 +5,7 @@ import type { Outcome } from './outcome.ts';
 import { reportOf, tableOf } from './report.ts';
 import { keeps } from './rules.ts';
 import { scoreOf, SCORED } from './score.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import { languageOf } from '#domain/base/language.ts';
 import type { PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
 import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';

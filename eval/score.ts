@@ -3,10 +3,10 @@ import type { Outcome } from './outcome.ts';
 import { inWords, keeps } from './rules.ts';
 import { problemsOf, type ArgumentFacts } from '#domain/planner/tools/argument-checks.ts';
 import { meaningOf, type Meaning } from '#domain/planner/tools/argument-meanings.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import { languageSigns } from '#domain/base/language.ts';
 import type { PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
-import { stepIdentity } from '#domain/planner/plan/step-identity.ts';
+import { stepIdentity } from '#domain/wire/iteration.ts';
 import { checkArguments, isReadingTool, TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
 
 /** What is scored, each as kept or not kept; a rule that says nothing of a mission is left out of its score. */

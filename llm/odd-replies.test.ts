@@ -5,7 +5,8 @@ import {
   type ChatMessage,
   type ConversationRound,
 } from '#domain/planner/plan/conversation.ts';
-import { planReply, type PlanStep } from '#domain/planner/plan/plan.ts';
+import { planReply } from '#domain/planner/plan/plan.ts';
+import type { PlanStep } from '#domain/wire/iteration.ts';
 import { boundedReply } from '#domain/planner/model/planner-reply.ts';
 import { endOfRound } from '#domain/planner/plan/round-end.ts';
 import { toolsByName } from '#domain/planner/tools/tool-catalog.ts';

@@ -3,7 +3,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 import type { Metric } from 'prom-client';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
+import { FAILURE_CODES } from '#domain/wire/iteration.ts';
 import { collectProcessMetrics, registry } from './registry.ts';
 import { TEMPORAL_FAILURE_METRICS, TEMPORAL_METRICS } from '#test/support/temporal-metrics.ts';
 

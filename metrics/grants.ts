@@ -1,6 +1,6 @@
 import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
-import { GRANT_VERSIONS, type GrantVersion } from '#domain/grant/grant.ts';
+import { GRANT_VERSIONS, type GrantVersion } from '#domain/wire/grant.ts';
 
 /** docs/platform.md section 7, in its order. */
 export const UNWRAP_FAILURE_REASONS = ['not-configured', 'expired', 'malformed', 'wrap-rejected'] as const;

@@ -1,6 +1,6 @@
 import { Counter, Histogram } from 'prom-client';
 import { registry } from './registry.ts';
-import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
+import { FAILURE_CODES } from '#domain/wire/iteration.ts';
 import type { RunEnded } from '#domain/run/run-report.ts';
 import { STUCK, type WriteIterationResult } from '#domain/run/run.ts';
 

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import type { FailureCode } from '#domain/run/run.ts';
+import type { FailureCode } from '#domain/wire/iteration.ts';
 import { withCallDeadline } from '#temporal/connection.ts';
 import { namespacesOf, type Clients } from '#temporal/namespaces.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';

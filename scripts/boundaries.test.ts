@@ -10,10 +10,18 @@ const root = resolve(import.meta.dirname, '..');
 const options = await extractDepcruiseOptions(join(root, 'dependency-cruiser.mjs'));
 const ruleNames = (options.ruleSet?.forbidden ?? []).map(({ name }) => name ?? '');
 
-/** Of domain/, from below to above. */
-const ROOMS = ruleNames
-  .flatMap((name) => /^domain-(.*)-looks-down$/.exec(name)?.[1]?.replace('planner-', 'planner/') ?? [])
-  .concat('projection');
+/** From below to above, with the rule that keeps each room out of the ones above it. */
+const roomsOf = (house: string, rule: RegExp, last: string): readonly (readonly [string, string])[] => [
+  ...ruleNames.flatMap((name) => {
+    const room = rule.exec(name)?.[1];
+    return room === undefined ? [] : [[`${house}/${room}`, name] as const];
+  }),
+  [`${house}/${last}`, ''],
+];
+const HOUSES = [
+  roomsOf('domain', /^domain-(?!planner-.+-looks)(.+)-looks-down$/, 'projection'),
+  roomsOf('domain/planner', /^domain-planner-(.+)-looks-down$/, 'prompt'),
+];
 
 /** Files of the tree, and what each of them imports. */
 const FILES: Readonly<Record<string, readonly string[]>> = {
@@ -33,10 +41,12 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'dev/leading-up.ts': ['../eval/score.ts'],
   'dev/stack.ts': ['vitest', 'node:child_process'],
   ...Object.fromEntries(
-    ROOMS.map((room, index) => [
-      `domain/${room}/rule.ts`,
-      ROOMS.slice(index + 1).map((above) => `#domain/${above}/rule.ts`),
-    ]),
+    HOUSES.flatMap((rooms) =>
+      rooms.map(([room], index) => [
+        `${room}/rule.ts`,
+        rooms.slice(index + 1).map(([above]) => `#${above}/rule.ts`),
+      ]),
+    ),
   ),
   'domain/circle.ts': ['./rule.ts', './gone.ts', 'brought-along'],
   'domain/rule.test.ts': ['node:fs', '../db/client.ts', 'vitest'],
@@ -99,13 +109,12 @@ const VIOLATIONS: readonly (readonly [rule: string, from: string, to: string])[]
   ['operators-commands-load-no-development-code', 'commands/audit-verify.ts', 'dev/stack.ts'],
   ['domain-is-pure', 'domain/rule.ts', 'crypto'],
   ['domain-is-pure', 'domain/rule.ts', 'uuid'],
-  ...ROOMS.slice(0, -1).map(
-    (room, index) =>
-      [
-        `domain-${room.replace('/', '-')}-looks-down`,
-        `domain/${room}/rule.ts`,
-        `domain/${ROOMS[index + 1] ?? ''}/rule.ts`,
-      ] as const,
+  ...HOUSES.flatMap((rooms) =>
+    rooms
+      .slice(0, -1)
+      .map(
+        ([room, rule], index) => [rule, `${room}/rule.ts`, `${rooms[index + 1]?.[0] ?? ''}/rule.ts`] as const,
+      ),
   ),
   ['crypto-is-bytes', 'crypto/unwrap-master-key.ts', 'fs'],
   ['crypto-is-bytes', 'crypto/unwrap-master-key.ts', 'zod'],

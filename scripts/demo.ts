@@ -11,7 +11,7 @@ import { cancelWhereWanted, createTourMissions, printTour } from '#dev/demo/tour
 import { watchMissions } from '#dev/demo/watch.ts';
 import { askForOneWord, outsideGatewayOf, type OutsideGateway } from '#dev/outside-gateway.ts';
 import { startStack, type Stack } from '#dev/stack.ts';
-import type { PlanStep } from '#domain/planner/plan/plan.ts';
+import type { PlanStep } from '#domain/wire/iteration.ts';
 
 const USAGE = `usage: bin/demo [--tour] [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
   --tour   twelve varied missions, German and English, instead of three, with their claims and plans

@@ -31,8 +31,7 @@ export const drawnPart = (page: string): string => page.slice(0, page.indexOf(FI
 
 /** The page as far as the code draws it, in Markdown; GitHub and most editors draw its diagrams. */
 export async function drawRooms(): Promise<string> {
-  const folders = await arrowsOf(root, `^(${PRODUCT_FOLDERS.join('|')})/`, '^[^/]+');
-  const rooms = await arrowsOf(root, '^domain/', '^domain/(planner/)?[^/]+');
+  const { folders, rooms, subRooms } = await arrowsIn(root);
   const page = `# Rooms
 
 Made by \`node scripts/rooms.ts --write\` from dependency-cruiser's own graph; a test fails when it is out of date.
@@ -47,9 +46,21 @@ ${diagram(folders, (folder) => folder)}
 
 ## Rooms of \`domain/\`
 
-They stand in an order, and each looks only into those before it. ${summary(rooms)}
+They stand in an order, and each looks only into those before it. \`base\` is what any program of this kind has (ids, instants, texts,
+errors), \`wire\` is what stands in the log of the platform, as every other room reads and writes it. ${summary(rooms)}
+${leadingTo(rooms, ['domain/base', 'domain/wire'])} of the arrows lead to these two.
 
 ${diagram(rooms, (room) => room.replace('domain/', ''))}
+
+## Rooms of \`domain/planner/\`
+
+The largest of them has rooms of its own, in an order as well; for the house they count as one. Where each of them is counted,
+\`domain/\` has ${namesIn(subRooms).length} rooms and ${subRooms.length} arrows.
+
+${diagram(
+  subRooms.filter((arrow) => arrow.every((room) => room.startsWith(PLANNER))),
+  (room) => room.replace(PLANNER, ''),
+)}
 `;
   const drawn = await format(page, {
     ...(await resolveConfig(resolve(root, 'docs', 'rooms.md'))),
@@ -58,14 +69,19 @@ ${diagram(rooms, (room) => room.replace('domain/', ''))}
   return `${drawn}\n`;
 }
 
+const PLANNER = 'domain/planner/';
+
 export type Arrow = readonly [from: string, to: string];
 
+/** The arrows between folders, between rooms of `domain/`, and between these where each room of the planner counts. */
+export const arrowsIn = async (tree: string) => ({
+  folders: await arrowsOf(tree, `^(${PRODUCT_FOLDERS.join('|')})/`, '^[^/]+'),
+  rooms: await arrowsOf(tree, '^domain/', '^domain/[^/]+'),
+  subRooms: await arrowsOf(tree, '^domain/', '^domain/(planner/)?[^/]+'),
+});
+
 /** @param tree a checkout of this repository; imports are resolved as its own configuration says */
-export async function arrowsOf(
-  tree: string,
-  includeOnly: string,
-  collapse: string,
-): Promise<readonly Arrow[]> {
+async function arrowsOf(tree: string, includeOnly: string, collapse: string): Promise<readonly Arrow[]> {
   const options: ICruiseOptions = await extractDepcruiseOptions(resolve(tree, 'dependency-cruiser.mjs'));
   const { output } = await cruise(['.'], {
     ...{ ...options, baseDir: tree, validate: false, includeOnly, collapse },
@@ -81,6 +97,9 @@ export async function arrowsOf(
 const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
 
 export const namesIn = (arrows: readonly Arrow[]): string[] => [...new Set(arrows.flat())].sort(compare);
+
+const leadingTo = (arrows: readonly Arrow[], rooms: readonly string[]): number =>
+  arrows.filter(([, to]) => rooms.includes(to)).length;
 
 const summary = (arrows: readonly Arrow[]): string =>
   `${namesIn(arrows).length} of them, ${arrows.length} arrows.`;

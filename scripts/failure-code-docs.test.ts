@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
+import { FAILURE_CODES } from '#domain/wire/iteration.ts';
 
 it('docs/operations.md says of every failure code, once, what to do', () => {
   const page = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8');

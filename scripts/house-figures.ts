@@ -1,7 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import { arrowsOf, namesIn, PRODUCT_FOLDERS } from './draw-rooms.ts';
+import { arrowsIn, namesIn, PRODUCT_FOLDERS, type Arrow } from './draw-rooms.ts';
 
 /** How large the product is and how it hangs together; tests are none of it. */
 export interface HouseFigures {
@@ -13,10 +13,12 @@ export interface HouseFigures {
   /** Of functions with a body in braces, from its first line to its last. */
   readonly functionP90: number;
   readonly filesUnder20: number;
-  readonly folders: number;
-  readonly folderArrows: number;
-  readonly rooms: number;
-  readonly roomArrows: number;
+  /** Folders of the product, and arrows between them. */
+  readonly folders: string;
+  /** Rooms of `domain/`, the planner as one, and arrows between them. */
+  readonly rooms: string;
+  /** Likewise where each room of the planner counts. */
+  readonly subRooms: string;
 }
 
 /** @param tree a checkout of this repository, of whatever age */
@@ -27,8 +29,7 @@ export async function houseFigures(tree: string): Promise<HouseFigures> {
   const texts = files.map((file) => readFileSync(join(tree, file), 'utf8'));
   const lines = texts.map((text) => text.split('\n').length - 1);
   const functions = texts.flatMap(functionLines);
-  const folders = await arrowsOf(tree, `^(${PRODUCT_FOLDERS.join('|')})/`, '^[^/]+');
-  const rooms = await arrowsOf(tree, '^domain/', '^domain/(planner/)?[^/]+');
+  const { folders, rooms, subRooms } = await arrowsIn(tree);
   return {
     files: files.length,
     lines: lines.reduce((sum, each) => sum + each, 0),
@@ -36,10 +37,11 @@ export async function houseFigures(tree: string): Promise<HouseFigures> {
     functions: functions.length,
     functionP90: p90(functions),
     filesUnder20: lines.filter((each) => each < 20).length,
-    ...{ folders: namesIn(folders).length, folderArrows: folders.length },
-    ...{ rooms: namesIn(rooms).length, roomArrows: rooms.length },
+    ...{ folders: counted(folders), rooms: counted(rooms), subRooms: counted(subRooms) },
   };
 }
+
+const counted = (arrows: readonly Arrow[]): string => `${namesIn(arrows).length}, ${arrows.length}`;
 
 function functionLines(text: string): number[] {
   const source = ts.createSourceFile('file.ts', text, ts.ScriptTarget.Latest);

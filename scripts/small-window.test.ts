@@ -10,7 +10,7 @@ import {
   type Scenario,
 } from '#bench/tokens/scenarios.ts';
 import { simulateRun, typicalModel, type SimulatedRound } from '#bench/tokens/simulate.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { renderInput } from '#domain/planner/prompt/prompt-inputs.ts';
 import { FIND_TOOLS } from '#domain/planner/tools/find-tools.ts';

@@ -13,7 +13,7 @@ it('a unit test starts no server, though no project is named', async () => {
     const tests = await spawnProcess({
       name: 'vitest',
       command: join(root, 'node_modules', '.bin', 'vitest'),
-      args: ['run', 'domain/mission/event-times.test.ts'],
+      args: ['run', 'domain/wire/event-times.test.ts'],
       // Whoever starts a server fails.
       env: { TEMPORAL_CLI: join(directory.path, 'no-such-program') },
       logFile,

@@ -37,12 +37,12 @@ import {
   type PlanRoundResult,
   type ResearchKind,
   type RoundStop,
-  type RunFailure,
   type RunOutcome,
   type RunPhase,
   type RunRef,
   type WriteIterationResult,
 } from '#domain/run/run.ts';
+import type { RunFailure } from '#domain/wire/iteration.ts';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 
 const OUTCOME = defineSearchAttributeKey(SEARCH_ATTRIBUTE_NAMES.outcome, 'KEYWORD');

@@ -8,7 +8,8 @@ import {
 } from '@temporalio/workflow';
 import { GRANT_PROBLEMS, type GatewayProblem, type GrantProblem } from '#domain/base/errors.ts';
 import { toIterationId, type IterationId } from '#domain/base/ids.ts';
-import type { PlanRoundResult, RunFailure } from '#domain/run/run.ts';
+import type { PlanRoundResult } from '#domain/run/run.ts';
+import type { RunFailure } from '#domain/wire/iteration.ts';
 
 /** What an activity threw: a regular one's comes wrapped, a local one's comes as it is. */
 export function applicationFailureOf(error: unknown): ApplicationFailure | null {

@@ -12,12 +12,8 @@ import {
 } from '#db/followed-changes.ts';
 import { findRunToCancel, type SavedAgent, type SavedMission } from '#db/projection.ts';
 import { readMembers } from '#db/space-members.ts';
-import {
-  EMPTY_MERGE_STATE,
-  takeInRows,
-  writesOfRow,
-  type ChangeRow,
-} from '#domain/change-log/field-merge.ts';
+import { EMPTY_MERGE_STATE, takeInRows, writesOfRow } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
 import { toMissionId, toUserId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -28,7 +24,6 @@ import {
   UNKNOWN_MISSION,
   type KnownMission,
 } from '#domain/projection/known-mission.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import { keepFields, mergeStateJson, mergeStateSchema } from '#domain/change-log/merge-state.ts';
 import { AGENT_FIELDS, agentSnapshotOf, snapshotAmong } from '#domain/projection/mission-snapshot.ts';
 import { MAX_ROW_BYTES } from '#domain/projection/page-shares.ts';

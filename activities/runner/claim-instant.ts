@@ -4,8 +4,8 @@ import type { UserTransaction } from '#db/client.ts';
 import { readMissionEvenDeleted, type ReadMission } from '#db/missions.ts';
 import { existingChanges, insertMissionUpdate, readClockMs, type MissionUpdate } from '#db/sync-changes.ts';
 import type { readClockAndZone } from '#db/time-zones.ts';
-import { aiActor } from '#domain/mission/actor.ts';
-import type { Agent } from '#domain/mission/agent.ts';
+import { aiActor } from '#domain/wire/actor.ts';
+import type { Agent } from '#domain/wire/agent.ts';
 import { EventIdConflictError } from '#domain/base/errors.ts';
 import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -14,13 +14,12 @@ import {
   runningIteration,
   startOfIteration,
   withIteration,
-  type RunningIteration,
-  type ServerIteration,
 } from '#domain/iteration/iterations.ts';
+import type { RunningIteration, ServerIteration } from '#domain/wire/iteration.ts';
 import { languageOf } from '#domain/base/language.ts';
 import { nextRunAtAfter } from '#domain/cadence/next-run.ts';
 import { failureText } from '#domain/run/failure-texts.ts';
-import { writerTime } from '#domain/change-log/writer-time.ts';
+import { writerTime } from '#domain/wire/rows.ts';
 
 /**
  * A run claims its instant in the log before it plans (docs/adr, "A run claims its instant"): devices show it as running

@@ -5,11 +5,11 @@ import { lockMission } from '#db/mission-lock.ts';
 import { readMission } from '#db/missions.ts';
 import { withIterations } from '#db/record-rows.ts';
 import { changeExists, insertMissionUpdate, readClockMs } from '#db/sync-changes.ts';
-import { SYSTEM_ACTOR } from '#domain/mission/actor.ts';
+import { SYSTEM_ACTOR } from '#domain/wire/actor.ts';
 import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
 import type { MissionId, UserId } from '#domain/base/ids.ts';
 import { healingAmong } from '#domain/iteration/iteration-healing.ts';
-import { writerTime } from '#domain/change-log/writer-time.ts';
+import { writerTime } from '#domain/wire/rows.ts';
 
 /**
  * Puts back what a device overwrote before it had pulled ours, and what our own write took from a device

@@ -14,13 +14,13 @@ import { readPlanningStop } from '#db/planning-stop.ts';
 import { endStage, findOwnSlot, setSlotIteration, type RunSlot } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
-import type { Agent } from '#domain/mission/agent.ts';
+import type { Agent } from '#domain/wire/agent.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { cadencePeriodMs } from '#domain/cadence/cadence.ts';
 import { MAX_LOST_ATTEMPTS, SlotBusyError, UserErasedError, type GrantProblem } from '#domain/base/errors.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { ranElsewhere } from '#domain/iteration/iterations.ts';
-import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/mission/mission.ts';
+import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/wire/mission.ts';
 import {
   dueKey,
   isDue,

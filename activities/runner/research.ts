@@ -25,7 +25,12 @@ import {
   ResearchRejectedError,
   ResearchUnavailableError,
 } from '#domain/base/errors.ts';
-import { isStopped } from '#domain/mission/mission.ts';
+import {
+  isStopped,
+  type ResearchInput,
+  type ResearchKind,
+  type SubmitResearchResult,
+} from '#domain/run/run.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import {
   failedResearch,
@@ -35,7 +40,6 @@ import {
   type ResearchNote,
 } from '#domain/run/research.ts';
 import { noteOfAnswer, noteOfArticles } from '#domain/run/research-note.ts';
-import type { ResearchInput, ResearchKind, SubmitResearchResult } from '#domain/run/run.ts';
 import { isTaskId, type DeepResearch } from '#research/deep.ts';
 import type { ShallowResearch } from '#research/shallow.ts';
 

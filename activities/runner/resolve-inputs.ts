@@ -5,21 +5,20 @@ import type { UserTransaction } from '#db/client.ts';
 import type { LargeValues, StoredRow } from '#db/record-rows.ts';
 import { readSealedRows, type SealedRow } from '#db/run-storage.ts';
 import { readRowsOfRecords, readTimeBlockRows, recordKey } from '#db/sync-changes.ts';
-import { eventTimes } from '#domain/mission/event-times.ts';
+import { eventTimes } from '#domain/wire/event-times.ts';
 import { mergeRecord } from '#domain/change-log/field-merge.ts';
-import { parseGrant } from '#domain/grant/grant.ts';
+import { parseGrant } from '#domain/wire/grant.ts';
 import { toWorkflowRunId } from '#domain/base/ids.ts';
-import { inputModuleOfTable, type InputModule } from '#domain/mission/input-modules.ts';
-import type { Mission, MissionInput } from '#domain/mission/mission.ts';
+import { inputModuleOfTable, type InputModule } from '#domain/wire/input-modules.ts';
+import type { Mission, MissionInput } from '#domain/wire/mission.ts';
 import {
   renderInput,
   type ResolvedInput,
   type UnreadableInput,
 } from '#domain/planner/prompt/prompt-inputs.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord, UnreadableReason } from '#domain/run/run-inputs.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
 import { recordsInScope } from '#domain/grant/sealable-records.ts';
-import type { UnreadableReason } from '#domain/mission/unreadable-reasons.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -10,10 +10,10 @@ import {
 import type { MissionScope } from './run-scope.ts';
 import { isEncryptedValue } from '#crypto/field-value.ts';
 import { recordKey } from '#db/sync-changes.ts';
-import type { Agent } from '#domain/mission/agent.ts';
+import type { Agent } from '#domain/wire/agent.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
-import { ENCRYPTED_MISSION_FIELDS, type Mission, type MissionInput } from '#domain/mission/mission.ts';
-import { visibleText } from '#domain/text/prompt-text.ts';
+import { ENCRYPTED_MISSION_FIELDS, type Mission, type MissionInput } from '#domain/wire/mission.ts';
+import { visibleText } from '#domain/base/text/prompt-text.ts';
 import type { WordsProblem } from '#domain/run/run.ts';
 
 /** What its user says of a mission, in clear. */

@@ -9,7 +9,7 @@ import type { ReadMission } from '#db/missions.ts';
 import { hasCalls } from '#db/model-calls.ts';
 import { insertRunKey, readRunKey, replaceRunKey } from '#db/run-storage.ts';
 import { GrantUnusableError, RunKeyLostError, type GrantProblem } from '#domain/base/errors.ts';
-import { parseGrant } from '#domain/grant/grant.ts';
+import { parseGrant } from '#domain/wire/grant.ts';
 import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import type { RunRef } from '#domain/run/run.ts';

@@ -9,11 +9,12 @@ import type { ReadMission } from '#db/missions.ts';
 import { recordKey } from '#db/sync-changes.ts';
 import { unknownTokensOfIteration } from '#db/token-usage.ts';
 import { GrantUnusableError, RunKeyLostError } from '#domain/base/errors.ts';
-import { languageOfRounds } from '#domain/planner/prompt/iteration-summary.ts';
+import { languageOfRounds } from '#domain/planner/plan/iteration-summary.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
 import { failureOfRounds } from '#domain/planner/plan/plan-failure.ts';
 import { stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
-import type { EndCause, RunFailure, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
+import type { EndCause, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
+import type { RunFailure } from '#domain/wire/iteration.ts';
 
 /** What is to be written, once the transcript is open; in the language that the user reads. */
 export type Outcome =

@@ -15,11 +15,11 @@ import { releaseAndForget } from '#db/run-storage.ts';
 import { changeExists, insertMissionUpdate, type MissionUpdate } from '#db/sync-changes.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
 import { unknownTokensOfIteration } from '#db/token-usage.ts';
-import { SYSTEM_ACTOR } from '#domain/mission/actor.ts';
-import type { Agent } from '#domain/mission/agent.ts';
+import { SYSTEM_ACTOR } from '#domain/wire/actor.ts';
+import type { Agent } from '#domain/wire/agent.ts';
 import { EventIdConflictError } from '#domain/base/errors.ts';
 import { fieldTimeMicros } from '#domain/change-log/field-merge.ts';
-import { parseGrant } from '#domain/grant/grant.ts';
+import { parseGrant } from '#domain/wire/grant.ts';
 import type { IterationId } from '#domain/base/ids.ts';
 import { formatInstant, instantMs } from '#domain/base/instant.ts';
 import {
@@ -28,20 +28,22 @@ import {
   iterationsOfChange,
   plannedIteration,
   resultOfIteration,
-  RUNNER_CLIENT_ID,
-  type ServerIteration,
 } from '#domain/iteration/iterations.ts';
-import { isStopped } from '#domain/mission/mission.ts';
+import { RUNNER_CLIENT_ID, writerTime } from '#domain/wire/rows.ts';
+import type { ServerIteration, PlanStep } from '#domain/wire/iteration.ts';
+import {
+  isStopped,
+  type EndCause,
+  type WriteIterationInput,
+  type WriteIterationResult,
+} from '#domain/run/run.ts';
 import { nextRunAtAfter } from '#domain/cadence/next-run.ts';
-import { summaryOfRounds, wireSteps } from '#domain/planner/prompt/iteration-summary.ts';
+import { summaryOfRounds, wireSteps } from '#domain/planner/plan/iteration-summary.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
-import type { PlanStep } from '#domain/planner/plan/plan.ts';
 import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
-import type { EndCause, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
-import { storableJson } from '#domain/base/storable-json.ts';
-import { budgetText, grantEndsFirstText, noticeText, USER_TEXTS } from '#domain/iteration/user-texts.ts';
+import { storableJson } from '#domain/base/json.ts';
+import { budgetText, grantEndsFirstText, noticeText, USER_TEXTS } from '#domain/planner/plan/user-texts.ts';
 import { failureText } from '#domain/run/failure-texts.ts';
-import { writerTime } from '#domain/change-log/writer-time.ts';
 import { countInjectionMarks } from '#metrics/injection.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
 import { countOutcome } from '#metrics/runs.ts';

@@ -10,7 +10,7 @@ import {
 } from '#db/grant-use.ts';
 import type { ReadMission } from '#db/missions.ts';
 import type { GrantProblem } from '#domain/base/errors.ts';
-import { GRANT_TTL_MAX_MS, parseGrant, scopeKey, type Grant } from '#domain/grant/grant.ts';
+import { GRANT_TTL_MAX_MS, parseGrant, scopeKey, type Grant } from '#domain/wire/grant.ts';
 import { lastRevocationMs } from '#domain/grant/grant-revocation.ts';
 import { instantMs } from '#domain/base/instant.ts';
 

@@ -6,7 +6,7 @@ import {
   GRANT_VERSIONS,
   MAX_GRANT_RECORD_IDS,
   splitRecordId,
-} from '#domain/grant/grant.ts';
+} from '#domain/wire/grant.ts';
 import { list, storableText } from './text.ts';
 import { timeZoneSchema } from './time-zone.ts';
 

@@ -6,7 +6,7 @@ import { mintGrant } from '#crypto/wrap-grant.ts';
 import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import type { WebAppUser } from '#dev/web-app.ts';
 import { toMissionId } from '#domain/base/ids.ts';
-import { GRANT_TTL_DEFAULT_MS } from '#domain/grant/grant.ts';
+import { GRANT_TTL_DEFAULT_MS } from '#domain/wire/grant.ts';
 
 const system = await startBenchSystem();
 const user = await system.webApp.createUser();

@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { quantile } from '#bench/measure.ts';
 import type { Cell, Findings } from '#bench/results/result.ts';
 import { eachOf, until, withTemporal } from '#bench/servers.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';

@@ -1,9 +1,9 @@
-import type { AgentPolicy } from '#domain/mission/agent.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import type { AgentPolicy } from '#domain/wire/agent.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import { languageOf } from '#domain/base/language.ts';
 import type { PromptInput } from '#domain/planner/prompt/planner-prompt.ts';
 import { renderInput } from '#domain/planner/prompt/prompt-inputs.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 
 /** A made-up mission at the moment of its first round. */
 export interface Scenario {

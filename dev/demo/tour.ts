@@ -5,8 +5,8 @@ import { iterationsOf } from './figures.ts';
 import type { DemoData, DemoMission } from './missions.ts';
 import { TOUR, type TourMission, type TourRecord } from './tour-missions.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
-import { noticeText } from '#domain/iteration/user-texts.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
+import { noticeText } from '#domain/planner/plan/user-texts.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { nextCadenceInstant } from './cadence.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { missionScheduleSpec, nextFireMs, wouldFireNextAt, type MissionTiming } from './schedule-spec.ts';
 import type { LocalClockAnswer, LocalClockQuestion, LocalTimes } from '#test/support/local-clock-process.ts';
 

@@ -1,6 +1,6 @@
 import { parseCron } from './cron.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 
 const WEEKDAYS: Readonly<Record<PromptLanguage, readonly string[]>> = {
   de: ['Sonntag', 'Montag', 'Dienstag', 'Mittwoch', 'Donnerstag', 'Freitag', 'Samstag'],

@@ -1,6 +1,6 @@
 import { Temporal } from 'temporal-polyfill';
 import { cronOccurrences, parseCron, type CronFields } from './cron.ts';
-import { cadenceSchema, type Cadence } from '#domain/mission/mission.ts';
+import { cadenceSchema, type Cadence } from '#domain/wire/mission.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { nextFires } from './next-fires.ts';
 
 const BERLIN = 'Europe/Berlin';

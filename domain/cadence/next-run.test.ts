@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { nextRunAtAfter } from './next-run.ts';
 
 const NOW = Date.parse('2026-05-04T12:00:30.500Z');

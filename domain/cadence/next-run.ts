@@ -1,6 +1,6 @@
 import { nextCadenceInstant } from './cadence.ts';
 import { formatInstant, instantMs } from '#domain/base/instant.ts';
-import type { Mission } from '#domain/mission/mission.ts';
+import type { Mission } from '#domain/wire/mission.ts';
 import { zonedCadence } from './zoned-cadence.ts';
 
 /**

@@ -6,7 +6,7 @@ import {
   wallClockFields,
 } from './cadence.ts';
 import type { CronFields } from './cron.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;

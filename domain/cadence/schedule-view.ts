@@ -1,4 +1,4 @@
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { nextFires } from './next-fires.ts';
 import { zonedCadence } from './zoned-cadence.ts';
 

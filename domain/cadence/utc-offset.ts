@@ -1,4 +1,4 @@
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MINUTES = 60;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { nextCadenceInstant } from './cadence.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { zonedCadence } from './zoned-cadence.ts';
 
 const nextAfter = (cadence: Cadence, timeZone: string | null, anchor: string, after: string): string => {

@@ -1,4 +1,4 @@
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 
 const DAY_MINUTES = 24 * 60;
 

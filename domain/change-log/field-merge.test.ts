@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fieldTimeMicros, mergeRecord, type ChangeRow, type MergedRecord } from './field-merge.ts';
+import { fieldTimeMicros, mergeRecord, type MergedRecord } from './field-merge.ts';
+import type { ChangeRow } from '#domain/wire/rows.ts';
 import { formatInstant, parseInstantMicros } from '#domain/base/instant.ts';
 
 interface VectorRow {

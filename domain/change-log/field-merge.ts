@@ -1,17 +1,6 @@
 import { parseInstantMicros } from '#domain/base/instant.ts';
-import { isNestedTooDeep } from '#domain/base/nesting.ts';
-
-/** One row of `sync_changes` as far as merging needs it (docs/platform.md section 1). */
-export interface ChangeRow {
-  /** The row's primary key: two rows with one id are the same row. */
-  readonly id: string;
-  readonly op: string;
-  readonly data: unknown;
-  readonly fieldMeta: unknown;
-  /** ISO 8601 with microseconds. */
-  readonly createdAt: string;
-  readonly clientId: string | null;
-}
+import { isNestedTooDeep } from '#domain/base/json.ts';
+import type { ChangeRow } from '#domain/wire/rows.ts';
 
 export interface MergedRecord {
   readonly record: Record<string, unknown>;

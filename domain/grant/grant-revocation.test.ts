@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ChangeRow } from '#domain/change-log/field-merge.ts';
+import type { ChangeRow } from '#domain/wire/rows.ts';
 import { lastRevocationMs } from './grant-revocation.ts';
 
 const row = (op: string, data: unknown, fieldMeta: unknown = {}): ChangeRow => ({

@@ -1,4 +1,4 @@
-import type { ChangeRow } from '#domain/change-log/field-merge.ts';
+import type { ChangeRow } from '#domain/wire/rows.ts';
 import { instantMs } from '#domain/base/instant.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GrantDerivation } from './grant.ts';
+import type { GrantDerivation } from '#domain/wire/grant.ts';
 import { inputsOutOfScope, recordsInScope, sealableRecord, type SealableRecord } from './sealable-records.ts';
 
 const derivation = (tables: string[], recordIds: string[]): GrantDerivation => ({

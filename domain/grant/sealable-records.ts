@@ -1,7 +1,7 @@
-import { ENCRYPTED_AGENT_FIELDS } from '#domain/mission/agent.ts';
-import { splitRecordId, type GrantDerivation } from './grant.ts';
-import { inputModuleOfTable } from '#domain/mission/input-modules.ts';
-import { ENCRYPTED_MISSION_FIELDS, type MissionInput } from '#domain/mission/mission.ts';
+import { ENCRYPTED_AGENT_FIELDS } from '#domain/wire/agent.ts';
+import { splitRecordId, type GrantDerivation } from '#domain/wire/grant.ts';
+import { inputModuleOfTable } from '#domain/wire/input-modules.ts';
+import { ENCRYPTED_MISSION_FIELDS, type MissionInput } from '#domain/wire/mission.ts';
 
 /** A record that a grant may open, and the fields of it that are encrypted. */
 export interface SealableRecord {

@@ -1,19 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeRecord, writesOfField, type ChangeRow } from '#domain/change-log/field-merge.ts';
+import { mergeRecord, writesOfField } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { healingOf } from './iteration-healing.ts';
+import { acceptableIterations, failedIteration, plannedIteration, withIteration } from './iterations.ts';
 import {
-  acceptableIterations,
-  failedIteration,
-  plannedIteration,
-  RUNNER_CLIENT_ID,
-  withIteration,
   type ServerIteration,
-} from './iterations.ts';
+  type FailureCode,
+  stepRank,
+  stepsOf,
+  type StoredObject,
+} from '#domain/wire/iteration.ts';
 import { NO_KNOWN_ITERATIONS, takeInIterations } from './known-iterations.ts';
-import type { FailureCode } from '#domain/run/run.ts';
-import { stepRank, stepsOf, type StoredObject } from './stored-iteration.ts';
 import { lossesIn } from '#test/support/iteration-losses.ts';
 
 const START_MS = Date.parse('2026-05-04T12:00:00Z');

@@ -1,21 +1,19 @@
-import { writesOfField, writesOfRow, type ChangeRow } from '#domain/change-log/field-merge.ts';
-import { acceptableIterations, RUNNER_CLIENT_ID } from './iterations.ts';
+import { writesOfField, writesOfRow } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
+import { acceptableIterations } from './iterations.ts';
 import { loses, overwrittenBy, withStepsOfMembers, type MemberWrites } from './space-members.ts';
 import {
   idOf,
   isFilled,
   isObject,
   isOurClaim,
-  nextAfter,
-  outlineOf,
   overallRank,
-  replacedFailuresIn,
   startMsOf,
   stepRank,
   stepsOf,
-  type FailureOutline,
   type StoredObject,
-} from './stored-iteration.ts';
+} from '#domain/wire/iteration.ts';
+import { nextAfter, outlineOf, replacedFailuresIn, type FailureOutline } from './replaced-failures.ts';
 
 /** What has to be written so that nothing is lost that only an overwritten array holds. */
 export interface Healing {

@@ -6,7 +6,7 @@ import {
   ranElsewhere,
   withIteration,
 } from './iterations.ts';
-import type { FailureCode } from '#domain/run/run.ts';
+import type { FailureCode } from '#domain/wire/iteration.ts';
 
 const times = (iterationId: string) => ({
   iterationId,

@@ -1,35 +1,16 @@
-import type { FailureCode, RunFailure, WriteIterationResult } from '#domain/run/run.ts';
-import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
-import type { ChangeRow } from '#domain/change-log/field-merge.ts';
-import type { PlanStep } from '#domain/planner/plan/plan.ts';
+import {
+  failureCodeIn,
+  isFilled,
+  isObject,
+  type FailureCode,
+  type PlanStep,
+  type RunFailure,
+  type RunningIteration,
+  type ServerIteration,
+  type StoredObject,
+} from '#domain/wire/iteration.ts';
+import type { ChangeRow } from '#domain/wire/rows.ts';
 import { instantMs } from '#domain/base/instant.ts';
-import { isFilled, isObject, type StoredObject } from './stored-iteration.ts';
-
-/** `client_id` of every row we write (docs/platform.md section 2). */
-export const RUNNER_CLIENT_ID = 'mana-ai-runner';
-
-/** The iteration that a run writes (docs/platform.md section 2). */
-export interface ServerIteration {
-  readonly id: string;
-  readonly startedAt: string;
-  readonly finishedAt: string;
-  readonly summary: string;
-  readonly plan: readonly PlanStep[];
-  readonly overallStatus: 'awaiting-review' | 'approved' | 'failed';
-  readonly source: 'server';
-  readonly errorDetails?: { readonly name: FailureCode; readonly message: string; readonly phase: string };
-}
-
-/** What a run writes before it plans: devices show it, and leave its empty plan alone (docs/platform.md section 2). */
-export interface RunningIteration {
-  readonly id: string;
-  readonly startedAt: string;
-  readonly plan: readonly [];
-  readonly overallStatus: 'running';
-  readonly source: 'server';
-  readonly currentPhase: 'resolving-inputs';
-  readonly phaseStartedAt: string;
-}
 
 export const runningIteration = (run: {
   readonly iterationId: string;
@@ -151,13 +132,15 @@ export const iterationsOfChange = (row: ChangeRow): StoredObject[] =>
   isObject(row.data) ? acceptableIterations(row.data['iterations']) : [];
 
 /** What a run came to, read back from the iteration that it wrote. */
-export function resultOfIteration(iteration: StoredObject): WriteIterationResult {
+export function resultOfIteration(iteration: StoredObject): {
+  readonly outcome: 'planned' | 'empty-plan' | 'failed';
+  readonly steps: number;
+  readonly failureCode: FailureCode | null;
+} {
   const plan = iteration['plan'];
   const steps = Array.isArray(plan) ? plan.length : 0;
   if (iteration['overallStatus'] !== 'failed') {
     return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null };
   }
-  const details = iteration['errorDetails'];
-  const code = FAILURE_CODES.find((known) => isObject(details) && details['name'] === known) ?? null;
-  return { outcome: 'failed', steps, failureCode: code };
+  return { outcome: 'failed', steps, failureCode: failureCodeIn(iteration) };
 }

@@ -1,19 +1,16 @@
-import { checksum } from '#domain/base/checksum.ts';
+import { checksum } from '#domain/base/json.ts';
 import { acceptableIterations } from './iterations.ts';
 import {
   idOf,
   isFilled,
   isObject,
   isOurClaim,
-  nextAfter,
-  outlineOf,
   overallRank,
-  replacedFailuresIn,
   stepRank,
   stepsOf,
-  type FailureOutline,
   type StoredObject,
-} from './stored-iteration.ts';
+} from '#domain/wire/iteration.ts';
+import { nextAfter, outlineOf, replacedFailuresIn, type FailureOutline } from './replaced-failures.ts';
 
 /**
  * What the rows so far held of a mission's iterations, as far as it takes to see that a new row lost some of it: ids,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { openStepsOf } from './open-steps.ts';
-import { stepIdentity } from '#domain/planner/plan/step-identity.ts';
+import { stepIdentity } from '#domain/wire/iteration.ts';
 
 const step = (status: unknown, title: unknown = 'Milk', toolName: unknown = 'create_task') => ({
   ...{ id: 's', summary: '', status },

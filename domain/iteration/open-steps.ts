@@ -1,7 +1,5 @@
-import type { StoredIteration } from '#domain/mission/mission.ts';
-import { isNestedTooDeep } from '#domain/base/nesting.ts';
-import { stepIdentity } from '#domain/planner/plan/step-identity.ts';
-import { isObject, stepRank, stepsOf } from './stored-iteration.ts';
+import { type StoredIteration, stepIdentity, isObject, stepRank, stepsOf } from '#domain/wire/iteration.ts';
+import { isNestedTooDeep } from '#domain/base/json.ts';
 
 /** A user with more open steps than these has other worries than one of them twice. */
 const MAX_STEPS = 500;

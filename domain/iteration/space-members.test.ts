@@ -1,14 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  EMPTY_MERGE_STATE,
-  takeInRows,
-  type ChangeRow,
-  type MergeState,
-} from '#domain/change-log/field-merge.ts';
+import { EMPTY_MERGE_STATE, takeInRows, type MergeState } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { healingAmong } from './iteration-healing.ts';
-import { RUNNER_CLIENT_ID } from './iterations.ts';
 import {
   loses,
   memberTimeMicros,
@@ -21,7 +16,7 @@ import {
   withStepsOfMembers,
   type MemberWrites,
 } from './space-members.ts';
-import type { StoredObject } from './stored-iteration.ts';
+import type { StoredObject } from '#domain/wire/iteration.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 const at = (second: number): string => formatInstant(Date.UTC(2026, 10, 28) + second * 1_000);

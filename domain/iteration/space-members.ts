@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { checksum } from '#domain/base/checksum.ts';
+import { checksum } from '#domain/base/json.ts';
 import {
   comparePositions,
   EMPTY_MERGE_STATE,
   takeInRows,
   writesOfRow,
-  type ChangeRow,
   type FieldWrite,
   type MergeState,
   type Position,
 } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, LATEST_WRITABLE_MS } from '#domain/wire/rows.ts';
 import { acceptableIterations } from './iterations.ts';
 import {
   keepFields,
@@ -17,7 +17,7 @@ import {
   mergeStateSchema,
   type KeptFields,
 } from '#domain/change-log/merge-state.ts';
-import { MISSION_STATES, type MissionState } from '#domain/mission/mission.ts';
+import { MISSION_STATES, type MissionState } from '#domain/wire/mission.ts';
 import {
   idOf,
   isFilled,
@@ -27,8 +27,7 @@ import {
   stepRank,
   stepsOf,
   type StoredObject,
-} from './stored-iteration.ts';
-import { LATEST_WRITABLE_MS } from '#domain/change-log/writer-time.ts';
+} from '#domain/wire/iteration.ts';
 
 /**
  * What another member of a shared space may do to a mission (docs/platform.md section 1; docs/adr, "Members of a shared space"):

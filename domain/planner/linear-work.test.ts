@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeRecord, type ChangeRow } from '#domain/change-log/field-merge.ts';
+import { mergeRecord } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { healingOf } from '#domain/iteration/iteration-healing.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import {
   NO_KNOWN_ITERATIONS,
   takeInIterations,
   type KnownIterations,
 } from '#domain/iteration/known-iterations.ts';
 import { takeInMissionRows, UNKNOWN_MISSION } from '#domain/projection/known-mission.ts';
-import { MAX_NESTING } from '#domain/base/nesting.ts';
-import { nextAfter, replacedFailuresIn, type FailureOutline } from '#domain/iteration/stored-iteration.ts';
+import { MAX_NESTING } from '#domain/base/json.ts';
+import { nextAfter, replacedFailuresIn, type FailureOutline } from '#domain/iteration/replaced-failures.ts';
 
 type Counter = { reads: number };
 

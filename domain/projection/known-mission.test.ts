@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { EMPTY_MERGE_STATE, takeInRows, type ChangeRow } from '#domain/change-log/field-merge.ts';
+import { EMPTY_MERGE_STATE, takeInRows } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import {
   knownMissionJson,
   knownMissionSchema,

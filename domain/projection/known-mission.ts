@@ -3,12 +3,11 @@ import {
   EMPTY_MERGE_STATE,
   takeInRows,
   writesOfRow,
-  type ChangeRow,
   type FieldWrite,
   type MergeState,
 } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { instantMs } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
 import {
   NO_KNOWN_ITERATIONS,
   takeInIterations,
@@ -16,8 +15,7 @@ import {
 } from '#domain/iteration/known-iterations.ts';
 import { keepFields, mergeStateJson, mergeStateSchema } from '#domain/change-log/merge-state.ts';
 import { MISSION_FIELDS, snapshotOf } from './mission-snapshot.ts';
-import { isObject, type StoredObject } from '#domain/iteration/stored-iteration.ts';
-import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
+import { isObject, type StoredObject, FAILURE_CODES } from '#domain/wire/iteration.ts';
 import {
   offsetShownBy,
   takeInInstant,

@@ -1,8 +1,8 @@
-import { parseAgent, type Agent } from '#domain/mission/agent.ts';
+import { parseAgent, type Agent } from '#domain/wire/agent.ts';
 import { recordOf, type MergeState } from '#domain/change-log/field-merge.ts';
 import { formatInstant, instantMs } from '#domain/base/instant.ts';
 import type { KeptFields } from '#domain/change-log/merge-state.ts';
-import { MISSION_STATES, parseMission, type Cadence, type MissionState } from '#domain/mission/mission.ts';
+import { MISSION_STATES, parseMission, type Cadence, type MissionState } from '#domain/wire/mission.ts';
 import { stoppedByMembers, type MemberWrites } from '#domain/iteration/space-members.ts';
 
 /** What the projection keeps of a mission: scheduling fields only. */

@@ -1,5 +1,5 @@
 import type { PromptLanguage } from '#domain/base/language.ts';
-import type { FailureCode } from './run.ts';
+import { FAILURE_CODES, type FailureCode } from '#domain/wire/iteration.ts';
 
 /** What users read when a run could not do its work: why, and what to do. */
 export const FAILURE_TEXTS: Readonly<Record<FailureCode, string>> = {
@@ -145,6 +145,3 @@ export const knownFailureText = (language: PromptLanguage, code: string): string
   const known = FAILURE_CODES.find((name) => name === code);
   return known === undefined ? '' : failureText(language, known);
 };
-
-/** Every code a failed iteration may have: the tables above are complete by their type. */
-export const FAILURE_CODES = Object.keys(FAILURE_TEXTS) as FailureCode[];

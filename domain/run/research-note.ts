@@ -1,5 +1,5 @@
 import type { PromptLanguage } from '#domain/base/language.ts';
-import { cutAtSentence } from '#domain/text/prompt-text.ts';
+import { cutAtSentence } from '#domain/base/text/prompt-text.ts';
 import type { ResearchNote } from './research.ts';
 
 /** An article as the news search found it (docs/platform.md section 11). */

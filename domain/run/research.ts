@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { visibleLine } from '#domain/text/prompt-text.ts';
+import { visibleLine } from '#domain/base/text/prompt-text.ts';
 import type { ResearchKind } from './run.ts';
 
 /** What research brought for the prompt: quoted there as untrusted, bounded data. */

@@ -1,20 +1,16 @@
 import type { GrantProblem } from '#domain/base/errors.ts';
 import type { IterationId, MissionId, UserId } from '#domain/base/ids.ts';
+import type { Agent } from '#domain/wire/agent.ts';
+import type { FailureCode, IterationPhase, RunFailure } from '#domain/wire/iteration.ts';
+import type { Mission } from '#domain/wire/mission.ts';
 
 /**
  * What the parts of a run tell each other through Temporal: ids, counts, states, times and codes, never content
  * (docs/architecture.md section 3).
  */
 
-/** The contract's phases (docs/platform.md section 2), plus research and the two ends of a run, which the web app never sees. */
-export type RunPhase =
-  | 'loading'
-  | 'resolving-inputs'
-  | 'researching'
-  | 'calling-llm'
-  | 'parsing-response'
-  | 'finalizing'
-  | 'finished';
+/** The phases of an iteration, plus research and the two ends of a run, which the web app never sees. */
+export type RunPhase = 'loading' | IterationPhase | 'researching' | 'finished';
 
 /** How a run ends; stored as search attribute and as the workflow's result. */
 export const RUN_OUTCOMES = [
@@ -38,38 +34,8 @@ export const STUCK = 'stuck';
 /** How a run ended, as operators see it. */
 export type RunEnd = RunOutcome | typeof STUCK;
 
-/** Why an iteration is written as failed; `errorDetails.name` on the wire. */
-export type FailureCode =
-  | `grant-${GrantProblem}`
-  | 'mission-undecryptable'
-  | 'mission-empty'
-  | 'mission-too-large'
-  | 'budget-exhausted'
-  | 'gateway-unavailable'
-  | 'gateway-rejected'
-  | 'unreadable-reply'
-  | 'content-filtered'
-  | 'provider-error'
-  | 'model-refused'
-  | 'empty-reply'
-  | 'no-plan'
-  | 'rounds-used-up'
-  | 'plan-cut-off'
-  | 'window-too-small'
-  | 'overloaded'
-  | 'run-interrupted'
-  | 'worker-lost'
-  | 'run-cancelled'
-  | 'run-stopped'
-  | 'agent-busy';
-
 /** Why a run ended that had claimed its instant and neither planned nor failed. */
 export type EndCause = 'cancelled' | 'stopped' | 'agent-busy' | 'ran-elsewhere';
-
-export interface RunFailure {
-  readonly code: FailureCode;
-  readonly phase: Exclude<RunPhase, 'loading' | 'researching' | 'finished'>;
-}
 
 export interface LoadRunInput {
   readonly userId: UserId;
@@ -264,6 +230,18 @@ export function isDue(
   );
   return nextRunAtMs <= Math.ceil(nominalMs / 1000) * 1000;
 }
+
+/**
+ * Whether a run under way has to end: its mission or the agent that it began with is no longer active, or that agent is gone.
+ *
+ * @param agentId of the run; null for one without an agent
+ * @param agent what stands of it now
+ */
+export const isStopped = (
+  mission: Pick<Mission, 'state'>,
+  agentId: string | null,
+  agent: Pick<Agent, 'state'> | null,
+): boolean => mission.state !== 'active' || (agentId !== null && agent?.state !== 'active');
 
 /**
  * One due instant of one mission of one user runs once, whoever starts it. JSON keeps the parts apart, since ids are

@@ -7,7 +7,7 @@ import { IS_LONG_FORM, RUNS, sampleOf, SEED } from './support/seed.ts';
 import { query } from '#test/support/inspect.ts';
 import { eventIdOf } from '#crypto/derived-ids.ts';
 import { toIterationId } from '#domain/base/ids.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 
 /**
  * Worlds of hostile users, odd replies, two of everything and connections that end, one after the other on one service of

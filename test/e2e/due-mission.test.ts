@@ -10,7 +10,7 @@ import {
   type PulledRow,
   type WebAppUser,
 } from '#dev/web-app.ts';
-import { parseGrant, type Grant } from '#domain/grant/grant.ts';
+import { parseGrant, type Grant } from '#domain/wire/grant.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { checkArguments, TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { replyWithText, replyWithToolCalls } from '#dev/scripted-gateway.ts';
 import { missionAt } from '#dev/web-app.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import { openDevice } from '#test/support/device.ts';
 import { startRun } from '#test/support/granted-mission.ts';
 import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';

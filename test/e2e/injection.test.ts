@@ -9,7 +9,7 @@ import {
 } from '#dev/scripted-gateway.ts';
 import { articles, feeds, startScriptedResearch, type ScriptedResearch } from '#dev/scripted-research.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import { MAX_PROMPT_CHARS } from '#domain/planner/prompt/planner-prompt.ts';
 import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
 import { exposeMetrics } from '#metrics/registry.ts';

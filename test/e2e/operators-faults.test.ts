@@ -7,7 +7,7 @@ import {
   type ResearchScript,
   type ScriptedResearch,
 } from '#dev/scripted-research.ts';
-import { noticeText } from '#domain/iteration/user-texts.ts';
+import { noticeText } from '#domain/planner/plan/user-texts.ts';
 import { FAILURE_TEXTS, FAILURE_TEXTS_EN } from '#domain/run/failure-texts.ts';
 import { registry } from '#metrics/registry.ts';
 import { openDevice, type Device } from '#test/support/device.ts';

@@ -11,7 +11,7 @@ import { claimEventIdOf, eventIdOf } from '#crypto/derived-ids.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { agentAt, missionAt, type PulledRow, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { EndCause, IterationResult, LoadRunInput, LoadRunResult } from '#domain/run/run.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';

@@ -3,7 +3,7 @@ import { PAGE_SIZE, projectChanges } from '#activities/projection/project-change
 import { readPendingMissions, readPendingUsers } from '#db/schedule-state.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 

@@ -12,7 +12,7 @@ import {
   type ScriptedResponse,
 } from '#dev/scripted-gateway.ts';
 import { missionAt } from '#dev/web-app.ts';
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import type { MissionRunResult } from '#domain/run/run.ts';

@@ -9,7 +9,7 @@ import { grantLabel } from '#crypto/grant-label.ts';
 import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { mintGrant } from '#crypto/wrap-grant.ts';
-import { canonicalGrantEncoding, type Grant } from '#domain/grant/grant.ts';
+import { canonicalGrantEncoding, type Grant } from '#domain/wire/grant.ts';
 import { toMissionId, toUserId, type UserId } from '#domain/base/ids.ts';
 import { canonicalEncoding, labelOf, missionDataKey, unwrap } from '#test/support/grant-v2-webcrypto.ts';
 

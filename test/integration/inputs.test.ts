@@ -6,7 +6,7 @@ import { sealInputs } from '#activities/vault/seal-inputs.ts';
 import { unwrapGrant } from '#crypto/unwrap-grant.ts';
 import { readAgent, readMission, type ReadMission } from '#db/missions.ts';
 import { agentAt, missionAt, type Location, type WebAppUser } from '#dev/web-app.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import {
   createActivityHarness,
   holdSlot,

@@ -7,7 +7,7 @@ import type { UserTransaction } from '#db/client.ts';
 import { sql } from '#db/sql.ts';
 import { UserErasedError } from '#domain/base/errors.ts';
 import { toUserId } from '#domain/base/ids.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 

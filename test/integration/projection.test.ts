@@ -12,7 +12,7 @@ import { readProjectionWork } from '#db/followed-changes.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { DatabaseUnavailableError } from '#domain/base/errors.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { GRPC_STATUS } from '#temporal/grpc-status.ts';
 import { countRows, query, tablesWith } from '#test/support/inspect.ts';

@@ -10,7 +10,7 @@ import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { mergeRecord, type MergedRecord } from '#domain/change-log/field-merge.ts';
 import { toMissionId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 import { waitUntil } from '#test/support/wait-until.ts';

@@ -4,7 +4,7 @@ import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { isAtHour, nextCadenceInstant } from '#domain/cadence/cadence.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { TemporalUnavailableError } from '#domain/base/errors.ts';
 import {
   missionScheduleSpec,

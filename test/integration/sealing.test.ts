@@ -9,7 +9,7 @@ import { insertMissionUpdate } from '#db/sync-changes.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { agentAt, missionAt, noteAt, taskAt, type WebAppUser } from '#dev/web-app.ts';
 import { RunEndedError } from '#domain/base/errors.ts';
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 import { toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import type { RunRef, SealResult } from '#domain/run/run.ts';

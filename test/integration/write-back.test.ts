@@ -11,7 +11,7 @@ import { withClient } from '#dev/platform-schema.ts';
 import { missionAt, type PulledRow, type WebAppUser } from '#dev/web-app.ts';
 import { EventIdConflictError, RunKeyLostError } from '#domain/base/errors.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import type { IterationResult, LoadRunInput, RunRef, WriteIterationInput } from '#domain/run/run.ts';
 import { registry } from '#metrics/registry.ts';

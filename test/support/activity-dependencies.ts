@@ -9,7 +9,7 @@ import { enterMintedGrant } from '#db/mission-grants.ts';
 import { claimMissionSlot, setSlotIteration, takeOverMissionSlot } from '#db/run-slots.ts';
 import { modelGateway } from '#dev/scripted-model.ts';
 import { openWebApp, type WebApp, type WebAppUser } from '#dev/web-app.ts';
-import type { Grant, GrantVersion } from '#domain/grant/grant.ts';
+import type { Grant, GrantVersion } from '#domain/wire/grant.ts';
 import { toIterationId, toMissionId } from '#domain/base/ids.ts';
 import type { PlannerSettings } from '#domain/planner/plan/planner-settings.ts';
 import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';

@@ -5,8 +5,8 @@ import { missionAt, type PulledRow, type WebApp } from '#dev/web-app.ts';
 import type { WrittenMission } from './granted-mission.ts';
 import { fieldTimeMicros, mergeRecord } from '#domain/change-log/field-merge.ts';
 import { instantMs, parseInstantMicros } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
-import { isOurClaim } from '#domain/iteration/stored-iteration.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
+import { isOurClaim } from '#domain/wire/iteration.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -5,7 +5,7 @@ import { buildApp, type ApiDependencies } from '#api/app.ts';
 import { wrapMasterKey } from '#dev/wrap-master-key.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { startJwksIssuer, type JwksIssuer } from '#dev/jwks-issuer.ts';
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 import { createLogger } from '#logging/logger.ts';
 import { createTestDatabases, type TestDatabases } from './databases.ts';
 

@@ -1,6 +1,6 @@
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 
-/** Version 2 grants from docs/grants.md alone, on WebCrypto: nothing of crypto/ or of domain/grant/grant.ts takes part. */
+/** Version 2 grants from docs/grants.md alone, on WebCrypto: nothing of crypto/ or of domain/wire/grant.ts takes part. */
 
 const { subtle } = globalThis.crypto;
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);

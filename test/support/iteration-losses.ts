@@ -1,14 +1,15 @@
-import { writesOfField, type ChangeRow } from '#domain/change-log/field-merge.ts';
-import { acceptableIterations, RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
-import type { FailureCode } from '#domain/run/run.ts';
+import { writesOfField } from '#domain/change-log/field-merge.ts';
+import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
+import { acceptableIterations } from '#domain/iteration/iterations.ts';
 import {
+  type FailureCode,
   isFilled,
   isObject,
   overallRank,
   stepRank,
   stepsOf,
   type StoredObject,
-} from '#domain/iteration/stored-iteration.ts';
+} from '#domain/wire/iteration.ts';
 
 /** An iteration that a run wrote, in the order of the runs. */
 export interface WrittenRun {

@@ -13,7 +13,7 @@ import {
 import { readRounds } from '#activities/runner/transcript.ts';
 import { readAgent } from '#db/missions.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
-import { isStopped } from '#domain/mission/mission.ts';
+import { isStopped, type CompactTranscriptInput, type CompactTranscriptResult } from '#domain/run/run.ts';
 import {
   compactionMessages,
   compactionOf,
@@ -23,7 +23,6 @@ import {
 import type { Compaction } from '#domain/planner/plan/conversation.ts';
 import { delimiterOf } from '#domain/planner/prompt/read-tools.ts';
 import { flawOf } from '#domain/planner/plan/reply-flaw.ts';
-import type { CompactTranscriptInput, CompactTranscriptResult } from '#domain/run/run.ts';
 import type { StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { replyTokens, requestTokens } from '#domain/planner/model/window.ts';
 import { encodeRequest } from '#llm/gateway.ts';

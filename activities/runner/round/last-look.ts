@@ -5,7 +5,7 @@ import { hasReply, type CallRef } from '#db/model-calls.ts';
 import { readRunGrant } from '#db/run-grants.ts';
 import { holdsSlot } from '#db/run-slots.ts';
 import { GrantUnusableError, OwnError, RunEndedError } from '#domain/base/errors.ts';
-import { parseGrant } from '#domain/grant/grant.ts';
+import { parseGrant } from '#domain/wire/grant.ts';
 import type { RunRef } from '#domain/run/run.ts';
 
 /** As long as a request may be on its way since the grant was looked at. */

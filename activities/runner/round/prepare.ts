@@ -26,9 +26,14 @@ import { auditUnopened } from '#db/run-storage.ts';
 import { readClockMs } from '#db/sync-changes.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { ranElsewhere } from '#domain/iteration/iterations.ts';
-import { isStopped } from '#domain/mission/mission.ts';
+import {
+  isStopped,
+  type PlanRoundInput,
+  type PlanRoundResult,
+  type RoundStop,
+  type WordsProblem,
+} from '#domain/run/run.ts';
 import { closingEntry, stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
-import type { PlanRoundInput, PlanRoundResult, RoundStop, WordsProblem } from '#domain/run/run.ts';
 import type { AskedAgain, AskedOfRound, StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { encodeRequest } from '#llm/gateway.ts';
 import type { RawReply } from '#llm/reply-schema.ts';

@@ -9,7 +9,8 @@ import type { UserZone } from '#domain/base/local-time.ts';
 import { fitPrompt } from '#domain/planner/prompt/planner-prompt.ts';
 import type { UnreadableInput } from '#domain/planner/prompt/prompt-inputs.ts';
 import type { ResearchNote } from '#domain/run/research.ts';
-import { flaggedInputsOf, knownUrlsOf, type FlaggedInput } from '#domain/planner/prompt/prompt-sources.ts';
+import { flaggedInputsOf, knownUrlsOf } from '#domain/planner/prompt/prompt-sources.ts';
+import type { FlaggedInput } from '#domain/planner/plan/stored-round.ts';
 
 /** The first round's messages, and what the write-back has to know of them; the fields of a `StoredRound`. */
 export interface ResolvedPrompt {

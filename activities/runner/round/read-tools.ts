@@ -6,7 +6,7 @@ import { readClockMs } from '#db/sync-changes.ts';
 import { timeZoneOfMission } from '#db/time-zones.ts';
 import type { ReadTools } from '#domain/planner/plan/plan.ts';
 import { answerRead } from '#domain/planner/prompt/read-tools.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 import type { PlanRoundInput } from '#domain/run/run.ts';
 import type { AskedOfRound } from '#domain/planner/plan/stored-request.ts';
 import { toolsNamed } from '#domain/planner/tools/tool-catalog.ts';

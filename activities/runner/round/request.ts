@@ -8,7 +8,7 @@ import { readBudget } from '#db/budget-reservations.ts';
 import type { UserTransaction } from '#db/client.ts';
 import type { ResearchTask } from '#db/research-tasks.ts';
 import { readClockAndZone } from '#db/time-zones.ts';
-import type { Agent } from '#domain/mission/agent.ts';
+import type { Agent } from '#domain/wire/agent.ts';
 import { budgetReminder, type BudgetReminder } from '#domain/run/budget.ts';
 import { conversationOf, type ChatMessage } from '#domain/planner/plan/conversation.ts';
 import { openStepsOf } from '#domain/iteration/open-steps.ts';

@@ -1,6 +1,6 @@
 import { INJECTION_MARKS, type InjectionMark } from './injection-codes.ts';
 import { SIGN_PATTERNS } from './injection-patterns.ts';
-import { encodedTexts, plainView, readableView } from '#domain/text/injection-views.ts';
+import { encodedTexts, plainView, readableView } from '#domain/base/text/injection-views.ts';
 import { compileSequence, holdsSequence, readWords, spelledWords, vocabularyOf } from './injection-words.ts';
 import { WORDINGS } from './injection-wordings.ts';
 

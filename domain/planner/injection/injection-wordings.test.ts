@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { entriesIn } from './injection-marks.ts';
 import { SIGN_PATTERNS } from './injection-patterns.ts';
-import { encodedTexts, plainView, readableView } from '#domain/text/injection-views.ts';
+import { encodedTexts, plainView, readableView } from '#domain/base/text/injection-views.ts';
 import { WORDINGS } from './injection-wordings.ts';
 import { compileSequence, OVERLAP_WORDS, PIECE_WORDS } from './injection-words.ts';
 import { BENIGN_TEXTS, INJECTION_CORPUS, MARK_EXAMPLES } from '#test/support/injection-corpus.ts';

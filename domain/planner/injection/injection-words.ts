@@ -1,4 +1,4 @@
-import { plainView } from '#domain/text/injection-views.ts';
+import { plainView } from '#domain/base/text/injection-views.ts';
 import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
 
 /**

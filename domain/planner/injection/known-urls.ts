@@ -1,5 +1,5 @@
-import { readableView } from '#domain/text/injection-views.ts';
-import { namesRefusedAddress } from '#domain/text/refused-addresses.ts';
+import { readableView } from '#domain/base/text/injection-views.ts';
+import { namesRefusedAddress } from '#domain/base/text/refused-addresses.ts';
 
 /**
  * Addresses with a scheme, as browsers read them (any number of slashes, either way round, and none at all behind a scheme

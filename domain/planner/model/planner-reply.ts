@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { CUT_MARK, cutAtWord } from '#domain/text/prompt-text.ts';
-import { storableJson, storableText } from '#domain/base/storable-json.ts';
+import { CUT_MARK, cutAtWord } from '#domain/base/text/prompt-text.ts';
+import { storableJson, storableText } from '#domain/base/json.ts';
 
 const validCallSchema = z.object({
   /** As the gateway sent it; may be empty (docs/platform.md section 10). */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ChatMessage, Compaction } from './conversation.ts';
 import { dataBlock, withoutDelimiter } from './data-block.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
-import { cutAtSentence, visibleLine, visibleText } from '#domain/text/prompt-text.ts';
+import { cutAtSentence, visibleLine, visibleText } from '#domain/base/text/prompt-text.ts';
 import { stepsOf, type StoredRound } from './stored-round.ts';
 
 /** A summary as it is kept, encrypted, until the run ends. */

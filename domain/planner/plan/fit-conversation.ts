@@ -1,5 +1,5 @@
 import type { ChatMessage } from './conversation.ts';
-import { cutAtWord } from '#domain/text/prompt-text.ts';
+import { cutAtWord } from '#domain/base/text/prompt-text.ts';
 import { estimateTokens } from '#domain/planner/model/token-estimate.ts';
 
 /** Around each message, as models count it. */

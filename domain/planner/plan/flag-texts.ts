@@ -43,9 +43,6 @@ export const FLAG_TEXTS: Readonly<Record<PromptLanguage, Readonly<Record<StepFla
   },
 };
 
-/** Begins the summary of a step that is held back, and each warning in the summary of an iteration. */
-export const FLAG_SIGN = '⚠ ';
-
 /** A flag in words; null for one that this version does not know. */
 export function flagText(language: PromptLanguage, flag: string): string | null {
   const texts: Readonly<Record<string, string>> = FLAG_TEXTS[language];

@@ -1,6 +1,6 @@
 import type { ReplyFlaw } from './reply-flaw.ts';
 import { stepsOf, type StoredRound } from './stored-round.ts';
-import type { FailureCode, RunFailure } from '#domain/run/run.ts';
+import type { FailureCode, RunFailure } from '#domain/wire/iteration.ts';
 
 const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
   'provider-error': 'provider-error',

@@ -2,16 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ArgumentFacts } from '#domain/planner/tools/argument-checks.ts';
 import { ALREADY_OPEN } from '#domain/planner/model/model-notices.ts';
-import {
-  planReply,
-  summaryOf,
-  type PlanStep,
-  type ReadTools,
-  type PlannedReply,
-  type StepReview,
-} from './plan.ts';
+import { planReply, summaryOf, type ReadTools, type PlannedReply, type StepReview } from './plan.ts';
+import { type PlanStep, stepIdentity } from '#domain/wire/iteration.ts';
 import type { PlannerReply, PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
-import { stepIdentity } from './step-identity.ts';
 import { TOOL_CATALOG, toolsByName } from '#domain/planner/tools/tool-catalog.ts';
 import { callableTools } from '#domain/planner/tools/tool-choice.ts';
 

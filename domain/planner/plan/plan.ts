@@ -3,8 +3,8 @@ import { holdsCallText } from '#domain/planner/tools/call-as-text.ts';
 import { answerFind, FIND_TOOLS } from '#domain/planner/tools/find-tools.ts';
 import { ALREADY_OPEN, RECORDED } from '#domain/planner/model/model-notices.ts';
 import type { PlannerReply, PlannerToolCall } from '#domain/planner/model/planner-reply.ts';
-import { CUT_MARK, cutAtWord, visibleText } from '#domain/text/prompt-text.ts';
-import { stepIdentity } from './step-identity.ts';
+import { CUT_MARK, cutAtWord, visibleText } from '#domain/base/text/prompt-text.ts';
+import { stepIdentity, type PlanStep } from '#domain/wire/iteration.ts';
 import { stepSummary } from './step-summary.ts';
 import {
   checkArguments,
@@ -12,25 +12,6 @@ import {
   type ToolDefinition,
 } from '#domain/planner/tools/tool-catalog.ts';
 import { MAX_READ_CHARS } from '#domain/planner/model/window.ts';
-
-/**
- * A step of a server iteration (docs/platform.md section 2). The web app carries out every `planned` step as soon as it has
- * pulled it, without asking; a `staged` one is left alone by every device.
- */
-export interface PlanStep {
-  readonly id: string;
-  /** User content: belongs into the iteration and nowhere else. */
-  readonly summary: string;
-  readonly intent: {
-    readonly kind: 'toolCall';
-    readonly toolName: string;
-    readonly params: Readonly<Record<string, unknown>>;
-  };
-  /** `planned` while the run is under way; `staged` on the wire for a step that bears flags (`wireSteps`). */
-  readonly status: 'planned' | 'staged';
-  /** Why no device may carry it out unseen; codes, kept between rounds and not written on the wire. */
-  readonly flags?: readonly string[];
-}
 
 /** The answer to one tool call, in the order of the reply's calls. */
 export interface ToolResult {

@@ -1,5 +1,4 @@
-import { evenShare } from '#domain/base/even-share.ts';
-import { visibleLine, visibleText } from '#domain/text/prompt-text.ts';
+import { evenShare, visibleLine, visibleText } from '#domain/base/text/prompt-text.ts';
 import type { ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
 
 const MAX_SUMMARY_CHARS = 120;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ChatMessage } from './conversation.ts';
-import type { PlanStep, ToolResult } from './plan.ts';
+import type { PlanStep } from '#domain/wire/iteration.ts';
+import type { ToolResult } from './plan.ts';
 import { plannerReplySchema } from '#domain/planner/model/planner-reply.ts';
 import { REPLY_FLAWS } from './reply-flaw.ts';
 
@@ -18,8 +19,20 @@ export const unreadableInputSchema = z.object({
 /** Of what was sealed for the run and is under another key than its grant's. */
 export const unopenedRecordSchema = z.object({ table: z.string(), recordId: z.string() });
 
-/** Marks of injected instructions that an input bears; codes of `domain/planner/injection/injection-codes.ts`. */
-export const flaggedInputSchema = z.object({ table: z.string(), id: z.string(), marks: z.array(z.string()) });
+/** A record, or another source of the prompt, that bears marks of injected instructions. */
+export interface FlaggedInput {
+  /** `agents`, `iterations` and `research` besides the tables of records. */
+  readonly table: string;
+  readonly id: string;
+  /** Codes of `INJECTION_MARKS`. */
+  readonly marks: string[];
+}
+
+export const flaggedInputSchema: z.ZodType<FlaggedInput> = z.object({
+  table: z.string(),
+  id: z.string(),
+  marks: z.array(z.string()),
+});
 
 const jsonObject = z.record(z.string(), z.unknown());
 

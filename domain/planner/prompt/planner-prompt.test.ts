@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { INPUT_MODULES, type InputModule } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES, type InputModule } from '#domain/wire/input-modules.ts';
 import { buildPrompt, fitPrompt, MAX_PROMPT_CHARS, type PromptInput } from './planner-prompt.ts';
 import { renderInput, type ResolvedInput } from './prompt-inputs.ts';
 

@@ -4,11 +4,11 @@ import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
 import { dataBlock, withoutDelimiter } from '#domain/planner/plan/data-block.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import { localTime, spokenTime, zoneName, type UserZone } from '#domain/base/local-time.ts';
-import type { Cadence } from '#domain/mission/mission.ts';
+import type { Cadence } from '#domain/wire/mission.ts';
 import { renderFeedback, renderHistory } from './prompt-history.ts';
 import { renderInputs, renderUnreadable, type UnreadableInput } from './prompt-inputs.ts';
 import { DATA_LABELS, type PromptSources } from './prompt-sources.ts';
-import { cutAtSentence, visibleLine, visibleText } from '#domain/text/prompt-text.ts';
+import { cutAtSentence, visibleLine, visibleText } from '#domain/base/text/prompt-text.ts';
 import { PROMPT_WORDING, type PromptWording } from '#domain/planner/model/prompt-wording.ts';
 import type { ResearchNote } from '#domain/run/research.ts';
 

@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { FLAG_SIGN } from '#domain/planner/plan/flag-texts.ts';
+import { FLAG_SIGN, type StoredIteration } from '#domain/wire/iteration.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { spokenTime, type UserZone } from '#domain/base/local-time.ts';
-import type { StoredIteration } from '#domain/mission/mission.ts';
-import { visibleLine } from '#domain/text/prompt-text.ts';
+import { visibleLine } from '#domain/base/text/prompt-text.ts';
 
 /** How many earlier runs the model sees (docs/platform.md section 12). */
 const SHOWN_ITERATIONS = 3;

@@ -1,19 +1,19 @@
-import { evenShare } from '#domain/base/even-share.ts';
-import { dataBlock, dataBlocksIn } from '#domain/planner/plan/data-block.ts';
-import type { InputModule } from '#domain/mission/input-modules.ts';
-import type { MissionInput } from '#domain/mission/mission.ts';
-import type { PromptLanguage } from '#domain/base/language.ts';
-import { localTime, type UserZone } from '#domain/base/local-time.ts';
 import {
+  evenShare,
   CUT_MARK,
   cutAtSentence,
   looksEncrypted,
   UNREADABLE_MARK,
   visibleLine,
   visibleText,
-} from '#domain/text/prompt-text.ts';
+} from '#domain/base/text/prompt-text.ts';
+import { dataBlock, dataBlocksIn } from '#domain/planner/plan/data-block.ts';
+import type { InputModule } from '#domain/wire/input-modules.ts';
+import type { MissionInput } from '#domain/wire/mission.ts';
+import type { PromptLanguage } from '#domain/base/language.ts';
+import { localTime, type UserZone } from '#domain/base/local-time.ts';
 import { PROMPT_WORDING } from '#domain/planner/model/prompt-wording.ts';
-import { unreadableReasonText } from '#domain/mission/unreadable-reasons.ts';
+import { unreadableReasonText } from '#domain/run/run-inputs.ts';
 
 /** A record that the run could read, as plain texts by field name. */
 export interface ResolvedInput extends MissionInput {

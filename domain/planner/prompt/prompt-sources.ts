@@ -8,19 +8,11 @@ import {
 } from '#domain/planner/plan/data-block.ts';
 import { injectionMarksOf } from '#domain/planner/injection/injection-marks.ts';
 import { knownUrlSet, urlsIn } from '#domain/planner/injection/known-urls.ts';
-import type { StoredIteration } from '#domain/mission/mission.ts';
+import type { StoredIteration } from '#domain/wire/iteration.ts';
+import type { FlaggedInput } from '#domain/planner/plan/stored-round.ts';
 import { rawFeedback, rawHistory, shownFeedback, shownIterations, withFeedback } from './prompt-history.ts';
 import type { ResolvedInput, UnreadableInput } from './prompt-inputs.ts';
 import type { ResearchNote } from '#domain/run/research.ts';
-
-/** A record, or another source of the prompt, that bears marks of injected instructions. */
-export interface FlaggedInput {
-  /** `agents`, `iterations` and `research` besides the tables of records. */
-  readonly table: string;
-  readonly id: string;
-  /** Codes of `INJECTION_MARKS`. */
-  readonly marks: string[];
-}
 
 /** Everything in a prompt that was read rather than set by the user for this mission. */
 export interface PromptSources {

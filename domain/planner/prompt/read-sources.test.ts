@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { flaggedBlocksIn } from './prompt-sources.ts';
 import { answerRead } from './read-tools.ts';
 import { readSources } from './read-sources.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 
 const DELIMITER = '0123456789abcdef01234567';
 const note = (id: string, content: string): ReadableRecord => ({

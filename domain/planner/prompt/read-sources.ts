@@ -2,9 +2,9 @@ import { dataBlocksIn, jsonIn, textsIn } from '#domain/planner/plan/data-block.t
 import { injectionMarksOf } from '#domain/planner/injection/injection-marks.ts';
 import { urlsIn } from '#domain/planner/injection/known-urls.ts';
 import type { ToolResult } from '#domain/planner/plan/plan.ts';
-import type { FlaggedInput } from './prompt-sources.ts';
+import type { FlaggedInput } from '#domain/planner/plan/stored-round.ts';
 import { tableReadBy } from './read-tools.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 
 /** What the answers of reading tools brought into the conversation, beside the prompt. */
 export interface ReadSources {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { AgentPolicy } from '#domain/mission/agent.ts';
+import type { AgentPolicy } from '#domain/wire/agent.ts';
 import { dataBlock } from '#domain/planner/plan/data-block.ts';
 import { answerRead, delimiterOf, readToolsFor, readToolsToOffer } from './read-tools.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 import { callableTools } from '#domain/planner/tools/tool-choice.ts';
 
 const DELIMITER = 'c0ffee00c0ffee00';

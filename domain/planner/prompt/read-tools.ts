@@ -1,4 +1,4 @@
-import type { AgentPolicy } from '#domain/mission/agent.ts';
+import type { AgentPolicy } from '#domain/wire/agent.ts';
 import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
 import { dataBlock, withoutDelimiter } from '#domain/planner/plan/data-block.ts';
 import type { UserZone } from '#domain/base/local-time.ts';
@@ -9,7 +9,7 @@ import type { Reader } from './read-tools/reader.ts';
 import { answerAboutTasks, answerTaskStats } from './read-tools/tasks.ts';
 import { inputsShownWhole, labelOf } from './prompt-inputs.ts';
 import { PROMPT_WORDING } from '#domain/planner/model/prompt-wording.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 import { decisionOn, TOOL_CATALOG, type ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
 
 /**

@@ -1,9 +1,9 @@
-import type { AgentPolicy } from '#domain/mission/agent.ts';
+import type { AgentPolicy } from '#domain/wire/agent.ts';
 import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
 import { tokensOfMessages, tokensThatStay } from '#domain/planner/plan/fit-conversation.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { delimiterOf, readToolsFor, readToolsToOffer } from './read-tools.ts';
-import type { MissionInput } from '#domain/mission/mission.ts';
+import type { MissionInput } from '#domain/wire/mission.ts';
 import type { ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
 import { chooseTools, toolsTokens, type ToolChoice } from '#domain/planner/tools/tool-choice.ts';
 import {

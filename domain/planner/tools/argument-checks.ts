@@ -1,8 +1,8 @@
 import { IN_ORDER, meaningOf, ONE_OF, type Meaning } from './argument-meanings.ts';
 import { isMonth, namedTime, startMsOf, type NamedTime } from './argument-times.ts';
 import type { UserZone } from '#domain/base/local-time.ts';
-import { visibleLine, visibleText } from '#domain/text/prompt-text.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import { visibleLine, visibleText } from '#domain/base/text/prompt-text.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 import type { CheckedArguments, ToolDefinition } from './tool-catalog.ts';
 
 export type RecordRef = Pick<ReadableRecord, 'module' | 'table' | 'id'>;

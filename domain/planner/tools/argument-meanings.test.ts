@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { IN_ORDER, MEANINGS, meaningOf, ONE_OF, tablesNeededBy } from './argument-meanings.ts';
-import { INPUT_MODULES } from '#domain/mission/input-modules.ts';
+import { INPUT_MODULES } from '#domain/wire/input-modules.ts';
 import { isReadingTool, TOOL_CATALOG, type ToolDefinition } from './tool-catalog.ts';
 import { proposedTools } from './tool-choice.ts';
 

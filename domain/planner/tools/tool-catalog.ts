@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { decide, type AgentPolicy, type PolicyDecision } from '#domain/mission/agent.ts';
-import { refusedAddressIn } from '#domain/text/refused-addresses.ts';
+import { decide, type AgentPolicy, type PolicyDecision } from '#domain/wire/agent.ts';
+import { refusedAddressIn } from '#domain/base/text/refused-addresses.ts';
 import catalog from './tool-catalog.json' with { type: 'json' };
 import { TOOL_WORDINGS } from './tool-wording.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AgentPolicy } from '#domain/mission/agent.ts';
+import type { AgentPolicy } from '#domain/wire/agent.ts';
 import { answerFind, FIND_TOOLS } from './find-tools.ts';
 import { TOOL_CATALOG, toGatewayTool } from './tool-catalog.ts';
 import { callableTools, chooseTools, type ToolCircumstances } from './tool-choice.ts';

@@ -1,8 +1,8 @@
-import type { AgentPolicy } from '#domain/mission/agent.ts';
+import type { AgentPolicy } from '#domain/wire/agent.ts';
 import { tablesNeededBy } from './argument-meanings.ts';
 import { findTool, foundIn } from './find-tools.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 import { estimateTokens } from '#domain/planner/model/token-estimate.ts';
 import type { ToolRoom } from '#domain/planner/model/window.ts';
 import { decisionOn, isReadingTool, TOOL_CATALOG, toolText, type ToolDefinition } from './tool-catalog.ts';

@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { plainText, sealedText } from './hostile-texts.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { RUNNER_CLIENT_ID } from '#domain/iteration/iterations.ts';
+import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

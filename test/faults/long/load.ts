@@ -3,7 +3,7 @@ import type { Random } from './random.ts';
 import type { World } from './world.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { missionAt, renewedGrantFields, requestGrant } from '#dev/web-app.ts';
-import type { Grant } from '#domain/grant/grant.ts';
+import type { Grant } from '#domain/wire/grant.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { writeCheckedMission } from '#test/support/checked-missions.ts';
 import type { WrittenMission } from '#test/support/granted-mission.ts';

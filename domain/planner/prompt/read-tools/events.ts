@@ -1,7 +1,7 @@
 import { dayAt, dayOf, text, time, type Reader } from './reader.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { zoneName, type UserZone } from '#domain/base/local-time.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 
 /**
  * `get_todays_events`: what begins, ends or goes on today. A recurring event that began earlier is named with its rule

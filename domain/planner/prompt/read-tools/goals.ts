@@ -1,5 +1,5 @@
 import { numberOf, text, textParam, type Reader } from './reader.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 
 /** `list_goals`: the contract names no status, so a goal without one counts as active. */
 export const answerAboutGoals: Reader = ({ records, params }) => {

@@ -1,5 +1,5 @@
 import { limitOf, text, textParam, type Reader } from './reader.ts';
-import { visibleText } from '#domain/text/prompt-text.ts';
+import { visibleText } from '#domain/base/text/prompt-text.ts';
 
 const DEFAULT_LIMIT = 30;
 const EXCERPTS_CHARS = 6_000;

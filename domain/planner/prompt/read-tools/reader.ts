@@ -1,8 +1,8 @@
 import { Temporal } from 'temporal-polyfill';
 import { instantMs } from '#domain/base/instant.ts';
 import { localTime, type UserZone } from '#domain/base/local-time.ts';
-import { cutAtWord, visibleText } from '#domain/text/prompt-text.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import { cutAtWord, visibleText } from '#domain/base/text/prompt-text.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 
 export interface ReadRequest {
   /** Those of the tool's kind. */

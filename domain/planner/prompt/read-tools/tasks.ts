@@ -1,5 +1,5 @@
 import { dayAt, dayOf, limitOf, text, textParam, time, type Reader, type ReadRequest } from './reader.ts';
-import type { ReadableRecord } from '#domain/mission/readable-record.ts';
+import type { ReadableRecord } from '#domain/run/run-inputs.ts';
 
 const DEFAULT_LIMIT = 20;
 

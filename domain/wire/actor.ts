@@ -1,5 +1,5 @@
 import type { Agent } from './agent.ts';
-import { cutAtWord, looksEncrypted } from '#domain/text/prompt-text.ts';
+import { cutAtWord, looksEncrypted } from '#domain/base/text/prompt-text.ts';
 
 /** Who wrote a row (docs/platform.md section 4). */
 export interface Actor {

@@ -1,45 +1,15 @@
-import { instantMs } from '#domain/base/instant.ts';
-import type { FailureCode } from '#domain/run/run.ts';
-import { FAILURE_CODES } from '#domain/run/failure-texts.ts';
-
-/** An iteration, or a step of its plan, as some device wrote it: any field may be of any type. */
-export type StoredObject = Readonly<Record<string, unknown>>;
-
-export const isObject = (value: unknown): value is StoredObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Null for an entry that cannot be told from others. */
-export const idOf = ({ id }: StoredObject): string | null =>
-  typeof id === 'string' && id !== '' ? id : null;
-
-export const stepsOf = ({ plan }: StoredObject): readonly unknown[] => (Array.isArray(plan) ? plan : []);
-
-/** Epoch milliseconds; an iteration without a readable start comes before all others. */
-export const startMsOf = ({ startedAt }: StoredObject): number => instantMs(startedAt) ?? 0;
-
-/** Whether the user said anything, or a device noted a proposal. */
-export const isFilled = (value: unknown): boolean => value !== undefined && value !== null && value !== '';
-
-/**
- * How far a step has come: planned, then staged as a proposal, then decided. A step never goes back, so a stale array
- * shows by a lower rank; among decisions the newest counts. An unknown status is one of a newer web app: decided.
- */
-export const stepRank = (status: unknown): number =>
-  typeof status !== 'string' ? -1 : status === 'planned' ? 0 : status === 'staged' ? 1 : 2;
-
-/** Likewise of an iteration that we wrote: it runs, then waits until the user has decided. */
-export const overallRank = (status: unknown): number =>
-  typeof status !== 'string' ? -2 : status === 'running' ? -1 : status === 'awaiting-review' ? 0 : 1;
-
-/** The claim of a run of ours: what it came to will stand in its place. */
-export const isOurClaim = (iteration: StoredObject): boolean =>
-  iteration['source'] === 'server' && iteration['overallStatus'] === 'running';
+import {
+  failureCodeIn,
+  idOf,
+  startMsOf,
+  type FailureCode,
+  type StoredObject,
+} from '#domain/wire/iteration.ts';
 
 /** The code of a failure that a run of ours wrote, else null. */
 function failureCodeOf(iteration: StoredObject): FailureCode | null {
   if (iteration['source'] !== 'server' || iteration['overallStatus'] !== 'failed') return null;
-  const details = iteration['errorDetails'];
-  return FAILURE_CODES.find((code) => isObject(details) && details['name'] === code) ?? null;
+  return failureCodeIn(iteration);
 }
 
 /** What tells whether a failure was replaced on purpose. */

@@ -1,4 +1,4 @@
-import { looksEncrypted } from '#domain/text/prompt-text.ts';
+import { looksEncrypted } from '#domain/base/text/prompt-text.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { writerTime } from './writer-time.ts';
+import { writerTime } from './rows.ts';
 
 const NOW = Date.parse('2026-05-04T12:00:00.000Z');
 const micros = (ms: number): bigint => BigInt(ms) * 1000n;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { flagText, FLAG_TEXTS } from '#domain/planner/plan/flag-texts.ts';
+import { flagText, FLAG_TEXTS } from './flag-texts.ts';
 import { summaryOfRounds, wireSteps } from './iteration-summary.ts';
-import type { PlanStep } from '#domain/planner/plan/plan.ts';
+import type { PlanStep } from '#domain/wire/iteration.ts';
 import { REPLY_FLAWS } from '#domain/planner/plan/reply-flaw.ts';
 import type { StoredRound } from '#domain/planner/plan/stored-round.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { storableJson } from './storable-json.ts';
+import { storableJson } from './json.ts';
 
 describe('storableJson', () => {
   it('takes NUL out and replaces lone surrogates, in keys, lists and objects', () => {

@@ -2,7 +2,7 @@ import { failureText, knownFailureText } from '#domain/run/failure-texts.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import type { ReplyFlaw } from '#domain/planner/plan/reply-flaw.ts';
 import type { Notice } from '#domain/planner/plan/stored-round.ts';
-import { unreadableReasonText } from '#domain/mission/unreadable-reasons.ts';
+import { unreadableReasonText } from '#domain/run/run-inputs.ts';
 
 /**
  * What users read besides the model's own words, in the language of the mission. Inputs are named by their ids only:

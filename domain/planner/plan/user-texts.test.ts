@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GRANT_PROBLEMS } from '#domain/base/errors.ts';
 import type { Notice } from '#domain/planner/plan/stored-round.ts';
-import { UNREADABLE_REASONS } from '#domain/mission/unreadable-reasons.ts';
+import { UNREADABLE_REASONS } from '#domain/run/run-inputs.ts';
 import {
   flaggedInputsText,
   grantEndsFirstText,

@@ -1,5 +1,3 @@
-import { CIPHERTEXT_PREFIX } from '#domain/base/ciphertext.ts';
-
 /**
  * Text preparation for the planner: what is read from records is bounded, visible and free of ciphertext before it
  * reaches a prompt or a plan. Lengths are UTF-16 code units throughout.
@@ -48,7 +46,10 @@ const INVISIBLE = /(?![\n\t])[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cs}\uFFF9
 const LINE_BREAKS = /\r\n?|[\u2028\u2029\u0085]/g;
 const CIPHERTEXT = /enc:1:[A-Za-z0-9+/=]+\.[A-Za-z0-9+/=]+/g;
 
-/** Whether a stored value is ciphertext (docs/platform.md section 5); such a value is unreadable for a prompt. */
+/** With what an encrypted field begins (docs/platform.md section 5). */
+export const CIPHERTEXT_PREFIX = 'enc:1:';
+
+/** Whether a stored value is ciphertext; such a value is unreadable for a prompt. */
 export const looksEncrypted = (text: string): boolean => text.startsWith(CIPHERTEXT_PREFIX);
 
 /** Plain line breaks, and nothing that no reader sees. */
@@ -64,3 +65,15 @@ export function visibleText(text: string): string {
 /** The same on one line, for headings and lists. */
 export const visibleLine = (text: string, maxChars: number): string =>
   cutAtWord(visibleText(text).replace(/\s+/g, ' '), maxChars, '…');
+
+/** The length at which texts must be cut so that all of them fit into the total. */
+export function evenShare(lengths: readonly number[], total: number): number {
+  let left = total;
+  const ascending = [...lengths].sort((a, b) => a - b);
+  for (const [index, length] of ascending.entries()) {
+    const share = Math.floor(left / (ascending.length - index));
+    if (length > share) return share;
+    left -= length;
+  }
+  return total;
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { stepIdentity } from './step-identity.ts';
+import { stepIdentity } from './iteration.ts';
 
 describe('two calls are the same', () => {
   test('in whatever order, blanks and capitals their arguments stand', () =>

@@ -1,18 +1,12 @@
-import { FLAG_SIGN, flagText } from '#domain/planner/plan/flag-texts.ts';
+import { FLAG_SIGN, type PlanStep } from '#domain/wire/iteration.ts';
+import { flagText } from './flag-texts.ts';
 import { injectionMarksOf } from '#domain/planner/injection/injection-marks.ts';
 import { knownUrlSet, markUnknownUrls } from '#domain/planner/injection/known-urls.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
-import { summaryOf, type PlanStep } from '#domain/planner/plan/plan.ts';
-import { cutAtWord } from '#domain/text/prompt-text.ts';
-import type { FlaggedInput } from './prompt-sources.ts';
-import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
-import {
-  flaggedInputsText,
-  noticeText,
-  planText,
-  unreadableInputsText,
-  USER_TEXTS,
-} from '#domain/iteration/user-texts.ts';
+import { summaryOf } from './plan.ts';
+import { cutAtWord } from '#domain/base/text/prompt-text.ts';
+import { stepsOf, type StoredRound, type FlaggedInput } from './stored-round.ts';
+import { flaggedInputsText, noticeText, planText, unreadableInputsText, USER_TEXTS } from './user-texts.ts';
 
 const MAX_NAMED_STEPS = 20;
 const MAX_NAME_CHARS = 60;

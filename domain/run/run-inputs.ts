@@ -1,5 +1,13 @@
 import type { PromptLanguage } from '#domain/base/language.ts';
 
+/** A record that the run may read, decrypted where it was encrypted; a field that stays closed is absent. */
+export interface ReadableRecord {
+  readonly module: string;
+  readonly table: string;
+  readonly id: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
 /** Why the run could not read an input, or a part of it. */
 export const UNREADABLE_REASONS = [
   'missing',

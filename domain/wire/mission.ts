@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Agent } from './agent.ts';
+import type { StoredIteration } from './iteration.ts';
 
 /**
  * A mission record as it comes out of the field merge (docs/platform.md section 2).
@@ -47,23 +47,8 @@ export type Cadence = z.infer<typeof cadenceSchema>;
 export const missionInputSchema = z.object({ module: z.string(), table: z.string(), id: z.string().min(1) });
 export type MissionInput = z.infer<typeof missionInputSchema>;
 
-/** An element of `iterations` as some device wrote it; only `id` is sure. */
-export type StoredIteration = Readonly<Record<string, unknown>> & { readonly id: string };
-
 /** The mission's own fields that the registry lists as encrypted (docs/platform.md section 2). */
 export const ENCRYPTED_MISSION_FIELDS = ['title', 'conceptMarkdown', 'objective'] as const;
-
-/**
- * Whether a run under way has to end: its mission or the agent that it began with is no longer active, or that agent is gone.
- *
- * @param agentId of the run; null for one without an agent
- * @param agent what stands of it now
- */
-export const isStopped = (
-  mission: Pick<Mission, 'state'>,
-  agentId: string | null,
-  agent: Pick<Agent, 'state'> | null,
-): boolean => mission.state !== 'active' || (agentId !== null && agent?.state !== 'active');
 
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 
