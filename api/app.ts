@@ -10,7 +10,7 @@ import type { GrantVersion } from '#domain/wire/grant.ts';
 import type { Clients } from '#temporal/namespaces.ts';
 import type { CodecKeys } from '#temporal/payload-codec.ts';
 import { createApiCalls } from './temporal-calls.ts';
-import { createApiReadiness } from './readiness.ts';
+import { HEALTH_URL, healthRoutes, READY_URL, createApiReadiness } from './routes/health.ts';
 import { requireUser } from './plugins/authentication.ts';
 import { answerClientErrors } from './plugins/client-errors.ts';
 import { answerError, answerErrors } from './plugins/errors.ts';
@@ -27,7 +27,6 @@ import { missionGrantOfMissionRoutes } from './routes/api/v1/me/ai-mission-grant
 import { missionRunRoutes } from './routes/api/v1/me/missions/run.ts';
 import { missionRunsRoutes } from './routes/api/v1/me/missions/runs.ts';
 import { missionScheduleRoutes } from './routes/api/v1/me/missions/schedule.ts';
-import { HEALTH_URL, healthRoutes, READY_URL } from './routes/health.ts';
 import { tickRoute } from './routes/internal/tick.ts';
 import { metricsRoute } from './routes/metrics.ts';
 import { createRunCursors } from './run-cursors.ts';

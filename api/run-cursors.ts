@@ -1,6 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { CodecKeys } from '#temporal/payload-codec.ts';
-import { derivedKeys } from './derived-keys.ts';
+import { type CodecKeys, derivedKeys } from '#temporal/payload-codec.ts';
 
 /** Cursors of lists of runs; opaque to the client. */
 export interface RunCursors {

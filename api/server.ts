@@ -1,19 +1,18 @@
 import { ConfigurationError, loadConfig, type Config } from '#config.ts';
 import { openDatabase, type Database, type DatabaseLimits } from '#db/client.ts';
 import { startLiveness } from '#health/liveness.ts';
-import { VERSION } from '#health/version.ts';
-import { createLogger } from '#logging/logger.ts';
-import { endOnUncaughtErrors } from '#logging/uncaught-errors.ts';
+import { VERSION } from '#health/answer.ts';
+import { createLogger, endOnUncaughtErrors } from '#logging/logger.ts';
 import { observePoolWait, watchPool, type DatabaseName } from '#metrics/database.ts';
 import { collectProcessMetrics } from '#metrics/registry.ts';
 import { countUndecodable } from '#metrics/payloads.ts';
 import { openClient } from '#temporal/connection.ts';
 import { traceStatements } from '#tracing/sql.ts';
 import { startTracing } from '#tracing/start.ts';
-import { tracedStarts } from '#tracing/starts.ts';
+import { tracedStarts } from '#tracing/traced-starts.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import { buildApp } from './app.ts';
-import { createApiReadiness } from './readiness.ts';
+import { createApiReadiness } from './routes/health.ts';
 
 const APPLICATION_NAME = 'mana-missions-api';
 /** Somebody waits for the answer: a frozen database is given up before the request is. */

@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { masked } from '#logging/masked.ts';
-import { endCommandOnUncaughtErrors } from '#logging/uncaught-errors.ts';
+import { endCommandOnUncaughtErrors } from '#logging/logger.ts';
 import { addAuditErase } from './audit-erase.ts';
 import { addAuditHeads } from './audit-heads.ts';
 import { addAuditPrune } from './audit-prune.ts';

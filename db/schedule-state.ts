@@ -1,4 +1,4 @@
-import type { SystemSql } from './client.ts';
+import type { SystemSql, UserTransaction } from './client.ts';
 import { isPlanningStopped } from './planning-stop.ts';
 import { PLANNED_AS_FEW, sql, type Fragment } from './sql.ts';
 import { knownZone, sourcedTimeZone, type KnownZone } from './time-zones.ts';
@@ -332,3 +332,11 @@ const asNoted = sql`
   applied_version = case when ${isSure} then noted.version else 0 end,
   applied_schedule = case when ${isSure} then noted.applied end,
   look_again_at = to_timestamp(noted.look_again_at_ms / 1000)`;
+
+/** Notes that nothing can be written about a mission: its instants up to now are not started again. */
+export async function putMissionAside(tx: UserTransaction, missionId: string): Promise<void> {
+  await tx`
+    insert into mana_ai.missions_put_aside (user_id, mission_id, put_aside_at)
+    values (${tx.userId}, ${missionId}, clock_timestamp())
+    on conflict (user_id, mission_id) do update set put_aside_at = excluded.put_aside_at`;
+}

@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { parentPort, workerData } from 'node:worker_threads';
 import { pino } from 'pino';
 import { readBeats, readLabel } from './shared-state.ts';
-import { TICK } from './tick.ts';
+import { TICK } from './answer.ts';
 import type { Answer, Question, ThreadData } from './liveness.ts';
 import { createLogger } from '#logging/logger.ts';
 

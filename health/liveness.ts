@@ -5,7 +5,7 @@ import { beat, createSharedState, writeLabel } from './shared-state.ts';
 import type { Readiness } from './readiness.ts';
 import { countStall } from '#metrics/workers.ts';
 import { exposeMetrics } from '#metrics/registry.ts';
-import { VERSION } from './version.ts';
+import { VERSION } from './answer.ts';
 
 /** What the liveness thread is started with. */
 export interface ThreadData {

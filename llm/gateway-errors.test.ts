@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { GatewayDeniedError, GatewayRejectedError, GatewayUnavailableError } from '#domain/base/errors.ts';
 import { wasNotSent } from '#http/connection-errors.ts';
 import { failureOfStatus } from './gateway-errors.ts';
-import { parseRetryAfter, senderClockMs } from '#http/retry-after.ts';
+import { parseRetryAfter, senderClockMs } from '#http/replies.ts';
 
 const NOW_MS = Date.parse('2026-05-04T08:00:00Z');
 const failure = (status: number, body: unknown, bodyIsText = false) =>

@@ -7,9 +7,8 @@ import {
   type GatewayFailure,
   type GatewayProblem,
 } from '#domain/base/errors.ts';
-import { isWorthRetrying } from '#http/replies.ts';
+import { isWorthRetrying, parseRetryAfter } from '#http/replies.ts';
 import { wasNotSent } from '#http/connection-errors.ts';
-import { parseRetryAfter } from '#http/retry-after.ts';
 
 const NO_ANSWER: GatewayProblem = { kind: null, status: null, retryAfterMs: null };
 

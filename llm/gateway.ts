@@ -4,7 +4,7 @@ import type { ChatCompletionCreateParamsNonStreaming } from 'openai/resources/ch
 import type { ChatMessage } from '#domain/planner/plan/conversation.ts';
 import { toGatewayTool, type ToolDefinition } from '#domain/planner/tools/tool-catalog.ts';
 import { BodyTooLargeError, boundedFetch } from '#http/bounded-fetch.ts';
-import { senderClockMs } from '#http/retry-after.ts';
+import { senderClockMs } from '#http/replies.ts';
 import { failureOfStatus, GatewayStatusError, toGatewayFailure } from './gateway-errors.ts';
 import type { RawReply } from './reply-schema.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { MigrationRefusedError } from './refused.ts';
+import { MigrationRefusedError } from './files.ts';
 
 /** Any name will do that all migrators of this project share. */
 const LOCK_NAME = 'mana-missions migrations';

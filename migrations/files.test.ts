@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readMigrationFiles } from './files.ts';
-import { MigrationRefusedError } from './refused.ts';
+import { readMigrationFiles, MigrationRefusedError } from './files.ts';
 
 let folder: string;
 beforeEach(() => {

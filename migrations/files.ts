@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MigrationRefusedError } from './refused.ts';
+
+/** The migrations cannot be run as they are; the message says what to do. */
+export class MigrationRefusedError extends Error {
+  override readonly name = 'MigrationRefusedError';
+}
 
 export interface MigrationFile {
   readonly fileName: string;

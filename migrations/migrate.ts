@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { asMigrator } from './as-migrator.ts';
-import { readMigrationFiles } from './files.ts';
+import { readMigrationFiles, MigrationRefusedError } from './files.ts';
 import { missingFromManifest } from './manifest.ts';
-import { MigrationRefusedError } from './refused.ts';
 import { runFiles } from './run-files.ts';
 import { moveServiceBeforeAside } from './service-before.ts';
 

@@ -1,6 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import type { MigrationFile } from './files.ts';
-import { MigrationRefusedError } from './refused.ts';
+import { type MigrationFile, MigrationRefusedError } from './files.ts';
 
 /**
  * Runs the files that have not been run yet, each in a transaction with the row that says so. The lock is the caller's.

@@ -1,5 +1,5 @@
 import { escapeIdentifier, type Client } from 'pg';
-import { MigrationRefusedError } from './refused.ts';
+import { MigrationRefusedError } from './files.ts';
 
 /** Where its tables go; docs/upgrade-from-before.md names it to operators. */
 const ASIDE = 'mana_ai_before';

@@ -1,7 +1,6 @@
 import { boundedFetch } from '#http/bounded-fetch.ts';
 import { wasNotSent } from '#http/connection-errors.ts';
-import { jsonOrUndefined } from '#http/replies.ts';
-import { parseRetryAfter, senderClockMs } from '#http/retry-after.ts';
+import { jsonOrUndefined, parseRetryAfter, senderClockMs } from '#http/replies.ts';
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST';

@@ -22,6 +22,8 @@ import {
   toScheduleRequest,
   type MissionScheduleTarget,
   type ScheduleSettings,
+  sentSpecDigest,
+  shownSpecDigest,
 } from './schedule-request.ts';
 import {
   deleteSchedule,
@@ -31,7 +33,6 @@ import {
   type PresentSchedule,
 } from './schedule-update.ts';
 import { createServerZones } from './server-zones.ts';
-import { sentSpecDigest, shownSpecDigest } from './spec-digest.ts';
 
 /** The server's own downtime only; a passed instant is started by `startDue` (docs/architecture.md section 5). */
 const DEFAULT_CATCHUP_WINDOW_MS = 600_000;

@@ -5,7 +5,9 @@ import {
   type CalendarSpec,
   type ScheduleOptions,
   type ScheduleSpec,
+  type ScheduleSpecDescription,
 } from '@temporalio/client';
+import { decodeScheduleSpec, encodeScheduleSpec } from '@temporalio/client/lib/schedule-helpers.js';
 import type { SearchAttributePair } from '@temporalio/common';
 import { createHash } from 'node:crypto';
 import type { CronFields } from '#domain/cadence/cron.ts';
@@ -125,3 +127,17 @@ const toTemporalCalendar = ({
 function refuse(field: string, value: number): never {
   throw new RangeError(`schedule calendar: found ${field} ${value}`);
 }
+
+/**
+ * Tells specs apart as the server shows them, in a list and in a description alike: whoever edits a schedule by hand
+ * changes its spec and leaves our hash, a search attribute, as it was.
+ */
+export function shownSpecDigest(spec: ScheduleSpecDescription): string {
+  const calendars = spec.calendars?.map((calendar) => ({ ...calendar, comment: calendar.comment ?? '' }));
+  const text = JSON.stringify({ ...spec, calendars });
+  return createHash('sha256').update(text, 'utf8').digest('hex').slice(0, HASH_CHARACTERS);
+}
+
+/** What `shownSpecDigest` gives once the server has taken the spec. */
+export const sentSpecDigest = (spec: ScheduleSpec): string =>
+  shownSpecDigest(decodeScheduleSpec(encodeScheduleSpec(spec)));

@@ -13,8 +13,7 @@ import { randomUUID } from 'node:crypto';
 import { withCallDeadline } from '#temporal/connection.ts';
 import { GRPC_STATUS, hasGrpcStatus, isNotFoundFailure } from '#temporal/grpc-status.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
-import type { toScheduleRequest } from './schedule-request.ts';
-import { shownSpecDigest } from './spec-digest.ts';
+import { type toScheduleRequest, shownSpecDigest } from './schedule-request.ts';
 
 /*
  * The SDK's `handle.update` sends no conflict token, so two writers could mix: this file says the same to the service

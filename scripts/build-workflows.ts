@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { bundleWorkflows } from '#worker/workflow-bundle.ts';
-import { endCommandOnUncaughtErrors } from '#logging/uncaught-errors.ts';
+import { endCommandOnUncaughtErrors } from '#logging/logger.ts';
 
 endCommandOnUncaughtErrors('build:workflows');
 

@@ -3,6 +3,7 @@ import proto from '@temporalio/proto';
 import { canonicalContext, decryptBytes, encryptBytes } from '#crypto/authenticated-encryption.ts';
 import { assertKeyLength } from '#crypto/key-bytes.ts';
 import { OwnError } from '#domain/base/errors.ts';
+import { deriveSubkey } from '#crypto/hkdf.ts';
 
 /** The keys of the payload codec (`TEMPORAL_CODEC_KEYS`). */
 export interface CodecKeys {
@@ -165,3 +166,12 @@ const isServersOwn = ({ metadata, data }: Payload): boolean =>
   NOT_STARTED.data.equals(data ?? new Uint8Array());
 
 const aadOf = (keyId: string): string => canonicalContext(PURPOSE, keyId);
+
+/**
+ * Keys for a purpose of the API's own, derived from the codec keys: every API process has those, the first one signs, and
+ * all are accepted, as with payloads.
+ */
+export const derivedKeys = ({ primaryKeyId, keys }: CodecKeys, purpose: string): Buffer[] => {
+  const ids = [primaryKeyId, ...[...keys.keys()].filter((id) => id !== primaryKeyId)];
+  return ids.flatMap((id) => keys.get(id) ?? []).map((key) => deriveSubkey(key, purpose));
+};

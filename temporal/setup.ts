@@ -5,9 +5,8 @@ import proto from '@temporalio/proto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SEARCH_ATTRIBUTE_NAMES } from '#domain/run/search-attributes.ts';
 import { withCallDeadline } from './connection.ts';
-import { GRPC_STATUS, hasGrpcStatus } from './grpc-status.ts';
+import { GRPC_STATUS, hasGrpcStatus, isTemporalUnavailable } from './grpc-status.ts';
 import type { NamespaceClients } from './namespaces.ts';
-import { isTemporalUnavailable } from './unavailable.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_RETENTION_DAYS = 30;

@@ -1,8 +1,7 @@
 import { Worker } from '@temporalio/worker';
 import { KEEP_SCHEDULE_EVERY_MS, keepDoing } from './keep-doing.ts';
 import { observedGateway } from './observed-gateway.ts';
-import { HEARTBEAT_INTERVAL } from './heartbeat-interval.ts';
-import type { WorkerContext, WorkerPart } from './part.ts';
+import { type WorkerContext, type WorkerPart, HEARTBEAT_INTERVAL } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workerVersion } from './worker-version.ts';
 import { workflowSource } from './workflow-bundle.ts';

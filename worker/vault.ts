@@ -1,6 +1,5 @@
 import { Worker } from '@temporalio/worker';
-import { HEARTBEAT_INTERVAL } from './heartbeat-interval.ts';
-import type { WorkerContext, WorkerPart } from './part.ts';
+import { type WorkerContext, type WorkerPart, HEARTBEAT_INTERVAL } from './part.ts';
 import { pollsAt } from './readiness.ts';
 import { workerVersion } from './worker-version.ts';
 import { createVaultActivities } from '#activities/vault/activities.ts';

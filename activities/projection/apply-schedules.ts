@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeMission, type AppliedMission, type MadeMission } from './apply-mission.ts';
-import type { ProjectionDependencies } from './dependencies.ts';
+import { type ProjectionDependencies, logFailure } from './dependencies.ts';
 import { CONCURRENCY } from './in-parallel.ts';
-import { logFailure } from './log-failure.ts';
 import { Notes } from './note-applied.ts';
 import {
   postponePending,
@@ -10,7 +9,7 @@ import {
   readPendingUsers,
   type PendingMission,
 } from '#db/schedule-state.ts';
-import { isTemporalUnavailable } from '#temporal/unavailable.ts';
+import { isTemporalUnavailable } from '#temporal/grpc-status.ts';
 
 /** Small, because what was read waits for its turn, and newer versions behind it. */
 const BATCH_SIZE = 50;

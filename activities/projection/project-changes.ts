@@ -1,5 +1,4 @@
-import type { ProjectionDependencies } from './dependencies.ts';
-import { logFailure } from './log-failure.ts';
+import { type ProjectionDependencies, logFailure } from './dependencies.ts';
 import { takeInAgent, takeInMission } from './take-in-record.ts';
 import { startHealings } from './start-healings.ts';
 import { refreshOthers, takeInSpaces, type SpaceChange } from './take-in-spaces.ts';

@@ -1,13 +1,12 @@
 import { applyMission, startIfPassed } from './apply-mission.ts';
-import type { ProjectionDependencies } from './dependencies.ts';
+import { type ProjectionDependencies, logFailure } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
-import { logFailure } from './log-failure.ts';
 import { wantedSchedule } from './wanted-schedule.ts';
 import { isProjectionComplete, readMissionsAfter, type PendingMission } from '#db/schedule-state.ts';
 import type { ReconcileResult } from '#domain/projection/pass-results.ts';
 import { reportReconcile } from '#metrics/projection.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
-import { isTemporalUnavailable } from '#temporal/unavailable.ts';
+import { isTemporalUnavailable } from '#temporal/grpc-status.ts';
 
 const PAGE_SIZE = 1_000;
 

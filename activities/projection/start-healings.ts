@@ -1,8 +1,7 @@
-import type { ProjectionDependencies } from './dependencies.ts';
-import { logFailure } from './log-failure.ts';
+import { type ProjectionDependencies, logFailure } from './dependencies.ts';
 import { isErased } from '#db/erased-users.ts';
 import { markHealingStarted, readMissionsToHeal } from '#db/projection.ts';
-import { isTemporalUnavailable } from '#temporal/unavailable.ts';
+import { isTemporalUnavailable } from '#temporal/grpc-status.ts';
 
 const HEALINGS_AT_ONCE = 50;
 

@@ -1,7 +1,6 @@
 import { startIfPassed } from './apply-mission.ts';
-import type { ProjectionDependencies } from './dependencies.ts';
+import { type ProjectionDependencies, logFailure } from './dependencies.ts';
 import { inParallel } from './in-parallel.ts';
-import { logFailure } from './log-failure.ts';
 import { runsByItself } from './wanted-schedule.ts';
 import {
   markLookedAt,
@@ -9,7 +8,7 @@ import {
   readPassedMissions,
   type PendingMission,
 } from '#db/schedule-state.ts';
-import { isTemporalUnavailable } from '#temporal/unavailable.ts';
+import { isTemporalUnavailable } from '#temporal/grpc-status.ts';
 
 const PAGE_SIZE = 200;
 /** Longer than a run's jitter and start take: only what nobody started is overdue. */

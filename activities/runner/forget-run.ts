@@ -7,13 +7,13 @@ import { settleEndedRun } from './token-budget.ts';
 import { listReservationsOlderThan } from '#db/budget-reservations.ts';
 import type { Database, UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
-import { putMissionAside } from '#db/put-aside.ts';
+import { putMissionAside } from '#db/schedule-state.ts';
 import { deleteOutdated } from '#db/retention.ts';
 import { beginStage, endStage, listSlotsOlderThan, readSlotIteration, type RunSlot } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { WorkerLostError } from '#domain/base/errors.ts';
 import { toUserId, type UserId } from '#domain/base/ids.ts';
-import { isTemporalUnavailable } from '#temporal/unavailable.ts';
+import { isTemporalUnavailable } from '#temporal/grpc-status.ts';
 
 type HeldRun = Pick<RunRef, 'missionId' | 'runId'>;
 

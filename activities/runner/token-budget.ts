@@ -23,7 +23,7 @@ import { GatewayRejectedError, isGatewayFailure, withCount } from '#domain/base/
 import type { UserId } from '#domain/base/ids.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { sizeOf, type RequestSize } from '#llm/request-size.ts';
-import { countTokens } from '#metrics/tokens.ts';
+import { countTokens } from '#metrics/gateway.ts';
 
 /** A call of the model, and on whose account it goes. */
 export interface BudgetedCall extends ModelCall {

@@ -8,7 +8,7 @@ import { eventIdOf, iterationIdOf } from '#crypto/derived-ids.ts';
 import type { UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { readAgent, type ReadMission } from '#db/missions.ts';
-import { putMissionAside } from '#db/put-aside.ts';
+import { putMissionAside } from '#db/schedule-state.ts';
 import { withIterations } from '#db/record-rows.ts';
 import { beginStage, endStage, holdsSlot } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';

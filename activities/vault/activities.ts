@@ -1,5 +1,4 @@
-import type { VaultDependencies } from './dependencies.ts';
-import { sealInputs } from './seal-inputs.ts';
+import { sealInputs, type VaultDependencies } from './seal-inputs.ts';
 import { runActivity } from '#activities/run-activity.ts';
 import type { RunRef, SealResult } from '#domain/run/run.ts';
 

@@ -1,9 +1,8 @@
 import { checkGrant } from './check-grant.ts';
-import type { VaultDependencies } from './dependencies.ts';
 import { decryptFieldValue, isEncryptedValue } from '#crypto/field-value.ts';
 import { deriveMissionDataKey } from '#crypto/mission-data-key.ts';
 import { sealRecord } from '#crypto/sealed-record.ts';
-import type { UserTransaction } from '#db/client.ts';
+import type { Database, UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { isOfDevice, readMissionOfDevices, type ReadMission } from '#db/missions.ts';
 import { ciphertextsElsewhere } from '#db/own-ciphertexts.ts';
@@ -35,6 +34,18 @@ import {
 } from '#domain/grant/sealable-records.ts';
 import { countScopeViolations } from '#metrics/grants.ts';
 import { openVault } from '#vault/open-vault.ts';
+import type { KekRing } from '#crypto/unwrap-master-key.ts';
+
+/** What the vault worker's activity works with; made once in `worker.ts`. */
+export interface VaultDependencies {
+  /** The change log and schema mana_ai. */
+  readonly syncDatabase: Database;
+  /** mana-auth's vault. */
+  readonly authDatabase: Database;
+  readonly keks: KekRing;
+  /** Whether v1 grants run (`GRANT_ACCEPT_V1`). */
+  readonly acceptV1: boolean;
+}
 
 /**
  * Records decrypted at a time: a grant names up to 1000, and their rows are larger than what is kept of them. Also the

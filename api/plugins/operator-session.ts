@@ -1,8 +1,7 @@
 import cookie from '@fastify/cookie';
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { CodecKeys } from '#temporal/payload-codec.ts';
-import { derivedKeys } from '#api/derived-keys.ts';
+import { type CodecKeys, derivedKeys } from '#temporal/payload-codec.ts';
 
 /** Who has logged in, and until when. */
 export interface OperatorSession {

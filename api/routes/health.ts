@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { TICK } from '#health/tick.ts';
-import { VERSION } from '#health/version.ts';
-import type { Readiness } from '#health/readiness.ts';
+import { TICK, VERSION } from '#health/answer.ts';
+import type { Database } from '#db/client.ts';
+import { authDatabaseOf, checkDatabase, syncDatabaseOf } from '#db/readiness.ts';
+import { createReadiness, type Readiness } from '#health/readiness.ts';
 
 const healthSchema = z.object({
   ok: z.boolean(),
@@ -45,3 +46,15 @@ export function healthRoutes(app: FastifyInstance, readiness: () => Promise<Read
     },
   });
 }
+
+const ROLE = 'mana_missions_api';
+
+/** What the API cannot do without. Temporal is not among it: grants and audit work while it is down. */
+export const createApiReadiness = (databases: {
+  readonly syncDatabase: Database;
+  readonly authDatabase: Database;
+}): (() => Promise<Readiness>) =>
+  createReadiness({
+    syncDatabase: () => checkDatabase(databases.syncDatabase, syncDatabaseOf(ROLE)),
+    authDatabase: () => checkDatabase(databases.authDatabase, authDatabaseOf(ROLE)),
+  });

@@ -7,8 +7,7 @@ import {
   MAX_GRANT_RECORD_IDS,
   splitRecordId,
 } from '#domain/wire/grant.ts';
-import { list, storableText } from './text.ts';
-import { timeZoneSchema } from './time-zone.ts';
+import { list, storableText, timeZoneSchema } from './text.ts';
 
 // Ids are opaque text; the web app's are UUIDs. With these bounds the largest list still fits into the body limit.
 const MAX_MISSION_ID_LENGTH = 256;

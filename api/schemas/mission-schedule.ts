@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PAUSE_REASONS, TIME_ZONE_SOURCES } from '#domain/cadence/schedule-view.ts';
-import { timeZoneSchema } from './time-zone.ts';
+import { timeZoneSchema } from './text.ts';
 
 /** Fields that are not named here are ignored: clients may send more. */
 export const scheduleRequestSchema = z

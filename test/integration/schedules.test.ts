@@ -24,7 +24,7 @@ import { isRunOpen } from '#runs/open-runs.ts';
 import { cancelRun } from '#runs/cancel-run.ts';
 import { ensureSystemSchedule, RECONCILE_SCHEDULE, SWEEP_SCHEDULE } from '#schedules/system-schedules.ts';
 import { runProjectionPass } from '#schedules/system-workflows.ts';
-import { isTemporalUnavailable } from '#temporal/unavailable.ts';
+import { isTemporalUnavailable } from '#temporal/grpc-status.ts';
 import { connectClient, type ConnectedClient } from '#temporal/connection.ts';
 import { createDataConverter } from '#temporal/data-converter.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';

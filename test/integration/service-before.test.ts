@@ -5,7 +5,7 @@ import { checkChain } from '#commands/audit-chain-check.ts';
 import { openDatabase } from '#db/client.ts';
 import { inDatabase, withClient } from '#dev/platform-schema.ts';
 import { migrateSyncDatabase } from '#migrations/migrate.ts';
-import { MigrationRefusedError } from '#migrations/refused.ts';
+import { MigrationRefusedError } from '#migrations/files.ts';
 import { startServiceBefore, workAsServiceBefore } from '#test/support/service-before.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 import { readFileSync } from 'node:fs';

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'no
 import { createTestDatabases, type TestDatabases } from './databases.ts';
 import type { ProjectionDependencies } from '#activities/projection/dependencies.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
-import type { VaultDependencies } from '#activities/vault/dependencies.ts';
+import type { VaultDependencies } from '#activities/vault/seal-inputs.ts';
 import { mintGrant } from '#crypto/wrap-grant.ts';
 import { openDatabase, type Database } from '#db/client.ts';
 import { enterMintedGrant } from '#db/mission-grants.ts';

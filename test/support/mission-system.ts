@@ -21,7 +21,7 @@ import { createNamespaceClients, type NamespaceClients } from '#temporal/namespa
 import { setUpTemporal } from '#temporal/setup.ts';
 import { connectWorker } from '#temporal/worker-connection.ts';
 import { traceStatements } from '#tracing/sql.ts';
-import { tracedStarts } from '#tracing/starts.ts';
+import { tracedStarts } from '#tracing/traced-starts.ts';
 import { createTemporalLogger } from '#worker/temporal-logger.ts';
 import { createProjectionPart } from '#worker/projection.ts';
 import { createRunnerPart } from '#worker/runner.ts';
