@@ -137,18 +137,15 @@ const databaseOf = (env: Values<typeof common>, url: string, maxConnections: num
   maxConnections,
   preparedStatements: env.DATABASE_PREPARED_STATEMENTS,
 });
-const vaultZoneSettings = (env: Values<typeof common & typeof vaultZone>) => ({
+/** A half of the connections each: to the change log as `syncUrl` names it, and to the vaults. */
+const vaultZoneSettings = (env: Values<typeof common & typeof vaultZone>, syncUrl: string) => ({
+  syncDatabase: databaseOf(env, syncUrl, env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS)),
   authDatabase: databaseOf(env, env.AUTH_DATABASE_URL, half(env.DATABASE_MAX_CONNECTIONS)),
   keks: { default: env.MANA_AUTH_KEK ?? null, byId: env.MANA_AUTH_KEKS ?? new Map<string, Buffer>() },
 });
 
 const apiSettings = (env: Values<typeof common & typeof api> & { HEALTH_PORT: number }) => ({
-  ...vaultZoneSettings(env),
-  syncDatabase: databaseOf(
-    env,
-    env.SYNC_DATABASE_URL_API,
-    env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS),
-  ),
+  ...vaultZoneSettings(env, env.SYNC_DATABASE_URL_API),
   port: env.PORT,
   healthPort: env.HEALTH_PORT,
   corsOrigins: env.CORS_ORIGINS,
@@ -173,12 +170,7 @@ const apiSettings = (env: Values<typeof common & typeof api> & { HEALTH_PORT: nu
         },
 });
 const vaultSettings = (env: Values<typeof common & typeof vault>) => ({
-  ...vaultZoneSettings(env),
-  syncDatabase: databaseOf(
-    env,
-    env.SYNC_DATABASE_URL_VAULT,
-    env.DATABASE_MAX_CONNECTIONS - half(env.DATABASE_MAX_CONNECTIONS),
-  ),
+  ...vaultZoneSettings(env, env.SYNC_DATABASE_URL_VAULT),
   acceptV1Grants: env.GRANT_ACCEPT_V1,
 });
 const runnerSettings = (env: Values<typeof common & typeof runner>) => ({

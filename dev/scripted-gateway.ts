@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { recordRequest, requestLogLine, type RecordedRequest } from './recorded-request.ts';
-import { httpError, type ScriptedResponse } from './scripted-responses.ts';
+import { httpError, sendScripted, type ScriptedResponse } from './scripted-responses.ts';
 
 type Scripted = ScriptedResponse | Promise<ScriptedResponse>;
 /** A list is used up one by one; a function answers for ever. */
@@ -74,19 +74,19 @@ export async function startScriptedGateway(options: ScriptedGatewayOptions): Pro
 
   const handle = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const bodyText = await text(incoming);
-    if (!isCompletion(incoming)) return send(response, httpError(404, 'Not Found'));
+    if (!isCompletion(incoming)) return sendScripted(response, httpError(404, 'Not Found'));
     if (incoming.headers['x-api-key'] !== options.serviceKey) {
       state.refusedCount += 1;
-      return send(response, httpError(401, 'Missing API key. Provide X-API-Key header.'));
+      return sendScripted(response, httpError(401, 'Missing API key. Provide X-API-Key header.'));
     }
     const request = recordRequest(incoming, bodyText);
-    if (request === null) return send(response, httpError(422, 'no completion request'));
+    if (request === null) return sendScripted(response, httpError(422, 'no completion request'));
     const index = requests.push(request) - 1;
     if (options.logFile !== undefined) appendFileSync(options.logFile, requestLogLine(index, request));
     changed();
     const answer = await answerOf(request, index);
     if (answer.kind === 'hang') hangUntilClosed(response);
-    else await send(response, answer);
+    else await sendScripted(response, answer);
   };
 
   const server = createServer((incoming, response) => {
@@ -149,20 +149,6 @@ function createConditions(): { changed: () => void; until: (holds: () => boolean
 
 const isCompletion = ({ method, url }: IncomingMessage): boolean =>
   method === 'POST' && url === '/v1/chat/completions';
-
-async function send(
-  response: ServerResponse,
-  answer: Exclude<ScriptedResponse, { kind: 'hang' }>,
-): Promise<void> {
-  if (answer.kind === 'http') {
-    response.writeHead(answer.status, answer.headers).end(answer.body);
-    return;
-  }
-  // Announces more than it sends; once that is out, the connection breaks.
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
-  await new Promise((resolve) => response.write('{"id":"chatcmpl-scripted","choices":[', resolve));
-  response.destroy();
-}
 
 export type { RecordedRequest } from './recorded-request.ts';
 export {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { httpReply, type ScriptedResponse } from './scripted-responses.ts';
+import { httpReply, sendScripted, type ScriptedResponse } from './scripted-responses.ts';
 
 /** The four routes of docs/platform.md section 11. */
 export type ResearchRoute = 'discover' | 'search' | 'submit' | 'state';
@@ -44,12 +44,12 @@ export async function startScriptedResearch(options: {
   const requests: ResearchRequest[] = [];
   const handle = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const request = requestOf(incoming, await text(incoming));
-    if (request === null) return send(response, httpReply(404, { error: 'not found' }));
+    if (request === null) return sendScripted(response, httpReply(404, { error: 'not found' }));
     const needsKey = request.route === 'submit' || request.route === 'state';
     if (needsKey && request.headers['x-service-key'] !== serviceKey)
-      return send(response, httpReply(401, { error: 'unauthorized' }));
+      return sendScripted(response, httpReply(401, { error: 'unauthorized' }));
     const index = requests.push(request) - 1;
-    await send(response, await script(request, index));
+    await sendScripted(response, await script(request, index));
   };
   const server = createServer((incoming, response) => {
     // A client that goes away in the middle of its request is no fault of the test.
@@ -92,18 +92,6 @@ function requestOf(incoming: IncomingMessage, bodyText: string): ResearchRequest
     return { route, headers, body, taskId: found[1] ?? null };
   }
   return null;
-}
-
-async function send(response: ServerResponse, answer: ScriptedResponse): Promise<void> {
-  if (answer.kind === 'hang') return;
-  if (answer.kind === 'http') {
-    response.writeHead(answer.status, answer.headers).end(answer.body);
-    return;
-  }
-  // Announces more than it sends; once that is out, the connection breaks.
-  response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
-  await new Promise((resolve) => response.write('{"taskId":', resolve));
-  response.destroy();
 }
 
 export const feeds = (...urls: readonly string[]): ScriptedResponse =>

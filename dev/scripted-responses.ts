@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { RecordedRequest } from './recorded-request.ts';
 
 export interface HttpAnswer {
@@ -14,6 +15,18 @@ export type ScriptedResponse =
   | { readonly kind: 'hang' }
   /** The connection breaks in the middle of the body. */
   | { readonly kind: 'reset' };
+
+export async function sendScripted(response: ServerResponse, answer: ScriptedResponse): Promise<void> {
+  if (answer.kind === 'hang') return;
+  if (answer.kind === 'http') {
+    response.writeHead(answer.status, answer.headers).end(answer.body);
+    return;
+  }
+  // Announces more than it sends; once that is out, the connection breaks.
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+  await new Promise((resolve) => response.write('{"id":"chatcmpl-scripted","choices":[', resolve));
+  response.destroy();
+}
 
 export interface ScriptedCall {
   readonly name: string;

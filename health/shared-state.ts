@@ -1,5 +1,5 @@
 /** What the main thread tells the liveness thread without ever waiting for it: a beat, and what is under way. */
-export const LABEL_BYTES = 512;
+const LABEL_BYTES = 512;
 const BEATS = 0;
 const LABEL_LENGTH = 1;
 const HEADER_BYTES = 8;

@@ -3,7 +3,7 @@ import { registry } from './registry.ts';
 import { REPLY_FLAWS, type ReplyFlaw } from '#domain/planner/plan/reply-flaw.ts';
 
 /** `refused`: the gateway said no to this request; `failed`: no answer, or one that says try again. */
-export const CALL_OUTCOMES = ['answered', 'refused', 'failed', 'aborted'] as const;
+const CALL_OUTCOMES = ['answered', 'refused', 'failed', 'aborted'] as const;
 export type CallOutcome = (typeof CALL_OUTCOMES)[number];
 
 const calls = new Histogram({

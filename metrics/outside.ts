@@ -2,8 +2,8 @@ import { Counter } from 'prom-client';
 import { registry } from './registry.ts';
 
 /** Services of the platform that a run asks; `denied`: they accept no key of ours, which only an operator can mend. */
-export const OUTSIDE_SERVICES = ['gateway', 'research'] as const;
-export const OUTSIDE_FAILURES = ['denied', 'unavailable', 'rejected', 'window'] as const;
+const OUTSIDE_SERVICES = ['gateway', 'research'] as const;
+const OUTSIDE_FAILURES = ['denied', 'unavailable', 'rejected', 'window'] as const;
 
 export interface OutsideFailure {
   readonly service: (typeof OUTSIDE_SERVICES)[number];

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 import { registry } from './registry.ts';
 
 /** What a reconcile found wrong and mended; `failed`: could not be mended. */
-export const DRIFTS = [
+const DRIFTS = [
   'created',
   'updated',
   'reencrypted',

@@ -12,7 +12,7 @@ import { GrantUnusableError, RunKeyLostError } from '#domain/base/errors.ts';
 import { languageOfRounds } from '#domain/planner/plan/iteration-summary.ts';
 import { languageOf, type PromptLanguage } from '#domain/base/language.ts';
 import { failureOfRounds } from '#domain/planner/plan/plan-failure.ts';
-import { stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
+import { stepsOfRounds, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { EndCause, WriteIterationInput, WriteIterationResult } from '#domain/run/run.ts';
 import type { RunFailure } from '#domain/wire/iteration.ts';
 
@@ -97,7 +97,7 @@ export async function outcomeOf(
     const stored = await readRounds({ tx, run: input, key });
     const cause = result.kind === 'failed' ? result.failure : result.cutShort;
     const cutBy = isWhole(deps, stored) ? undefined : cause;
-    if (cutBy !== undefined && stepsOf(stored).length === 0) return failed(cutBy, await ownLanguage());
+    if (cutBy !== undefined && stepsOfRounds(stored).length === 0) return failed(cutBy, await ownLanguage());
     if (stored.length === 0)
       return failed({ code: 'run-interrupted', phase: 'finalizing' }, await ownLanguage());
     const rounds = cutBy === undefined ? stored : await cutShort(tx, input, stored, cutBy);
@@ -156,7 +156,7 @@ export function resultOf(outcome: Outcome): WriteIterationResult {
     return { outcome: isStopped ? 'stopped' : 'advanced', steps: 0, failureCode: null };
   }
   if (outcome.kind === 'failed') return { outcome: 'failed', steps: 0, failureCode: outcome.failure.code };
-  const steps = stepsOf(outcome.rounds).length;
+  const steps = stepsOfRounds(outcome.rounds).length;
   const totalTokens = outcome.rounds.reduce((sum, { reply }) => sum + reply.totalTokens, 0);
   const rounds = outcome.rounds.length;
   return { outcome: steps === 0 ? 'empty-plan' : 'planned', steps, failureCode: null, rounds, totalTokens };

@@ -40,7 +40,7 @@ import {
 import { nextRunAtAfter } from '#domain/cadence/next-run.ts';
 import { summaryOfRounds, wireSteps } from '#domain/planner/plan/iteration-summary.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
-import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
+import { stepsOfRounds, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import { storableJson } from '#domain/base/json.ts';
 import { budgetText, grantEndsFirstText, noticeText, USER_TEXTS } from '#domain/planner/plan/user-texts.ts';
 import { failureText } from '#domain/run/failure-texts.ts';
@@ -158,7 +158,7 @@ async function outcomeNow(
 const countMarks = (rounds: readonly StoredRound[]): void =>
   countInjectionMarks({
     inputs: rounds.flatMap((round) => round.flaggedInputs).flatMap(({ marks }) => marks),
-    steps: stepsOf(rounds).flatMap(({ flags = [] }) => flags),
+    steps: stepsOfRounds(rounds).flatMap(({ flags = [] }) => flags),
     droppedSteps: rounds
       .flatMap((round) => round.notices)
       .reduce((sum, notice) => sum + (notice.kind === 'dropped-steps' ? notice.count : 0), 0),
@@ -250,7 +250,7 @@ function iterationOf(
     return code.startsWith('grant-') ? failed : withNotes(failed, told.notes);
   }
   if (outcome.kind === 'ended') return endedBy(times, outcome.cause, outcome.language);
-  const steps = wireSteps(stepsOf(outcome.rounds)).map((step) => storableJson(step) as PlanStep);
+  const steps = wireSteps(stepsOfRounds(outcome.rounds)).map((step) => storableJson(step) as PlanStep);
   const summary = String(storableJson(summaryOfRounds(outcome.rounds, outcome.language)));
   return withNotes(plannedIteration(times, steps, summary), told.notes);
 }

@@ -44,7 +44,7 @@ export const cadenceSchema = z.discriminatedUnion('kind', [
 ]);
 export type Cadence = z.infer<typeof cadenceSchema>;
 
-export const missionInputSchema = z.object({ module: z.string(), table: z.string(), id: z.string().min(1) });
+const missionInputSchema = z.object({ module: z.string(), table: z.string(), id: z.string().min(1) });
 export type MissionInput = z.infer<typeof missionInputSchema>;
 
 /** The mission's own fields that the registry lists as encrypted (docs/platform.md section 2). */

@@ -16,7 +16,12 @@ import { planReply, type PlannedReply } from '#domain/planner/plan/plan.ts';
 import { boundedReply, type PlannerReply } from '#domain/planner/model/planner-reply.ts';
 import { readSources } from '#domain/planner/prompt/read-sources.ts';
 import { endOfRound, type RoundEnd } from '#domain/planner/plan/round-end.ts';
-import { promptMessages, stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
+import {
+  promptMessages,
+  stepsOfRounds,
+  type Notice,
+  type StoredRound,
+} from '#domain/planner/plan/stored-round.ts';
 import type { PlanRoundInput, PlanRoundResult } from '#domain/run/run.ts';
 import { readChars } from '#domain/planner/model/window.ts';
 import { createStepReview } from '#domain/planner/plan/step-review.ts';
@@ -73,7 +78,11 @@ export async function keepRound(
   });
   if ('error' in kept) throw kept.error;
   if ('ended' in kept)
-    return { status: 'transcript-lost', steps: stepsOf(earlier).length, totalTokens: reply.totalTokens };
+    return {
+      status: 'transcript-lost',
+      steps: stepsOfRounds(earlier).length,
+      totalTokens: reply.totalTokens,
+    };
   // Only now: a transaction that did not commit is repeated.
   if (kept.isNew && kept.entry.flaw !== null) countFlaw(kept.entry.flaw);
   if (kept.isNew) learnFrom(deps, prepared.size, kept.entry.reply);
@@ -112,11 +121,11 @@ function entryOf(
     }),
     facts: factsOf(asked, earlier),
     openSteps: asked.facts?.openSteps ?? [],
-    previousSteps: stepsOf(earlier),
+    previousSteps: stepsOfRounds(earlier),
     ...{ round: input.round, maxReadChars: round.maxReadChars },
     stepId: (index) => `${input.iterationId}-${index + 1}`,
   });
-  const plannedSteps = stepsOf(earlier).length;
+  const plannedSteps = stepsOfRounds(earlier).length;
   const newSteps = outcome.newSteps.length;
   const end = endOfRound(
     { reply, toolResults: outcome.toolResults },

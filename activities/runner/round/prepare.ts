@@ -33,7 +33,12 @@ import {
   type RoundStop,
   type WordsProblem,
 } from '#domain/run/run.ts';
-import { closingEntry, stepsOf, type Notice, type StoredRound } from '#domain/planner/plan/stored-round.ts';
+import {
+  closingEntry,
+  stepsOfRounds,
+  type Notice,
+  type StoredRound,
+} from '#domain/planner/plan/stored-round.ts';
 import type { AskedAgain, AskedOfRound, StoredRequest } from '#domain/planner/plan/stored-request.ts';
 import { encodeRequest } from '#llm/gateway.ts';
 import type { RawReply } from '#llm/reply-schema.ts';
@@ -191,7 +196,7 @@ async function stopAtBudget(
   budget: { readonly usedTokens: number; readonly maxTokens: number },
 ): Promise<PreparedRound> {
   const [first] = earlier;
-  if (first !== undefined && stepsOf(earlier).length > 0)
+  if (first !== undefined && stepsOfRounds(earlier).length > 0)
     await storeRound(scope, scope.run.round, closingEntry(first, { kind: 'budget', ...budget }));
   return ended('budget-exhausted', earlier);
 }
@@ -201,5 +206,5 @@ const ended = (
   earlier: readonly StoredRound[],
 ): PreparedRound => ({
   kind: 'done',
-  result: { status, steps: stepsOf(earlier).length, totalTokens: 0 },
+  result: { status, steps: stepsOfRounds(earlier).length, totalTokens: 0 },
 });

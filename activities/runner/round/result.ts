@@ -1,7 +1,7 @@
 import { roundMessages } from '#domain/planner/plan/conversation.ts';
 import { tokensOfMessages } from '#domain/planner/plan/fit-conversation.ts';
 import { isHeldBack } from '#domain/planner/plan/plan-failure.ts';
-import { stepsOf, type StoredRound } from '#domain/planner/plan/stored-round.ts';
+import { stepsOfRounds, type StoredRound } from '#domain/planner/plan/stored-round.ts';
 import type { PlanRoundResult } from '#domain/run/run.ts';
 import { shouldCompact, type ModelWindow } from '#domain/planner/model/window.ts';
 
@@ -12,7 +12,7 @@ export function resultOfRound(
   window: ModelWindow,
 ): PlanRoundResult {
   const { reply, finished } = entry;
-  const steps = stepsOf([...earlier, entry]).length;
+  const steps = stepsOfRounds([...earlier, entry]).length;
   const { totalTokens } = reply;
   if (finished) {
     const status = isHeldBack([...earlier, entry]) ? 'content-filtered' : 'finished';

@@ -17,7 +17,7 @@ const invalidCallSchema = z.object({
   rawArguments: z.string(),
 });
 
-export const plannerToolCallSchema = z.union([validCallSchema, invalidCallSchema]);
+const plannerToolCallSchema = z.union([validCallSchema, invalidCallSchema]);
 export type PlannerToolCall = z.infer<typeof plannerToolCallSchema>;
 
 const tokens = z.number().int().min(0);

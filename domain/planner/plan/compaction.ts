@@ -3,7 +3,7 @@ import type { ChatMessage, Compaction } from './conversation.ts';
 import { dataBlock, withoutDelimiter } from './data-block.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
 import { cutAtSentence, visibleLine, visibleText } from '#domain/base/text/prompt-text.ts';
-import { stepsOf, type StoredRound } from './stored-round.ts';
+import { stepsOfRounds, type StoredRound } from './stored-round.ts';
 
 /** A summary as it is kept, encrypted, until the run ends. */
 export const compactionSchema: z.ZodType<Compaction> = z.object({
@@ -101,7 +101,7 @@ function roundText({ reply, toolResults }: StoredRound): string {
  */
 export function compactionOf(found: string, { rounds, language, delimiter }: RoundsToCompact): Compaction {
   const wording = WORDING[language];
-  const steps = stepsOf(rounds).map(
+  const steps = stepsOfRounds(rounds).map(
     ({ intent, summary }) => `- ${intent.toolName}: ${visibleLine(summary, MAX_STEP_CHARS)}`,
   );
   const body = [

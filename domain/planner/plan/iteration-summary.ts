@@ -5,7 +5,7 @@ import { knownUrlSet, markUnknownUrls } from '#domain/planner/injection/known-ur
 import type { PromptLanguage } from '#domain/base/language.ts';
 import { summaryOf } from './plan.ts';
 import { cutAtWord } from '#domain/base/text/prompt-text.ts';
-import { stepsOf, type StoredRound, type FlaggedInput } from './stored-round.ts';
+import { stepsOfRounds, type StoredRound, type FlaggedInput } from './stored-round.ts';
 import { flaggedInputsText, noticeText, planText, unreadableInputsText, USER_TEXTS } from './user-texts.ts';
 
 const MAX_NAMED_STEPS = 20;
@@ -20,7 +20,7 @@ export const languageOfRounds = (rounds: readonly StoredRound[]): PromptLanguage
  * happened on the way. Bounded: the model's words are, and lists name the first of many.
  */
 export function summaryOfRounds(rounds: readonly StoredRound[], language: PromptLanguage): string {
-  const steps = stepsOf(rounds);
+  const steps = stepsOfRounds(rounds);
   const words =
     rounds
       // A reply with a flaw has no words to the user.

@@ -1,5 +1,5 @@
 import type { ReplyFlaw } from './reply-flaw.ts';
-import { stepsOf, type StoredRound } from './stored-round.ts';
+import { stepsOfRounds, type StoredRound } from './stored-round.ts';
 import type { FailureCode, RunFailure } from '#domain/wire/iteration.ts';
 
 const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
@@ -13,7 +13,9 @@ const CODES: Readonly<Record<ReplyFlaw, FailureCode>> = {
 export function isHeldBack(rounds: readonly StoredRound[]): boolean {
   const last = rounds.at(-1);
   return (
-    last?.finished === true && last.reply.finishReason === 'content_filter' && stepsOf(rounds).length === 0
+    last?.finished === true &&
+    last.reply.finishReason === 'content_filter' &&
+    stepsOfRounds(rounds).length === 0
   );
 }
 
@@ -30,7 +32,7 @@ export function failureOfRounds(rounds: readonly StoredRound[]): RunFailure | nu
   const isProposed = rounds.some(({ notices }) =>
     notices.some(({ kind }) => kind === 'dropped-steps' || kind === 'still-open'),
   );
-  if (last === undefined || isProposed || stepsOf(rounds).length > 0) return null;
+  if (last === undefined || isProposed || stepsOfRounds(rounds).length > 0) return null;
   const phase = 'parsing-response';
   if (last.flaw !== null) return { code: CODES[last.flaw], phase };
   const why = new Set(last.notices.map(({ kind }) => kind));

@@ -11,7 +11,7 @@ import {
  * What a refused request is changed to, once: `smaller` for a model whose window is smaller than we think, `plainer` for one
  * that does not know `tool_choice: none`.
  */
-export const ASKED_AGAIN = ['smaller', 'plainer'] as const;
+const ASKED_AGAIN = ['smaller', 'plainer'] as const;
 export type AskedAgain = (typeof ASKED_AGAIN)[number];
 
 /** What has to be known to make steps of the reply: as it was when the request was made, whatever is changed meanwhile. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { promptMessages, storedRoundSchema, stepsOf, type StoredRound } from './stored-round.ts';
+import { promptMessages, storedRoundSchema, stepsOfRounds, type StoredRound } from './stored-round.ts';
 
 const step = (id: string) => ({
   id,
@@ -54,7 +54,7 @@ describe('storedRoundSchema', () => {
 
 it('the steps of a plan are those of its rounds, in order', () => {
   const rounds = [entry, { ...entry, steps: [step('2'), step('3')] }, { ...entry, steps: [] }];
-  expect(stepsOf(rounds).map(({ id }) => id)).toEqual(['1', '2', '3']);
+  expect(stepsOfRounds(rounds).map(({ id }) => id)).toEqual(['1', '2', '3']);
 });
 
 it('the prompt that is kept holds the first two messages only, not the conversation', () => {

@@ -109,7 +109,7 @@ export const promptMessages = (
       : [],
   );
 
-export const stepsOf = (entries: readonly StoredRound[]): PlanStep[] =>
+export const stepsOfRounds = (entries: readonly StoredRound[]): PlanStep[] =>
   entries.flatMap((entry) => entry.steps);
 
 /** Stands for a round that was not asked any more: it says to the user why the plan ends here. */
