@@ -1,4 +1,4 @@
-import { toIterationId, toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
+import { toIterationId, toMissionId, toWorkflowRunId, type WorkflowRunId } from '#domain/base/ids.ts';
 import { constants, privateDecrypt, randomUUID } from 'node:crypto';
 import type { Table } from './results/result.ts';
 import { measure, timingTable, type Variant } from './measure.ts';
@@ -54,7 +54,7 @@ const newRun = ({ user, missionId }: BenchMission): RunRef => ({
   userId: user.userId,
   missionId: toMissionId(missionId),
   iterationId: toIterationId(randomUUID()),
-  runId: randomUUID(),
+  runId: toWorkflowRunId(randomUUID()),
 });
 
 /** One that holds its mission, as after its load. */
@@ -70,15 +70,19 @@ async function holdingRun(
   return run;
 }
 
-const contextOf = ({ user, missionId }: BenchMission, runId: string, recordId: string): SealContext => ({
+const contextOf = (
+  { user, missionId }: BenchMission,
+  runId: WorkflowRunId,
+  recordId: string,
+): SealContext => ({
   userId: user.userId,
   missionId: toMissionId(missionId),
-  runId: toWorkflowRunId(runId),
+  runId,
   table: 'notes',
   recordId,
 });
 
-function sealAll(mission: BenchMission, mdk: Buffer, runId: string): Buffer[] {
+function sealAll(mission: BenchMission, mdk: Buffer, runId: WorkflowRunId): Buffer[] {
   return mission.noteIds.map((id) => {
     const decrypted = decryptFieldValue(mission.user.masterKey, mission.encryptedContent);
     if (!decrypted.ok) throw new Error('a field does not open');
@@ -96,7 +100,7 @@ function sealing({ databases, kek }: BenchSystem, mission: BenchMission, mdk: Bu
   };
   let run = newRun(mission);
   return [
-    { name: SEAL_CRYPTO, run: () => sealAll(mission, mdk, randomUUID()) },
+    { name: SEAL_CRYPTO, run: () => sealAll(mission, mdk, toWorkflowRunId(randomUUID())) },
     {
       name: 'sealInputs',
       prepare: async () => {

@@ -1,4 +1,4 @@
-import type { IterationId, UserId, MissionId } from '#domain/base/ids.ts';
+import type { IterationId, UserId, MissionId, WorkflowRunId } from '#domain/base/ids.ts';
 import type { SystemSql, UserTransaction } from './client.ts';
 import { sql } from './sql.ts';
 import { MAX_LOST_ATTEMPTS } from '#domain/base/errors.ts';
@@ -8,7 +8,7 @@ export interface RunSlot {
   readonly missionId: MissionId;
   readonly agentId: string | null;
   readonly workflowId: string;
-  readonly runId: string;
+  readonly runId: WorkflowRunId;
   /** Null until it is known which. */
   readonly iterationId: IterationId | null;
 }

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { encryptFieldValue } from '#crypto/field-value.ts';
-import { wrapMasterKey } from '#dev/wrap-master-key.ts';
+import { wrapMasterKey } from './wrap-master-key.ts';
 import { openDatabase, type Database, type UserTransaction } from '#db/client.ts';
 import { mergeRecord, type MergedRecord } from '#domain/change-log/field-merge.ts';
 import type { ChangeRow } from '#domain/wire/rows.ts';

@@ -24,7 +24,7 @@ import {
 import { cancelRunSignal, runProgressQuery, type MissionRunInput } from '#temporal/messages.ts';
 import type { RunnerActivities } from '#activities/runner/activities.ts';
 import type { GrantProblem } from '#domain/base/errors.ts';
-import { toIterationId, toMissionId, toUserId, type IterationId } from '#domain/base/ids.ts';
+import { toIterationId, toMissionId, toUserId, toWorkflowRunId, type IterationId } from '#domain/base/ids.ts';
 import {
   MAX_PLANNER_ROUNDS,
   STUCK,
@@ -202,7 +202,7 @@ function loadRequest(input: MissionRunInput): LoadRunInput {
     ...missionOf(input),
     trigger: input.trigger,
     workflowId,
-    runId,
+    runId: toWorkflowRunId(runId),
     startedAtMs: startTime.getTime(),
     scheduledAtMs: typedSearchAttributes.get(SCHEDULED_START)?.getTime() ?? null,
   };
@@ -217,7 +217,7 @@ const missionOf = (input: MissionRunInput) => ({
 const refOf = (input: MissionRunInput, iterationId: IterationId): RunRef => ({
   ...missionOf(input),
   iterationId,
-  runId: workflowInfo().runId,
+  runId: toWorkflowRunId(workflowInfo().runId),
 });
 
 /** Has the granted records sealed for this run. Unreadable inputs fail no run, unreadable fields of the mission do. */

@@ -4,12 +4,12 @@ import { endOpenClaim } from './claim-instant.ts';
 import { countedStage } from './counted-stage.ts';
 import { oneAtATime } from '#activities/one-at-a-time.ts';
 import { settleEndedRun } from './token-budget.ts';
-import { listReservationsOlderThan } from '#db/budget-reservations.ts';
+import { listReservationsOlderThan, type Reserver } from '#db/budget-reservations.ts';
 import type { Database, UserTransaction } from '#db/client.ts';
 import { lockMission } from '#db/mission-lock.ts';
 import { putMissionAside } from '#db/schedule-state.ts';
 import { deleteOutdated } from '#db/retention.ts';
-import { beginStage, endStage, listSlotsOlderThan, readSlotIteration, type RunSlot } from '#db/run-slots.ts';
+import { beginStage, endStage, listSlotsOlderThan, readSlotIteration } from '#db/run-slots.ts';
 import { releaseAndForget } from '#db/run-storage.ts';
 import { WorkerLostError } from '#domain/base/errors.ts';
 import { toUserId, type UserId } from '#domain/base/ids.ts';
@@ -94,7 +94,7 @@ async function endClaimInTurn(
 /** A run that has just claimed its slot may not be visible in Temporal's answers yet. */
 const SWEEP_AGE_MS = 10 * 60_000;
 
-type EndedRun = Pick<RunSlot, 'workflowId' | 'runId'> & { readonly userId: string };
+type EndedRun = Pick<Reserver, 'workflowId' | 'runId'> & { readonly userId: string };
 
 /** Told of a run that could not be swept; the sweep goes on with the others. */
 export type OnUnswept = (run: EndedRun, error: unknown) => void;

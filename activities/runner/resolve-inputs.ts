@@ -8,7 +8,6 @@ import { readRowsOfRecords, readTimeBlockRows, recordKey } from '#db/sync-change
 import { eventTimes } from '#domain/wire/event-times.ts';
 import { mergeRecord } from '#domain/change-log/field-merge.ts';
 import { parseGrant } from '#domain/wire/grant.ts';
-import { toWorkflowRunId } from '#domain/base/ids.ts';
 import { inputModuleOfTable, type InputModule } from '#domain/wire/input-modules.ts';
 import type { Mission, MissionInput } from '#domain/wire/mission.ts';
 import {
@@ -52,7 +51,7 @@ export async function unsealInputs(
     const context = {
       userId: tx.userId,
       missionId: run.missionId,
-      runId: toWorkflowRunId(run.runId),
+      runId: run.runId,
       table: row.table,
       recordId: row.recordId,
     };

@@ -23,7 +23,7 @@ import {
   type GrantProblem,
 } from '#domain/base/errors.ts';
 import { mergeRecord } from '#domain/change-log/field-merge.ts';
-import { toWorkflowRunId, type UserId } from '#domain/base/ids.ts';
+import type { UserId } from '#domain/base/ids.ts';
 import type { RunRef, SealResult } from '#domain/run/run.ts';
 import {
   inputsOutOfScope,
@@ -225,7 +225,7 @@ function sealOne(
   const context = {
     userId,
     missionId: run.missionId,
-    runId: toWorkflowRunId(run.runId),
+    runId: run.runId,
     table: record.table,
     recordId: record.recordId,
   };

@@ -7,7 +7,13 @@ import { eachOf, until } from '#bench/servers.ts';
 import type { BenchSystem } from '#bench/system.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { logTail, spawnProcess, waitUntilReady } from '#dev/processes.ts';
-import { toMissionId, type MissionId, type UserId } from '#domain/base/ids.ts';
+import {
+  toMissionId,
+  type MissionId,
+  type UserId,
+  toWorkflowRunId,
+  type WorkflowRunId,
+} from '#domain/base/ids.ts';
 
 export const DBOS_QUEUE = 'missions';
 export const DBOS_WORKFLOW = 'missionRun';
@@ -36,7 +42,7 @@ export interface DbosSettings {
 export interface DbosMission {
   readonly userId: UserId;
   readonly missionId: MissionId;
-  readonly runId: string;
+  readonly runId: WorkflowRunId;
 }
 
 export interface DbosBaseline {
@@ -78,7 +84,11 @@ export async function startDbos(
       const written: DbosMission[] = [];
       await eachOf(Array.from({ length: missions }), 4, async () => {
         const { user, missionId } = await writeMission(system);
-        written.push({ userId: user.userId, missionId: toMissionId(missionId), runId: randomUUID() });
+        written.push({
+          userId: user.userId,
+          missionId: toMissionId(missionId),
+          runId: toWorkflowRunId(randomUUID()),
+        });
       });
       return async () => {
         const label = randomUUID();

@@ -1,4 +1,4 @@
-import { toMissionId, toUserId } from '#domain/base/ids.ts';
+import { toMissionId, toUserId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID, type KeyObject } from 'node:crypto';
 import { writeBenchMission, type BenchMission, type BenchSystem } from '#bench/system.ts';
 import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
@@ -48,7 +48,7 @@ export async function beginRun(
 ): Promise<PlanRoundInput> {
   const { userId } = mission.user;
   const missionId = toMissionId(mission.missionId);
-  const [runId, workflowId] = [randomUUID(), randomUUID()];
+  const [runId, workflowId] = [toWorkflowRunId(randomUUID()), randomUUID()];
   const startedAtMs = Date.now();
   const loaded = await loadRun(deps, {
     ...{ userId, missionId, trigger: 'run-now', workflowId, runId, startedAtMs, scheduledAtMs: null },

@@ -1,5 +1,5 @@
 import type { GrantProblem } from '#domain/base/errors.ts';
-import type { IterationId, MissionId, UserId } from '#domain/base/ids.ts';
+import type { IterationId, MissionId, UserId, WorkflowRunId } from '#domain/base/ids.ts';
 import type { Agent } from '#domain/wire/agent.ts';
 import type { FailureCode, IterationPhase, RunFailure } from '#domain/wire/iteration.ts';
 import type { Mission } from '#domain/wire/mission.ts';
@@ -42,7 +42,7 @@ export interface LoadRunInput {
   readonly missionId: MissionId;
   readonly trigger: 'schedule' | 'projection' | 'run-now';
   readonly workflowId: string;
-  readonly runId: string;
+  readonly runId: WorkflowRunId;
   /** The workflow's start. */
   readonly startedAtMs: number;
   /** Nominal time of a scheduled run (`TemporalScheduledStartTime`), else null. */
@@ -83,7 +83,7 @@ export interface RunRef {
   readonly userId: UserId;
   readonly missionId: MissionId;
   readonly iterationId: IterationId;
-  readonly runId: string;
+  readonly runId: WorkflowRunId;
 }
 
 export interface SealResult {

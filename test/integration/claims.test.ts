@@ -1,4 +1,4 @@
-import { toMissionId, type MissionId, toIterationId } from '#domain/base/ids.ts';
+import { toMissionId, type MissionId, toIterationId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectChanges } from '#activities/projection/project-changes.ts';
@@ -56,7 +56,7 @@ async function mission(fields: Fields = {}, agent: Fields | null = null): Promis
 
 const runOf = ({ user, missionId }: Told, more: Partial<LoadRunInput> = {}): LoadRunInput => ({
   ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: randomUUID() },
-  ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null, ...more },
+  ...{ runId: toWorkflowRunId(randomUUID()), startedAtMs: Date.now(), scheduledAtMs: null, ...more },
 });
 const load = (input: LoadRunInput): Promise<LoadRunResult> => loadRun(harness.runner, input);
 

@@ -1,4 +1,4 @@
-import { type MissionId, toMissionId } from '#domain/base/ids.ts';
+import { type MissionId, toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
@@ -87,7 +87,7 @@ async function story(): Promise<Story> {
     iterations: [],
     grant,
   });
-  const runId = randomUUID();
+  const runId = toWorkflowRunId(randomUUID());
   const loaded = await loadRun(harness.runner, {
     ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: `w-${runId}`, runId },
     ...{ startedAtMs: Date.now(), scheduledAtMs: null },
@@ -190,7 +190,7 @@ describe('seal against revoke', () => {
       );
       expect([null, 'revoked']).toContain(sealed.problem);
       expect(await sealedRows(told)).toBe(0);
-      const next = { ...told, run: { ...told.run, runId: randomUUID() } };
+      const next = { ...told, run: { ...told.run, runId: toWorkflowRunId(randomUUID()) } };
       await holdSlot(harness.runner.database, next.run);
       expect((await seal(next)).problem).toBe('revoked');
       expect(await sealedRows(told)).toBe(0);

@@ -1,4 +1,4 @@
-import { toMissionId, type MissionId } from '#domain/base/ids.ts';
+import { toMissionId, type MissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectChanges } from '#activities/projection/project-changes.ts';
@@ -42,7 +42,7 @@ async function story(): Promise<Story> {
 
 /** A whole run, as the user asks for one: two planned steps, or a failure. */
 async function run({ user, missionId }: Story, failure: WrittenRun['failure']): Promise<WrittenRun> {
-  const [runId, startedAtMs] = [randomUUID(), Date.now()];
+  const [runId, startedAtMs] = [toWorkflowRunId(randomUUID()), Date.now()];
   const loaded = await loadRun(harness.runner, {
     ...{ userId: user.userId, missionId, trigger: 'run-now', workflowId: `w-${runId}`, runId },
     ...{ startedAtMs, scheduledAtMs: null },

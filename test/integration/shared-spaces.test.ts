@@ -1,4 +1,4 @@
-import { toIterationId, toMissionId, toUserId } from '#domain/base/ids.ts';
+import { toIterationId, toMissionId, toUserId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { projectChanges } from '#activities/projection/project-changes.ts';
@@ -88,7 +88,7 @@ const runOf = ({ owner, missionId }: Shared, user = owner): LoadRunInput => ({
     trigger: 'projection',
     workflowId: randomUUID(),
   },
-  ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null },
+  ...{ runId: toWorkflowRunId(randomUUID()), startedAtMs: Date.now(), scheduledAtMs: null },
 });
 const load = (input: LoadRunInput): Promise<LoadRunResult> => loadRun(harness.runner, input);
 

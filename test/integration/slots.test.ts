@@ -1,4 +1,4 @@
-import { toMissionId, type MissionId } from '#domain/base/ids.ts';
+import { toMissionId, type MissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
@@ -25,7 +25,7 @@ const MINUTE_MS = 60_000;
 
 /** A run that Temporal knows as open until `end`. */
 function beginRun(user: WebAppUser, missionId: MissionId, more: Partial<LoadRunInput> = {}) {
-  const runId = randomUUID();
+  const runId = toWorkflowRunId(randomUUID());
   harness.runner.openRuns.add(runId);
   const input: LoadRunInput = {
     ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: `w-${runId}`, runId },

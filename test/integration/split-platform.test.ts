@@ -1,4 +1,4 @@
-import { toMissionId } from '#domain/base/ids.ts';
+import { toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -173,7 +173,7 @@ describe('in that split', () => {
     expect(await projectChanges(harness.projection)).toMatchObject({ projected: true, records: 1 });
     expect(harness.projection.warnings).toEqual([]);
 
-    const runId = randomUUID();
+    const runId = toWorkflowRunId(randomUUID());
     const mission = { userId: user.userId, missionId, runId };
     const startedAtMs = Date.now();
     const loaded = await loadRun(harness.runner, {

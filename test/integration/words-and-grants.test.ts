@@ -1,4 +1,4 @@
-import { type MissionId, toMissionId } from '#domain/base/ids.ts';
+import { type MissionId, toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadRun } from '#activities/runner/load-run.ts';
@@ -60,7 +60,7 @@ async function begin(
   });
   const input: LoadRunInput = {
     ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: `w-${missionId}` },
-    ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null },
+    ...{ runId: toWorkflowRunId(randomUUID()), startedAtMs: Date.now(), scheduledAtMs: null },
   };
   const loaded = await loadRun(harness.runner, input);
   if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);

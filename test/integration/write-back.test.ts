@@ -1,4 +1,4 @@
-import { toMissionId, type MissionId, toIterationId } from '#domain/base/ids.ts';
+import { toMissionId, type MissionId, toIterationId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun } from '#activities/runner/forget-run.ts';
@@ -68,7 +68,7 @@ async function story(mission: Readonly<Record<string, unknown>> = {}): Promise<S
 async function claim(user: WebAppUser, missionId: MissionId): Promise<RunRef> {
   const input: LoadRunInput = {
     ...{ userId: user.userId, missionId, trigger: 'projection', workflowId: `w-${missionId}` },
-    ...{ runId: randomUUID(), startedAtMs: Date.now(), scheduledAtMs: null },
+    ...{ runId: toWorkflowRunId(randomUUID()), startedAtMs: Date.now(), scheduledAtMs: null },
   };
   const loaded = await loadRun(harness.runner, input);
   if (loaded.outcome !== 'ready') throw new Error(loaded.outcome);

@@ -10,7 +10,7 @@ import { claimMissionSlot, setSlotIteration, takeOverMissionSlot } from '#db/run
 import { modelGateway } from '#dev/scripted-model.ts';
 import { openWebApp, type WebApp, type WebAppUser } from '#dev/web-app.ts';
 import type { Grant, GrantVersion } from '#domain/wire/grant.ts';
-import { toIterationId, toMissionId } from '#domain/base/ids.ts';
+import { toIterationId, toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import type { PlannerSettings } from '#domain/planner/plan/planner-settings.ts';
 import { createTokenCalibration } from '#domain/planner/model/token-calibration.ts';
 import type { PlannerReply } from '#domain/planner/model/planner-reply.ts';
@@ -224,5 +224,5 @@ export const newRun = (user: WebAppUser, missionId: string): RunRef => ({
   userId: user.userId,
   missionId: toMissionId(missionId),
   iterationId: toIterationId(randomUUID()),
-  runId: randomUUID(),
+  runId: toWorkflowRunId(randomUUID()),
 });

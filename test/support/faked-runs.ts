@@ -37,8 +37,8 @@ import {
   VAULT_TASK_QUEUE,
   type MissionRunInput,
 } from '#temporal/messages.ts';
-import { waitUntil } from '#test/support/wait-until.ts';
-import { workflowBundlePath } from '#test/support/workflow-bundle.ts';
+import { waitUntil } from './wait-until.ts';
+import { workflowBundlePath } from './workflow-bundle.ts';
 
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 60 * MINUTE_MS;

@@ -11,10 +11,10 @@ import type { ProcessRole } from '#config/zones.ts';
 import { missionScheduleSpec } from '#domain/cadence/schedule-spec.ts';
 import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { surroundingsOf } from '#test/faults/surroundings.ts';
-import { query } from '#test/support/inspect.ts';
-import { startMissionSystem, SERVICE_KEY, type MissionSystem } from '#test/support/mission-system.ts';
-import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
-import { environmentOf } from '#test/support/worker-process.ts';
+import { query } from './inspect.ts';
+import { startMissionSystem, SERVICE_KEY, type MissionSystem } from './mission-system.ts';
+import { replyOfTwoRounds } from './planner-scripts.ts';
+import { environmentOf } from './worker-process.ts';
 
 export type Env = Readonly<Record<string, string>>;
 

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { surroundingsOf } from '#test/faults/surroundings.ts';
-import { startRun, type WrittenMission } from '#test/support/granted-mission.ts';
-import { startMissionSystem, type MissionSystem } from '#test/support/mission-system.ts';
-import { replyOfTwoRounds } from '#test/support/planner-scripts.ts';
-import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from '#test/support/stored-rows.ts';
-import { superviseWorker, type SupervisedWorker } from '#test/support/supervised-worker.ts';
-import type { Surroundings } from '#test/support/worker-process.ts';
+import { startRun, type WrittenMission } from './granted-mission.ts';
+import { startMissionSystem, type MissionSystem } from './mission-system.ts';
+import { replyOfTwoRounds } from './planner-scripts.ts';
+import { countLeftovers, NOTHING_LEFT, readWrittenIterations } from './stored-rows.ts';
+import { superviseWorker, type SupervisedWorker } from './supervised-worker.ts';
+import type { Surroundings } from './worker-process.ts';
 
 export let system: MissionSystem;
 export let around: Surroundings;

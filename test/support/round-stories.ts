@@ -1,4 +1,4 @@
-import { toMissionId } from '#domain/base/ids.ts';
+import { toMissionId, toWorkflowRunId } from '#domain/base/ids.ts';
 import { randomUUID } from 'node:crypto';
 import type { ActivityHarness } from './activity-dependencies.ts';
 import { query } from './inspect.ts';
@@ -137,7 +137,7 @@ async function claim(
   options: { readonly agentId: string | null; readonly grantUsable: boolean },
 ): Promise<Story> {
   const { userId } = user;
-  const runId = randomUUID();
+  const runId = toWorkflowRunId(randomUUID());
   const input: LoadRunInput = {
     ...{
       userId,

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { flagText, FLAG_TEXTS } from './flag-texts.ts';
 import { summaryOfRounds, wireSteps } from './iteration-summary.ts';
 import type { PlanStep } from '#domain/wire/iteration.ts';
-import { REPLY_FLAWS } from '#domain/planner/plan/reply-flaw.ts';
-import type { StoredRound } from '#domain/planner/plan/stored-round.ts';
+import { REPLY_FLAWS } from './reply-flaw.ts';
+import type { StoredRound } from './stored-round.ts';
 
 const step = (id: string, flags: readonly string[] = []): PlanStep => ({
   id,

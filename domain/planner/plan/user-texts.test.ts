@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { GRANT_PROBLEMS } from '#domain/base/errors.ts';
-import type { Notice } from '#domain/planner/plan/stored-round.ts';
+import type { Notice } from './stored-round.ts';
 import { UNREADABLE_REASONS } from '#domain/run/run-inputs.ts';
 import {
   flaggedInputsText,

@@ -1,7 +1,7 @@
 import { failureText, knownFailureText } from '#domain/run/failure-texts.ts';
 import type { PromptLanguage } from '#domain/base/language.ts';
-import type { ReplyFlaw } from '#domain/planner/plan/reply-flaw.ts';
-import type { Notice } from '#domain/planner/plan/stored-round.ts';
+import type { ReplyFlaw } from './reply-flaw.ts';
+import type { Notice } from './stored-round.ts';
 import { unreadableReasonText } from '#domain/run/run-inputs.ts';
 
 /**
