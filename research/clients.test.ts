@@ -145,7 +145,8 @@ describe('submitting a deep task', () => {
     ['an answer without a task', () => httpReply(200, { status: 'queued' }), 'unknown'],
     ['a task that is a path', () => submitted('../../admin'), 'unknown'],
   ])('%s', async (_, answer, kind) => {
-    expect(await submit(await scripted(answer, 100))).toMatchObject({ kind });
+    // Only silence has to be waited for.
+    expect(await submit(await scripted(answer, answer === hang ? 100 : undefined))).toMatchObject({ kind });
   });
 
   test('Retry-After comes with it', async () => {

@@ -25,7 +25,7 @@ describe('tracing that is off', () => {
       };
       registerHooks({ load });
       await import(${at('workers.ts')});
-      await import(${at('starts.ts')});
+      await import(${at('traced-starts.ts')});
       await import(${at('sql.ts')});
       const { startTracing } = await import(${at('start.ts')});
       const service = { name: 'n', version: '0' };
