@@ -3,8 +3,7 @@ import { registry } from './registry.ts';
 import { REPLY_FLAWS, type ReplyFlaw } from '#domain/planner/plan/reply-flaw.ts';
 
 /** `refused`: the gateway said no to this request; `failed`: no answer, or one that says try again. */
-const CALL_OUTCOMES = ['answered', 'refused', 'failed', 'aborted'] as const;
-export type CallOutcome = (typeof CALL_OUTCOMES)[number];
+export type CallOutcome = 'answered' | 'refused' | 'failed' | 'aborted';
 
 const calls = new Histogram({
   name: 'mana_llm_call_duration_seconds',

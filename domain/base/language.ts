@@ -1,6 +1,5 @@
 /** The languages in which we prompt and write to users; most of them write German (docs/platform.md section 12). */
-const PROMPT_LANGUAGES = ['de', 'en'] as const;
-export type PromptLanguage = (typeof PROMPT_LANGUAGES)[number];
+export type PromptLanguage = 'de' | 'en';
 
 const words = (list: string): ReadonlySet<string> => new Set(list.split(/\s+/));
 
