@@ -7,8 +7,6 @@ const HOST = '127.0.0.1';
 const TRIES = 5;
 /** A scrape waits for all figures of the process; these come from the same machine. */
 const ANSWER_WITHIN_MS = 1_000;
-/** Lines of the SDK and of activities come to our log as late as this, and a tenth of a second. */
-const LINES_EVERY_MS = 1_000;
 
 /**
  * Installs the SDK's runtime with its metrics on. Its core gives them out by a server of its own only, so that one listens on
@@ -37,36 +35,17 @@ async function installOnFreePort(options: RuntimeOptions, triesLeft: number): Pr
   // Base units and suffixes, as Prometheus wants them.
   const conventions = { countersTotalSuffix: true, unitSuffix: true, useSecondsForDurations: true };
   try {
-    const runtime = withIntervalsOf(LINES_EVERY_MS, () =>
-      Runtime.install({
-        ...options,
-        telemetryOptions: {
-          ...options.telemetryOptions,
-          metrics: { prometheus: { bindAddress, ...conventions } },
-        },
-      }),
-    );
-    // In front of the last line of a process: what was said before it is what tells why.
-    process.prependListener('uncaughtException', () => runtime.flushLogs());
+    Runtime.install({
+      ...options,
+      telemetryOptions: {
+        ...options.telemetryOptions,
+        metrics: { prometheus: { bindAddress, ...conventions } },
+      },
+    });
     return bindAddress;
   } catch (error) {
     if (triesLeft <= 1) throw error;
     return installOnFreePort(options, triesLeft - 1);
-  }
-}
-
-/**
- * The SDK's logger wakes a process ten times a second, for ever, to see whether lines wait in it; that was most of what an idle worker
- * did. It has no option for that. Whatever sets an interval while it is installed gets a longer one.
- */
-function withIntervalsOf<T>(leastMs: number, install: () => T): T {
-  const { setInterval } = globalThis;
-  const longer = (callback: () => void, everyMs: number) => setInterval(callback, Math.max(everyMs, leastMs));
-  globalThis.setInterval = longer as typeof setInterval;
-  try {
-    return install();
-  } finally {
-    globalThis.setInterval = setInterval;
   }
 }
 
