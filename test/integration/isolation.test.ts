@@ -141,7 +141,7 @@ const VISIBLE: Readonly<Record<string, Readonly<Record<RoleName, string>>>> = {
   'mana_ai.run_notes': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.research_tasks': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.research_before': { api: NONE, vault: NONE, runner: OWN, projection: NONE },
-  'mana_ai.run_slots': { api: OWN, vault: NONE, runner: ALL, projection: ALL },
+  'mana_ai.run_slots': { api: OWN, vault: OWN, runner: ALL, projection: ALL },
   'mana_ai.missions_put_aside': { api: NONE, vault: NONE, runner: OWN, projection: ALL },
   'mana_ai.token_usage': { api: OWN, vault: NONE, runner: OWN, projection: NONE },
   'mana_ai.token_usage_by_day': { api: NONE, vault: NONE, runner: NONE, projection: NONE },
