@@ -18,12 +18,6 @@ export const missionIdPrefix = (kind: 'mission' | 'heal', userId: string): strin
 export const dueWorkflowId = (userId: string, missionId: string, instantMs: number): string =>
   `${missionScheduleId(userId, missionId)}:due:${instantMs}`;
 
-/** The instant in such an id, in epoch milliseconds; null in any other. */
-export function instantOfDueWorkflow(workflowId: string): number | null {
-  const found = /:due:(-?\d+)$/.exec(workflowId)?.[1];
-  return found === undefined ? null : Number(found);
-}
-
 /** The workflow id of a run that the user asked for in this second since 1970. */
 export const nowWorkflowId = (userId: string, missionId: string, second: number): string =>
   `${missionScheduleId(userId, missionId)}:now:${second}`;

@@ -17,7 +17,7 @@ import { readClockAndZone } from '#db/time-zones.ts';
 import type { Agent } from '#domain/wire/agent.ts';
 import { tokensPerDay } from '#domain/run/budget.ts';
 import { cadencePeriodMs } from '#domain/cadence/cadence.ts';
-import { MAX_LOST_ATTEMPTS, SlotBusyError, UserErasedError, type GrantProblem } from '#domain/base/errors.ts';
+import { SlotBusyError, UserErasedError, type GrantProblem } from '#domain/base/errors.ts';
 import { instantMs } from '#domain/base/instant.ts';
 import { ranElsewhere } from '#domain/iteration/iterations.ts';
 import { ENCRYPTED_MISSION_FIELDS, type Mission } from '#domain/wire/mission.ts';
@@ -30,7 +30,6 @@ import {
   type LoadRunResult,
   type RefusedRun,
 } from '#domain/run/run.ts';
-import { instantOfDueWorkflow } from '#schedules/schedule-ids.ts';
 import { countUnwrapFailure } from '#metrics/grants.ts';
 import { countPutAside } from '#metrics/put-aside.ts';
 
@@ -63,31 +62,15 @@ async function claimAndLoad(deps: RunnerDependencies, input: LoadRunInput): Prom
   if (claim === null) return { outcome: 'already-running', iterationId: null };
   const stage = {
     ...{ name: 'loadRun' as const, part: 'load' as const, lost: claim.lost },
-    iterationId: await givenUpIterationId(deps, claim, input),
+    iterationId: givenUpIterationId(claim, input),
   };
   return countedStage(deps.database, userId, input, stage, () => loadClaimed(deps, input));
 }
 
-/**
- * Where it is written that the mission could not even be read: in the iteration of the instant that the run was started for, if its
- * start names one. Its `nextRunAt` may be a part of a second earlier, and one whose iteration is there already is due once more: then
- * the run has one of its own.
- */
-async function givenUpIterationId(
-  deps: RunnerDependencies,
-  claim: Claim,
-  input: LoadRunInput,
-): Promise<IterationId> {
-  const { userId, missionId } = input;
-  const ofRun = iterationIdOf(JSON.stringify(['given-up', userId, missionId, input.runId]));
-  if (claim.iterationId !== null) return claim.iterationId;
-  const instantMs = instantOfDueWorkflow(input.workflowId) ?? input.scheduledAtMs;
-  const key = keyOfStart(input, instantMs);
-  if (claim.lost < MAX_LOST_ATTEMPTS || key === null) return ofRun;
-  const ofInstant = iterationIdOf(key);
-  const state = await deps.database.asUser(userId, (tx) => claimState(tx, ofInstant));
-  return state === 'none' ? ofInstant : ofRun;
-}
+/** Where it is written that the mission could not even be read: its due instant is not known then, and nothing of it is looked at any more. */
+const givenUpIterationId = (claim: Claim, input: LoadRunInput): IterationId =>
+  claim.iterationId ??
+  iterationIdOf(JSON.stringify(['given-up', input.userId, input.missionId, input.runId]));
 
 async function loadClaimed(deps: RunnerDependencies, input: LoadRunInput): Promise<LoadRunResult> {
   const result = await deps.database.asUser(input.userId, async (tx) => {
@@ -218,12 +201,9 @@ const ready = (
 const DAY_MS = 24 * 3_600_000;
 
 /** The text that names this run's due instant, or null when the mission is not due. */
-const keyOfRun = (input: LoadRunInput, dueAtMs: number | null): string | null =>
-  keyOfStart(input, dueAtMs !== null && isDue(dueAtMs, input) ? dueAtMs : null);
-
-function keyOfStart({ userId, missionId, trigger, workflowId }: LoadRunInput, instantMs: number | null) {
-  if (trigger === 'run-now') return runNowKey(userId, missionId, workflowId);
-  return instantMs === null ? null : dueKey(userId, missionId, instantMs);
+function keyOfRun(input: LoadRunInput, dueAtMs: number | null): string | null {
+  if (input.trigger === 'run-now') return runNowKey(input.userId, input.missionId, input.workflowId);
+  return dueAtMs !== null && isDue(dueAtMs, input) ? dueKey(input.userId, input.missionId, dueAtMs) : null;
 }
 
 /** Not before the instant that the run is due at; that one is not in the record any more once it was claimed. */

@@ -4,13 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { forgetRun, sweepRuns } from '#activities/runner/forget-run.ts';
 import { loadRun } from '#activities/runner/load-run.ts';
 import { claimAgentSlot, claimMission } from '#activities/runner/slots.ts';
-import { iterationIdOf } from '#crypto/derived-ids.ts';
 import type { Database } from '#db/client.ts';
 import { agentAt, missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { DatabaseUnavailableError, SlotBusyError, WorkerLostError } from '#domain/base/errors.ts';
 import { formatInstant } from '#domain/base/instant.ts';
-import { dueKey, runNowKey, type LoadRunInput } from '#domain/run/run.ts';
-import { dueWorkflowId } from '#schedules/schedule-ids.ts';
+import type { LoadRunInput } from '#domain/run/run.ts';
 import { createActivityHarness, type ActivityHarness } from '#test/support/activity-dependencies.ts';
 import { query } from '#test/support/inspect.ts';
 import { countLeftovers, NOTHING_LEFT } from '#test/support/stored-rows.ts';
@@ -263,41 +261,6 @@ describe('a run whose database does not answer', () => {
       DatabaseUnavailableError,
     );
     expect((await run.load()).outcome).toBe('ready');
-  });
-});
-
-describe('a run that is given up while it loads', () => {
-  /** The iteration that says so. */
-  const givenUpIn = async (run: ReturnType<typeof beginRun>): Promise<string | null> => {
-    await claimMission(harness.runner, run.userId, run);
-    await query(
-      harness.databases.superuser.syncUrl,
-      'update mana_ai.run_slots set begun = 3 where run_id = $1',
-      [run.runId],
-    );
-    const error = await run.load().catch((thrown: unknown) => thrown);
-    await run.forget();
-    return error instanceof WorkerLostError ? error.iterationId : null;
-  };
-
-  it('says so in the iteration of the instant that it was started for, unless that one is there', async () => {
-    const user = await harness.webApp.createUser();
-    const { userId } = user;
-    const instantMs = Math.floor(Date.now() / 1_000) * 1_000;
-    const missionId = await dueMission(user, { nextRunAt: formatInstant(instantMs) });
-    const ofInstant = iterationIdOf(dueKey(userId, missionId, instantMs));
-    const workflowId = dueWorkflowId(userId, missionId, instantMs);
-    const scheduled = { trigger: 'schedule', scheduledAtMs: instantMs } as const;
-    const runNow = beginRun(user, missionId, { trigger: 'run-now' });
-    expect(await givenUpIn(beginRun(user, missionId, { workflowId }))).toBe(ofInstant);
-    expect(await givenUpIn(beginRun(user, missionId, scheduled))).toBe(ofInstant);
-    expect(await givenUpIn(runNow)).toBe(iterationIdOf(runNowKey(userId, missionId, runNow.workflowId)));
-    // Whose start names none has one of its own, and so has one that comes again for an instant that was run.
-    expect(await givenUpIn(beginRun(user, missionId))).not.toBe(ofInstant);
-    const first = beginRun(user, missionId, { workflowId });
-    expect(await first.load()).toMatchObject({ outcome: 'ready', iterationId: ofInstant });
-    await first.forget();
-    expect(await givenUpIn(beginRun(user, missionId, { workflowId }))).not.toBe(ofInstant);
   });
 });
 

@@ -31,10 +31,11 @@ const asSuperuser = <T>(work: (client: Client) => Promise<T>): Promise<T> =>
 
 async function clone(client: Client, templateUrl: string, name: string, owner: string): Promise<void> {
   const template = new URL(templateUrl).pathname.slice(1);
-  await client.query(
-    `create database ${escapeIdentifier(name)} template ${escapeIdentifier(template)}
-       strategy file_copy owner ${escapeIdentifier(owner)}`,
-  );
+  const text = `create database ${escapeIdentifier(name)} template ${escapeIdentifier(template)}
+       strategy file_copy owner ${escapeIdentifier(owner)}`;
+  // PostgreSQL waits five seconds for whoever is connected to the template, and its own workers are, now and then.
+  const tryToClone = () => client.query(text).then(() => true);
+  await waitUntil('the template is free', tryToClone, { deadlineMs: 30_000 });
 }
 
 async function drop(names: readonly string[]): Promise<void> {
