@@ -175,9 +175,14 @@ describe('in a chain that was tampered with', () => {
         const chain = chainOf(rows);
         const index = at % (chain.length - 1);
         const removed = 1 + (count % (chain.length - 1 - index));
-        expect(named(problemsOf(chain.toSpliced(index, removed)))).toEqual([
-          `removed ${index + 1}-${index + removed}`,
-        ]);
+        const problems = problemsOf(chain.toSpliced(index, removed));
+        const [first, last] = [index + 1, index + removed];
+        expect(named(problems)).toEqual([`removed ${first}-${last}`]);
+        expect(problems[0]?.message).toBe(
+          removed === 1
+            ? `row ${first} was removed; what row ${first + 1} holds cannot be checked without it`
+            : `rows ${first} to ${last} were removed; what row ${last + 1} holds cannot be checked without them`,
+        );
       }),
       RUNS,
     );
