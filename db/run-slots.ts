@@ -169,15 +169,10 @@ export async function findOwnSlot(
  * Whether this very run still holds its mission. Its end waits for our transaction: what is stored in it will be
  * forgotten with the rest.
  */
-export async function holdsSlot(
+export const holdsSlot = async (
   tx: UserTransaction,
   run: Pick<RunSlot, 'missionId' | 'runId'>,
-): Promise<boolean> {
-  const rows = await tx`
-    select run_id from mana_ai.run_slots
-    where user_id = ${tx.userId} and mission_id = ${run.missionId} and run_id = ${run.runId} for share`;
-  return rows.length > 0;
-}
+): Promise<boolean> => (await readOwnSlot(tx, run)) !== null;
 
 /**
  * The same for the vault, which has no right to keep a slot as it is: call it under the mission's lock, which whoever ends a run that
