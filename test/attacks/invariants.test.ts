@@ -35,7 +35,7 @@ const sound: Observation = {
   ],
   asked: [round, { ...round, idempotencyKey: 'l', body: 'y' }],
   opened: [{ recordId: 'n', seenAtMs: 5, auditedAtMs: 4 }],
-  ...{ auditProblems: [], leaks: [], leftovers: { run_slots: 0 } },
+  ...{ auditProblems: [], leaks: [], leftovers: { run_slots: 0 }, openRuns: [] },
 };
 const withMission = (changes: Partial<MissionSeen>): Partial<Observation> => ({
   missions: [{ ...mission, ...changes }],
@@ -125,6 +125,7 @@ describe('the look at a service after an attack', () => {
     ['a broken chain', { auditProblems: ['changed row'] }, 'audit: changed row'],
     ['a leak', { leaks: ['metrics: KEK'] }, 'leak: metrics'],
     ['a leaked slot', { leftovers: { run_slots: 1 } }, 'run_slots: 1'],
+    ['a run that stands still', { openRuns: ['r: planRound'] }, 'run r: planRound: still under way'],
   ])('complains of %s', (_, planted, complaint) => {
     const [first, ...others] = violationsIn({ ...sound, ...planted });
     expect(first).toContain(complaint);

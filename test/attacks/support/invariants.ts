@@ -14,6 +14,8 @@ export interface Observation {
   readonly leaks: readonly string[];
   /** Rows by table that runs must have left empty. */
   readonly leftovers: Readonly<Record<string, number>>;
+  /** Runs that are under way when all should be at rest, with what each waits for. */
+  readonly openRuns: readonly string[];
 }
 
 export interface ProcessSeen {
@@ -81,6 +83,7 @@ export const violationsIn = (seen: Observation): string[] => [
   ...Object.entries(seen.leftovers)
     .filter(([, count]) => count > 0)
     .map(([table, count]) => `${table}: ${count} rows are left at rest`),
+  ...seen.openRuns.map((run) => `run ${run}: still under way`),
 ];
 
 const processViolations = ({ name, hasEnded, healthMs }: ProcessSeen): string[] => [

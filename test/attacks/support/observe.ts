@@ -5,6 +5,7 @@ import { eventIdOf } from '#crypto/derived-ids.ts';
 import { findLeaks, tablesPlace, type Place } from '#dev/leak-search.ts';
 import { missionAt } from '#dev/web-app.ts';
 import { toIterationId } from '#domain/base/ids.ts';
+import { formatInstant } from '#domain/base/instant.ts';
 import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import type { FailureCode } from '#domain/wire/iteration.ts';
 import { MISSION_SEARCH_ATTRIBUTES } from '#temporal/search-attributes.ts';
@@ -41,8 +42,33 @@ export async function observe(
     auditProblems: await auditProblems(hostile),
     leaks: await leaksOf(hostile, targets),
     leftovers: await leftovers(hostile),
+    openRuns: await openRuns(hostile),
   };
 }
+
+const OPEN_RUNS = `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}' and ExecutionStatus = 'Running'`;
+
+/** What each run that is still open waits for, as an operator sees it. */
+async function openRuns({ system: { client } }: HostileSystem): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { workflowId, runId } of client.workflow.list({ query: OPEN_RUNS })) {
+    const { raw, historyLength } = await client.workflow.getHandle(workflowId, runId).describe();
+    const waits = (raw.pendingActivities ?? []).map(({ activityType, state, attempt, ...of }) =>
+      [
+        `${activityType?.name ?? ''} (state ${state ?? ''}, attempt ${attempt ?? ''})`,
+        `begun ${formatTime(of.lastStartedTime)}, next ${formatTime(of.nextAttemptScheduleTime)}`,
+        `failed as ${of.lastFailure?.applicationFailureInfo?.type ?? of.lastFailure?.source ?? 'nothing'}`,
+      ].join(', '),
+    );
+    const task = raw.pendingWorkflowTask;
+    if (task) waits.push(`a workflow task (state ${task.state ?? ''}, attempt ${task.attempt ?? ''})`);
+    found.push(`${workflowId}, event ${historyLength}: ${waits.join('; ') || 'nothing pending'}`);
+  }
+  return found;
+}
+
+const formatTime = (time: { readonly seconds?: unknown } | null | undefined): string =>
+  time ? formatInstant(Number(time.seconds) * 1_000) : 'never';
 
 async function leftovers({ system }: HostileSystem): Promise<Record<string, number>> {
   const counts = EMPTY_AT_REST.map(async (table): Promise<[string, number]> => [
@@ -54,9 +80,7 @@ async function leftovers({ system }: HostileSystem): Promise<Record<string, numb
 
 async function isAtRest(hostile: HostileSystem, targets: readonly Target[]): Promise<boolean> {
   const { client, databases } = hostile.system;
-  const { count: open } = await client.workflow.count(
-    `WorkflowType = '${MISSION_RUN_WORKFLOW_TYPE}' and ExecutionStatus = 'Running'`,
-  );
+  const { count: open } = await client.workflow.count(OPEN_RUNS);
   const waiting = await countRows(
     databases.superuser.syncUrl,
     'mana_ai.mission_snapshots',
