@@ -15,7 +15,7 @@ import { RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
  * docs/security.md.
  */
 const LONGEST_MS = IS_LONG_FORM ? 240_000 : 40_000;
-const WORLD_MS = 180_000;
+const WORLD_MS = 420_000;
 
 let hostile: HostileSystem;
 beforeAll(async () => {

@@ -17,7 +17,8 @@ import { lossesIn } from '#test/support/iteration-losses.ts';
 import { NOTHING_LEFT } from '#test/support/stored-rows.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
-const REST_WITHIN_MS = 90_000;
+/** Replies that are no replies, and ends of backends, lengthen the pause before a round is tried again: up to five minutes. */
+const REST_WITHIN_MS = 300_000;
 const EMPTY_AT_REST = [...Object.keys(NOTHING_LEFT), 'budget_reservations'];
 
 /** Waits until nothing is under way any more, or as long as that may take, and looks at everything. */
