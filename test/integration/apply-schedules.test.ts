@@ -7,6 +7,7 @@ import { projectChanges } from '#activities/projection/project-changes.ts';
 import { runPass } from '#activities/projection/run-pass.ts';
 import { startHealings } from '#activities/projection/start-healings.ts';
 import { startLateSeen, startPassed } from '#activities/projection/start-passed.ts';
+import { makeInferredSchedulesPending, readKept } from '#db/projection.ts';
 import { markAllApplied, readPendingMissions } from '#db/schedule-state.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
@@ -543,6 +544,34 @@ describe('what was made of missions', () => {
     expect(await applySchedules(deps, signal)).toMatchObject({ applied: 3, changed: 0 });
     expect(deps.schedules.present.size).toBe(3);
     expect(await pending()).toEqual([]);
+  });
+
+  it('is read and noted by the index, page by page, while the planner knows nothing yet of how large the table is', async () => {
+    await superuser('analyze mana_ai.mission_snapshots');
+    await manySnapshots(2_000);
+    const missions = await readAll(300);
+    const named = missions.map(({ userId, missionId }) => ({ userId, missionId }));
+    const records = named.map(({ userId, missionId: recordId }) => ({
+      ...{ table: 'aiMissions' as const, userId, recordId },
+    }));
+    const notes = missions.map((mission) => ({ mission, applied: null, lookAgainAtMs: null }));
+    const whole = await harness.projection.database.asSystem(async (tx) => {
+      // What is planned after a few pages, and kept from then on.
+      await tx`set local plan_cache_mode = force_generic_plan`;
+      const count = async () => {
+        const [row] = await tx<{ whole: number }[]>`
+          select seq_scan::int as whole from pg_stat_xact_user_tables where relname = 'mission_snapshots'`;
+        return row?.whole ?? NaN;
+      };
+      const counts = [await count()];
+      await readKept(tx, 'aiMissions', records);
+      counts.push(await count());
+      await makeInferredSchedulesPending(tx, named.slice(0, 1));
+      counts.push(await count());
+      await markAllApplied(tx, notes);
+      return [...counts, await count()];
+    });
+    expect(whole).toEqual(whole.map(() => whole[0]));
   });
 
   it('is not noted for one that changed or was made by others meanwhile, nor for one that is gone', async () => {
