@@ -24,8 +24,13 @@ import { RUNNER_TASK_QUEUE } from '#temporal/messages.ts';
 const STICKY_TIMEOUT = '2s';
 /** A gateway call under way may end; what takes longer is aborted and retried elsewhere. */
 const SHUTDOWN_GRACE = '30s';
-/** As many as the SDK has by itself: those beyond the calls are for research and for missions that wait. */
+/** As many as the SDK has by itself: research and missions that wait have theirs, however few calls there may be. */
 const LEAST_SLOTS = 100;
+/**
+ * A round holds its slot while it prepares its request, waits and keeps the reply. As many again as calls may be under way keep the
+ * gateway at work meanwhile: the next call is ready when one ends (`limitGateway` lets no more than that wait).
+ */
+const SLOTS_FOR_A_CALL = 2;
 
 /** Task queue `missions`: runs missions, holds the RSA private key and the way to the gateway. */
 export async function createRunnerPart(
@@ -78,8 +83,10 @@ export async function createRunnerPart(
     stickyQueueScheduleToStartTimeout: STICKY_TIMEOUT,
     shutdownGraceTime: SHUTDOWN_GRACE,
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL,
-    // A call holds a slot while it waits, so fewer slots than calls would be the limit of calls.
-    maxConcurrentActivityTaskExecutions: Math.max(LEAST_SLOTS, settings.gateway.mostInFlight),
+    maxConcurrentActivityTaskExecutions: Math.max(
+      LEAST_SLOTS,
+      SLOTS_FOR_A_CALL * settings.gateway.mostInFlight,
+    ),
     // Database work is done by local activities, so this is the rate of what goes out: rounds and research.
     ...(settings.roundsPerSecond === null
       ? {}

@@ -18,7 +18,7 @@ import {
 export const DBOS_QUEUE = 'missions';
 export const DBOS_WORKFLOW = 'missionRun';
 const DATABASE = 'bench_dbos';
-/** As many as a runner of ours has slots. */
+/** As many as a runner of ours may have calls in flight: neither asks more of the gateway at a time. */
 const CONCURRENCY = 100;
 /** Its default is a second, which would be most of what a short mission takes. */
 const POLL_EVERY_MS = 100;
