@@ -4,8 +4,15 @@ import { mergeRecord, writesOfField } from '#domain/change-log/field-merge.ts';
 import { type ChangeRow, RUNNER_CLIENT_ID } from '#domain/wire/rows.ts';
 import { formatInstant } from '#domain/base/instant.ts';
 import { healingOf } from './iteration-healing.ts';
-import { acceptableIterations, failedIteration, plannedIteration, withIteration } from './iterations.ts';
 import {
+  acceptableIterations,
+  failedIteration,
+  plannedIteration,
+  runningIteration,
+  withIteration,
+} from './iterations.ts';
+import {
+  type RunningIteration,
   type ServerIteration,
   type FailureCode,
   stepRank,
@@ -31,6 +38,10 @@ const planned = (id: string, atMs = START_MS): ServerIteration =>
   plannedIteration(timesOf(id, atMs), STEPS as never, 'Geplant.');
 const failed = (id: string, atMs = START_MS, code: FailureCode = 'grant-absent'): ServerIteration =>
   failedIteration(timesOf(id, atMs), { code, phase: 'resolving-inputs' }, 'Erteile die Freigabe.');
+const running = (iterationId: string, atMs = START_MS): RunningIteration => {
+  const startedAtIso = formatInstant(atMs);
+  return runningIteration({ iterationId, startedAtIso, phaseStartedAtIso: startedAtIso });
+};
 const ofDevice = (id: string, more: StoredObject = {}): StoredObject => ({
   id,
   plan: [],
@@ -225,6 +236,17 @@ describe('a failure of ours that we replaced by the same one', () => {
     expect(ids(healingOf([...rows, said])?.iterations)).toEqual(['i1', 'i3']);
   });
 
+  it('comes back with what the user said while it was under way, and a device that had not pulled took away', () => {
+    const claims = [
+      ours('c1', [running('i1')]),
+      row('c2', 'device-1', [{ ...running('i1'), userFeedback: 'nicht heute' }]),
+      row('c3', 'device-2', [running('i1')]),
+    ];
+    const healed = [{ ...failed('i1'), userFeedback: 'nicht heute' }, failed('i2', START_MS + 1)];
+    const [first, second] = [ours('r1', [failed('i1')]), ours('r2', [failed('i2', START_MS + 1)])];
+    expect(healingOf([...claims, first, second])?.iterations).toEqual(healed);
+  });
+
   it('is told from one that a device took away', () => {
     const other = [
       ours('r1', [failed('i1')]),
@@ -251,7 +273,7 @@ it.each([
 
 /** What happens next: numbers, so that a failing story can be shrunk. */
 interface Turn {
-  readonly what: 'edit' | 'pull' | 'run' | 'race' | 'fail' | 'heal' | 'late' | 'arrive';
+  readonly what: 'edit' | 'pull' | 'claim' | 'run' | 'race' | 'fail' | 'heal' | 'late' | 'arrive';
   readonly device: number;
   readonly edit: Edit;
 }
@@ -273,6 +295,7 @@ const turns = fc.array(
       'edit',
       'pull',
       'pull',
+      'claim',
       'run',
       'race',
       'fail',
@@ -344,7 +367,17 @@ function play(story: readonly Turn[]) {
       own[at] = { ...before, overallStatus: status === 'rejected' ? 'rejected' : 'approved' };
     write(`device-${String(device)}`, own, late);
   };
-  const run = (added: ServerIteration, read = current(visible)): void => {
+  /** A run may claim its instant, and end turns later; or it is seen with its outcome only. */
+  let claimed: { readonly id: string; readonly atMs: number } | null = null;
+  const claim = (): void => {
+    if (claimed !== null) return;
+    claimed = { id: `i${String(nowMs)}`, atMs: nowMs };
+    write(RUNNER_CLIENT_ID, withIteration(current(visible), running(claimed.id, claimed.atMs)));
+  };
+  const run = (outcome: (id: string, atMs: number) => ServerIteration, read = current(visible)): void => {
+    const { id, atMs } = claimed ?? { id: `i${String(nowMs)}`, atMs: nowMs };
+    claimed = null;
+    const added = outcome(id, atMs);
     runs.push(added);
     write(RUNNER_CLIENT_ID, withIteration(read, added));
   };
@@ -352,7 +385,7 @@ function play(story: readonly Turn[]) {
   const race = (device: number, turn: Edit): void => {
     const read = current(visible);
     edit(device, turn, false);
-    run(planned(`i${String(nowMs)}`, nowMs), read);
+    run(planned, read);
   };
 
   const pull = (device: number): void => {
@@ -360,14 +393,15 @@ function play(story: readonly Turn[]) {
     local[device] = current([...visible, ...ownRows]);
   };
 
-  run(planned('i0', nowMs));
+  run(planned);
   local.forEach((_, device) => pull(device));
   for (const turn of story) {
     const { what, device } = turn;
     if (what === 'edit' || what === 'late') edit(device, turn.edit, what === 'late');
-    else if (what === 'run') run(planned(`i${String(nowMs)}`, nowMs));
+    else if (what === 'claim') claim();
+    else if (what === 'run') run(planned);
     else if (what === 'fail')
-      run(failed(`i${String(nowMs)}`, nowMs, turn.edit.proposes ? 'gateway-rejected' : 'grant-absent'));
+      run((id, atMs) => failed(id, atMs, turn.edit.proposes ? 'gateway-rejected' : 'grant-absent'));
     else if (what === 'race') race(device, turn.edit);
     else if (what === 'heal') heal();
     else if (what === 'pull') pull(device);
@@ -376,6 +410,7 @@ function play(story: readonly Turn[]) {
       if (arrived !== undefined) show(arrived);
     }
   }
+  if (claimed !== null) run(planned);
   for (const arrived of onTheWay.splice(0)) show(arrived);
   // As often as it is suspected, and not once more.
   while (count.suspicions > 0 && count.heals <= visible.length) heal();

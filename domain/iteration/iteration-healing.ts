@@ -70,7 +70,7 @@ export function healingOf(rows: readonly ChangeRow[]): Healing | null {
     healedVersion(versions.get(idOf(iteration) ?? '') ?? [iteration], everWritten),
   );
   const changed = healed.filter((iteration, index) => !isSameJson(iteration, winner.iterations[index]));
-  const lost = lostIds(settled, winner, versions).map((id) =>
+  const lost = lostIds(settled, winner, { versions, everWritten }).map((id) =>
     healedVersion(versions.get(id) ?? [], everWritten),
   );
   if (changed.length + lost.length === 0) return null;
@@ -142,7 +142,11 @@ function versionsById(writes: readonly Write[]): Versions {
   return versions;
 }
 
-function lostIds(writes: readonly Write[], winner: Write, versions: Versions): string[] {
+function lostIds(
+  writes: readonly Write[],
+  winner: Write,
+  { versions, everWritten }: { readonly versions: Versions; readonly everWritten: Versions },
+): string[] {
   const ourArrays = writes.filter(({ byUs }) => byUs).map(({ iterations }) => iterations);
   const ours = ourArrays.flat().filter((iteration) => iteration['source'] === 'server');
   const ofDevice = winner.byUs ? writes.findLast(({ byUs }) => !byUs)?.iterations : undefined;
@@ -152,10 +156,14 @@ function lostIds(writes: readonly Write[], winner: Write, versions: Versions): s
     ourArrays.map((iterations) => iterations.map(outlineOf)),
     ours.map(outlineOf),
   );
-  return [...new Set(absent)].filter((id) => id !== null).filter((id) => !isReplaced(versions.get(id) ?? []));
+  const hasFeedback = (id: string): boolean =>
+    everWritten.get(id)?.some((version) => isFilled(version['userFeedback'])) === true;
+  return [...new Set(absent)]
+    .filter((id) => id !== null)
+    .filter((id) => hasFeedback(id) || !isReplaced(versions.get(id) ?? []));
 }
 
-/** Whether a failure was replaced on purpose: then its absence is no loss, unless the user had commented on it. */
+/** Whether a failure was replaced on purpose: then its absence is no loss, unless the user had said something to the run. */
 function replacedBy(
   ourArrays: readonly (readonly FailureOutline[])[],
   ours: readonly FailureOutline[],
@@ -163,7 +171,6 @@ function replacedBy(
   const nextOfOurs = nextAfter(ours);
   const isReplacedInOne = ourArrays.map((array) => replacedFailuresIn(array, nextOfOurs));
   return (versions) =>
-    !versions.some((version) => isFilled(version['userFeedback'])) &&
     distinctOutlines(versions).some((outline) => isReplacedInOne.some((isReplaced) => isReplaced(outline)));
 }
 
