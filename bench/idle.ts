@@ -4,7 +4,8 @@ import { cpuMs } from './missions/cpu.ts';
 import type { Findings, PartOptions } from './results/result.ts';
 import { PROGRAMS, startStack, type Stack } from '#dev/stack.ts';
 
-const FULL = { starts: 5, turns: 3, turnMs: 30_000, settleMs: 20_000 };
+/** Settled: the projection has found nothing for longer than a minute. */
+const FULL = { starts: 5, turns: 3, turnMs: 30_000, settleMs: 80_000 };
 const SMALL: typeof FULL = { starts: 1, turns: 1, turnMs: 1_000, settleMs: 0 };
 
 /** How long each process takes until it is ready, and what all of them use while there is nothing to do. */

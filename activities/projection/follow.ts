@@ -11,8 +11,6 @@ import { OVERDUE_MS, startLateSeen, startPassed } from './start-passed.ts';
 
 /** An activity of this length, then a new run of the workflow: its history stays short (docs/architecture.md section 5). */
 const FOLLOW_MS = 5 * 60_000;
-/** How often is looked for something to do. The log's writer is not ours: it tells nobody. */
-const LOOK_PAUSE_MS = 350;
 /** Behind what was to be done, and was not: of a record that fails, or a schedule that was postponed. */
 const VAIN_PAUSE_MS = 500;
 /** A longer read-back, which comes as time goes by: no look sees that. */
@@ -73,12 +71,12 @@ type Bells = Readonly<Record<keyof WorkFound, Bell>>;
 async function watch(deps: ProjectionDependencies, until: AbortSignal, bells: Bells): Promise<void> {
   const look = createLook(deps.database);
   while (!until.aborted) {
-    const found = await look();
+    const { found, againInMs } = await look();
     if (found.rows) bells.rows.ring();
     if (found.schedules) bells.schedules.ring();
     if (found.healings) bells.healings.ring();
     if (found.lateSeen) bells.lateSeen.ring();
-    await pause(LOOK_PAUSE_MS, until);
+    await pause(againInMs, until);
   }
 }
 

@@ -26,9 +26,9 @@ function createFakes() {
   /** @returns what a look finds, and how often it read tables and asked for the visible transactions */
   const next = async () => {
     const { read, asked } = fakes;
-    return [await look(), fakes.read - read, fakes.asked - asked];
+    return [(await look()).found, fakes.read - read, fakes.asked - asked];
   };
-  return { fakes, answers, next };
+  return { fakes, answers, look, next };
 }
 
 describe('a look', () => {
@@ -77,5 +77,20 @@ describe('a look', () => {
     await next();
     fakes.nowMs = 5_000;
     expect(await next()).toEqual([NOTHING, 1, 0]);
+  });
+
+  it('comes after a second where nothing was found for a minute, and soon as before once something is', async () => {
+    const { fakes, answers, look } = createFakes();
+    fakes.nowMs = 59_999;
+    expect(await look()).toMatchObject({ againInMs: 350 });
+    fakes.nowMs = 60_000;
+    answers.visible = '7:8:';
+    expect(await look()).toMatchObject({ againInMs: 1_000 });
+    expect(await look()).toMatchObject({ againInMs: 1_000 });
+    Object.assign(answers, { rows: true, visible: '7:9:' });
+    expect(await look()).toMatchObject({ againInMs: 350 });
+    answers.rows = false;
+    fakes.nowMs = 119_999;
+    expect(await look()).toMatchObject({ againInMs: 350 });
   });
 });

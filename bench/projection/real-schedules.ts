@@ -16,7 +16,7 @@ import { createMissionSchedules } from '#schedules/mission-schedules.ts';
 import { missionScheduleId } from '#schedules/schedule-ids.ts';
 import { toScheduleRequest } from '#schedules/schedule-request.ts';
 
-const SLICES = 4;
+const SLICES = 8;
 const WARM_UP = 20;
 const TASK_QUEUE = 'bench-without-worker';
 const CATCHUP_WINDOW_MS = 600_000;
