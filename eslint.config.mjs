@@ -123,6 +123,7 @@ export default tseslint.config(
   },
   {
     files: [
+      'stryker.config.mjs',
       'vitest.image.config.ts',
       'vitest.ui.config.ts',
       'commands/**',
