@@ -368,15 +368,15 @@ function play(story: readonly Turn[]) {
     write(`device-${String(device)}`, own, late);
   };
   /** A run may claim its instant, and end turns later; or it is seen with its outcome only. */
-  let claimed: { readonly id: string; readonly atMs: number } | null = null;
+  const claimed: { id: string; atMs: number }[] = [];
   const claim = (): void => {
-    if (claimed !== null) return;
-    claimed = { id: `i${String(nowMs)}`, atMs: nowMs };
-    write(RUNNER_CLIENT_ID, withIteration(current(visible), running(claimed.id, claimed.atMs)));
+    if (claimed.length > 0) return;
+    const begun = { id: `i${String(nowMs)}`, atMs: nowMs };
+    claimed.push(begun);
+    write(RUNNER_CLIENT_ID, withIteration(current(visible), running(begun.id, begun.atMs)));
   };
   const run = (outcome: (id: string, atMs: number) => ServerIteration, read = current(visible)): void => {
-    const { id, atMs } = claimed ?? { id: `i${String(nowMs)}`, atMs: nowMs };
-    claimed = null;
+    const { id, atMs } = claimed.pop() ?? { id: `i${String(nowMs)}`, atMs: nowMs };
     const added = outcome(id, atMs);
     runs.push(added);
     write(RUNNER_CLIENT_ID, withIteration(read, added));
@@ -410,7 +410,7 @@ function play(story: readonly Turn[]) {
       if (arrived !== undefined) show(arrived);
     }
   }
-  if (claimed !== null) run(planned);
+  if (claimed.length > 0) run(planned);
   for (const arrived of onTheWay.splice(0)) show(arrived);
   // As often as it is suspected, and not once more.
   while (count.suspicions > 0 && count.heals <= visible.length) heal();
