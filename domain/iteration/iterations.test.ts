@@ -67,7 +67,15 @@ describe('withIteration', () => {
     expect(ids(withIteration([planned('i1'), ofDevice('d1')], planned('i1')))).toEqual(['d1', 'i1']);
   });
 
+  it('keeps what the user said to it while it was under way', () => {
+    const said = { ...failed('i1'), userFeedback: 'nicht heute' };
+    expect(withIteration([said], planned('i1'))).toEqual([{ ...planned('i1'), userFeedback: 'nicht heute' }]);
+    expect(withIteration([{ ...said, userFeedback: '' }], planned('i1'))).toEqual([planned('i1')]);
+  });
+
   it('replaces our last iteration when the same failure comes again', () => {
+    expect(ids(withIteration([failed('i0'), failed('i1')], failed('i2')))).toEqual(['i0', 'i2']);
+    expect(ids(withIteration([failed('i1'), ofDevice('d1')], failed('i2')))).toEqual(['i1', 'd1', 'i2']);
     expect(ids(withIteration([ofDevice('d1'), failed('i1')], failed('i2')))).toEqual(['d1', 'i2']);
   });
 

@@ -152,3 +152,50 @@ it.each(cases)('the vector "$name" taken in row by row', ({ rows: vectorRows }) 
   expect(snapshotOf('m1', inParts(rows.map((row) => [row])).merge)).toEqual(whole);
   expect(snapshotOf('m1', inParts(rows.toReversed().map((row) => [row])).merge)).toEqual(whole);
 });
+
+describe('a wish to end a run', () => {
+  const MINUTE_MS = 60_000;
+  const startMs = Date.UTC(2026, 4, 4, 12);
+  const wishIn = (data: unknown, more: Partial<ChangeRow> = {}) => {
+    const row = {
+      ...{ id: 'r', op: 'update', data, clientId: 'device-1', fieldMeta: {} },
+      ...{ createdAt: formatInstant(startMs + 30 * MINUTE_MS), ...more },
+    };
+    const { cancelRequestedAtMs, cancelRequestedIds } = takeInMissionRows(UNKNOWN_MISSION, [row]);
+    return { atMs: cancelRequestedAtMs, ids: cancelRequestedIds };
+  };
+  const iteration = (more: Readonly<Record<string, unknown>>) => ({
+    ...{ id: 'i1', plan: [], startedAt: formatInstant(startMs), ...more },
+  });
+  const NONE = { atMs: null, ids: [] };
+
+  it('on the mission means what began before it was written, by whatever clock within a minute', () => {
+    const fieldMeta = { cancelRequested: formatInstant(startMs) };
+    expect(wishIn({ cancelRequested: true }, { fieldMeta })).toEqual({ atMs: startMs + MINUTE_MS, ids: [] });
+    // No later than the row was stored, though the clock lies ahead.
+    const ahead = { cancelRequested: formatInstant(startMs + 60 * MINUTE_MS) };
+    expect(wishIn({ cancelRequested: true }, { fieldMeta: ahead })).toEqual({
+      ...{ atMs: startMs + 30 * MINUTE_MS, ids: [] },
+    });
+  });
+
+  it('on an iteration means that one, and what began with it', () => {
+    const wishes = [iteration({ cancelRequested: true }), iteration({ id: 'i2' })];
+    expect(wishIn({ iterations: wishes })).toEqual({ atMs: startMs + MINUTE_MS, ids: ['i1'] });
+  });
+
+  it.each<[what: string, data: unknown, more?: Partial<ChangeRow>]>([
+    ['an iteration that has ended', { iterations: [iteration({ cancelRequested: true, finishedAt: 'x' })] }],
+    ['another value', { cancelRequested: 'true', iterations: [iteration({ cancelRequested: 'true' })] }],
+    ['what is no list', { iterations: { 0: iteration({ cancelRequested: true }) } }],
+    ['another field', { inputs: [iteration({ cancelRequested: true })] }],
+    ['entries that are no objects', { iterations: [null, 5, ['cancelRequested']] }],
+    [
+      'a row of ours',
+      { cancelRequested: true, iterations: [iteration({ cancelRequested: true })] },
+      { clientId: RUNNER_CLIENT_ID },
+    ],
+  ])('is not %s', (_what, data, more) => {
+    expect(wishIn(data, more)).toEqual(NONE);
+  });
+});

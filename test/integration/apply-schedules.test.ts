@@ -8,7 +8,7 @@ import { runPass } from '#activities/projection/run-pass.ts';
 import { startHealings } from '#activities/projection/start-healings.ts';
 import { startLateSeen, startPassed } from '#activities/projection/start-passed.ts';
 import { makeInferredSchedulesPending, readKept } from '#db/projection.ts';
-import { markAllApplied, readPendingMissions } from '#db/schedule-state.ts';
+import { markAllApplied, postponePending, readPendingMissions } from '#db/schedule-state.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { missionAt, type WebAppUser } from '#dev/web-app.ts';
 import { formatInstant } from '#domain/base/instant.ts';
@@ -544,6 +544,33 @@ describe('what was made of missions', () => {
     expect(await applySchedules(deps, signal)).toMatchObject({ applied: 3, changed: 0 });
     expect(deps.schedules.present.size).toBe(3);
     expect(await pending()).toEqual([]);
+  });
+
+  it('is not read of missions that are being worked on, and only later of those that were put off', async () => {
+    await manySnapshots(3);
+    const [first, second] = await readAll(3);
+    if (first === undefined || second === undefined) throw new Error('nothing is pending');
+    const readBut = async (...except: (typeof first)[]) => {
+      const read = await harness.projection.database.asSystem((tx) =>
+        readPendingMissions(tx, ['many-1', 'many-2', 'many-3'], 3, except),
+      );
+      return read.map(({ missionId }) => missionId).toSorted();
+    };
+    expect(await readBut()).toEqual(['m1', 'm2', 'm3']);
+    expect(await readBut(first, second)).toHaveLength(1);
+    const { system } = harness.projection.database;
+    await postponePending(system, first, 'shortly');
+    await postponePending(system, second);
+    expect(await readBut()).toHaveLength(1);
+    expect(
+      await superuser(`select mission_id as id, updated_at > clock_timestamp() + interval '5 seconds' as later
+        from mana_ai.mission_snapshots where updated_at > clock_timestamp()`),
+    ).toEqual(
+      expect.arrayContaining([
+        { id: first.missionId, later: false },
+        { id: second.missionId, later: true },
+      ]),
+    );
   });
 
   it('is read and noted by the index, page by page, while the planner knows nothing yet of how large the table is', async () => {

@@ -326,6 +326,21 @@ describe('projecting the change log', () => {
     expect(reads).toEqual([{ whole: 0, fetched: 1 }]);
   });
 
+  it('forgets the ids of rows that no read-back reaches any more', async () => {
+    await insertMission('m1');
+    await project();
+    await superuser(
+      `insert into mana_ai.projected_changes (change_id, created_at) select gen_random_uuid(), now() - hours * interval '1 hour'
+       from unnest(array[25, 27]) as hours`,
+    );
+    await superuser(`update mana_ai.projection_cursor set read_back_25_hours_at = '-infinity'`);
+    await project();
+    expect(
+      await superuser(`select round(extract(epoch from now() - created_at) / 3600)::int as hours
+        from mana_ai.projected_changes order by 1`),
+    ).toEqual([{ hours: 0 }, { hours: 25 }]);
+  });
+
   it('passes over rows of other tables and other apps', async () => {
     await superuser(
       `insert into public.sync_changes (app_id, table_name, record_id, user_id, op, data, client_id)

@@ -33,3 +33,18 @@ it('shows a proposal that a browser staged as it is', () =>
       null,
     ),
   ).toContain('- [waiting for the user] create_task: Zug buchen'));
+
+it('shows thirty steps of a run and how many more there are, and no summary where there is none', () => {
+  const steps = (count: number) =>
+    Array.from({ length: count }, (_, nth) => ({
+      ...{ summary: `Schritt ${nth}`, status: 'planned', intent: { toolName: 'create_task' } },
+    }));
+  const shown = (count: number) =>
+    renderHistory([{ id: 'i', plan: steps(count) }], 'en', null)
+      .split('\n')
+      .slice(1);
+  expect(shown(31)).toHaveLength(31);
+  expect(shown(31).at(-1)).toBe('- and 1 more steps');
+  expect(shown(30)).toHaveLength(30);
+  expect(shown(30).at(-1)).toContain('Schritt 29');
+});

@@ -137,7 +137,9 @@ test('today’s events are those that touch the user’s day; what cannot be kno
   ]);
   expect(idsOf(answer)).toEqual(['weekly', 'trip', 'holiday', 'evening']);
   expect(answer.entries[0]).toMatchObject({ today: 'only if its recurrence falls on today' });
+  expect(answer.entries[2]).toMatchObject({ allDay: true });
   expect(answer.entries[3]).toMatchObject({ location: 'Café', start: '2026-05-05T20:00+02:00' });
+  expect(answer.entries.filter((entry) => 'allDay' in entry)).toHaveLength(1);
   expect(answer).toMatchObject({ today: '2026-05-05', eventsWithoutReadableTimes: 1 });
 });
 
