@@ -28,7 +28,10 @@ export default {
   allowEmpty: false,
 };
 
-const every = Number(process.env['MUTATION_EVERY'] ?? 1);
+const said = process.env['MUTATION_EVERY'] ?? '1';
+if (!/^[1-9]\d*$/.test(said))
+  throw new Error(`MUTATION_EVERY: found ${said}, expected a whole number from 1 on`);
+const every = Number(said);
 let seen = 0;
 const chosen = new WeakMap();
 /** Leaves out what stands at the top of a module, but for one in so many. */

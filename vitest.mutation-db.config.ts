@@ -2,19 +2,11 @@ import { defineConfig } from 'vitest/config';
 
 /** Those that send statements within their own process: faults are planted there. */
 const TESTS = [
-  ...[
-    'ai-audit',
-    'apply-schedules',
-    'audit-chain',
-    'audit-maintenance',
-    'audit-verify',
-    'claims',
-    'compaction',
-  ],
-  ...['connections', 'fair-projection', 'grant-races', 'healing', 'inputs', 'once-and-by-the-database'],
-  ...['paid-replies', 'planner-rounds', 'projection', 'reconcile-schedules', 'record-rows', 'research'],
-  ...['runner-rows', 'sealing', 'shared-spaces', 'slots', 'time-zones', 'token-budgets', 'windows'],
-  ...['words-and-grants', 'write-back'],
+  ...['ai-audit', 'apply-schedules', 'audit-chain', 'audit-maintenance', 'audit-verify', 'claims'],
+  ...['compaction', 'connections', 'fair-projection', 'grant-races', 'healing', 'inputs'],
+  ...['once-and-by-the-database', 'paid-replies', 'planner-rounds', 'projection', 'reconcile-schedules'],
+  ...['record-rows', 'research', 'runner-rows', 'sealing', 'shared-spaces', 'slots', 'time-zones'],
+  ...['token-budgets', 'windows', 'words-and-grants', 'write-back'],
 ];
 
 /** The tests of statements that `bin/yarn test:mutation:db` runs against faults planted in `db/`. */

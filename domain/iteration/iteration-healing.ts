@@ -163,7 +163,7 @@ function lostIds(
     .filter((id) => hasFeedback(id) || !isReplaced(versions.get(id) ?? []));
 }
 
-/** Whether a failure was replaced on purpose: then its absence is no loss, unless the user had said something to the run. */
+/** Whether a failure was left out because the next one repeats it: then its absence is no loss. What the user said is for who asks to know. */
 function replacedBy(
   ourArrays: readonly (readonly FailureOutline[])[],
   ours: readonly FailureOutline[],
