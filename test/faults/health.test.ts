@@ -48,6 +48,8 @@ const loadingFirst = (code: string) => ({
 });
 /** The code's own address, which holds all of it, stands in the frames of the error. */
 const THROW = `throw new Error(['SEC', 'RET of a user'].join(''));`;
+/** Longer than the second after which a stall is logged. */
+const BUSY = 'const end = Date.now() + 1800; while (Date.now() < end);';
 /** In the main thread alone, on SIGUSR2. */
 const onSignal = (code: string) =>
   loadingFirst(
@@ -68,6 +70,13 @@ const linesOf = (running: SystemProcess): Record<string, unknown>[] =>
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+/**
+ * The lines that say why a process ends. They need not be its last: the liveness thread writes for itself, and on a machine
+ * that is slow to write or to end a process it sees the main thread stand still after its last line.
+ */
+const endsOf = (running: SystemProcess): Record<string, unknown>[] =>
+  linesOf(running).filter(({ level }) => level === 60);
 
 describe.each(['api', 'runner', 'vault', 'projection'] as const)('process %s', (name) => {
   it('is alive and ready', async () => {
@@ -102,17 +111,19 @@ describe.each(['api', 'runner', 'vault', 'projection'] as const)('process %s', (
     expect(linesOf(running).map(({ msg }) => msg)).toContain('the event loop stands still');
   });
 
-  it('ends with 1 and one line without values when nobody catches an error', async () => {
-    const running = await start(name, onSignal(`setTimeout(() => { ${THROW} })`));
-    const before = linesOf(running).length;
+  it.each([
+    ['', ''],
+    [' and the process is slow to end', `process.on('exit', () => { ${BUSY} });`],
+  ])('ends with 1 and one line without values when nobody catches an error%s', async (_how, first) => {
+    const running = await start(name, onSignal(`${first} setTimeout(() => { ${THROW} })`));
     process.kill(running.pid, 'SIGUSR2');
     expect(await running.exited).toEqual({ code: 1, signal: null });
-    const lines = linesOf(running).slice(before);
-    expect(lines.at(-1)).toMatchObject({
-      level: 60,
-      msg: 'an error that nobody caught ends the process',
-      err: { type: 'Error', at: expect.any(Array) as unknown },
-    });
+    expect(endsOf(running)).toEqual([
+      expect.objectContaining({
+        msg: 'an error that nobody caught ends the process',
+        err: { type: 'Error', at: expect.any(Array) as unknown },
+      }),
+    ]);
     expect(running.output()).not.toContain('SECRET');
   });
 });
@@ -121,17 +132,13 @@ it('a process whose event loop does not come back ends itself', async () => {
   const running = await start('vault', onSignal('for (;;);'));
   process.kill(running.pid, 'SIGUSR2');
   expect(await running.exited).toEqual({ code: null, signal: 'SIGKILL' });
-  expect(linesOf(running).at(-1)).toMatchObject({
-    level: 60,
-    msg: 'the event loop does not come back; the process ends',
-  });
+  expect(endsOf(running)).toEqual([
+    expect.objectContaining({ msg: 'the event loop does not come back; the process ends' }),
+  ]);
 });
 
 it('a stall of more than a second is logged and counted when it is over', async () => {
-  const running = await start(
-    'projection',
-    onSignal('const end = Date.now() + 1800; while (Date.now() < end);'),
-  );
+  const running = await start('projection', onSignal(BUSY));
   const stalls = () => linesOf(running).filter(({ msg }) => msg === 'the event loop stood still');
   // Another process may have died with that activity; this one is handed it when the server has noticed.
   const line = await waitUntil(
@@ -162,7 +169,7 @@ describe('a worker that the SDK declares failed', () => {
     // Polls under way end as they would, in a minute; Core tries refused ones again for another.
     const running = await startRefused('all');
     expect(await running.exited).toEqual({ code: 1, signal: null });
-    expect(linesOf(running).at(-1)).toMatchObject({ level: 60, msg: 'the worker ended' });
+    expect(endsOf(running)).toEqual([expect.objectContaining({ msg: 'the worker ended' })]);
   }, 300_000);
 });
 
