@@ -5,10 +5,12 @@ import { WaitingBesideWorking } from './scripts/test-order.ts';
  * Folders with a server: one PostgreSQL and one Temporal for the whole run, see test/support/global-setup.ts. It is theirs
  * alone, so that a unit test starts no server, however vitest is called.
  */
-const withServers = (name: string, testTimeout = 60_000) => ({
+const withServers = (name: string) => ({
   extends: true as const,
   test: {
-    ...{ name, include: [`test/${name}/**/*.test.ts`], testTimeout, hookTimeout: 60_000 },
+    ...{ name, include: [`test/${name}/**/*.test.ts`] },
+    // They only end what would wait for ever: machines were seen to stand still for some 200 s, and to go on.
+    ...{ testTimeout: 300_000, hookTimeout: 300_000 },
     globalSetup: ['test/support/global-setup.ts'],
   },
 });
@@ -35,12 +37,11 @@ export default defineConfig({
         },
       },
       withServers('integration'),
-      // Their server, which skips time, was seen to stand still for some 200 s on a busy machine, and to go on.
-      withServers('workflows', 300_000),
+      withServers('workflows'),
       withServers('replay'),
-      withServers('faults', 120_000),
-      withServers('attacks', 120_000),
-      withServers('e2e', 120_000),
+      withServers('faults'),
+      withServers('attacks'),
+      withServers('e2e'),
     ],
   },
 });

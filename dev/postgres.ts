@@ -238,7 +238,7 @@ async function startServer(options: {
     abortSignal: 'SIGQUIT',
   });
   try {
-    await waitUntilReady(server, () => answers(superuserUrl(port, options.password, 'postgres')), 30_000);
+    await waitUntilReady(server, () => answers(superuserUrl(port, options.password, 'postgres')), 60_000);
   } catch (error) {
     await server.stop();
     throw error;

@@ -370,7 +370,7 @@ async function startGateway(
       cwd: root,
     });
     stops.unshift(() => gateway.stop());
-    await waitUntilReady(gateway, () => Promise.resolve(logTail(logFile).includes('listening')), 20_000);
+    await waitUntilReady(gateway, () => Promise.resolve(logTail(logFile).includes('listening')), 60_000);
     return `http://127.0.0.1:${port}`;
   });
 }

@@ -27,7 +27,7 @@ describe('Retry-After', () => {
   test('a date is reckoned by the clock of whoever sent it', () => {
     expect(senderClockMs(new Headers({ date: 'Mon, 04 May 2026 08:00:00 GMT' }))).toBe(NOW_MS);
     for (const date of ['', 'soon', '2026'])
-      expect(Math.abs(senderClockMs(new Headers({ date })) - Date.now())).toBeLessThan(1_000);
+      expect(Math.abs(senderClockMs(new Headers({ date })) - Date.now())).toBeLessThan(60_000);
   });
 });
 

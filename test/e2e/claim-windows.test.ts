@@ -110,7 +110,7 @@ describe.each(MOMENTS)(
       for (const { heir } of ended.values()) await heir?.result();
       await ended.get('cancelled')?.run.result();
       await next.stop();
-    }, 240_000);
+    });
 
     async function endClaim(
       how: ClaimEnd,

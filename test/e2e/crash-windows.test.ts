@@ -171,7 +171,7 @@ beforeAll(async () => {
     query: `WorkflowType = 'missionRun' and ExecutionStatus = 'Completed'`,
   }))
     results.push(await system.client.workflow.getHandle<typeof missionRun>(workflowId, runId).result());
-}, 300_000);
+});
 afterAll(async () => {
   await Promise.all(processes.map((running) => running.stop()));
   await Promise.all(proxies.map((proxy) => proxy.close()));

@@ -79,7 +79,7 @@ beforeAll(async () => {
   await startRunner();
   await write(SHALLOW, await writePlaintextMission(system.webApp, SHALLOW));
   for (const { run } of told.values()) expect((await run.result()).outcome).toBe('planned');
-}, 120_000);
+});
 
 afterAll(async () => {
   await Promise.all(runners.map((runner) => runner.stop()));

@@ -41,7 +41,7 @@ describe('the tour', () => {
   let lines: string[] = [];
   beforeAll(async () => {
     lines = await runTour();
-  }, 180_000);
+  });
 
   it('counts its iterations, staged steps, claims and partial plans in the change log', () => {
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({

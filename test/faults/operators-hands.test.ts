@@ -147,9 +147,7 @@ describe('the workflow that follows the log', () => {
   it.concurrent('begins anew when somebody has ended it', async () => {
     const follow = system.client.workflow.getHandle('projection-follow');
     await follow.terminate();
-    await waitUntil('it runs', async () => (await follow.describe()).status.name === 'RUNNING', {
-      deadlineMs: 30_000,
-    });
+    await waitUntil('it runs', async () => (await follow.describe()).status.name === 'RUNNING');
   });
 });
 

@@ -85,7 +85,7 @@ describe.each([10, -10])('processes whose clocks are %i min off', (minutes) => {
     const passed = await writePlaintextMission(system.webApp, passedObjective, {
       nextRunAt: formatInstant(nowMs - 5_000),
     });
-    expect(Math.abs(Date.parse(issuedAt) - nowMs)).toBeLessThan(20_000);
+    expect(Math.abs(Date.parse(issuedAt) - nowMs)).toBeLessThan(60_000);
 
     for (const [mission, objective] of [
       [passed, passedObjective],

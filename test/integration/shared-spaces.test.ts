@@ -580,7 +580,7 @@ describe('a member who writes a lot', () => {
     // An array that is too large to be outlined is not put back at once, but by our next write.
     await run(told);
     expect((await onDevices(told)).length).toBe(2);
-  }, 60_000);
+  });
 
   it('under many names reaches the mission with the first hundred', async () => {
     const told = await shared();

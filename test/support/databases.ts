@@ -35,7 +35,7 @@ async function clone(client: Client, templateUrl: string, name: string, owner: s
        strategy file_copy owner ${escapeIdentifier(owner)}`;
   // PostgreSQL waits five seconds for whoever is connected to the template, and its own workers are, now and then.
   const tryToClone = () => client.query(text).then(() => true);
-  await waitUntil('the template is free', tryToClone, { deadlineMs: 30_000 });
+  await waitUntil('the template is free', tryToClone);
 }
 
 async function drop(names: readonly string[]): Promise<void> {
@@ -44,7 +44,6 @@ async function drop(names: readonly string[]): Promise<void> {
     const leftOpen = await waitUntil(
       'connections closed',
       async () => (await openConnections(client, names)).length === 0,
-      { deadlineMs: 10_000 },
     ).then(
       () => [],
       () => openConnections(client, names),

@@ -35,15 +35,11 @@ export function openDevice(webApp: WebApp, databases: PlatformDatabases): Device
     ourRows,
     endRows: async (of) => (await ourRows(of)).filter((row) => !isClaim(row)),
     waitForIterations: async (of, count = 1) => {
-      const found = await waitUntil(
-        `${count} iterations`,
-        async () => {
-          const present = await iterations(of);
-          const isUnderWay = present.some(({ overallStatus }) => overallStatus === 'running');
-          return present.length >= count && !isUnderWay ? present : null;
-        },
-        { deadlineMs: 45_000 },
-      );
+      const found = await waitUntil(`${count} iterations`, async () => {
+        const present = await iterations(of);
+        const isUnderWay = present.some(({ overallStatus }) => overallStatus === 'running');
+        return present.length >= count && !isUnderWay ? present : null;
+      });
       await waitUntilForgotten(databases, of.missionId);
       return found;
     },

@@ -155,10 +155,8 @@ async function expectOnce(system: MissionSystem, missions: readonly WrittenMissi
     await waitUntil(`${missionId} has run`, async () => (await iterationIds()).size > 0, {
       deadlineMs: 120_000,
     });
-    await waitUntil(
-      `the run of ${missionId} has forgotten all`,
-      async () => Object.values(await countLeftovers(databases, missionId)).every((rows) => rows === 0),
-      { deadlineMs: 60_000 },
+    await waitUntil(`the run of ${missionId} has forgotten all`, async () =>
+      Object.values(await countLeftovers(databases, missionId)).every((rows) => rows === 0),
     );
     expect((await iterationIds()).size).toBe(1);
     expect(await countLeftovers(databases, missionId)).toEqual(NOTHING_LEFT);

@@ -75,7 +75,7 @@ ${process.getuid?.() === 0 ? 'user = nobody' : ''}
     abortSignal: 'SIGKILL',
   });
   try {
-    await waitUntilReady(server, () => answers(onServer(urls.api.sync, port)), 10_000);
+    await waitUntilReady(server, () => answers(onServer(urls.api.sync, port)), 60_000);
   } catch (error) {
     await server.stop();
     throw error;

@@ -138,7 +138,7 @@ export async function startSystemProcess(
   const env = { ...environmentOf(name, around), ...overrides };
   const spawned = await spawnSystemProcess(name, around.logDirectory, env, around.checkout);
   try {
-    await waitUntilReady(spawned, () => Promise.resolve(urlIn(spawned.output()) !== null), 30_000);
+    await waitUntilReady(spawned, () => Promise.resolve(urlIn(spawned.output()) !== null), 60_000);
   } catch (error) {
     await spawned.kill9();
     throw error;

@@ -11,6 +11,7 @@ import { formatInstant } from '#domain/base/instant.ts';
 import { INJECTION_CORPUS, UNMARKED_ATTACKS } from '#test/support/injection-corpus.ts';
 import { openDevice } from '#test/support/device.ts';
 import { query } from '#test/support/inspect.ts';
+import { seeingStalls } from '#test/support/machine-stalls.ts';
 import { waitUntil } from '#test/support/wait-until.ts';
 
 /** Everything random about an attack. */
@@ -186,9 +187,7 @@ async function runTwice(hostile: HostileSystem): Promise<Target> {
   const { missionId } = target;
   const device = openDevice(system.webApp, system.databases);
   const written = () => device.iterations(target);
-  await waitUntil('the due run has written', async () => (await written()).some(hasEnded), {
-    deadlineMs: 60_000,
-  });
+  await waitUntil('the due run has written', async () => (await written()).some(hasEnded));
   const token = await system.issuer.issueToken({ sub: user.userId });
   const ask = (): Promise<number> =>
     fetch(`${apiUrl}/api/v1/me/missions/${missionId}/run`, {
@@ -202,9 +201,7 @@ async function runTwice(hostile: HostileSystem): Promise<Target> {
     system.webApp.update(user, missionAt(missionId), { title: user.encrypt('x'), iterations: [] });
   const edit = () => system.webApp.update(user, missionAt(missionId), { conceptMarkdown: user.encrypt('y') });
   await Promise.all([
-    waitUntil('a run is taken', async () => (await Promise.all([ask(), ask()])).includes(202), {
-      deadlineMs: 60_000,
-    }),
+    waitUntil('a run is taken', async () => (await Promise.all([ask(), ask()])).includes(202)),
     persistently(stale),
     persistently(edit),
   ]);
@@ -224,12 +221,18 @@ async function writeVictim(
     ...{ name: 'victim', user, note: 'Mia', dueCount: 1, dueAtMs },
   });
   const device = openDevice(system.webApp, system.databases);
-  const lateMs = await waitUntil(
-    'the victim has its iteration',
-    async () => ((await device.iterations(target)).some(hasEnded) ? Date.now() - dueAtMs : null),
-    { deadlineMs: VICTIM_DEADLINE_MS, everyMs: 100 },
-  ).catch(() => null);
-  return { name: target.missionId, lateMs, target };
+  const { result: endedAtMs, stalledMs } = await seeingStalls(() =>
+    waitUntil(
+      'the victim has its iteration',
+      async () => ((await device.iterations(target)).some(hasEnded) ? Date.now() : null),
+      { deadlineMs: VICTIM_DEADLINE_MS, everyMs: 100 },
+    ).catch(() => null),
+  );
+  return {
+    name: target.missionId,
+    lateMs: endedAtMs === null ? null : endedAtMs - dueAtMs - stalledMs,
+    target,
+  };
 }
 
 /** Somebody whose connection is ended tries again: a user does not know what an attack is. */

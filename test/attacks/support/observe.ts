@@ -158,12 +158,14 @@ const objectsIn = (value: unknown): Record<string, unknown>[] =>
 
 async function lookAt({ ended }: HostileSystem, running: NamedProcess): Promise<ProcessSeen> {
   const port = /"healthPort":(\d+)/.exec(running.output())?.[1] ?? '';
-  const startedAt = performance.now();
-  const isWell = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(1_000) }).then(
-    ({ status }) => status === 200,
-    () => false,
-  );
-  const healthMs = isWell ? Math.round(performance.now() - startedAt) : null;
+  const ask = async (): Promise<number> => {
+    const startedAt = performance.now();
+    const url = `http://127.0.0.1:${port}/health`;
+    const { status } = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+    return status === 200 ? Math.ceil(performance.now() - startedAt) : 0;
+  };
+  // A process that is well answers the next time, however its machine paused.
+  const healthMs = await waitUntil('it is well', ask, { deadlineMs: 3_000 }).catch(() => null);
   return { name: running.name, hasEnded: ended.has(running), healthMs };
 }
 

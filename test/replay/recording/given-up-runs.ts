@@ -57,7 +57,6 @@ async function patientlyLoaded(system: RecordingSystem): Promise<Execution> {
     await waitUntil(
       'an activity tries on',
       async () => ((await started.describe()).raw.pendingActivities?.length ?? 0) > 0,
-      { deadlineMs: 60_000 },
     );
     return started;
   });
@@ -72,7 +71,7 @@ async function sealGivenUp(system: RecordingSystem): Promise<Execution> {
     const run = await startRun(system.client, mission);
     starting.resolve(run);
     for (let attempt = 1; attempt <= 3; attempt += 1) {
-      await waitUntil(`attempt ${attempt} is counted`, () => isCounted(run, attempt), { deadlineMs: 60_000 });
+      await waitUntil(`attempt ${attempt} is counted`, () => isCounted(run, attempt));
       await system.killVault();
     }
   });
