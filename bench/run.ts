@@ -1,14 +1,12 @@
 /**
  * `bin/yarn bench [--resume] [--small] [part …]`: measures all parts, or these, each in a process of its own, prints what they found and
  * keeps it in docs/bench/, from which it makes the tables and pictures of docs/performance.md.
- *
- *   --resume  takes up the last run of all parts where it was broken off
- *   --small   tiny sizes, to see that the parts work; keeps nothing
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { isPart, PART_NAMES } from './parts.ts';
+import { Argument } from 'commander';
+import { commandLine } from '#dev/command-line.ts';
+import { PART_NAMES } from './parts.ts';
 import { beginRun, keep, partsOfLastRun, writeDocuments } from './results/folder.ts';
 import { resultText } from './results/markdown.ts';
 import { parseResult } from './results/result.ts';
@@ -18,19 +16,20 @@ import { spawnProcess } from '#dev/processes.ts';
 /** Far above what any takes; one that hangs must not keep the others. */
 const LONGEST_MS = 1_200_000;
 
-const { values, positionals } = parseArgs({
-  options: { small: { type: 'boolean', default: false }, resume: { type: 'boolean', default: false } },
-  allowPositionals: true,
-});
-const unknown = positionals.filter((name) => !isPart(name));
-if (unknown.length > 0) {
-  console.error(`no part ${unknown.join(', ')}; there are ${PART_NAMES.join(', ')}`);
-  process.exit(2);
-}
+const command = commandLine(
+  'bin/yarn bench',
+  'Measures parts of the service, each in a process of its own, and keeps what it found in docs/bench/ and docs/performance.md.',
+)
+  .addArgument(new Argument('[part...]', 'all of them by default').choices(PART_NAMES))
+  .option('--resume', 'take up the last run of all parts where it was broken off')
+  .option('--small', 'tiny sizes, to see that the parts work; keeps nothing')
+  .parse();
+const { resume = false, small = false } = command.opts<{ resume?: boolean; small?: boolean }>();
+const positionals = command.args;
 
-const isWhole = positionals.length === 0 && !values.small;
-if (isWhole && !values.resume) beginRun(new Date().toISOString());
-const done = values.resume ? partsOfLastRun() : [];
+const isWhole = positionals.length === 0 && !small;
+if (isWhole && !resume) beginRun(new Date().toISOString());
+const done = resume ? partsOfLastRun() : [];
 const wanted = PART_NAMES.filter((name) => positionals.length === 0 || positionals.includes(name));
 const directory = createTemporaryDirectory('mana-bench-');
 const failed: string[] = [];
@@ -40,11 +39,11 @@ for (const part of wanted.filter((name) => !done.includes(name))) {
   if (text === null) failed.push(part);
   else {
     console.log(resultText(parseResult(text)));
-    if (!values.small) keep(part, text);
+    if (!small) keep(part, text);
   }
 }
 directory.remove();
-if (!values.small) await writeDocuments();
+if (!small) await writeDocuments();
 if (failed.length > 0) {
   console.error(
     `failed: ${failed.join(', ')}${isWhole ? '; bin/yarn bench --resume measures them again' : ''}`,
@@ -58,7 +57,7 @@ async function measured(part: string): Promise<string | null> {
   const child = await spawnProcess({
     name: part,
     command: process.execPath,
-    args: [join(import.meta.dirname, 'part.ts'), part, file, ...(values.small ? ['--small'] : [])],
+    args: [join(import.meta.dirname, 'part.ts'), part, file, ...(small ? ['--small'] : [])],
     env: cliOfTemporal(),
     logFile: null,
   });

@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { writeOrCheck } from '#dev/command-line.ts';
 import { provisionPlatform } from '#dev/databases.ts';
 import { withClient } from '#dev/platform-schema.ts';
 import { startPostgres } from '#dev/postgres.ts';
@@ -24,11 +24,11 @@ async function freshManifest(): Promise<string> {
   }
 }
 
-const { values } = parseArgs({ options: { write: { type: 'boolean' }, check: { type: 'boolean' } } });
-if (values.write === values.check) {
-  console.error('give either --write or --check');
-  process.exitCode = 1;
-} else if (values.write === true) {
+const wish = writeOrCheck(
+  'node scripts/db-manifest.ts',
+  'Keeps migrations/manifest.json, which says what the migrations make.',
+);
+if (wish === 'write') {
   writeFileSync(file, await freshManifest());
 } else if ((await freshManifest()) !== readFileSync(file, 'utf8')) {
   console.error(

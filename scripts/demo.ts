@@ -3,7 +3,7 @@
  * the database, in the gateway's log and on the Temporal server.
  */
 import { once } from 'node:events';
-import { parseArgs } from 'node:util';
+import { commandLine, wholeNumber } from '#dev/command-line.ts';
 import { auditRows, countFigures, gatewayRequests, iterationsOf } from '#dev/demo/figures.ts';
 import { findDemoLeaks } from '#dev/demo/leaks.ts';
 import { createDemoMissions, type DemoData } from '#dev/demo/missions.ts';
@@ -12,12 +12,6 @@ import { watchMissions } from '#dev/demo/watch.ts';
 import { askForOneWord, outsideGatewayOf, type OutsideGateway } from '#dev/outside-gateway.ts';
 import { startStack, type Stack } from '#dev/stack.ts';
 import type { PlanStep } from '#domain/wire/iteration.ts';
-
-const USAGE = `usage: bin/demo [--tour] [--keep] [--api-port N] [--temporal-port N] [--ui-port N] [--postgres-port N]
-  --tour   twelve varied missions, German and English, instead of three, with their claims and plans
-  --keep   keep everything running after the demo, until Ctrl-C
-Ports are free ones unless given.
-With MANA_LLM_URL, MANA_SERVICE_KEY and MANA_LLM_MODEL (default mana/reasoning) that gateway plans, not the scripted one.`;
 
 /** A real model may have to be loaded, and thinks. */
 const OUTSIDE_DEADLINE_MS = 900_000;
@@ -51,47 +45,38 @@ try {
   process.exit(1);
 }
 
+/** `bin/demo --help` says the same before anything is installed. */
 function readArguments() {
-  const port = { type: 'string' } as const;
-  try {
-    const { values } = parseArgs({
-      options: {
-        keep: { type: 'boolean', default: false },
-        tour: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-        'api-port': port,
-        'temporal-port': port,
-        'ui-port': port,
-        'postgres-port': port,
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      process.exit(0);
-    }
-    return {
-      keep: values.keep,
-      tour: values.tour,
-      ports: {
-        ...portOf('api', values['api-port']),
-        ...portOf('temporal', values['temporal-port']),
-        ...portOf('ui', values['ui-port']),
-        ...portOf('postgres', values['postgres-port']),
-      },
-    };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-    process.exit(2);
-  }
-}
-
-function portOf<Name extends string>(name: Name, text: string | undefined): Partial<Record<Name, number>> {
-  if (text === undefined) return {};
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw new TypeError(`--${name}-port: found ${text}, expected a number from 1 to 65535`);
-  }
-  return { [name]: port } as Partial<Record<Name, number>>;
+  const port = wholeNumber(1, 65_535);
+  const {
+    keep = false,
+    tour = false,
+    apiPort,
+    temporalPort,
+    uiPort,
+    postgresPort,
+  } = commandLine('bin/demo', 'The whole service on this machine: three missions, from due to written.')
+    .option('--tour', 'twelve varied missions instead of three, with their claims and plans')
+    .option('--keep', 'keep everything running after the demo, until Ctrl-C')
+    .option('--api-port <n>', 'a free one by default, as of the others', port)
+    .option('--temporal-port <n>', '', port)
+    .option('--ui-port <n>', '', port)
+    .option('--postgres-port <n>', '', port)
+    .parse()
+    .opts<
+      { keep?: boolean; tour?: boolean } & Partial<
+        Record<'apiPort' | 'temporalPort' | 'uiPort' | 'postgresPort', number>
+      >
+    >();
+  return {
+    ...{ keep, tour },
+    ports: {
+      ...(apiPort !== undefined && { api: apiPort }),
+      ...(temporalPort !== undefined && { temporal: temporalPort }),
+      ...(uiPort !== undefined && { ui: uiPort }),
+      ...(postgresPort !== undefined && { postgres: postgresPort }),
+    },
+  };
 }
 
 /** Before anything is started: a wrong address or key should not cost half a minute. */

@@ -4,27 +4,18 @@
  */
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { Option } from 'commander';
+import { commandLine, someOf, wholeNumber } from '#dev/command-line.ts';
 import { askForOneWord, outsideGatewayOf, type OutsideGateway } from '#dev/outside-gateway.ts';
 import { startScriptedGateway } from '#dev/scripted-gateway.ts';
 import { startStack } from '#dev/stack.ts';
 import { requestGrant } from '#dev/web-app.ts';
-import type { EvalMission } from '#eval/mission.ts';
 import { MISSIONS } from '#eval/missions.ts';
 import { badPlanner } from '#eval/planners/bad.ts';
 import { goodPlanner } from '#eval/planners/good.ts';
 import { reportOf, tableOf } from '#eval/report.ts';
 import { Exchanges, runMissions } from '#eval/run.ts';
 import { scoreOf } from '#eval/score.ts';
-
-const USAGE = `usage: bin/yarn eval [--json FILE] [--min-score PERCENT] [--at-once N] [--only ID,…]
-                 [--scripted good|bad]
-  --json       also write the report to this file
-  --min-score  fail below this score, in per cent
-  --at-once    missions that are under way together: 30 by default, 4 with a gateway of your own
-  --only       these missions of eval/missions.ts
-  --scripted   which scripted model plans without MANA_LLM_URL: good by default
-With MANA_LLM_URL, MANA_SERVICE_KEY and MANA_LLM_MODEL (default mana/reasoning) that gateway plans.`;
 
 const PLANNERS = { good: goodPlanner, bad: badPlanner } as const;
 /** What a model on the user's own machine takes in without long waits, and a provider without a 429. */
@@ -55,51 +46,46 @@ try {
 }
 
 function readArguments() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        json: { type: 'string' },
-        'min-score': { type: 'string', default: '0' },
-        'at-once': { type: 'string' },
-        only: { type: 'string' },
-        scripted: { type: 'string', default: 'good' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      process.exit(0);
-    }
-    return {
-      ...{ scripted: plannerNamed(values.scripted), jsonFile: values.json ?? null },
-      missions: missionsNamed(values.only),
-      minScore: numberOf('min-score', values['min-score'], 0, 100),
-      atOnce: values['at-once'] === undefined ? null : numberOf('at-once', values['at-once'], 1, 30),
-    };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
-    process.exit(2);
-  }
-}
-
-function plannerNamed(name: string): keyof typeof PLANNERS {
-  if (name === 'good' || name === 'bad') return name;
-  throw new TypeError(`--scripted: found ${name}, expected good or bad`);
-}
-
-function missionsNamed(names: string | undefined): readonly EvalMission[] {
-  const wanted = names?.split(',') ?? MISSIONS.map(({ id }) => id);
-  return wanted.map((name) => {
-    const mission = MISSIONS.find(({ id }) => id === name);
-    if (mission !== undefined) return mission;
-    throw new TypeError(`--only: found ${name}, expected some of ${MISSIONS.map(({ id }) => id).join(', ')}`);
-  });
-}
-
-function numberOf(name: string, text: string, from: number, to: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= from && value <= to) return value;
-  throw new TypeError(`--${name}: found ${text}, expected a whole number from ${from} to ${to}`);
+  const ids = MISSIONS.map(({ id }) => id);
+  const {
+    only = ids,
+    json,
+    ...values
+  } = commandLine(
+    'bin/yarn eval',
+    'Thirty missions of made-up users, planned in the whole service and scored by rule (docs/eval.md).',
+  )
+    .option('--json <file>', 'also write the report to this file')
+    .option('--min-score <percent>', 'fail below this score', wholeNumber(0, 100), 0)
+    .option(
+      '--at-once <n>',
+      `missions that are under way together: ${MISSIONS.length} by default, ${OUTSIDE_AT_ONCE} with a gateway of your own`,
+      wholeNumber(1, MISSIONS.length),
+    )
+    .option('--only <ids>', 'these missions of eval/missions.ts, with commas between them', someOf(ids))
+    .addOption(
+      new Option('--scripted <name>', 'which scripted model plans without MANA_LLM_URL')
+        .choices(Object.keys(PLANNERS))
+        .default('good'),
+    )
+    .addHelpText(
+      'after',
+      '\nWith MANA_LLM_URL, MANA_SERVICE_KEY and MANA_LLM_MODEL (default mana/reasoning) that gateway plans.',
+    )
+    .parse()
+    .opts<{
+      json?: string;
+      minScore: number;
+      atOnce?: number;
+      only?: readonly string[];
+      scripted: keyof typeof PLANNERS;
+    }>();
+  return {
+    ...values,
+    jsonFile: json ?? null,
+    missions: only.flatMap((wanted) => MISSIONS.filter(({ id }) => id === wanted)),
+    atOnce: values.atOnce ?? null,
+  };
 }
 
 /** @returns the exit code */

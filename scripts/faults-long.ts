@@ -4,49 +4,41 @@
  */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine, numberAboveZero, someOf } from '#dev/command-line.ts';
 import { PART_SIZES, PARTS, type PartName } from '#test/faults/long/faults.ts';
 import { runPart, type PartResult } from '#test/faults/long/part.ts';
-import { numberOption } from './number-option.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    parts: { type: 'string', default: Object.keys(PARTS).join(',') },
-    missions: { type: 'string' },
-    kills: { type: 'string' },
-    minutes: { type: 'string' },
-    results: { type: 'string', default: 'faults-long.json' },
-    traces: { type: 'string' },
-  },
-});
+type Size = 'missions' | 'kills' | 'minutes';
 
-const seedOfAll = numberOption('seed', values.seed);
+const NAMES = Object.keys(PARTS) as PartName[];
+const values = commandLine(
+  'bin/yarn test:faults:long',
+  'Faults of all kinds under load, on a service of its own for each part (docs/reliability.md).',
+)
+  .option('--seed <n>', 'of missions and faults', numberAboveZero, 1)
+  .option('--parts <names>', `some of ${NAMES.join(', ')}; all by default`, someOf(NAMES))
+  .option('--missions <n>', "of a part, instead of each part's own", numberAboveZero)
+  .option('--kills <n>', 'the same', numberAboveZero)
+  .option('--minutes <n>', 'the same', numberAboveZero)
+  .option('--results <file>', 'parts that stand in it are not run again', 'faults-long.json')
+  .option('--traces <folder>', 'where each part leaves logs, requests and rows')
+  .parse()
+  .opts<
+    { seed: number; parts?: readonly PartName[]; results: string; traces?: string } & Partial<
+      Record<Size, number>
+    >
+  >();
 
 /** Of a part: what the command says, or the part's own. */
-const sizeOf = (part: PartName, name: 'missions' | 'kills' | 'minutes'): number => {
-  const said = values[name];
-  return said === undefined ? PART_SIZES[part][name] : numberOption(name, said);
-};
-
-function fail(text: string): never {
-  console.error(text);
-  process.exit(2);
-}
-
-const isPart = (name: string): name is PartName => Object.hasOwn(PARTS, name);
-const parts = values.parts.split(',').map((name) => {
-  if (!isPart(name)) fail(`--parts: found ${name}, expected some of ${Object.keys(PARTS).join(', ')}`);
-  return name;
-});
+const sizeOf = (part: PartName, name: Size): number => values[name] ?? PART_SIZES[part][name];
 
 const results = (
   existsSync(values.results) ? JSON.parse(readFileSync(values.results, 'utf8')) : {}
 ) as Record<string, PartResult>;
 
-for (const part of parts) {
+for (const part of values.parts ?? NAMES) {
   // A part has its seed whichever others are chosen with it.
-  const seed = seedOfAll * 1_000 + Object.keys(PARTS).indexOf(part) * 10;
+  const seed = values.seed * 1_000 + NAMES.indexOf(part) * 10;
   const [missions, kills, minutes] = [
     sizeOf(part, 'missions'),
     sizeOf(part, 'kills'),

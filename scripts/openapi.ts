@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { writeOrCheck } from '#dev/command-line.ts';
 import { format, resolveConfig } from 'prettier';
 import { buildApp } from '#api/app.ts';
 import { openDatabase } from '#db/client.ts';
@@ -33,13 +33,9 @@ async function describe(): Promise<string> {
   return format(body, { ...(await resolveConfig(file)), parser: 'json' });
 }
 
-const { values } = parseArgs({ options: { write: { type: 'boolean' }, check: { type: 'boolean' } } });
-if (values.write === values.check) {
-  console.error('give either --write or --check');
-  process.exit(2);
-}
+const wish = writeOrCheck('node scripts/openapi.ts', 'Keeps docs/openapi.json, which the API describes.');
 const described = await describe();
-if (values.write === true) writeFileSync(file, described);
+if (wish === 'write') writeFileSync(file, described);
 else if (readFileSync(file, 'utf8') !== described) {
   console.error('docs/openapi.json is not what the API says; run: node scripts/openapi.ts --write');
   process.exit(1);

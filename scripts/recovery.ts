@@ -3,21 +3,20 @@
  * takes longer than promised there, or the checker complains.
  */
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
+import { commandLine, numberAboveZero } from '#dev/command-line.ts';
 import { measureRecovery } from '#test/faults/long/recovery.ts';
-import { numberOption } from './number-option.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    missions: { type: 'string', default: '100' },
-    minutes: { type: 'string', default: '1.5' },
-    kills: { type: 'string', default: '10' },
-    'temporal-down-seconds': { type: 'string', default: '25' },
-  },
-});
-
-const numberOf = (name: keyof typeof values): number => numberOption(name, values[name]);
+const { seed, missions, minutes, kills, temporalDownSeconds } = commandLine(
+  'bin/yarn test:recovery',
+  'Measures how fast missions come to their end under faults, on a service of its own (docs/reliability.md).',
+)
+  .option('--seed <n>', 'of missions and faults', numberAboveZero, 1)
+  .option('--missions <n>', 'of each of the three measurements', numberAboveZero, 100)
+  .option('--minutes <n>', 'in which they come', numberAboveZero, 1.5)
+  .option('--kills <n>', 'of processes, in the second measurement', numberAboveZero, 10)
+  .option('--temporal-down-seconds <n>', 'in the third', numberAboveZero, 25)
+  .parse()
+  .opts<Record<'seed' | 'missions' | 'minutes' | 'kills' | 'temporalDownSeconds', number>>();
 
 /** Of a heartbeat, of the sticky queue, and of a workflow task: the table of timeouts in docs/reliability.md. */
 const NOTICED_WITHIN_MS = 10_000 + 2_000 + 10_000;
@@ -25,11 +24,9 @@ const DONE_AFTER_TEMPORAL_MS = 20_000;
 
 const result = await measureRecovery(
   {
-    seed: numberOf('seed'),
-    missions: numberOf('missions'),
-    forMs: numberOf('minutes') * 60_000,
-    kills: numberOf('kills'),
-    temporalDownMs: numberOf('temporal-down-seconds') * 1_000,
+    ...{ seed, missions, kills },
+    forMs: minutes * 60_000,
+    temporalDownMs: temporalDownSeconds * 1_000,
   },
   console.info,
 );

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Argument } from 'commander';
+import { commandLine, someOf } from '#dev/command-line.ts';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { demoResearch } from '#dev/scripted-research.ts';
 import { HISTORIES_DIRECTORY } from '#test/replay/histories.ts';
@@ -29,18 +30,13 @@ const scenarios = [
   ...research,
 ];
 
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { force: { type: 'string', multiple: true, default: [] } },
-});
-const unknown = [...positionals, ...values.force].filter((name) =>
-  scenarios.every((scenario) => scenario.name !== name),
-);
-if (unknown.length > 0) {
-  console.error(`no such history: ${unknown.join(', ')}; there are:`);
-  for (const { name } of scenarios) console.error(`  ${name}`);
-  process.exit(1);
-}
+const names = scenarios.map(({ name }) => name);
+const command = commandLine('bin/yarn replay:record', 'Records histories that are not there yet.')
+  .addArgument(new Argument('[name...]', 'all of them by default').choices(names))
+  .option('--force <names>', 'record these anew, with commas between them', someOf(names), [])
+  .parse();
+const positionals = command.args;
+const values = command.opts<{ force: readonly string[] }>();
 
 const fileOf = ({ name }: Scenario): string => join(HISTORIES_DIRECTORY, `${name}.json`);
 const wanted = scenarios.filter(

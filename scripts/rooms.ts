@@ -5,28 +5,37 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { commandLine } from '#dev/command-line.ts';
 import { drawnPart, drawRooms, FIGURES } from './draw-rooms.ts';
 import { houseFigures } from './house-figures.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const file = resolve(root, 'docs', 'rooms.md');
 
-const { values } = parseArgs({
-  options: {
-    ...{ write: { type: 'boolean' }, check: { type: 'boolean' }, figures: { type: 'boolean' } },
-    tree: { type: 'string', default: root },
-  },
-});
-if ([values.write, values.check, values.figures].filter((given) => given === true).length !== 1) {
-  console.error('give one of --write, --check and --figures');
-  process.exit(2);
-}
-if (values.figures === true) console.table(await houseFigures(resolve(values.tree)));
+const command = commandLine('node scripts/rooms.ts', 'Keeps docs/rooms.md.')
+  .option('--write', 'make it anew')
+  .option('--check', 'end with 1 where it is not as it would be made')
+  .option('--figures', 'print the figures')
+  .option('--tree <folder>', 'of another checkout')
+  .parse();
+const {
+  write = false,
+  check = false,
+  figures = false,
+  tree = root,
+} = command.opts<{
+  write?: boolean;
+  check?: boolean;
+  figures?: boolean;
+  tree?: string;
+}>();
+if ([write, check, figures].filter(Boolean).length !== 1)
+  command.error('give one of --write, --check and --figures');
+if (figures) console.table(await houseFigures(resolve(tree)));
 else {
   const drawn = await drawRooms();
   const page = readFileSync(file, 'utf8');
-  if (values.write === true) writeFileSync(file, drawn + page.slice(page.indexOf(FIGURES)));
+  if (write) writeFileSync(file, drawn + page.slice(page.indexOf(FIGURES)));
   else if (drawnPart(page) !== drawn) {
     console.error('docs/rooms.md is not what the code looks like; run: node scripts/rooms.ts --write');
     process.exit(1);

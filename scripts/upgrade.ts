@@ -2,48 +2,42 @@
  * Rolling upgrades and restarts under load (docs/reliability.md): `bin/yarn test:upgrade`. Starts a service of its own for each; ends with 1
  * where the checker complains, a process did not end with 0 in its grace time, or an attempt failed.
  */
-import { parseArgs } from 'node:util';
+import { commandLine, numberAboveZero, someOf } from '#dev/command-line.ts';
 import { restarts, upgrade, versionBefore, type RollingResult } from '#test/faults/long/upgrade.ts';
-import { numberOption } from './number-option.ts';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    missions: { type: 'string', default: '60' },
-    minutes: { type: 'string', default: '1' },
-    restarts: { type: 'string', default: '30' },
-    commit: { type: 'string', default: versionBefore() },
-    only: { type: 'string', default: 'upgrade,restarts' },
-  },
-});
+const NAMES = ['upgrade', 'restarts'] as const;
+type Name = (typeof NAMES)[number];
 
-function fail(text: string): never {
-  console.error(text);
-  process.exit(2);
-}
-
-const numberOf = (name: 'seed' | 'missions' | 'minutes' | 'restarts'): number =>
-  numberOption(name, values[name]);
+const { seed, missions, minutes, ...values } = commandLine(
+  'bin/yarn test:upgrade',
+  'Rolling upgrades and restarts under load, on a service of its own for each (docs/reliability.md).',
+)
+  .option('--seed <n>', 'of missions and restarts', numberAboveZero, 1)
+  .option('--missions <n>', 'of each', numberAboveZero, 60)
+  .option('--minutes <n>', 'in which they come', numberAboveZero, 1)
+  .option('--restarts <n>', 'of processes', numberAboveZero, 30)
+  .option('--commit <commit>', 'the version before', versionBefore())
+  .option('--only <names>', `some of ${NAMES.join(', ')}; both by default`, someOf(NAMES))
+  .parse()
+  .opts<{
+    seed: number;
+    missions: number;
+    minutes: number;
+    restarts: number;
+    commit: string;
+    only?: readonly Name[];
+  }>();
 
 const LONGEST_DRAIN_MS = 32_000;
 
-const options = {
-  seed: numberOf('seed'),
-  missions: numberOf('missions'),
-  forMs: numberOf('minutes') * 60_000,
-};
-const works: Readonly<Record<string, () => Promise<RollingResult>>> = {
+const options = { seed, missions, forMs: minutes * 60_000 };
+const works: Readonly<Record<Name, () => Promise<RollingResult>>> = {
   upgrade: () => upgrade(values.commit, options),
-  restarts: () => restarts(numberOf('restarts'), options),
+  restarts: () => restarts(values.restarts, options),
 };
-const names = values.only.split(',');
-for (const name of names)
-  if (!Object.hasOwn(works, name))
-    fail(`--only: found ${name}, expected some of ${Object.keys(works).join(', ')}`);
 
-for (const name of names) {
-  const result = await works[name]?.();
-  if (result === undefined) continue;
+for (const name of values.only ?? NAMES) {
+  const result = await works[name]();
   const { drains, ...rest } = result;
   const bad = drains.filter(({ code, tookMs }) => code !== 0 || tookMs > LONGEST_DRAIN_MS);
   const longest = Math.max(...drains.map(({ tookMs }) => tookMs));
