@@ -52,6 +52,28 @@ describe.each(['api', 'runner', 'vault', 'projection', 'all'] as const)('process
   });
 });
 
+it.each([
+  // What holds a place beside the calls under way has its request ready when one of them ends.
+  [60, 120],
+  // Research and missions that wait have places, however few calls there may be.
+  [2, 100],
+])('a runner that may have %i calls under way takes %i activities at once', async (calls, places) => {
+  const runner = await keep(startSystemProcess('runner', around, { MANA_LLM_MAX_IN_FLIGHT: String(calls) }));
+  const placesOf = (metrics: string): number =>
+    ['available', 'used']
+      .map((kind) =>
+        new RegExp(
+          `^temporal_worker_task_slots_${kind}\\{(?=.*worker_type="ActivityWorker").*\\} (\\d+)$`,
+          'm',
+        ).exec(metrics),
+      )
+      .reduce((sum, found) => sum + Number(found?.[1] ?? 0), 0);
+  const found = await waitUntil('it says so', async () =>
+    placesOf(await (await fetch(`${runner.url()}/metrics`)).text()),
+  );
+  expect(found).toBe(places);
+});
+
 describe('SIGTERM with a round in flight', () => {
   it('lets the round end, ends the process with 0, and the next runner goes on after it', async () => {
     const [runner] = await Promise.all([
