@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addRuns } from './runs.ts';
 import { runMissions as missions } from '#test/support/operator-commands.ts';
 
-describe('bin/yarn missions', { timeout: 60_000 }, () => {
+describe('bin/yarn missions', () => {
   it('its help names every verb, the exit codes and where to read on', async () => {
     const { code, stdout } = await missions(['--help']);
     expect(code).toBe(0);

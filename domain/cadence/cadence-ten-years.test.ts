@@ -57,7 +57,7 @@ const clocks = ((): Readonly<Record<string, LocalClockAnswer>> => {
   const question: LocalClockQuestion = { zones: ZONES, fromYear: FROM_YEAR, toYear: TO_YEAR, times };
   const script = fileURLToPath(new URL('../../test/support/local-clock-process.ts', import.meta.url));
   const output = execFileSync(process.execPath, [script], {
-    ...{ input: JSON.stringify(question), encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, timeout: 30_000 },
+    ...{ input: JSON.stringify(question), encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, timeout: 120_000 },
   });
   return JSON.parse(output) as Record<string, LocalClockAnswer>;
 })();

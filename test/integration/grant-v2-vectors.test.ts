@@ -108,7 +108,7 @@ async function pythonWithCryptography(): Promise<Python | null> {
       (
         await run('python3', [...args], {
           env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PYTHONPATH: pythonPath },
-          timeout: 50_000,
+          timeout: 200_000,
         })
       ).stdout;
   const imports = (candidate: Python): Promise<boolean> =>

@@ -1,3 +1,5 @@
+import { cpuMsOf } from './cpu-time.ts';
+
 /** Sizes of a text in characters: small steps first, so that exponential work is seen before it hangs. */
 const SIZES = [12, 16, 20, 24, 28, 32, 48, 64, 128, 256, 512, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
 const TRIES = 3;
@@ -38,10 +40,10 @@ const isTooFast = (halfMs: number, ms: number): boolean => ms > TELLING_MS && ms
 function leastTime(text: string, work: (text: string) => void): number {
   let least = Infinity;
   for (let attempt = 0; attempt < TRIES && least > 1; attempt += 1) {
-    const started = process.threadCpuUsage();
-    work(text);
-    const { user, system } = process.threadCpuUsage(started);
-    least = Math.min(least, (user + system) / 1_000);
+    least = Math.min(
+      least,
+      cpuMsOf(() => work(text)),
+    );
   }
   return least;
 }

@@ -11,6 +11,7 @@ import { stepSummary } from '#domain/planner/plan/step-summary.ts';
 import { TOOL_CATALOG } from '#domain/planner/tools/tool-catalog.ts';
 import { attacksOn, randomOf, type Attack } from '#test/support/pattern-attacks.ts';
 import { growthOf } from '#test/support/work-growth.ts';
+import { cpuMsOf } from '#test/support/cpu-time.ts';
 
 /** Everything that looks at text of users, models and services, by what it does with one text. */
 const LOOKS: Readonly<Record<string, (text: string) => void>> = {
@@ -35,10 +36,11 @@ const dashes = (count: number): string =>
 
 describe('the note that stopped every runner', () => {
   it.each([40, 400, 60_000])('with %i dashes takes no time to speak of, and bears no mark', (count) => {
-    const startedAtMs = performance.now();
-    expect(injectionMarksOf(dashes(count))).toEqual([]);
-    expect(urlsIn(dashes(count))).toEqual(['example.org/kuchen']);
-    expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+    const cpuMs = cpuMsOf(() => {
+      expect(injectionMarksOf(dashes(count))).toEqual([]);
+      expect(urlsIn(dashes(count))).toEqual(['example.org/kuchen']);
+    });
+    expect(cpuMs).toBeLessThan(2_000);
   });
 
   it.each([
@@ -48,9 +50,7 @@ describe('the note that stopped every runner', () => {
     ['apostrophes', `ignore ${"x'".repeat(30_000)} rules`],
     ['blanks and dashes', `ignore all${' -'.repeat(30_000)} rule`],
   ])('has relatives: %s', (_, text) => {
-    const startedAtMs = performance.now();
-    expect(injectionMarksOf(text)).toEqual([]);
-    expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+    expect(cpuMsOf(() => expect(injectionMarksOf(text)).toEqual([]))).toBeLessThan(2_000);
   });
 });
 

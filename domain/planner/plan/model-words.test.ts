@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { holdsCallText } from '#domain/planner/tools/call-as-text.ts';
 import { MODEL_NOTICES, withoutEchoes } from '#domain/planner/model/model-notices.ts';
 import { wordsOf } from './model-words.ts';
+import { cpuMsOf } from '#test/support/cpu-time.ts';
 
 describe('what a model thinks', () => {
   it.each([
@@ -90,9 +91,8 @@ it('the work on a text is linear, whatever it is made of', () => {
   ];
   for (const piece of pieces) {
     const text = piece.repeat(Math.ceil(400_000 / piece.length));
-    const before = process.cpuUsage();
-    holdsCallText(wordsOf(text));
-    // Tens of milliseconds; quadratic work would be minutes. Counted is the processor's time, not that of the machine.
-    expect(process.cpuUsage(before).user, piece).toBeLessThan(2_000_000);
+    const cpuMs = cpuMsOf(() => holdsCallText(wordsOf(text)));
+    // Tens of milliseconds; quadratic work would be minutes.
+    expect(cpuMs, piece).toBeLessThan(2_000);
   }
 });
