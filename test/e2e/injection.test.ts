@@ -33,6 +33,8 @@ interface Batch {
   readonly attacks: readonly Attack[];
 }
 const isMarked = ({ id }: Attack): boolean => !UNMARKED_ATTACKS.includes(id);
+/** What it says in tag characters reaches no model. */
+const isInvisible = ({ text }: Attack): boolean => /[\u{E0020}-\u{E007E}]/u.test(text);
 const BATCHES: readonly Batch[] = (['de', 'en'] as const).flatMap((language) => {
   const all = INJECTION_CORPUS.filter((attack) => attack.language === language);
   const marked = all.filter(isMarked);
@@ -43,7 +45,9 @@ const BATCHES: readonly Batch[] = (['de', 'en'] as const).flatMap((language) => 
   const inRecords = marked.filter((attack) => !elsewhere.some(({ attacks }) => attacks.includes(attack)));
   return [
     ...elsewhere,
-    { name: 'records', attacks: inRecords },
+    // By themselves: no other source of their mission bears a mark.
+    { name: 'invisible', attacks: inRecords.filter(isInvisible) },
+    { name: 'records', attacks: inRecords.filter((attack) => !isInvisible(attack)) },
     { name: 'unmarked', attacks: all.filter((attack) => !isMarked(attack)) },
   ].map((batch) => ({ ...batch, language }));
 });

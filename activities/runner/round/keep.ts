@@ -2,7 +2,7 @@ import type { RunnerDependencies } from '#activities/runner/dependencies.ts';
 import { createReadTools, type ReadToolsOfRun } from './read-tools.ts';
 import { takeBack } from './ask.ts';
 import type { AskedRound } from './prepare.ts';
-import { textsOf, windowOf } from './request.ts';
+import { hasReadFlagged, textsOf, windowOf } from './request.ts';
 import { resultOfRound } from './result.ts';
 import { learnFrom, settleTokens } from '#activities/runner/token-budget.ts';
 import { readRounds, storeRound } from '#activities/runner/transcript.ts';
@@ -116,6 +116,7 @@ function entryOf(
     reads,
     review: createStepReview({
       knownUrls,
+      hasReadFlagged: hasReadFlagged(opening, earlier),
       flaggedTexts: asked.flaggedTexts,
       policyMode: deps.planner.policyMode,
     }),

@@ -70,10 +70,6 @@ export async function roundRequestOf(
         });
   const prompt = kept ?? opening?.prompt ?? [];
   const delimiter = delimiterOf(prompt);
-  // Looking through the whole prompt again costs tens of milliseconds, and most runs bear no mark.
-  const isFlagged = [...earlier, ...(opening === null ? [] : [opening])].some(
-    ({ flaggedInputs }) => flaggedInputs.length > 0,
-  );
   const conversation = conversationOf({
     ...{ prompt, compaction, rounds: earlier, language: first?.language ?? contents.language },
   });
@@ -93,8 +89,11 @@ export async function roundRequestOf(
       answered: reads.map(({ name }) => name),
       ...{ compactedUpTo: compaction?.upToRound ?? 0, again, windowTokens },
       delimiter,
+      // Looking through the whole prompt again costs tens of milliseconds, and most runs bear no mark.
       flaggedTexts:
-        delimiter === null || !isFlagged ? [] : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
+        delimiter === null || !hasReadFlagged(opening, earlier)
+          ? []
+          : flaggedBlocksIn(textsOf(prompt, earlier), delimiter),
       notices:
         opening !== null && research?.outcome === 'failed'
           ? [{ kind: 'research-failed', research: research.kind }]
@@ -152,6 +151,13 @@ export const textsOf = (prompt: readonly ChatMessage[], earlier: readonly Stored
   ...prompt.map(({ content }) => content ?? ''),
   ...earlier.flatMap(({ toolResults }) => toolResults.map(({ content }) => content)),
 ];
+
+/** Whether a source of the run bears marks of injected instructions. */
+export const hasReadFlagged = (
+  opening: Pick<StoredRound, 'flaggedInputs'> | null,
+  earlier: readonly Pick<StoredRound, 'flaggedInputs'>[],
+): boolean =>
+  [...(opening === null ? [] : [opening]), ...earlier].some(({ flaggedInputs }) => flaggedInputs.length > 0);
 
 /** Before this round's tokens are reserved; the prompt has to be there first. */
 async function reminderOf(tx: UserTransaction, agent: Agent | null): Promise<BudgetReminder | null> {

@@ -16,7 +16,10 @@ const isMarked = ({ id }: Attack, text: string): boolean =>
 const reviewed = (attack: Attack, policyMode: 'flag' | 'enforce') => {
   const flaggedTexts = injectionMarksOf(attack.text).length > 0 ? [attack.text] : [];
   const { name, arguments: params } = attack.order;
-  return createStepReview({ knownUrls: [], policyMode, flaggedTexts })({
+  return createStepReview({
+    ...{ knownUrls: [], policyMode, flaggedTexts },
+    hasReadFlagged: flaggedTexts.length > 0,
+  })({
     toolName: name,
     params: { ...params },
   });

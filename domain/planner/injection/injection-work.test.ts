@@ -22,7 +22,10 @@ const LOOKS: Readonly<Record<string, (text: string) => void>> = {
   'refused addresses': (text) => namesRefusedAddress('content', text),
   'the summary of a step': (text) => summarize(text),
   'a step': (text) => {
-    const review = createStepReview({ knownUrls: [], policyMode: 'flag', flaggedTexts: [text] });
+    const review = createStepReview({
+      ...{ knownUrls: [], policyMode: 'flag', hasReadFlagged: true },
+      flaggedTexts: [text],
+    });
     review({ toolName: 'create_note', params: { title: text.slice(0, 60), content: `${text}b` } });
   },
 };

@@ -9,7 +9,7 @@ export const STEP_FLAGS = [
   'unknown-url',
   /** Words of it stand in data that bears marks. */
   'from-flagged-input',
-  /** The model had read data with marks when it planned the step: it may have obeyed in words of its own. */
+  /** The run had read data with marks when the step was planned: the model may have obeyed in words of its own. */
   'beside-flagged-input',
 ] as const;
 
@@ -17,7 +17,8 @@ export const STEP_FLAGS = [
  * Looks at the arguments of a step before it enters the plan.
  *
  * @param options.knownUrls addresses of the mission, of unsuspected inputs, of research and of answers of reading tools
- * @param options.flaggedTexts data that bears marks (`flaggedBlocksIn`): words of theirs in an argument say
+ * @param options.hasReadFlagged whether the run has read data that bears marks, visible or not
+ * @param options.flaggedTexts data that bears marks where the model reads it (`flaggedBlocksIn`): words of theirs in an argument say
  *   that the step was made of them
  * @returns codes, and with `policyMode` enforce whether the step is dropped: any code is reason enough, as it is for being
  *   held back otherwise
@@ -25,11 +26,12 @@ export const STEP_FLAGS = [
 export function createStepReview(options: {
   readonly knownUrls: readonly string[];
   readonly policyMode: PolicyMode;
-  readonly flaggedTexts?: readonly string[];
+  readonly hasReadFlagged: boolean;
+  readonly flaggedTexts: readonly string[];
 }): StepReview {
   const known = knownUrlSet(options.knownUrls);
-  const { flaggedTexts: readTexts = [], policyMode } = options;
-  const flaggedTexts = readTexts.map(wordsOf).filter(({ words }) => words.size > 0);
+  const { hasReadFlagged, policyMode } = options;
+  const flaggedTexts = options.flaggedTexts.map(wordsOf).filter(({ words }) => words.size > 0);
   return ({ params }) => {
     const texts = textsIn(params);
     const names = namesIn(params);
@@ -42,8 +44,8 @@ export function createStepReview(options: {
     const flags = [
       ...suspicious,
       ...(hasUnknownUrl ? ['unknown-url'] : []),
-      // Also where the text that bears marks has no words, such as one of invisible characters.
-      ...(readTexts.length > 0 && suspicious.length === 0 ? ['beside-flagged-input'] : []),
+      // Also where what bears marks is invisible, and stands in no text that the model reads.
+      ...(hasReadFlagged && suspicious.length === 0 ? ['beside-flagged-input'] : []),
     ];
     return { flags, drop: policyMode === 'enforce' && flags.length > 0 };
   };

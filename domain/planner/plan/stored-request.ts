@@ -39,7 +39,7 @@ const roundSchema = z.object({
   windowTokens: z.number().positive().nullable().default(null),
   /** Marks data in this run's prompt, and so in what its tools read. */
   delimiter: z.string().nullable(),
-  /** Data that bears marks of injected instructions, for the review of steps. */
+  /** Data that bears marks of injected instructions where the model reads it, for the review of steps. */
   flaggedTexts: z.array(z.string()),
   notices: z.array(noticeSchema),
   /** What the arguments of a step are held against; null in requests of before that was done. */

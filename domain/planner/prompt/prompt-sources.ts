@@ -168,7 +168,7 @@ const flagOf = (source: Pick<Origin, 'table' | 'id'>, marks: string[]): FlaggedI
 
 /**
  * The blocks of data of a run that bear marks, for `createStepReview`: of its prompt, and of the answers of its reading
- * tools.
+ * tools. What is invisible has been taken out of them, so that a source may bear marks that none of them does.
  *
  * @param texts messages and tool answers, each with any number of blocks
  * @param delimiter of the run
