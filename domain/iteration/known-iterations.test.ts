@@ -60,6 +60,15 @@ describe('a row of ours', () => {
     expect(over([ours()])).toBe(true);
   });
 
+  it('in place of a claim to which a device said something while it was read needs to be healed', () => {
+    const claim = ours({ overallStatus: 'running', plan: [] });
+    const said = (userFeedback: string) => ({ value: [{ ...claim, userFeedback }], byUs: false, wins: true });
+    const read = takeInIterations(afterOurs([claim]).known, said('gut')).known;
+    const { known } = takeInIterations(read, said('doch nicht'));
+    const end = { value: [ours({ userFeedback: 'gut' })], byUs: true, wins: true };
+    expect(takeInIterations(known, end).mayNeedHealing).toBe(true);
+  });
+
   it('in place of its claim needs none', () => {
     const { known } = afterOurs([ours({ overallStatus: 'running', plan: [] })]);
     expect(takeInIterations(known, { value: [ours()], byUs: true, wins: true }).mayNeedHealing).toBe(false);

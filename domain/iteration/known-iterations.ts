@@ -84,8 +84,10 @@ export function takeInIterations(
   if (!write.wins) return { known: bounded({ ...known, weWrote, iterations: all }), mayNeedHealing: weWrote };
   const present = new Map(seen.map((each) => [each.id, each]));
   const isLost = all.some((each) => !keeps(present.get(each.id), each));
-  // A claim of ours is replaced on purpose.
-  const standing = entries.filter((each) => !isOurClaim(each)).map(checksum);
+  // A claim of ours is replaced on purpose, but not what the user said to it.
+  const standing = entries
+    .filter((each) => !isOurClaim(each) || isFilled(each['userFeedback']))
+    .map(checksum);
   const stands = new Set(standing);
   // A row of ours hands on what it read: whatever it does not hold was written while it read.
   const isUnread = write.byUs && known.standing.some((sum) => !stands.has(sum));
