@@ -45,7 +45,7 @@ try {
   process.exit(1);
 }
 
-/** `bin/demo --help` says the same before anything is installed. */
+/** `bin/demo` answers `--help` itself, before anything is installed. */
 function readArguments() {
   const port = wholeNumber(1, 65_535);
   const {
